@@ -1,0 +1,699 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The front door: check every ``xmpp_*`` setting on the controller and report all problems at once.
+
+Types, choices and examples come from ``meta/argument_specs.yml`` of the calling role. What a value must look like
+beyond its type stands in ``RULES`` below, what settings must be among each other in ``Checker.check_together``.
+Each problem has three parts: what is wrong, with the value; where to change it; an example that would pass.
+
+A value keeps the type it is written with. A quoted number or a quoted "yes" is a text, and a text in the place of a
+number or of true is refused rather than guessed at: in a template, the text "false" counts as true.
+"""
+
+from __future__ import annotations
+
+import datetime
+import difflib
+import ipaddress
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ansible.errors import AnsibleError
+from ansible.plugins.action import ActionBase
+
+SPEC_FILE = "meta/argument_specs.yml"
+ENTRY_POINT = "settings"
+
+# ---------------------------------------------------------------------- what a single value must look like
+# A shape returns what is wrong with a text, to follow "xmpp_… is …, which ", or None.
+
+DOMAIN_MAX = 253  # RFC 1035 2.3.4, written out
+LABEL_MAX = 63
+OWN_DOMAIN_MAX = DOMAIN_MAX - len("upload.")
+RESERVED = ("example.org", "example.com", "example.net", "invalid")
+LABEL = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
+LOCALPART = re.compile(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?")
+
+
+def domain(value: str) -> str | None:
+    """A lower-case fully qualified domain name (RFC 1035, RFC 5890)."""
+    if "/" in value:
+        return "is a web address: only the name of the host in it is meant"
+    if "@" in value:
+        return "is the address of an account: only the part after the @ is meant"
+    if is_address(value):
+        return "is an IP address: a name is needed"
+    if ":" in value:
+        return "ends in a port: only the name is meant"
+    if value.endswith("."):
+        return "ends in a dot"
+    if not value.isascii():
+        return f"has letters that DNS does not know: write it in its xn-- form{a_label(value)} (RFC 5890)"
+    if value != value.lower():
+        return "is not in lower case"
+    if len(value) > DOMAIN_MAX:
+        return f"has {len(value)} characters: DNS allows {DOMAIN_MAX} (RFC 1035)"
+    labels = value.split(".")
+    for label in labels:
+        if not label:
+            return "has two dots in a row, or begins with one"
+        if len(label) > LABEL_MAX:
+            return f"has a part of {len(label)} characters between dots: DNS allows {LABEL_MAX} (RFC 1035)"
+        if not LABEL.fullmatch(label):
+            return f'has the part "{label}": only letters, digits and, between them, hyphens are allowed (RFC 1035)'
+        if label.startswith("xn--") and not is_a_label(label):
+            return f'has the part "{label}", which is not a valid xn-- form (RFC 5890)'
+    if len(labels) == 1:
+        return "has no dot: a full domain name is needed"
+    if labels[-1].isdigit():
+        return "ends in a number: no top-level domain is a number"
+    return None
+
+
+def own_domain(value: str) -> str | None:
+    """A domain that can be the operator's own."""
+    if any(f".{value.lower()}".endswith(f".{name}") for name in RESERVED):
+        return "is not filled in yet: it is reserved for examples (RFC 2606), put your own domain there"
+    if wrong := domain(value):
+        return wrong
+    if len(value) > OWN_DOMAIN_MAX:
+        return f"has {len(value)} characters: {OWN_DOMAIN_MAX} are possible, so that upload.… fits into DNS (RFC 1035)"
+    return None
+
+
+def localpart(value: str) -> str | None:
+    """The part of an address before the @, in its simple form (RFC 7622 3.3 allows more than clients show safely)."""
+    if "@" in value:
+        return "is a whole address: only the part before the @ is meant"
+    if value != value.lower():
+        return "is not in lower case"
+    if len(value) > LABEL_MAX:
+        return f"has {len(value)} characters: at most {LABEL_MAX} are possible"
+    if not LOCALPART.fullmatch(value):
+        return "must be lower-case letters and digits, and between them also . _ -"
+    return None
+
+
+def contact(value: str) -> str | None:
+    """A mailto:, xmpp: or https: address (XEP-0157)."""
+    scheme, colon, rest = value.partition(":")
+    if not colon or scheme not in ("mailto", "xmpp", "https"):
+        return "must begin with mailto: or xmpp: or https:"
+    if re.search(r"\s", value):
+        return "has white space in it"
+    if scheme == "https":
+        host = re.fullmatch(r"//([^/?#:]+)(:\d{1,5})?([/?#].*)?", rest)
+        return wrong_host(host[1]) if host else "must go on with // and the name of a host"
+    user, at, host_name = rest.partition("@")
+    if not at or not re.fullmatch(r"[^\s@/?#:<>\"]+", user):
+        return f"must go on with name@domain after {scheme}:"
+    return wrong_host(host_name)
+
+
+def wrong_host(value: str) -> str | None:
+    """Like domain(), about the domain inside of an address."""
+    return None if domain(value) is None else f'has "{value}" where a lower-case domain name is meant'
+
+
+def public_address(value: str) -> str | None:
+    """An address that others can reach; private ones may be right in a test network."""
+    try:
+        address = ipaddress.ip_address(value)
+    except ValueError:
+        return "is not an IP address" + (": a network is given, leave out the / and what follows" * ("/" in value))
+    if getattr(address, "ipv4_mapped", None):
+        return "is an IPv4 address in IPv6 form: write the IPv4 address"
+    for kind, found in (
+        ("the loopback address: only the host itself reaches it", address.is_loopback),
+        ("the unspecified address", address.is_unspecified),
+        ("a multicast address", address.is_multicast),
+        ("a link-local address: only the local network reaches it", address.is_link_local),
+        ("a reserved address", address.is_reserved),
+    ):
+        if found:
+            return f"is {kind}"
+    return None
+
+
+def absolute_path(value: str) -> str | None:
+    """A path that means the same wherever Ansible is started."""
+    if value.startswith("None/"):
+        return "comes from an inventory that is no file, so it has no folder (inventory_dir)"
+    if not value.startswith("/"):
+        return "is not an absolute path: begin it with / or with {{ inventory_dir }}/"
+    return None
+
+
+def is_address(value: str) -> bool:
+    """Whether the value is an IP address, also in the brackets of an URL."""
+    try:
+        ipaddress.ip_address(value.strip("[]"))
+    except ValueError:
+        return False
+    return True
+
+
+def is_a_label(label: str) -> bool:
+    """Whether an xn-- label stands for an international one."""
+    try:
+        return not label[len("xn--") :].encode().decode("punycode").isascii()
+    except UnicodeError:
+        return False
+
+
+def a_label(value: str) -> str:
+    """Return ", xn--…" if the form is certain (Python knows IDNA 2003, which maps a few letters away)."""
+    try:
+        encoded = value.lower().encode("idna")
+        return f", {encoded.decode()}" if encoded.decode("idna") == value.lower() else ""
+    except UnicodeError:
+        return ""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What the specification cannot say about a value, or about each entry of a list."""
+
+    shape: Callable[[str], str | None] | None = None
+    low: int = 0
+    high: int = 0  # numbers: the bounds; texts: the most characters
+    empty: bool = False  # "" or [] has a meaning
+    lines: bool = False  # a text may have several lines
+    unique: Callable[[Any], object] | None = None  # what two entries of a list must not have in common
+
+
+def same(value: Any) -> object:
+    """Entries that are equal are the same."""
+    return value
+
+
+RULES: dict[str, Rule] = {
+    "xmpp_domain": Rule(own_domain),
+    "xmpp_name": Rule(high=100),
+    "xmpp_languages": Rule(unique=same),
+    "xmpp_muc_domain": Rule(domain),
+    "xmpp_upload_domain": Rule(domain),
+    "xmpp_turn_domain": Rule(domain),
+    "xmpp_proxy_domain": Rule(domain),
+    "xmpp_pubsub_domain": Rule(domain),
+    "xmpp_certificate_file": Rule(absolute_path, empty=True),
+    "xmpp_certificate_key_file": Rule(absolute_path, empty=True),
+    "xmpp_admins": Rule(localpart, unique=same),
+    "xmpp_contact_addresses": Rule(contact, unique=same),
+    "xmpp_rooms": Rule(empty=True, unique=lambda room: room.get("name")),
+    "xmpp_rooms.name": Rule(localpart),
+    "xmpp_rooms.title": Rule(high=100),
+    "xmpp_rooms.description": Rule(high=1000, empty=True, lines=True),
+    "xmpp_archive_days": Rule(low=1, high=3650),
+    "xmpp_upload_days": Rule(low=1, high=3650),
+    "xmpp_upload_max_mib": Rule(low=1, high=4096),
+    "xmpp_upload_quota_mib": Rule(low=1, high=1048576),
+    "xmpp_https_port": Rule(low=1, high=49151),  # above are the ports of the relay (RFC 6335: dynamic ports)
+    "xmpp_public_addresses": Rule(public_address, empty=True, unique=ipaddress.ip_address),
+    "xmpp_secrets_dir": Rule(absolute_path),
+}
+NO_RULE = Rule()
+
+# The names that the service is reached by. Each is a service of its own, and the certificate must have each.
+COMPONENTS = ("xmpp_muc_domain", "xmpp_upload_domain", "xmpp_turn_domain", "xmpp_proxy_domain", "xmpp_pubsub_domain")
+
+TYPES: dict[str, tuple[type, str]] = {
+    "str": (str, "a text"),
+    "path": (str, "a path"),
+    "bool": (bool, "true or false"),
+    "int": (int, "a whole number"),
+    "list": (list, "a list"),
+    "dict": (dict, "a set of keys and values"),
+}
+SECRET = re.compile(r"_(secret|password)$")
+
+Keys = tuple[str | int, ...]  # the way to a value: the setting, then list indexes (from 0) and keys
+
+
+# ---------------------------------------------------------------------- all settings
+@dataclass(frozen=True)
+class Problem:
+    """One thing to correct."""
+
+    keys: Keys
+    wrong: str
+    example: str | None = None  # lines of YAML
+
+
+class Checker:
+    """Collects the problems of one host's settings."""
+
+    def __init__(
+        self,
+        options: Mapping[str, Any],
+        variables: Mapping[str, Any],
+        template: Callable[[Any], Any],
+        defaults: Mapping[str, Any],
+    ) -> None:
+        """Take the specification, the variables of the host as they are written, and the role's defaults."""
+        self.options = options
+        self.variables = variables
+        self.template = template
+        self.defaults = defaults
+        self.problems: list[Problem] = []
+        self.values: dict[str, Any] = {}  # the settings without a problem
+
+    def check(self, renamed: Mapping[str, str], taken_ports: Mapping[int, str], read: Callable[[str], bytes]) -> None:
+        """Check everything."""
+        self.check_names(renamed)
+        for name, option in self.options.items():
+            self.check_setting(name, option)
+        self.check_together(taken_ports)
+        self.check_files(read)
+
+    def check_names(self, renamed: Mapping[str, str]) -> None:
+        """Refuse names that are no settings. Their values are not shown: who knows what they hold."""
+        for name in sorted(self.variables):
+            if name in self.options:
+                continue
+            near = difflib.get_close_matches(name.lower(), self.options, n=1, cutoff=0.75)
+            if name in renamed:
+                self.add((name,), f"{name} is now called {renamed[name]}.", self.example(renamed[name]))
+            elif name.lower().startswith("xmpp_"):
+                maybe = f" Did you mean {near[0]}?" if near else " All settings are listed in docs/settings.md."
+                self.add((name,), f"{name} is not a setting.{maybe}", self.example(near[0]) if near else None)
+            elif near and re.match(r"[xmp]{2,5}_?[a-z]", name.lower()):
+                self.add((name,), f"{name} is not a setting. Did you mean {near[0]}?", self.example(near[0]))
+
+    def check_setting(self, name: str, option: Mapping[str, Any]) -> None:
+        """Check one setting on its own."""
+        if name not in self.variables:
+            if option.get("required"):
+                self.add((name,), f"{name} is not set, and nothing can stand in for it.")
+            return
+        raw = self.variables[name]
+        before = len(self.problems)
+        if names_in(raw) & (self.options.keys() - self.values.keys() - {name}):
+            return  # follows from a setting that has a problem: reported there (or has one itself, if it comes later)
+        try:
+            value = self.template(raw)
+        except (AnsibleError, RecursionError) as error:
+            reason = str(error).strip().splitlines()[0].rstrip(".")
+            self.add((name,), f"{name} cannot be computed: {reason}.")
+            return
+        self.check_value((name,), value, option)
+        if len(self.problems) == before:
+            self.values[name] = value
+
+    def check_value(self, keys: Keys, value: Any, option: Mapping[str, Any]) -> None:
+        """Check type, choices and shape of a value and of what is in it."""
+        rule = RULES.get(rule_name(keys), NO_RULE)
+        kind, wanted = TYPES[option.get("type", "str")]
+        default = self.defaults.get(str(keys[0])) if len(keys) == 1 else option.get("default")
+        if value is None or (value in ("", [], {}) and not rule.empty) or (isinstance(value, str) and value.isspace()):
+            way_out = "" if default is None else " Give it a value, or remove it to have the default."
+            self.add(keys, f"{label(keys)} is empty.{way_out}")
+        elif not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+            self.add(keys, f"{label(keys)} is {self.show(keys, value)}, {type_mistake(value, kind, wanted)}.")
+        elif isinstance(value, list):
+            self.check_list(keys, value, option, rule)
+        elif isinstance(value, dict):
+            self.check_dict(keys, value, option)
+        elif (choices := option.get("choices")) and value not in choices:
+            self.complain(keys, value, f"must be one of: {', '.join(choices)}")
+        elif isinstance(value, str):
+            self.check_text(keys, value, rule)
+        elif isinstance(value, int) and rule.high and not rule.low <= value <= rule.high:
+            self.complain(keys, value, f"must be from {rule.low} to {rule.high}")
+
+    def check_text(self, keys: Keys, value: str, rule: Rule) -> None:
+        """Check a text that is not empty, or may be."""
+        if not value:
+            return
+        if value != value.strip():
+            self.complain(keys, value, "begins or ends with white space")
+        elif not all(sign.isprintable() or (rule.lines and sign in "\n\t") for sign in value):
+            self.complain(keys, value, "has a line break or another sign that cannot be printed")
+        elif rule.high and len(value) > rule.high:
+            self.complain(keys, value, f"has {len(value)} characters: at most {rule.high} are possible")
+        elif rule.shape and (wrong := rule.shape(value)):
+            self.complain(keys, value, wrong)
+
+    def check_list(self, keys: Keys, value: list[Any], option: Mapping[str, Any], rule: Rule) -> None:
+        """Check the entries of a list; compare them if each is right."""
+        entry = {**option, "type": option.get("elements", "str")}
+        before = len(self.problems)
+        for index, item in enumerate(value):
+            self.check_value((*keys, index), item, entry)
+        if not rule.unique or len(self.problems) > before:
+            return
+        seen: dict[object, int] = {}
+        for index, item in enumerate(value):
+            first = seen.setdefault(rule.unique(item), index)
+            if first != index:
+                what = f"the name {self.show(keys, item['name'])}" if isinstance(item, dict) else self.show(keys, item)
+                self.add((*keys, index), f"{label((*keys, index))} repeats {what} of entry {first + 1}.")
+
+    def check_dict(self, keys: Keys, value: dict[str, Any], option: Mapping[str, Any]) -> None:
+        """Check the keys of an entry and what they hold."""
+        known = option.get("options", {})
+        for key in value:
+            if key not in known:
+                near = difflib.get_close_matches(str(key), known, n=1)
+                maybe = f"Did you mean {near[0]}?" if near else f"It takes {', '.join(known)}."
+                self.add((*keys, key), f'{label(keys)} has the unknown key "{key}". {maybe}')
+        for key, part in known.items():
+            if key in value:
+                self.check_value((*keys, key), value[key], part)
+            elif part.get("required"):
+                self.add(keys, f"{label(keys)} has no {key}.")
+
+    def check_together(self, taken_ports: Mapping[int, str]) -> None:
+        """Check settings against each other, as far as each is right."""
+        owner: dict[str, str] = {}
+        for name in ("xmpp_domain", *COMPONENTS):
+            if name not in self.values:
+                continue
+            first = owner.setdefault(self.values[name], name)
+            if first != name:
+                blamed, other = (first, name) if self.is_default(name) and not self.is_default(first) else (name, first)
+                self.complain((blamed,), self.values[blamed], f"is {other} as well: each needs a name of its own")
+
+        if {"xmpp_upload_max_mib", "xmpp_upload_quota_mib"} <= self.values.keys():
+            largest, quota = self.values["xmpp_upload_max_mib"], self.values["xmpp_upload_quota_mib"]
+            if quota < largest:
+                name = "xmpp_upload_max_mib" if self.is_default("xmpp_upload_quota_mib") else "xmpp_upload_quota_mib"
+                self.add(
+                    (name,),
+                    f"xmpp_upload_quota_mib is {quota}, less than xmpp_upload_max_mib, {largest}: "
+                    "an account could not upload the largest file.",
+                    yaml_line("xmpp_upload_quota_mib", 10 * largest),
+                )
+
+        port = self.values.get("xmpp_https_port", 0)
+        if port in taken_ports:
+            self.complain(("xmpp_https_port",), port, f"is used by another part of the service: {taken_ports[port]}")
+
+        source = self.values.get("xmpp_certificates")
+        for name in ("xmpp_certificate_file", "xmpp_certificate_key_file"):
+            if name not in self.values:
+                continue
+            if source == "provided" and not self.values[name]:
+                wrong = f'xmpp_certificates is "provided", but {name} is not set: both files are needed.'
+                self.add(("xmpp_certificates",), wrong, self.example(name))
+            elif source == "selfsigned" and self.values[name]:
+                wrong = f'is not used, because xmpp_certificates is "{source}": remove it, or set xmpp_certificates'
+                self.complain((name,), self.values[name], wrong, yaml_line("xmpp_certificates", "provided"))
+
+    def check_files(self, read: Callable[[str], bytes]) -> None:
+        """Check the files of a provided certificate."""
+        names = ("xmpp_certificate_file", "xmpp_certificate_key_file")
+        if self.values.get("xmpp_certificates") != "provided" or not all(self.values.get(name) for name in names):
+            return
+        contents: dict[str, bytes] = {}
+        for name in names:
+            try:
+                contents[name] = read(self.values[name])
+            except (AnsibleError, OSError) as error:
+                reason = str(error).strip().splitlines()[0] if Path(self.values[name]).exists() else "does not exist"
+                self.complain((name,), self.values[name], f"cannot be read: {reason}")
+        needed = [self.values[name] for name in ("xmpp_domain", *COMPONENTS) if name in self.values]
+        if self.values.get("xmpp_calls") is False:
+            needed = [name for name in needed if name != self.values.get("xmpp_turn_domain")]
+        for name, wrong in certificate_mistakes(contents.get(names[0]), contents.get(names[1]), needed):
+            self.complain((name,), self.values[name], wrong)
+
+    # ------------------------------------------------------------------ words
+    def complain(self, keys: Keys, value: Any, wrong: str, example: str | None = None) -> None:
+        """Add a problem with a value."""
+        self.add(keys, f"{label(keys)} is {self.show(keys, value)}, which {wrong}.", example)
+
+    def add(self, keys: Keys, wrong: str, example: str | None = None) -> None:
+        """Add a problem; without an example of its own, the one of the setting is shown."""
+        self.problems.append(Problem(keys, wrong, example or self.example(str(keys[0]))))
+
+    def example(self, name: str) -> str | None:
+        """Return the setting with the example of the specification, as lines of YAML."""
+        option = self.options.get(name, {})
+        return yaml_line(name, option["example"]) if "example" in option else None
+
+    def is_default(self, name: str) -> bool:
+        """Whether the operator said nothing about it."""
+        return name in self.defaults and bool(self.variables.get(name) == self.defaults[name])
+
+    def show(self, keys: Keys, value: Any) -> str:
+        """Return a value as the operator may see it on a terminal: short, in one line, and no secret."""
+        name = str(keys[0])
+        if SECRET.search(name) or self.options[name].get("no_log") or is_vaulted(self.variables.get(name)):
+            return "a value that is not shown"
+        text = json.dumps(value, ensure_ascii=False, default=str)
+        text = "".join(sign if sign.isprintable() else f"\\u{ord(sign):04x}" for sign in text)
+        return text if len(text) <= 80 else f"{text[:77]}…"
+
+
+def names_in(value: Any) -> set[str]:
+    """Return the settings that the templates in a value refer to."""
+    if isinstance(value, str):
+        return set(re.findall(r"\bxmpp_\w+", value)) if "{{" in value or "{%" in value else set()
+    if isinstance(value, Mapping):
+        return set().union(*(names_in(item) for item in value.values()))
+    if isinstance(value, list):
+        return set().union(*(names_in(item) for item in value))
+    return set()
+
+
+def rule_name(keys: Keys) -> str:
+    """Return the name in RULES: xmpp_rooms.title for each room's title."""
+    return ".".join(key for key in keys if isinstance(key, str))
+
+
+def label(keys: Keys) -> str:
+    """Return what people call a value: xmpp_rooms (entry 2, title)."""
+    name, *rest = keys
+    inner = ", ".join(f"entry {key + 1}" if isinstance(key, int) else str(key) for key in rest)
+    return f"{name} ({inner})" if inner else str(name)
+
+
+def yaml_line(name: str, value: Any) -> str:
+    """Return a setting as YAML that can be pasted; an entry of several keys gets a line for each."""
+    if isinstance(value, list) and value and isinstance(value[0], Mapping):
+        lines = [f"{name}:"]
+        for item in value:
+            pairs = [f"{key}: {scalar(part)}" for key, part in item.items()]
+            lines += ["  - " + pairs[0], *("    " + pair for pair in pairs[1:])]
+        return "\n".join(lines)
+    if isinstance(value, list):
+        return f"{name}: [{', '.join(scalar(item) for item in value)}]"
+    return f"{name}: {scalar(value)}"
+
+
+def scalar(value: Any) -> str:
+    """Return a value as YAML; a text stays without quotes where that is safe."""
+    if isinstance(value, str) and re.fullmatch(r"[A-Za-z][\w .-]*[\w.]", value):
+        plain = value.lower() not in ("yes", "no", "on", "off", "true", "false", "null")
+        return value if plain else json.dumps(value)
+    return json.dumps(value, ensure_ascii=False)
+
+
+def type_mistake(value: Any, kind: type, wanted: str) -> str:
+    """Return what is wrong with the type, and the usual reason for it."""
+    given = next((words for known, words in TYPES.values() if isinstance(value, known)), "something else")
+    if isinstance(value, datetime.date):
+        given = "a date"
+    elif isinstance(value, float):
+        given = "a number with a fraction"
+    hint = ""
+    if isinstance(value, str) and kind in (bool, int):
+        hint = ": write it without quotes"
+    elif kind is str and not isinstance(value, (list, dict)):
+        hint = ": write it in quotes"
+    elif kind is list:
+        hint = ": write it in brackets, or each entry on a line of its own behind a hyphen"
+    return f"which is {given} where {wanted} is meant{hint}"
+
+
+# ---------------------------------------------------------------------- certificates
+def certificate_mistakes(chain: bytes | None, key: bytes | None, names: list[str]) -> Iterator[tuple[str, str]]:
+    """Yield what is wrong with a certificate and its key, each with the setting to blame."""
+    # A dependency of ansible-core, slow to load and needed here only.
+    from cryptography import x509
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+
+    file, key_file = "xmpp_certificate_file", "xmpp_certificate_key_file"
+    certificate = private = None
+    if chain is not None:
+        try:
+            certificate = x509.load_pem_x509_certificates(chain)[0]
+        except ValueError:
+            yield file, "has no certificate in PEM form (-----BEGIN CERTIFICATE-----)"
+    if key is not None:
+        try:
+            private = load_pem_private_key(key, password=None)
+        except TypeError:
+            yield key_file, "is protected by a passphrase: store it without one (Ansible Vault may encrypt it)"
+        except Exception:  # ValueError, UnsupportedAlgorithm, and more in newer versions
+            yield key_file, "has no private key in PEM form (-----BEGIN PRIVATE KEY-----)"
+    if certificate is None:
+        return
+    if private is not None:
+        published = [
+            owner.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+            for owner in (certificate.public_key(), private.public_key())
+        ]
+        if published[0] != published[1]:
+            yield key_file, "does not belong to the first certificate in xmpp_certificate_file"
+    now = datetime.datetime.now(datetime.UTC)
+    if certificate.not_valid_after_utc < now:
+        yield file, f"has expired on {certificate.not_valid_after_utc:%d %B %Y}"
+    elif certificate.not_valid_before_utc > now:
+        yield file, f"is not valid before {certificate.not_valid_before_utc:%d %B %Y}"
+    try:
+        alternatives = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        covered = {name.lower() for name in alternatives.get_values_for_type(x509.DNSName)}
+    except x509.ExtensionNotFound:
+        covered = set()
+    missing = [name for name in names if name not in covered and "*." + name.partition(".")[2] not in covered]
+    if missing:
+        yield file, f"is not valid for {', '.join(missing)}"
+
+
+# ---------------------------------------------------------------------- what Ansible knows about a value
+def is_vaulted(value: Any) -> bool:
+    """Whether the value was encrypted in the inventory. Tags are internal to ansible-core, so they may be missing."""
+    try:
+        from ansible._internal._datatag._tags import VaultedValue
+        from ansible.parsing.vault import EncryptedString
+    except ImportError:
+        return False
+    return isinstance(value, EncryptedString) or VaultedValue.is_tagged_on(value)
+
+
+def origin_of(value: Any) -> tuple[str | None, int | None, str | None]:
+    """Return the file and the line that a value or key was written in, or else a description of its source."""
+    try:
+        from ansible._internal._datatag._tags import Origin
+    except ImportError:
+        return None, None, None
+    origin = Origin.get_tag(value)
+    return (origin.path, origin.line_num, origin.description) if origin else (None, None, None)
+
+
+class Places:
+    """Finds where the operator can change a value."""
+
+    def __init__(self, variables: Mapping[str, Any], defaults_dir: Path) -> None:
+        """Take the variables of the host, and the folder whose files are not the operator's."""
+        self.variables = variables
+        self.defaults_dir = defaults_dir
+
+    def find(self, keys: Keys) -> str:
+        """Return file and line of the innermost part that is known, or else the inventory."""
+        holders: list[Any] = [self.variables]
+        for key in keys:
+            try:
+                holders.append(holders[-1][key])
+            except (LookupError, TypeError):
+                break
+        for depth in range(len(holders) - 1, 0, -1):
+            for candidate in (key_in(holders[depth], keys[depth : depth + 1]), holders[depth]):
+                if place := self.readable(*origin_of(candidate)):
+                    return place
+        name = str(keys[0])
+        if name in self.variables and (place := self.search(name)):
+            return place
+        # The key of a setting stays the one of its first source when a later one overrides it: a last resort.
+        return self.readable(*origin_of(key_in(self.variables, keys))) or self.inventory()
+
+    def readable(self, path: str | None, line: int | None, description: str | None) -> str | None:
+        """Return a place in words, or None if it is not the operator's."""
+        if path is None:
+            return "the command line (-e)" if description and "'-e'" in description else None
+        if self.defaults_dir in Path(path).parents:
+            return None
+        return shorten(Path(path)) + (f":{line}" if line else "")
+
+    def inventory(self) -> str:
+        """Return the file of the inventory."""
+        file = self.variables.get("inventory_file")
+        return shorten(Path(file)) if file and Path(file).exists() else "your inventory"
+
+    def search(self, name: str) -> str | None:
+        """Look for the setting in the files of the inventory: true, false and null carry no origin."""
+        host = str(self.variables.get("inventory_hostname"))
+        groups = [*map(str, self.variables.get("group_names", [])), "all"]
+        written = re.compile(rf"(^|[\s\"'{{,]){re.escape(name)}[\"']?\s*[:=]")
+        roots = (self.variables.get("playbook_dir"), self.variables.get("inventory_dir"))
+        folders = [Path(str(root)) for root in roots if root]
+        owners = [f"host_vars/{host}", *(f"group_vars/{group}" for group in groups)]
+        for owner in owners:
+            for folder in folders:
+                for file in sorted([*folder.glob(f"{owner}.*"), *folder.glob(f"{owner}/**/*"), folder / owner]):
+                    if found := first_line(file, written):
+                        return found
+        source = self.variables.get("inventory_file")
+        if not source:
+            return None
+        return first_line(Path(source), written, behind=re.compile(rf"^\s*[\"']?{re.escape(host)}\b"))
+
+
+def key_in(holder: Any, keys: Keys) -> object:
+    """Return the first of the keys as the holder has it: it may know its origin, where true and null cannot."""
+    return next((key for key in holder if key == keys[0]), None) if keys and isinstance(holder, Mapping) else None
+
+
+def first_line(file: Path, pattern: re.Pattern[str], behind: re.Pattern[str] | None = None) -> str | None:
+    """Return file:line of the first match, preferably behind (or on) the line that matches another pattern."""
+    try:
+        lines = file.read_text().splitlines()
+    except (OSError, UnicodeDecodeError):
+        return None
+    hits = [number for number, line in enumerate(lines, 1) if pattern.search(line)]
+    if not hits:
+        return None
+    start = next((number for number, line in enumerate(lines, 1) if behind and behind.search(line)), 0)
+    return f"{shorten(file)}:{next((hit for hit in hits if hit >= start), hits[0])}"
+
+
+def shorten(path: Path) -> str:
+    """Return the path as seen from the working directory, if it is below."""
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
+
+
+# ---------------------------------------------------------------------- the action
+class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no type hints
+    """Check the settings of the calling role; needs no connection."""
+
+    TRANSFERS_FILES = False
+    _requires_connection = False
+    _VALID_ARGS = frozenset(("renamed", "taken_ports"))
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Return all problems, for people, and fail if there is one."""
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        variables = task_vars or {}
+        role = Path(self._task._role._role_path)
+        spec = self._loader.load_from_file(str(role / SPEC_FILE))["argument_specs"][ENTRY_POINT]["options"]
+        defaults = self._loader.load_from_file(str(role / "defaults/main.yml")) or {}
+        checker = Checker(spec, variables, self._templar.template, defaults)
+        checker.check(
+            renamed=self._task.args.get("renamed", {}),
+            taken_ports=self._task.args.get("taken_ports", {}),
+            read=lambda path: Path(self._loader.get_real_file(path)).read_bytes(),
+        )
+        result["changed"] = False
+        if checker.problems:
+            places = Places(variables, role / "defaults")
+            count = len(checker.problems)
+            result["failed"] = True
+            result["msg"] = (
+                f"{count} {'corrections are' if count > 1 else 'correction is'} needed, nothing was changed yet."
+            )
+            result["problems"] = [report(problem, places.find(problem.keys)) for problem in checker.problems]
+        return result
+
+
+def report(problem: Problem, place: str) -> str:
+    """Return what is wrong, where to change it and an example, as lines for a terminal."""
+    lines = [problem.wrong, f"  where:   {place}"]
+    if problem.example:
+        first, *rest = problem.example.splitlines()
+        lines += [f"  example: {first}", *(" " * 11 + line for line in rest)]
+    return "\n".join(lines)

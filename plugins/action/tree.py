@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Controller side of ``tree``: render a role's files and hand them to the host in one module call."""
+
+from __future__ import annotations
+
+import base64
+import fnmatch
+import json
+import zlib
+from pathlib import Path
+from typing import Any
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+from ansible.template import trust_as_template
+
+# Jinja as Ansible's own `template` sets it, plus lstrip_blocks: a block tag may be indented with what it guards.
+JINJA_OVERRIDES = {"trim_blocks": True, "lstrip_blocks": True}
+ARGUMENTS = ("state", "permissions", "unit", "timers", "validate")
+
+
+class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no type hints
+    """Render ``templates/`` of the calling role and install it with one remote call."""
+
+    _requires_connection = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Return the result of the module of the same name; fail before any remote call on a bad argument."""
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        variables = dict(task_vars or {})
+        args = self._task.args
+        unknown = sorted(set(args) - set(ARGUMENTS))
+        if unknown:
+            raise AnsibleActionFail(f"tree knows no {', '.join(unknown)}; it takes {', '.join(ARGUMENTS)}")
+        role = self._task._role
+        if role is None:
+            raise AnsibleActionFail("tree installs the templates/ of a role: call it from a role's tasks")
+
+        files = []
+        if args.get("state", "present") == "present":
+            files = self._render(Path(role._role_path), variables, args.get("permissions") or {})
+        payload = base64.b64encode(zlib.compress(json.dumps(files).encode(), 6)).decode()
+        module_args = {
+            "name": role.get_name(),
+            "payload": payload,
+            "unit": args.get("unit") or [],
+            "timers": args.get("timers") or [],
+            "validate": args.get("validate") or [],
+        }
+        result.update(self._execute_module(module_name="tree", module_args=module_args, task_vars=task_vars))
+        return result
+
+    def _render(
+        self, role: Path, variables: dict[str, Any], permissions: dict[str, dict[str, str]]
+    ) -> list[dict[str, Any]]:
+        """Return the wanted files; a template that renders to white space only is not wanted (its feature is off)."""
+        templates = role / "templates"
+        unused = set(permissions)
+        files: list[dict[str, Any]] = []
+        templar = self._templar.copy_with_new_env(
+            searchpath=[str(templates), str(role / "files")], available_variables=variables
+        )
+        for source in sorted(path for path in templates.rglob("*") if path.is_file()):
+            name = source.relative_to(templates).as_posix()
+            path = f"/{name.removesuffix('.j2')}"
+            if name.endswith(".j2"):
+                variables["ansible_managed"] = f"Managed by Ansible: roles/{role.name}/templates/{name}"
+                text = str(
+                    templar.template(
+                        trust_as_template(source.read_text(encoding="utf-8")),
+                        escape_backslashes=False,
+                        overrides=JINJA_OVERRIDES,
+                    )
+                )
+                if not text.strip():
+                    unused -= {pattern for pattern in permissions if fnmatch.fnmatch(path, pattern)}
+                    continue
+                content = text.encode()
+            else:
+                content = source.read_bytes()
+            entry = {
+                "path": path,
+                "content": base64.b64encode(content).decode(),
+                "owner": "root",
+                "group": "root",
+                "mode": "0755" if source.stat().st_mode & 0o100 else "0644",
+            }
+            for pattern, values in permissions.items():
+                if fnmatch.fnmatch(path, pattern):
+                    entry.update(values)
+                    unused.discard(pattern)
+            files.append(entry)
+        if unused:
+            raise AnsibleActionFail(f"tree: permissions for {', '.join(sorted(unused))} match no file of {templates}")
+        return files

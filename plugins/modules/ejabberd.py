@@ -1,0 +1,207 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Accounts and rooms of a running ejabberd, over the HTTP API on its local socket."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: ejabberd
+short_description: Accounts and rooms of a running ejabberd, in one round trip
+description:
+  - Compares accounts and rooms with what is wanted and makes what is missing, over the HTTP API (C(mod_http_api)) on
+    ejabberd's local socket. Passwords appear in no command line and in no log.
+  - An existing account keeps its password, and a room keeps whatever is not named here.
+options:
+  domain:
+    description: Domain of the accounts.
+    type: str
+    required: true
+  muc_domain:
+    description: Domain of the rooms. Needed when I(rooms) are given.
+    type: str
+    default: ''
+  accounts:
+    description: Accounts that are to exist, local part to the password that is used when the account is made.
+    type: dict
+    default: {}
+  rooms:
+    description:
+      - Rooms that are to exist, each with C(name), C(title), C(description) and C(moderated). In a moderated room newcomers
+        read only, until somebody gives them voice or membership.
+    type: list
+    elements: dict
+    default: []
+  room_options:
+    description: Options that all I(rooms) have, by ejabberd's names.
+    type: dict
+    default: {}
+  room_owners:
+    description: Local parts of the accounts that own the rooms.
+    type: list
+    elements: str
+    default: []
+  socket:
+    description: Path of ejabberd's API socket.
+    type: path
+    default: /run/ejabberd/api.sock
+author: [Conexizan contributors (@conexizan)]
+attributes:
+  check_mode: {support: full}
+"""
+
+EXAMPLES = r"""
+- name: Make the first administrator and the support room
+  ejabberd:
+    domain: chat.example.org
+    muc_domain: muc.chat.example.org
+    accounts: {admin: "{{ lookup('ansible.builtin.password', 'secrets/admin') }}"}
+    rooms: [{name: support, title: Support}]
+    room_options: {public: true, persistent: true}
+    room_owners: [admin]
+  no_log: true
+"""
+
+RETURN = r"""
+changes:
+  description: What was (in check mode, would be) made or changed, one sentence each.
+  type: list
+  elements: str
+  returned: always
+"""
+
+import http.client
+import json
+import socket
+import urllib.parse
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+
+class ApiError(Exception):
+    """The API refused a call or could not be reached."""
+
+
+class Api:
+    """ejabberd's commands as HTTP calls over one connection to its socket.
+
+    GET only: over a socket, ejabberd 26.07 answers every POST with 400 (its request log expects a port number).
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.connection = http.client.HTTPConnection("localhost", timeout=60)
+        self.connection.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.connection.sock.settimeout(60)
+        try:
+            self.connection.sock.connect(path)
+        except OSError as error:
+            raise ApiError(f"ejabberd does not answer on {path}: {error.strerror}; is ejabberd.service running?") from error
+
+    def call(self, command: str, **arguments: str) -> Any:
+        """Call *command* and return its decoded answer; raises ApiError naming the command, never its arguments."""
+        self.connection.request("GET", f"/api/{command}?{urllib.parse.urlencode(arguments)}")
+        response = self.connection.getresponse()
+        body = response.read().decode()
+        answer = json.loads(body) if body else None
+        if response.status != http.client.OK:
+            raise ApiError(f"{command} answered {response.status}: {answer}")
+        return answer
+
+
+def option_text(value: object) -> str:
+    """Return an option's value as ejabberd writes it."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def ensure_accounts(api: Api, params: dict[str, Any], *, check: bool) -> list[str]:
+    """Make missing accounts; return what was done."""
+    changes = []
+    for name, password in params["accounts"].items():
+        user = {"user": name, "host": params["domain"]}
+        if api.call("check_account", **user) == 0:
+            continue
+        changes.append(f"account {name}@{params['domain']} made")
+        if not check:
+            api.call("register", **user, password=password)
+    return changes
+
+
+def ensure_rooms(api: Api, params: dict[str, Any], *, check: bool) -> list[str]:
+    """Make missing rooms, bring their options and owners to what is wanted; return what was done."""
+    changes: list[str] = []
+    service = params["muc_domain"]
+    present = set(api.call("muc_online_rooms", service=service)) if params["rooms"] else set()
+    for room in params["rooms"]:
+        address = f"{room['name']}@{service}"
+        where = {"room": room["name"], "service": service}
+        options: dict[str, str] = {}
+        owners: set[str] = set()
+        if address in present:
+            options = {option["name"]: option["value"] for option in api.call("get_room_options", **where)}
+            owners = {
+                entry["username"]
+                for entry in api.call("get_room_affiliations", **where)
+                if entry["affiliation"] == "owner" and entry["domain"] == params["domain"]
+            }
+        else:
+            changes.append(f"room {address} made")
+            if not check:
+                api.call("create_room", **where, host=params["domain"])
+        wanted = params["room_options"] | {key: room[key] for key in ("title", "description", "moderated")}
+        wanted["members_by_default"] = not room["moderated"]
+        for name, value in wanted.items():
+            if options.get(name) != option_text(value):
+                if address in present:
+                    changes.append(f"room {address}: {name} is now {option_text(value)}")
+                if not check:
+                    api.call("change_room_option", **where, option=name, value=option_text(value))
+        for owner in sorted(set(params["room_owners"]) - owners):
+            changes.append(f"room {address}: {owner} is an owner")
+            if not check:
+                api.call("set_room_affiliation", **where, user=owner, host=params["domain"], affiliation="owner")
+    return changes
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "domain": {"type": "str", "required": True},
+            "muc_domain": {"type": "str", "default": ""},
+            "accounts": {"type": "dict", "default": {}, "no_log": True},
+            "rooms": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": {
+                    "name": {"type": "str", "required": True},
+                    "title": {"type": "str", "required": True},
+                    "description": {"type": "str", "default": ""},
+                    "moderated": {"type": "bool", "default": False},
+                },
+            },
+            "room_options": {"type": "dict", "default": {}},
+            "room_owners": {"type": "list", "elements": "str", "default": []},
+            "socket": {"type": "path", "default": "/run/ejabberd/api.sock"},
+        },
+        supports_check_mode=True,
+    )
+    params = module.params
+    if module.check_mode and not Path(params["socket"]).exists():
+        changes = [f"account {name}@{params['domain']} made" for name in params["accounts"]]
+        changes += [f"room {room['name']}@{params['muc_domain']} made" for room in params["rooms"]]
+        module.exit_json(changed=bool(changes), changes=changes)
+    try:
+        api = Api(params["socket"])
+        changes = ensure_accounts(api, params, check=module.check_mode)
+        changes += ensure_rooms(api, params, check=module.check_mode)
+    except ApiError as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(changed=bool(changes), changes=changes)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,174 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Read everything the roles need to know of a host in one round trip."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: host_facts
+short_description: What the roles need to know of a host, in one round trip
+description:
+  - Reads the Debian release, the mirror the host installs from, the ports sshd listens on, the host's addresses and the
+    installed versions of some packages. M(ansible.builtin.setup) knows neither mirror nor sshd and takes much longer.
+  - Changes nothing. Returns C(ansible_facts.xmpp_host).
+options:
+  packages:
+    description: Packages whose installed version is wanted.
+    type: list
+    elements: str
+    default: []
+author: [Conexizan contributors (@conexizan)]
+attributes:
+  check_mode: {support: full}
+"""
+
+EXAMPLES = r"""
+- name: Read what the host is
+  host_facts:
+    packages: [nginx]
+"""
+
+RETURN = r"""
+ansible_facts:
+  description:
+    - "C(xmpp_host) with C(release) (codename), C(id) (os-release ID), C(mirror) (URI of the Debian archive in use), C(signed_by)
+      (its keyring), C(ssh_ports), C(ipv4) and C(ipv6) (source addresses of the default routes, empty if there is none),
+      C(versions) (package to installed version), C(persistent_journal), C(time_daemon) (installed package, if any)."
+  type: dict
+  returned: always
+"""
+
+import os
+import re
+import socket
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+APT = Path("/etc/apt")
+TIME_DAEMONS = ("chrony", "ntpsec", "openntpd", "systemd-timesyncd")
+# Packages that a role removes.
+LOOKED_FOR = ("coturn", "rsyslog")
+
+
+def os_release() -> dict[str, str]:
+    """Return /etc/os-release as a dictionary (os-release(5))."""
+    lines = Path("/etc/os-release").read_text(encoding="utf-8").splitlines()
+    return {key: value.strip("\"'") for key, _, value in (line.partition("=") for line in lines) if value}
+
+
+def apt_sources() -> list[dict[str, str]]:
+    """Return every active binary source as uris, suites, components, signed-by (sources.list(5), both formats)."""
+    sources = []
+    for path in [APT / "sources.list", *sorted((APT / "sources.list.d").glob("*.list"))]:
+        text = path.read_text(encoding="utf-8") if path.exists() else ""
+        for match in re.finditer(r"^\s*deb\s+(?:\[([^\]]*)\]\s+)?(\S+)\s+(\S+)([^#\n]*)", text, re.MULTILINE):
+            options = dict(item.split("=", 1) for item in (match[1] or "").split() if "=" in item)
+            sources.append(
+                {"uris": match[2], "suites": match[3], "components": match[4], "signed-by": options.get("signed-by", "")}
+            )
+    for path in sorted((APT / "sources.list.d").glob("*.sources")):
+        text = re.sub(r"^#.*\n?", "", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
+        for stanza in re.split(r"\n\s*\n", text):
+            fields = {key.lower(): " ".join(value.split()) for key, value in re.findall(r"^([\w-]+):((?:.*)(?:\n[ \t].*)*)", stanza, re.MULTILINE)}
+            if "deb" in fields.get("types", "").split() and fields.get("enabled", "yes").lower() != "no":
+                sources.append({key: fields.get(key, "") for key in ("uris", "suites", "components", "signed-by")})
+    return sources
+
+
+def mirror(release: str) -> tuple[str, str]:
+    """Return URI and keyring of the Debian archive that the host uses for its release; empty if it has none.
+
+    Other archives (a Raspberry Pi's own, a vendor's) use the same suite names, Debian's is the one that has
+    updates or backports of the suite too, or that is signed with Debian's keyring.
+    """
+    best: tuple[int, str, str] = (-1, "", "")
+    sources = apt_sources()
+    for source in sources:
+        suites = source["suites"].split()
+        if release not in suites or "main" not in source["components"].split():
+            continue
+        for uri in source["uris"].split():
+            beside = {suite for other in sources if uri in other["uris"].split() for suite in other["suites"].split()}
+            score = 2 * bool(beside & {f"{release}-updates", f"{release}-backports"})
+            score += "debian-archive" in source["signed-by"]
+            if score > best[0]:
+                best = (score, uri.rstrip("/"), source["signed-by"])
+    return best[1], best[2]
+
+
+def ssh_ports() -> list[int]:
+    """Return the ports on which sshd is really reached: its listening sockets, ssh.socket's, and this very connection's."""
+    ports = set()
+    connection = os.environ.get("SSH_CONNECTION", "").split()
+    if len(connection) == 4:
+        ports.add(int(connection[3]))
+    listening = subprocess.run(["ss", "-Hltnp"], capture_output=True, text=True, check=False).stdout
+    for line in listening.splitlines():
+        if re.search(r'\(\("(sshd|dropbear)"', line):
+            ports.add(int(line.split()[3].rsplit(":", 1)[1]))
+    activated = subprocess.run(
+        ["systemctl", "show", "--property=Listen", "--value", "ssh.socket"], capture_output=True, text=True, check=False
+    ).stdout
+    active = subprocess.run(["systemctl", "is-active", "--quiet", "ssh.socket"], check=False).returncode == 0
+    if active:
+        ports |= {int(port) for port in re.findall(r":(\d+) \(Stream\)", activated)}
+    return sorted(ports)
+
+
+def source_address(family: socket.AddressFamily, probe: str) -> str:
+    """Return the address this host speaks from towards the outside; connecting a UDP socket sends nothing."""
+    with socket.socket(family, socket.SOCK_DGRAM) as sock:
+        try:
+            sock.connect((probe, 9))
+        except OSError:
+            return ""
+        address = str(sock.getsockname()[0])
+    return "" if address.startswith("fe80:") else address
+
+
+def versions(packages: list[str]) -> dict[str, str]:
+    """Return the installed ones of *packages* with their versions, from dpkg's database."""
+    wanted = set(packages)
+    found = {}
+    for stanza in Path("/var/lib/dpkg/status").read_text(encoding="utf-8").split("\n\n"):
+        name = stanza.partition("\n")[0].removeprefix("Package: ")
+        if name in wanted and "\nStatus: install ok installed" in stanza:
+            match = re.search(r"^Version: (\S+)", stanza, re.MULTILINE)
+            if match:
+                found[name] = match[1]
+    return found
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={"packages": {"type": "list", "elements": "str", "default": []}}, supports_check_mode=True
+    )
+    release = os_release()
+    codename = release.get("VERSION_CODENAME", "")
+    uri, keyring = mirror(codename)
+    installed = versions([*module.params["packages"], *LOOKED_FOR, *TIME_DAEMONS])
+    journal = Path("/var/log/journal")
+    facts: dict[str, Any] = {
+        "id": release.get("ID", ""),
+        "name": release.get("PRETTY_NAME", ""),
+        "release": codename,
+        "mirror": uri,
+        "signed_by": keyring,
+        "ssh_ports": ssh_ports(),
+        # Documentation addresses (RFC 5737, RFC 3849): never a real destination.
+        "ipv4": source_address(socket.AF_INET, "192.0.2.1"),
+        "ipv6": source_address(socket.AF_INET6, "2001:db8::1"),
+        "versions": installed,
+        "persistent_journal": journal.is_dir() and any(journal.iterdir()),
+        "time_daemon": next((name for name in TIME_DAEMONS if name in installed), ""),
+    }
+    module.exit_json(changed=False, ansible_facts={"xmpp_host": facts})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,354 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Host side of ``tree``: make the files of one role exactly what the controller rendered."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: tree
+short_description: Install a role's templates/ tree in one round trip
+description:
+  - Renders every file below C(templates/) of the calling role on the controller (names ending in C(.j2) are Jinja, all
+    others are copied byte for byte) and installs them at the same path on the host with one module call.
+  - A file that was installed by an earlier run and is no longer in the tree, or renders to nothing, is removed.
+  - Files are written atomically. If a command in I(validate) fails, everything is put back as it was and the task fails.
+  - After changes below C(/etc/systemd/system), C(/etc/sysusers.d) or C(/etc/tmpfiles.d) systemd is told about them.
+  - Diffs show world-readable files only, so that no secret ever appears in one.
+options:
+  state:
+    description: V(absent) removes everything that the role has installed, and stops units whose files go away.
+    choices: [present, absent]
+    default: present
+    type: str
+  permissions:
+    description:
+      - Owner, group and mode by path (shell patterns) where they are not root, root and 0644 (0755 for an executable source).
+    type: dict
+    default: {}
+  unit:
+    description:
+      - Units that run from these files. The task reports a change when one is not enabled, not running, or has not been
+        restarted or reloaded since its files last changed, so that the notified handler mends that, also after an earlier
+        run broke off before its handlers.
+    type: list
+    elements: str
+    default: []
+  timers:
+    description: Timers of this role; they are enabled and started at once.
+    type: list
+    elements: str
+    default: []
+  validate:
+    description: Commands that judge the installed files (argument lists).
+    type: list
+    elements: list
+    default: []
+author: [Conexizan contributors (@conexizan)]
+attributes:
+  check_mode: {support: full}
+  diff_mode: {support: full}
+"""
+
+EXAMPLES = r"""
+- name: Install nginx's configuration
+  tree:
+    unit: [nginx]
+    permissions:
+      /etc/nginx/xmpp.secret: {mode: "0600"}
+    validate: [[nginx, -t, -c, /etc/nginx/xmpp.conf]]
+  notify: Reload nginx
+"""
+
+RETURN = r"""
+paths:
+  description: Files that were written, given other permissions, or removed.
+  type: list
+  elements: str
+  returned: always
+units:
+  description: Units that the notified handler has to bring up, with the reason.
+  type: dict
+  returned: always
+"""
+
+import base64
+import grp
+import hashlib
+import json
+import os
+import pwd
+import subprocess
+import tempfile
+import time
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+MANIFESTS = Path("/var/lib/xmpp/tree")
+SYSTEMD = "/etc/systemd/system/"
+
+
+class TreeError(Exception):
+    """What is wrong, in words for the operator."""
+
+
+@dataclass(frozen=True)
+class File:
+    """One wanted file."""
+
+    path: Path
+    content: bytes
+    owner: str
+    group: str
+    mode: int
+
+    @property
+    def ids(self) -> tuple[int, int]:
+        """Numeric owner and group; raises KeyError for an account that the host does not have (yet)."""
+        return pwd.getpwnam(self.owner).pw_uid, grp.getgrnam(self.group).gr_gid
+
+
+@dataclass(frozen=True)
+class Found:
+    """What stands at a path now."""
+
+    content: bytes
+    uid: int
+    gid: int
+    mode: int
+
+
+def find(path: Path) -> Found | None:
+    """Return the regular file at *path*, None if there is none."""
+    if path.is_symlink() or not path.is_file():
+        return None
+    status = path.stat()
+    return Found(path.read_bytes(), status.st_uid, status.st_gid, status.st_mode & 0o7777)
+
+
+def write(path: Path, content: bytes, uid: int, gid: int, mode: int) -> None:
+    """Put *content* at *path* in one step, so that no reader ever sees half a file or a wide mode."""
+    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            os.fchown(stream.fileno(), uid, gid)
+            os.fchmod(stream.fileno(), mode)
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def make_parents(path: Path) -> list[str]:
+    """Create the missing parents of *path* (root, 0755) and return them, outermost first."""
+    missing = []
+    parent = path.parent
+    while not parent.exists():
+        missing.append(parent)
+        parent = parent.parent
+    for directory in reversed(missing):
+        directory.mkdir(mode=0o755)
+    return [str(directory) for directory in reversed(missing)]
+
+
+def run(command: list[str]) -> str:
+    """Run *command* and return what it printed; raises TreeError with its words if it fails."""
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise TreeError(f"{' '.join(command)} failed: {(done.stderr or done.stdout).strip()}")
+    return done.stdout
+
+
+def boot_id() -> str:
+    """Identify this boot: systemd's monotonic timestamps compare within one only."""
+    return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+
+
+def unit_states(units: list[str]) -> dict[str, dict[str, str]]:
+    """Return systemd's properties of each unit, by the name that was asked for."""
+    if not units:
+        return {}
+    properties = "ActiveState,UnitFileState,StateChangeTimestampMonotonic,LoadState"
+    blocks = run(["systemctl", "show", f"--property={properties}", *units]).strip("\n").split("\n\n")
+    return {
+        unit: dict(line.split("=", 1) for line in block.splitlines())
+        for unit, block in zip(units, blocks, strict=True)
+    }
+
+
+def unit_problem(state: dict[str, str], changed: dict[str, Any]) -> str | None:
+    """Say why a unit is not in force, None if it is."""
+    if state["LoadState"] != "loaded":
+        return "not installed"
+    if state["UnitFileState"] not in ("enabled", "static", "generated", "indirect"):
+        return "not enabled"
+    if state["ActiveState"] not in ("active", "activating", "reloading"):
+        return f"not running ({state['ActiveState']})"
+    since = int(state["StateChangeTimestampMonotonic"] or 0)
+    if changed.get("boot") == boot_id() and since < int(changed["monotonic"]):
+        return "older than its files"
+    return None
+
+
+class Tree:
+    """The files of one role on this host."""
+
+    def __init__(self, name: str, files: list[File]) -> None:
+        self.files = files
+        self.manifest_path = MANIFESTS / f"{name}.json"
+        self.manifest: dict[str, Any] = {"files": {}, "directories": [], "changed": {}}
+        if self.manifest_path.exists():
+            self.manifest = json.loads(self.manifest_path.read_text(encoding="utf-8"))
+        wanted = {str(file.path) for file in files}
+        self.gone = [Path(path) for path in sorted(self.manifest["files"]) if path not in wanted and os.path.lexists(path)]
+        self.before = {path: find(path) for path in [*self.gone, *(file.path for file in files)]}
+        self.differing = [file for file in files if self.differs(file)]
+
+    def differs(self, file: File) -> bool:
+        """Tell whether content, owner or mode of a file are not as wanted."""
+        found = self.before[file.path]
+        if found is None or found.content != file.content or found.mode != file.mode:
+            return True
+        try:
+            return (found.uid, found.gid) != file.ids
+        except KeyError:  # the account comes with a package that check mode has not installed
+            return True
+
+    @property
+    def paths(self) -> list[str]:
+        """Everything that is to be written or removed."""
+        return [str(file.path) for file in self.differing] + [str(path) for path in self.gone]
+
+    def diff(self) -> list[dict[str, str]]:
+        """Return before and after of every change; contents only of what anybody on the host may read."""
+        after: dict[Path, tuple[bytes, int]] = {file.path: (file.content, file.mode) for file in self.differing}
+        rows = []
+        for path in [*after, *self.gone]:
+            found = self.before[path]
+            old = (found.content, found.mode) if found else (b"", 0o644)
+            new = after.get(path, (b"", 0o644))
+            secret = not (old[1] & new[1] & 0o004)
+            texts = []
+            for content, mode in (old, new):
+                text = content.decode("utf-8", "replace")
+                if secret or b"\0" in content:
+                    text = f"(sha256 {hashlib.sha256(content).hexdigest()[:16]})\n" if content else ""
+                texts.append(text if old[1] == new[1] else f"# mode {mode:04o}\n{text}")
+            rows.append({"before_header": str(path), "after_header": str(path), "before": texts[0], "after": texts[1]})
+        return rows
+
+    def apply(self, validate: list[list[str]]) -> None:
+        """Write and remove; put everything back and raise TreeError if *validate* does not like it."""
+        directories = list(self.manifest["directories"])
+        leaving = [path.name for path in self.gone if str(path.parent) + "/" == SYSTEMD]
+        if leaving:
+            run(["systemctl", "disable", "--now", "--quiet", *leaving])
+        try:
+            # Accounts and directories first: the files that follow may belong to them.
+            for file in sorted(self.differing, key=lambda file: not str(file.path).startswith("/etc/sysusers.d/")):
+                directories += make_parents(file.path)
+                try:
+                    uid, gid = file.ids
+                except KeyError as error:
+                    raise TreeError(f"{file.path} is to belong to {file.owner}:{file.group}: {error.args[0]}") from error
+                write(file.path, file.content, uid, gid, file.mode)
+                if str(file.path).startswith("/etc/sysusers.d/"):
+                    run(["systemd-sysusers", str(file.path)])
+            for path in self.gone:
+                path.unlink()
+            tmpfiles = [path for path in self.paths if path.startswith("/etc/tmpfiles.d/") and os.path.exists(path)]
+            if tmpfiles:
+                run(["systemd-tmpfiles", "--create", *tmpfiles])
+            for command in validate:
+                run(command)
+        except TreeError:
+            self.restore()
+            raise
+        kept = []
+        for directory in sorted(set(directories), reverse=True):
+            try:
+                os.rmdir(directory)  # only succeeds when nobody has anything in it
+            except OSError:
+                if os.path.isdir(directory):
+                    kept.append(directory)
+        self.manifest = {
+            "files": {str(file.path): hashlib.sha256(file.content).hexdigest() for file in self.files},
+            "directories": sorted(kept),
+            "changed": {"boot": boot_id(), "monotonic": time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000},
+        }
+        if self.files:
+            make_parents(self.manifest_path)
+            write(self.manifest_path, json.dumps(self.manifest, indent=1).encode(), 0, 0, 0o600)
+        else:
+            self.manifest_path.unlink(missing_ok=True)
+        if any(path.startswith(SYSTEMD) for path in self.paths):
+            run(["systemctl", "daemon-reload"])
+
+    def restore(self) -> None:
+        """Put back what stood there before."""
+        for path, found in self.before.items():
+            if found is not None:
+                write(path, found.content, found.uid, found.gid, found.mode)
+            else:
+                path.unlink(missing_ok=True)
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "name": {"type": "str", "required": True},
+            "payload": {"type": "str", "required": True, "no_log": True},
+            "unit": {"type": "list", "elements": "str", "default": []},
+            "timers": {"type": "list", "elements": "str", "default": []},
+            "validate": {"type": "list", "elements": "list", "default": []},
+        },
+        supports_check_mode=True,
+    )
+    params = module.params
+    files = [
+        File(
+            Path(entry["path"]),
+            base64.b64decode(entry["content"]),
+            entry["owner"],
+            entry["group"],
+            int(entry["mode"], 8),
+        )
+        for entry in json.loads(zlib.decompress(base64.b64decode(params["payload"])))
+    ]
+    try:
+        tree = Tree(params["name"], files)
+        changed_before = tree.manifest["changed"]
+        paths = tree.paths
+        diff = tree.diff() if module._diff else []
+        if paths and not module.check_mode:
+            tree.apply(params["validate"])
+        wanted = params["unit"] + params["timers"] if files else []
+        # Units: what earlier runs left behind (for this run's changes the handler is notified anyway). Timers need neither
+        # a place in the order of services nor a check, so they are started right here.
+        since = {unit: changed_before for unit in params["unit"]} | {
+            timer: tree.manifest["changed"] for timer in params["timers"]
+        }
+        problems = {unit: unit_problem(state, since[unit]) for unit, state in unit_states(wanted).items()}
+        units = {unit: problem for unit, problem in problems.items() if problem}
+        timers = [unit for unit in params["timers"] if unit in units]
+        if timers and not module.check_mode:
+            run(["systemctl", "enable", "--quiet", *timers])
+            run(["systemctl", "restart", *timers])
+    except TreeError as error:
+        module.fail_json(msg=str(error))
+    result: dict[str, Any] = {"changed": bool(paths or units), "paths": paths, "units": units}
+    if diff:
+        result["diff"] = diff
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Fixtures of the service tests. Run by Molecule's verifier, or by hand:
+
+pytest --hosts=ansible://site --ansible-inventory=molecule/inventory tests/service
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from pytest_asyncio import is_async_test
+from testinfra.host import Host
+
+from .service import Account, Service
+
+SECONDS_PER_TEST = 60
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Coroutines run in a loop of their own, and no test of this folder may hang."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.timeout(SECONDS_PER_TEST))
+            if is_async_test(item):
+                item.add_marker(pytest.mark.asyncio)
+
+
+@pytest.fixture(scope="module")
+def service(host: Host) -> Service:
+    """The service on the host under test."""
+    return Service.of(host)
+
+
+@pytest.fixture(scope="module")
+def register(service: Service) -> Iterator[Callable[..., list[Account]]]:
+    """Makes fresh accounts: ``alice, bob = register("alice", "bob")``. They are deleted after the module."""
+    accounts: list[Account] = []
+
+    def make(*labels: str) -> list[Account]:
+        made = service.register(*labels)
+        accounts.extend(made)
+        return made
+
+    yield make
+    service.unregister(accounts)

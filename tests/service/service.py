@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The service under test: where it is, whom it certifies, and root's view of its host."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import secrets
+import shlex
+import socket
+import ssl
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+import aiohttp.abc
+from testinfra.host import Host
+
+DOMAIN = "site.test"
+DATABASE = "/var/lib/ejabberd/xmpp.db"
+UPLOADS = "/srv/xmpp/upload"
+
+# Runs on the host as root: ejabberd's API on its local socket. Passwords are born there and come back on standard
+# output, so that none is ever part of a command line.
+_API = """
+import http.client, json, secrets, socket, sys, urllib.parse
+
+def call(name, arguments):
+    connection = http.client.HTTPConnection(sys.argv[1])
+    connection.sock = socket.socket(socket.AF_UNIX)
+    connection.sock.connect("/run/ejabberd/api.sock")
+    connection.request("GET", "/api/" + name + "?" + urllib.parse.urlencode(arguments))
+    answer = connection.getresponse()
+    body = answer.read().decode()
+    if answer.status != 200:
+        sys.exit(f"{name} {arguments} answered {answer.status}: {body}")
+    return json.loads(body)
+
+results = []
+for name, arguments in json.loads(sys.argv[2]):
+    password = secrets.token_urlsafe(12)
+    if name == "register":
+        arguments["password"] = password
+    result = call(name, arguments)
+    results.append(password if name == "register" else result)
+print(json.dumps(results))
+"""
+
+
+@dataclass(frozen=True)
+class Account:
+    """A name and its password."""
+
+    name: str
+    password: str
+    domain: str = DOMAIN
+
+    @property
+    def jid(self) -> str:
+        return f"{self.name}@{self.domain}"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An HTTP answer, read to its end."""
+
+    status: int
+    headers: dict[str, str]  # names in lower case
+    body: bytes
+
+
+class _Resolver(aiohttp.abc.AbstractResolver):
+    """Resolves every name to the host under test: the test domain is in no DNS."""
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[aiohttp.abc.ResolveResult]:
+        return [
+            aiohttp.abc.ResolveResult(
+                hostname=host, host=self._address, port=port, family=socket.AF_INET, proto=0, flags=socket.AI_NUMERICHOST
+            )
+        ]
+
+    async def close(self) -> None:
+        pass
+
+
+@dataclass(frozen=True)
+class Service:
+    """One converged host, as seen from outside (addresses, CA) and as root (host)."""
+
+    host: Host
+    address: str
+    address6: str | None
+    ca: str
+    domain: str = DOMAIN
+
+    @classmethod
+    def of(cls, host: Host) -> Service:
+        links = json.loads(host.check_output("ip -json address show up scope global"))
+        found: dict[str, str] = {}
+        for entry in (entry for link in links for entry in link.get("addr_info", []) if entry):
+            found.setdefault(entry["family"], entry["local"])
+        ca = host.check_output("cat /etc/xmpp/certificates/ca.crt")
+        return cls(host=host, address=found["inet"], address6=found.get("inet6"), ca=ca)
+
+    def name(self, label: str) -> str:
+        """A component's name, for example ``muc.site.test``."""
+        return f"{label}.{self.domain}"
+
+    def tls(self, *alpn: str) -> ssl.SSLContext:
+        """A client's TLS settings: the service's CA is the only one trusted, names are checked."""
+        context = ssl.create_default_context(cadata=self.ca)
+        if alpn:
+            context.set_alpn_protocols(list(alpn))
+        return context
+
+    def connect_tls(self, name: str, port: int = 443) -> ssl.SSLSocket:
+        """A verified TLS connection, for requests that a polite HTTP client would not send."""
+        plain = socket.create_connection((self.address, port), timeout=10)
+        return self.tls().wrap_socket(plain, server_hostname=name)
+
+    @contextlib.asynccontextmanager
+    async def web(self) -> AsyncIterator[aiohttp.ClientSession]:
+        """An HTTP client that finds the service's names without DNS; names and certificates are the real ones."""
+        connector = aiohttp.TCPConnector(resolver=_Resolver(self.address), ssl=self.tls())
+        timeout = aiohttp.ClientTimeout(total=30)
+        async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
+            yield session
+
+    async def fetch(self, method: str, url: str, **options: Any) -> Answer:
+        """One request, its answer read whole; redirections are not followed."""
+        async with self.web() as web, web.request(method, url, allow_redirects=False, **options) as answer:
+            headers = {name.lower(): value for name, value in answer.headers.items()}
+            return Answer(answer.status, headers, await answer.read())
+
+    def api(self, *calls: tuple[str, dict[str, str]]) -> list[Any]:
+        """Results of ejabberd's API commands, all called in one visit to the host."""
+        command = shlex.join(["python3", "-c", _API, self.domain, json.dumps(calls)])
+        results: list[Any] = json.loads(self.host.check_output(command))
+        return results
+
+    def register(self, *labels: str) -> list[Account]:
+        """New accounts with names that no other test uses."""
+        names = [f"{label}-{secrets.token_hex(4)}" for label in labels]
+        passwords = self.api(*(("register", {"user": name, "host": self.domain}) for name in names))
+        return [Account(name, password) for name, password in zip(names, passwords, strict=True)]
+
+    def unregister(self, accounts: list[Account]) -> None:
+        """Deletes accounts and all that belongs to them; those that deleted themselves are no error."""
+        if accounts:
+            self.api(*(("unregister", {"user": account.name, "host": self.domain}) for account in accounts))
+
+    def stored(self, text: str) -> bool:
+        """Does ejabberd's disk hold this text (database, write-ahead log and all else)?"""
+        search = shlex.join(["grep", "-rlaF", "--", text, "/var/lib/ejabberd"])
+        result = self.host.run(search)
+        assert result.rc in (0, 1), result.stderr
+        return result.rc == 0

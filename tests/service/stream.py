@@ -1,0 +1,265 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An XMPP stream driven by hand, for what a well-behaved client would not do and slixmpp cannot: SASL 2 (XEP-0388),
+Bind 2 (XEP-0386), FAST (XEP-0484), channel binding by tls-exporter (RFC 9266), and lies about who one is."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import hashlib
+import hmac
+import secrets
+import socket
+import struct
+from collections.abc import Iterator
+from xml.etree import ElementTree as ET
+from xml.sax.saxutils import escape
+
+from cryptography import x509
+from OpenSSL import SSL, crypto
+
+from .service import Account, Service
+
+CLIENT = "{jabber:client}"
+STREAMS = "{http://etherx.jabber.org/streams}"
+TLS = "{urn:ietf:params:xml:ns:xmpp-tls}"
+SASL = "{urn:ietf:params:xml:ns:xmpp-sasl}"
+SASL2 = "{urn:xmpp:sasl:2}"
+BIND2 = "{urn:xmpp:bind:0}"
+FAST = "{urn:xmpp:fast:0}"
+
+SECONDS = 10
+
+
+class Refused(Exception):
+    """The server refused the login; the text is the SASL condition."""
+
+
+class Scram:
+    """The client's half of SCRAM (RFC 5802, 7677), with or without channel binding."""
+
+    def __init__(self, mechanism: str, account: Account, binding: bytes | None, authzid: str = "") -> None:
+        self._hash = mechanism.removeprefix("SCRAM-").removesuffix("-PLUS").replace("-", "").lower()
+        self._password = account.password.encode()
+        flag = "n" if binding is None else "p=tls-exporter"
+        self._header = f"{flag},{f'a={authzid}' if authzid else ''},".encode()
+        self._binding = binding or b""
+        self._nonce = secrets.token_urlsafe(18)
+        self._bare = f"n={account.name},r={self._nonce}".encode()
+        self._server_signature = b""
+
+    def first(self) -> bytes:
+        return self._header + self._bare
+
+    def final(self, challenge: bytes) -> bytes:
+        fields = dict(part.split("=", 1) for part in challenge.decode().split(","))
+        assert fields["r"].startswith(self._nonce), "the server did not use our nonce"
+        salt, rounds = base64.b64decode(fields["s"]), int(fields["i"])
+        salted = hashlib.pbkdf2_hmac(self._hash, self._password, salt, rounds)
+        client_key = hmac.digest(salted, b"Client Key", self._hash)
+        bound = base64.b64encode(self._header + self._binding).decode()
+        without_proof = f"c={bound},r={fields['r']}".encode()
+        signed = b",".join((self._bare, challenge, without_proof))
+        signature = hmac.digest(hashlib.new(self._hash, client_key).digest(), signed, self._hash)
+        proof = bytes(a ^ b for a, b in zip(client_key, signature, strict=True))
+        self._server_signature = hmac.digest(hmac.digest(salted, b"Server Key", self._hash), signed, self._hash)
+        return without_proof + b",p=" + base64.b64encode(proof)
+
+    def verify(self, final: bytes) -> None:
+        """The server, too, knows the password: nobody sits in between."""
+        assert final == b"v=" + base64.b64encode(self._server_signature)
+
+
+class Stream:
+    """One connection. Elements are read as they come; nothing is answered by itself.
+
+    A user named under TLS is what makes the server offer SASL 2.
+    """
+
+    def __init__(self, service: Service, port: int, user: Account | None) -> None:
+        self._service = service
+        self._user = user
+        self._socket = socket.create_connection((service.address, port), timeout=SECONDS)
+        # pyOpenSSL wants a blocking socket, so the limit is set in the kernel
+        self._socket.settimeout(None)
+        for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+            self._socket.setsockopt(socket.SOL_SOCKET, option, struct.pack("ll", SECONDS, 0))
+        self._tls: SSL.Connection | None = None
+        self._parser = ET.XMLPullParser(("start", "end"))
+        self._depth = 0
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def encrypt(self, alpn: str | None = None) -> None:
+        """Starts TLS; the certificate must come from the service's CA and name the domain."""
+        context = SSL.Context(SSL.TLS_CLIENT_METHOD)
+        store = context.get_cert_store()
+        assert store is not None
+        store.add_cert(crypto.X509.from_cryptography(x509.load_pem_x509_certificate(self._service.ca.encode())))
+        context.set_verify(SSL.VERIFY_PEER)
+        if alpn:
+            context.set_alpn_protos([alpn.encode()])
+        tls = SSL.Connection(context, self._socket)
+        tls.set_tlsext_host_name(self._service.domain.encode())
+        tls.set_connect_state()
+        tls.do_handshake()
+        certificate = tls.get_peer_certificate(as_cryptography=True)
+        assert certificate is not None
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        assert self._service.domain in names.get_values_for_type(x509.DNSName)
+        self._tls = tls
+
+    @property
+    def alpn(self) -> str:
+        """The protocol that the server chose."""
+        assert self._tls is not None
+        return self._tls.get_alpn_proto_negotiated().decode()
+
+    @property
+    def binding(self) -> bytes:
+        """What both ends of this TLS connection, and nobody else, can compute (RFC 9266)."""
+        assert self._tls is not None
+        assert self._tls.get_protocol_version_name() == "TLSv1.3"
+        return self._tls.export_keying_material(b"EXPORTER-Channel-Binding", 32, b"")
+
+    def send(self, xml: str) -> None:
+        if self._tls is None:
+            self._socket.sendall(xml.encode())
+        else:
+            self._tls.sendall(xml.encode())
+
+    def _receive(self) -> bytes:
+        if self._tls is None:
+            return self._socket.recv(65536)
+        try:
+            return self._tls.recv(65536)
+        except SSL.ZeroReturnError:
+            return b""
+        except SSL.WantReadError:
+            raise TimeoutError(f"the server said nothing for {SECONDS} seconds") from None
+
+    def read(self) -> ET.Element:
+        """The next element of the stream."""
+        while True:
+            for event, element in self._parser.read_events():
+                self._depth += 1 if event == "start" else -1
+                if event == "end" and self._depth == 1:
+                    return element
+                if event == "end" and self._depth == 0:
+                    raise ConnectionError("the server closed the stream")
+            data = self._receive()
+            if not data:
+                raise ConnectionError("the server closed the connection")
+            self._parser.feed(data)
+
+    def open(self) -> ET.Element:
+        """Opens (or reopens) the stream; returns its features."""
+        self._parser = ET.XMLPullParser(("start", "end"))
+        self._depth = 0
+        user = f" from='{self._user.jid}'" if self._user and self._tls else ""
+        self.send(
+            f"<?xml version='1.0'?><stream:stream to='{self._service.domain}'{user} version='1.0' "
+            "xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>"
+        )
+        return self.features()
+
+    def features(self) -> ET.Element:
+        features = self.read()
+        assert features.tag == f"{STREAMS}features", ET.tostring(features)
+        return features
+
+    def starttls(self) -> ET.Element:
+        """The usual way in on port 5222; returns the features offered under TLS."""
+        self.open()
+        self.send("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>")
+        assert self.read().tag == f"{TLS}proceed"
+        self.encrypt()
+        return self.open()
+
+    def authenticate(self, mechanism: str, initial: bytes) -> ET.Element:
+        """Starts a SASL login (RFC 6120); returns the server's answer."""
+        data = base64.b64encode(initial).decode()
+        self.send(f"<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='{mechanism}'>{data}</auth>")
+        return self.read()
+
+    def authenticate2(self, mechanism: str, initial: bytes, inside: str = "") -> ET.Element:
+        """Starts a SASL 2 login (XEP-0388), with more to do at once inside; returns the server's answer."""
+        data = base64.b64encode(initial).decode()
+        self.send(
+            f"<authenticate xmlns='urn:xmpp:sasl:2' mechanism='{mechanism}'>"
+            f"<initial-response>{data}</initial-response>{inside}</authenticate>"
+        )
+        return self.read()
+
+    def scram(self, mechanism: str, account: Account, *, authzid: str = "", binding: bytes | None = None) -> None:
+        """Logs in by SCRAM and reopens the stream. A -PLUS mechanism binds to this TLS connection, or to what is given."""
+        plus = mechanism.endswith("-PLUS")
+        scram = Scram(mechanism, account, (binding or self.binding) if plus else None, authzid)
+        answer = self.authenticate(mechanism, scram.first())
+        if answer.tag == f"{SASL}challenge":
+            data = base64.b64encode(scram.final(_decode(answer))).decode()
+            self.send(f"<response xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>{data}</response>")
+            answer = self.read()
+        _refuse(answer, SASL)
+        scram.verify(_decode(answer))
+        self.open()
+
+    def scram2(self, mechanism: str, account: Account, inside: str = "") -> ET.Element:
+        """Logs in by SCRAM over SASL 2; returns the server's <success/>."""
+        scram = Scram(mechanism, account, self.binding if mechanism.endswith("-PLUS") else None)
+        answer = self.authenticate2(mechanism, scram.first(), inside)
+        if answer.tag == f"{SASL2}challenge":
+            data = base64.b64encode(scram.final(_decode(answer))).decode()
+            self.send(f"<response xmlns='urn:xmpp:sasl:2'>{data}</response>")
+            answer = self.read()
+        _refuse(answer, SASL2)
+        scram.verify(base64.b64decode(answer.findtext(f"{SASL2}additional-data", "")))
+        return answer
+
+    def bind(self) -> str:
+        """Binds a resource; returns the full address that the server gave."""
+        answer = self.query("set", "<bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/>")
+        return answer.findtext(".//{urn:ietf:params:xml:ns:xmpp-bind}jid", "")
+
+    def query(self, kind: str, payload: str, to: str = "") -> ET.Element:
+        """The answer to an IQ; other stanzas that come first are dropped."""
+        identity = secrets.token_hex(4)
+        address = f" to='{escape(to)}'" if to else ""
+        self.send(f"<iq id='{identity}' type='{kind}'{address}>{payload}</iq>")
+        while True:
+            answer = self.read()
+            if answer.tag == f"{CLIENT}iq" and answer.get("id") == identity:
+                return answer
+
+
+def _decode(element: ET.Element) -> bytes:
+    return base64.b64decode(element.text or "")
+
+
+def _refuse(answer: ET.Element, namespace: str) -> None:
+    """Raises the server's refusal, if it is one."""
+    if answer.tag != f"{namespace}success":
+        raise Refused(condition(answer))
+
+
+def condition(failure: ET.Element) -> str:
+    """Why a login failed; a failure without a reason is an error of the server."""
+    assert failure.tag in (f"{SASL}failure", f"{SASL2}failure"), ET.tostring(failure)
+    return next(child.tag for child in failure if child.tag.startswith(SASL)).removeprefix(SASL)
+
+
+def mechanisms(features: ET.Element) -> set[str]:
+    """The mechanisms offered, of SASL and SASL 2."""
+    tags = (f"{SASL}mechanisms/{SASL}mechanism", f"{SASL2}authentication/{SASL2}mechanism")
+    return {element.text or "" for tag in tags for element in features.findall(tag)}
+
+
+@contextlib.contextmanager
+def connected(service: Service, port: int = 5222, user: Account | None = None) -> Iterator[Stream]:
+    """A connection on which nothing has been said yet."""
+    stream = Stream(service, port, user)
+    try:
+        yield stream
+    finally:
+        stream.close()

@@ -1,0 +1,234 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Who gets in, how, and who does not."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+import socket
+import ssl
+from collections.abc import Callable
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from . import clients
+from .service import Account, Service
+from .stream import BIND2, FAST, SASL, SASL2, TLS, Refused, Stream, condition, connected, mechanisms
+
+Register = Callable[..., list[Account]]
+
+BIND2_REQUEST = "<bind xmlns='urn:xmpp:bind:0'><tag>test</tag></bind>"
+PLUS = ["SCRAM-SHA-256-PLUS", "SCRAM-SHA-512-PLUS"]
+
+
+def plain(account: Account, authzid: str = "") -> bytes:
+    return f"{authzid}\0{account.name}\0{account.password}".encode()
+
+
+@pytest.mark.parametrize("mechanism", PLUS)
+def test_login_is_bound_to_the_tls_connection(service: Service, register: Register, mechanism: str) -> None:
+    (alice,) = register("alice")
+    with connected(service) as stream:
+        assert mechanism in mechanisms(stream.starttls())
+        stream.scram(mechanism, alice)
+        assert stream.bind().startswith(f"{alice.jid}/")
+
+
+@pytest.mark.parametrize("mechanism", PLUS)
+def test_login_bound_to_another_tls_connection_is_refused(
+    service: Service, register: Register, mechanism: str
+) -> None:
+    """A man in the middle relays the login from his TLS connection to the server's."""
+    (alice,) = register("alice")
+    with connected(service) as stream:
+        stream.starttls()
+        with pytest.raises(Refused, match="not-authorized"):
+            stream.scram(mechanism, alice, binding=secrets.token_bytes(32))
+
+
+@pytest.mark.parametrize("mechanism", ["SCRAM-SHA-256", "SCRAM-SHA-512"])
+async def test_login_without_channel_binding(service: Service, register: Register, mechanism: str) -> None:
+    (alice,) = register("alice")
+    async with clients.login(service, alice, mechanism=mechanism) as client:
+        assert client.boundjid.bare == alice.jid
+
+
+@pytest.mark.parametrize("mechanism", ["SCRAM-SHA-256", "SCRAM-SHA-512", "PLAIN"])
+async def test_wrong_password_is_refused(service: Service, register: Register, mechanism: str) -> None:
+    (alice,) = register("alice")
+    with pytest.raises(clients.Refused, match="not-authorized"):
+        async with clients.login(service, Account(alice.name, "not the password"), mechanism=mechanism):
+            pass
+
+
+async def test_unknown_account_is_refused(service: Service) -> None:
+    with pytest.raises(clients.Refused, match="not-authorized"):
+        async with clients.login(service, Account(f"nobody-{secrets.token_hex(4)}", "a password")):
+            pass
+
+
+def test_plain_as_another_user_is_refused(service: Service, register: Register) -> None:
+    """https://github.com/processone/ejabberd/issues/4601: old versions let anybody in as anybody."""
+    victim, mallory = register("victim", "mallory")
+    with connected(service) as stream:
+        stream.starttls()
+        answer = stream.authenticate("PLAIN", plain(mallory, authzid=victim.jid))
+        assert answer.tag == f"{SASL}failure"
+        assert condition(answer) in ("invalid-authzid", "not-authorized")
+
+
+@pytest.mark.parametrize("named", ["victim", "mallory"])
+def test_plain_as_another_user_is_refused_by_sasl2(service: Service, register: Register, named: str) -> None:
+    victim, mallory = register("victim", "mallory")
+    with connected(service, user=victim if named == "victim" else mallory) as stream:
+        assert stream.starttls().find(f"{SASL2}authentication") is not None
+        answer = stream.authenticate2("PLAIN", plain(mallory, authzid=victim.jid), BIND2_REQUEST)
+        assert answer.tag == f"{SASL2}failure"
+        assert condition(answer) in ("invalid-authzid", "not-authorized")
+
+
+@pytest.mark.parametrize("mechanism", ["SCRAM-SHA-512", "SCRAM-SHA-512-PLUS"])
+def test_scram_never_gives_another_users_session(service: Service, register: Register, mechanism: str) -> None:
+    """The server may refuse a foreign authzid or ignore it, never obey it."""
+    victim, mallory = register("victim", "mallory")
+    with connected(service) as stream:
+        stream.starttls()
+        try:
+            stream.scram(mechanism, mallory, authzid=victim.jid)
+        except Refused:
+            return
+        assert stream.bind().startswith(f"{mallory.jid}/")
+
+
+def test_nothing_but_starttls_is_offered_in_clear(service: Service) -> None:
+    with connected(service) as stream:
+        features = stream.open()
+        assert features.find(f"{TLS}starttls/{TLS}required") is not None
+        assert mechanisms(features) == set()
+
+
+def test_password_in_clear_is_not_even_looked_at(service: Service, register: Register) -> None:
+    (alice,) = register("alice")
+    with connected(service) as stream:
+        stream.open()
+        try:
+            answer = stream.authenticate("PLAIN", plain(alice))
+        except ConnectionError:
+            return
+        assert answer.tag != f"{SASL}success"
+
+
+def test_offer_under_tls(service: Service, register: Register) -> None:
+    (alice,) = register("alice")
+    with connected(service, user=alice) as stream:
+        features = stream.starttls()
+        offered = mechanisms(features)
+        assert {"SCRAM-SHA-256", "SCRAM-SHA-512", *PLUS} <= offered
+        assert not offered & {"ANONYMOUS", "DIGEST-MD5", "CRAM-MD5", "LOGIN"}
+        bindings = {element.get("type") for element in features.iter("{urn:xmpp:sasl-cb:0}channel-binding")}
+        assert "tls-exporter" in bindings
+        inline = features.find(f"{SASL2}authentication/{SASL2}inline")
+        assert inline is not None, ET.tostring(features)
+        assert inline.find(f"{BIND2}bind") is not None
+        assert inline.find("{urn:xmpp:sm:3}sm") is not None
+        assert inline.find(f"{FAST}fast/{FAST}mechanism") is not None
+
+
+def token_proof(account: Account, token: str, binding: bytes) -> bytes:
+    """The first message of a HT-SHA-256 login (XEP-0484)."""
+    return account.name.encode() + b"\0" + hmac.digest(token.encode(), b"Initiator" + binding, hashlib.sha256)
+
+
+def login_by_token(stream: Stream, account: Account, token: str, device: str) -> ET.Element:
+    stream.starttls()
+    agent = f"<user-agent id='{device}'/>"
+    proof = token_proof(account, token, stream.binding)
+    return stream.authenticate2("HT-SHA-256-EXPR", proof, f"{agent}<fast xmlns='{FAST[1:-1]}'/>{BIND2_REQUEST}")
+
+
+def test_fast_comes_back_with_a_token_in_one_step(service: Service, register: Register) -> None:
+    """SASL 2 with Bind 2 and a token bound to the TLS connection; then in by the token; a guessed token is refused."""
+    (alice,) = register("alice")
+    device = "d4565fa7-4d72-4749-b3d3-740edbf87770"
+    request = f"<user-agent id='{device}'/><request-token xmlns='{FAST[1:-1]}' mechanism='HT-SHA-256-EXPR'/>"
+    with connected(service, user=alice) as stream:
+        stream.starttls()
+        success = stream.scram2("SCRAM-SHA-512-PLUS", alice, request + BIND2_REQUEST)
+        assert success.findtext(f"{SASL2}authorization-identifier", "").startswith(f"{alice.jid}/test")
+        assert success.find(f"{BIND2}bound") is not None
+        given = success.find(f"{FAST}token")
+        assert given is not None, ET.tostring(success)
+        token = given.get("token", "")
+    with connected(service, user=alice) as stream:
+        success = login_by_token(stream, alice, token, device)
+        assert success.tag == f"{SASL2}success", ET.tostring(success)
+        assert success.find(f"{BIND2}bound") is not None
+    with connected(service, user=alice) as stream:
+        failure = login_by_token(stream, alice, "a guess", device)
+        assert failure.tag == f"{SASL2}failure"
+
+
+def test_direct_tls_speaks_xmpp(service: Service, register: Register) -> None:
+    (alice,) = register("alice")
+    with connected(service, 5223) as stream:
+        stream.encrypt(alpn="xmpp-client")
+        assert stream.alpn in ("xmpp-client", "")  # ejabberd agrees without saying so
+        stream.open()
+        stream.scram("SCRAM-SHA-512-PLUS", alice)
+        assert stream.bind().startswith(f"{alice.jid}/")
+
+
+async def test_direct_tls_login(service: Service, register: Register) -> None:
+    (alice,) = register("alice")
+    async with clients.login(service, alice, direct_tls=True) as client:
+        assert client.boundjid.bare == alice.jid
+
+
+async def test_login_over_ipv6(service: Service, register: Register) -> None:
+    """The same service by its other address."""
+    assert service.address6 is not None, "the test host has no IPv6 address"
+    context = service.tls("xmpp-client")
+    with (
+        socket.create_connection((service.address6, 5223), timeout=10) as plain_socket,
+        context.wrap_socket(plain_socket, server_hostname=service.domain) as tls,
+    ):
+        assert tls.version() == "TLSv1.3"
+
+
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion.*is deprecated:DeprecationWarning")
+@pytest.mark.parametrize("port", [443, 5222, 5223, 5349])
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1], ids=["tls1.0", "tls1.1"])
+def test_old_tls_is_refused(service: Service, port: int, version: ssl.TLSVersion) -> None:
+    """The client is ready to speak it (security level 0): it is the server that says no, or hangs up."""
+    with pytest.raises((ssl.SSLError, ConnectionResetError)) as refusal:
+        handshake(service, port, version)
+    assert "ALERT_PROTOCOL_VERSION" in str(refusal.value) or isinstance(refusal.value, ConnectionResetError)
+
+
+@pytest.mark.parametrize("port", [443, 5222, 5223, 5349])
+def test_todays_tls_is_spoken(service: Service, port: int) -> None:
+    assert handshake(service, port, ssl.TLSVersion.TLSv1_2) == "TLSv1.2"
+
+
+def handshake(service: Service, port: int, version: ssl.TLSVersion) -> str | None:
+    """Offers exactly this version of TLS; returns the one agreed on."""
+    context = service.tls()
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    context.minimum_version = context.maximum_version = version
+    name = service.name("turn") if port == 5349 else service.domain
+    with socket.create_connection((service.address, port), timeout=10) as plain_socket:
+        if port == 5222:
+            plain_socket.sendall(
+                f"<stream:stream to='{service.domain}' version='1.0' xmlns='jabber:client' "
+                "xmlns:stream='http://etherx.jabber.org/streams'>"
+                "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>".encode()
+            )
+            received = b""
+            while b"<proceed" not in received:
+                data = plain_socket.recv(4096)
+                assert data, received
+                received += data
+        with context.wrap_socket(plain_socket, server_hostname=name) as tls:
+            return tls.version()

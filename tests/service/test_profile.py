@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a user publishes: keys for OMEMO, a picture, bookmarks (PEP, XEP-0163)."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Callable
+from xml.etree import ElementTree as ET
+
+import pytest
+from slixmpp.exceptions import IqError
+
+from .clients import Client, befriend, login
+from .service import Account, Service
+
+Register = Callable[..., list[Account]]
+
+PUBSUB = "{http://jabber.org/protocol/pubsub}"
+
+# A red dot
+PICTURE = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAUAAAAFCAYAAACNbyblAAAAHElEQVQI12P4//8/w38GIAXDIBKE0DHxgljNBAAO9TXL0Y4OHwAAAABJRU5ErkJggg=="
+)
+
+
+def publish(node: str, items: dict[str, str], **options: str) -> str:
+    """A request to publish, with publish-options as clients send them."""
+    inside = "".join(f"<item id='{name}'>{content}</item>" for name, content in items.items())
+    fields = "".join(
+        f"<field var='pubsub#{name}'><value>{value}</value></field>" for name, value in options.items()
+    )
+    form = (
+        "<publish-options><x xmlns='jabber:x:data' type='submit'><field var='FORM_TYPE' type='hidden'>"
+        f"<value>http://jabber.org/protocol/pubsub#publish-options</value></field>{fields}</x></publish-options>"
+    )
+    return (
+        f"<pubsub xmlns='http://jabber.org/protocol/pubsub'><publish node='{node}'>{inside}</publish>"
+        f"{form if options else ''}</pubsub>"
+    )
+
+
+async def items(client: Client, owner: str, node: str) -> dict[str, ET.Element]:
+    """The items of a node, by their names."""
+    request = f"<pubsub xmlns='http://jabber.org/protocol/pubsub'><items node='{node}'/></pubsub>"
+    answer = await client.query("get", request, to=owner)
+    return {item.get("id", ""): item for item in answer.iter(f"{PUBSUB}item")}
+
+
+DEVICE_LISTS = {
+    "eu.siacs.conversations.axolotl.devicelist": (
+        "<list xmlns='eu.siacs.conversations.axolotl'><device id='4223'/></list>",
+        "{eu.siacs.conversations.axolotl}device",
+    ),
+    "urn:xmpp:omemo:2:devices": (
+        "<devices xmlns='urn:xmpp:omemo:2'><device id='4223'/></devices>",
+        "{urn:xmpp:omemo:2}device",
+    ),
+}
+
+
+@pytest.mark.parametrize("node", DEVICE_LISTS)
+async def test_omemo_device_list_is_read_by_a_stranger(service: Service, register: Register, node: str) -> None:
+    """As Conversations (siacs) and newer clients (omemo:2) publish it."""
+    alice, stranger = register("alice", "stranger")
+    content, device = DEVICE_LISTS[node]
+    async with login(service, alice) as client, login(service, stranger) as other:
+        await client.query("set", publish(node, {"current": content}, access_model="open"))
+        found = await items(other, alice.jid, node)
+        assert [element.get("id") for element in found["current"].iter(device)] == ["4223"]
+
+
+async def test_omemo_device_list_without_options_is_open_too(service: Service, register: Register) -> None:
+    """Old clients send no publish-options; their contacts could not write to them otherwise."""
+    alice, stranger = register("alice", "stranger")
+    node = "eu.siacs.conversations.axolotl.devicelist"
+    async with login(service, alice) as client, login(service, stranger) as other:
+        await client.query("set", publish(node, {"current": DEVICE_LISTS[node][0]}))
+        assert list(await items(other, alice.jid, node)) == ["current"]
+
+
+async def test_omemo_bundles_of_many_devices_are_kept(service: Service, register: Register) -> None:
+    """omemo:2 keeps the bundles of all devices as items of one node: more than a small default allows."""
+    alice, stranger = register("alice", "stranger")
+    node = "urn:xmpp:omemo:2:bundles"
+    keys = "".join(f"<pk id='{number}'>{'A' * 44}</pk>" for number in range(100))
+    bundle = (
+        f"<bundle xmlns='urn:xmpp:omemo:2'><spk id='0'>{'A' * 44}</spk><spks>{'A' * 88}</spks><ik>{'A' * 44}</ik>"
+        f"<prekeys>{keys}</prekeys></bundle>"
+    )
+    async with login(service, alice) as client, login(service, stranger) as other:
+        for device in range(110):
+            request = publish(node, {str(device): bundle}, access_model="open", max_items="max")
+            await client.query("set", request)
+        found = await items(other, alice.jid, node)
+        assert set(found) == {str(device) for device in range(110)}
+        assert all(len(list(item.iter("{urn:xmpp:omemo:2}pk"))) == 100 for item in found.values())
+
+
+async def test_private_node_is_closed_to_strangers(service: Service, register: Register) -> None:
+    alice, stranger = register("alice", "stranger")
+    bookmark = "<conference xmlns='urn:xmpp:bookmarks:1' name='secret club' autojoin='true'/>"
+    request = publish("urn:xmpp:bookmarks:1", {"club@muc.example.org": bookmark}, access_model="whitelist")
+    async with login(service, alice) as client, login(service, stranger) as other:
+        await client.query("set", request)
+        with pytest.raises(IqError):
+            await items(other, alice.jid, "urn:xmpp:bookmarks:1")
+
+
+async def test_bookmarks_are_kept_and_pushed_to_other_devices(service: Service, register: Register) -> None:
+    """XEP-0402, with the options that its clients send; more than a handful of rooms."""
+    (alice,) = register("alice")
+    node = "urn:xmpp:bookmarks:1"
+    options = {"persist_items": "true", "max_items": "max", "send_last_published_item": "never"}
+    async with login(service, alice) as phone, login(service, alice) as laptop:
+        await laptop.follow(node)
+        await laptop.online()
+        for number in range(40):
+            content = f"<conference xmlns='{node}' name='Room {number}' autojoin='true'/>"
+            name = f"room{number}@muc.example.org"
+            await phone.query("set", publish(node, {name: content}, access_model="whitelist", **options))
+        assert len(await items(laptop, alice.jid, node)) == 40
+        event = "{http://jabber.org/protocol/pubsub#event}"
+        await laptop.messages.get(lambda stanza: stanza.find(f"{event}event/{event}items[@node='{node}']") is not None)
+
+
+async def test_old_and_new_bookmarks_are_the_same(service: Service, register: Register) -> None:
+    """A client of 2010 sees the rooms that a client of today bookmarked."""
+    (alice,) = register("alice")
+    node = "urn:xmpp:bookmarks:1"
+    content = f"<conference xmlns='{node}' name='Club' autojoin='true'><nick>Alice</nick></conference>"
+    async with login(service, alice) as client:
+        await client.query("set", publish(node, {"club@muc.example.org": content}, access_model="whitelist"))
+        answer = await client.query("get", "<query xmlns='jabber:iq:private'><storage xmlns='storage:bookmarks'/></query>")
+        rooms = [element.get("jid") for element in answer.iter("{storage:bookmarks}conference")]
+        assert rooms == ["club@muc.example.org"]
+
+
+async def test_picture_published_by_pep_is_in_the_vcard(service: Service, register: Register) -> None:
+    """XEP-0398: contacts with an old client see the picture of a user with a new one."""
+    alice, friend = register("alice", "friend")
+    data = base64.b64encode(PICTURE).decode()
+    digest = hashlib.sha1(PICTURE).hexdigest()
+    async with login(service, alice) as client, login(service, friend) as other:
+        await client.online()
+        element = f"<data xmlns='urn:xmpp:avatar:data'>{data}</data>"
+        await client.query("set", publish("urn:xmpp:avatar:data", {digest: element}, access_model="open"))
+        info = f"<info id='{digest}' bytes='{len(PICTURE)}' type='image/png' width='5' height='5'/>"
+        element = f"<metadata xmlns='urn:xmpp:avatar:metadata'>{info}</metadata>"
+        await client.query("set", publish("urn:xmpp:avatar:metadata", {digest: element}, access_model="open"))
+        vcard = await other.query("get", "<vCard xmlns='vcard-temp'/>", to=alice.jid)
+        shown = vcard.findtext(".//{vcard-temp}PHOTO/{vcard-temp}BINVAL", "")
+        assert base64.b64decode(shown) == PICTURE
+
+
+async def test_picture_in_the_vcard_is_published_by_pep(service: Service, register: Register) -> None:
+    """XEP-0398, the other way round."""
+    alice, friend = register("alice", "friend")
+    data = base64.b64encode(PICTURE).decode()
+    digest = hashlib.sha1(PICTURE).hexdigest()
+    async with login(service, alice) as client, login(service, friend) as other:
+        await client.online()
+        await other.online()
+        await befriend(client, other)
+        photo = f"<PHOTO><TYPE>image/png</TYPE><BINVAL>{data}</BINVAL></PHOTO>"
+        await client.query("set", f"<vCard xmlns='vcard-temp'>{photo}</vCard>")
+        found = await items(other, alice.jid, "urn:xmpp:avatar:data")
+        assert list(found) == [digest]
+        assert base64.b64decode("".join(found[digest].itertext())) == PICTURE
