@@ -192,7 +192,7 @@ def same(value: Any) -> object:
 
 RULES: dict[str, Rule] = {
     "xmpp_domain": Rule(own_domain),
-    "xmpp_name": Rule(high=100),
+    "xmpp_name": Rule(high=DOMAIN_MAX),  # by default the domain
     "xmpp_languages": Rule(unique=same),
     "xmpp_muc_domain": Rule(domain),
     "xmpp_upload_domain": Rule(domain),
@@ -228,6 +228,7 @@ TYPES: dict[str, tuple[type, str]] = {
     "list": (list, "a list"),
     "dict": (dict, "a set of keys and values"),
 }
+SHOWN_MAX = 120  # characters of a value in a message
 SECRET = re.compile(r"_(secret|password)$")
 
 Keys = tuple[str | int, ...]  # the way to a value: the setting, then list indexes (from 0) and keys
@@ -260,14 +261,18 @@ class Checker:
         self.defaults = defaults
         self.problems: list[Problem] = []
         self.values: dict[str, Any] = {}  # the settings without a problem
+        self.begun: set[str] = set()
+        self.done: set[str] = set()
 
     def check(self, renamed: Mapping[str, str], taken_ports: Mapping[int, str], read: Callable[[str], bytes]) -> None:
         """Check everything."""
         self.check_names(renamed)
-        for name, option in self.options.items():
-            self.check_setting(name, option)
+        for name in self.options:
+            self.check_setting(name)
         self.check_together(taken_ports)
         self.check_files(read)
+        order = list(self.options)
+        self.problems.sort(key=lambda problem: order.index(problem.keys[0]) if problem.keys[0] in order else -1)
 
     def check_names(self, renamed: Mapping[str, str]) -> None:
         """Refuse names that are no settings. Their values are not shown: who knows what they hold."""
@@ -283,23 +288,32 @@ class Checker:
             elif near and re.match(r"[xmp]{2,5}_?[a-z]", name.lower()):
                 self.add((name,), f"{name} is not a setting. Did you mean {near[0]}?", self.example(near[0]))
 
-    def check_setting(self, name: str, option: Mapping[str, Any]) -> None:
-        """Check one setting on its own."""
-        if name not in self.variables:
-            if option.get("required"):
-                self.add((name,), f"{name} is not set, and nothing can stand in for it.")
+    def check_setting(self, name: str) -> None:
+        """Check one setting on its own, after those that it follows from; one mistake is reported once."""
+        if name in self.begun:
             return
-        raw = self.variables[name]
+        self.begun.add(name)
+        if name in self.variables:
+            raw = self.variables[name]
+            sources = names_in(raw) & self.options.keys()
+            for source in sources:
+                self.check_setting(source)
+            if not (sources & self.done) - self.values.keys():
+                self.check_computed(name, raw)
+        elif self.options[name].get("required"):
+            self.add((name,), f"{name} is not set, and nothing can stand in for it.")
+        self.done.add(name)
+
+    def check_computed(self, name: str, raw: Any) -> None:
+        """Compute a setting and check what comes out."""
         before = len(self.problems)
-        if names_in(raw) & (self.options.keys() - self.values.keys() - {name}):
-            return  # follows from a setting that has a problem: reported there (or has one itself, if it comes later)
         try:
             value = self.template(raw)
         except (AnsibleError, RecursionError) as error:
             reason = str(error).strip().splitlines()[0].rstrip(".")
             self.add((name,), f"{name} cannot be computed: {reason}.")
             return
-        self.check_value((name,), value, option)
+        self.check_value((name,), value, self.options[name])
         if len(self.problems) == before:
             self.values[name] = value
 
@@ -307,9 +321,10 @@ class Checker:
         """Check type, choices and shape of a value and of what is in it."""
         rule = RULES.get(rule_name(keys), NO_RULE)
         kind, wanted = TYPES[option.get("type", "str")]
-        default = self.defaults.get(str(keys[0])) if len(keys) == 1 else option.get("default")
-        if value is None or (value in ("", [], {}) and not rule.empty) or (isinstance(value, str) and value.isspace()):
-            way_out = "" if default is None else " Give it a value, or remove it to have the default."
+        in_list = isinstance(keys[-1], int)
+        empty = value is None or (isinstance(value, str) and value.isspace())
+        if empty or (value in ("", [], {}) and (in_list or not rule.empty)):
+            way_out = "" if in_list or option.get("required") else " Give it a value, or remove it to have the default."
             self.add(keys, f"{label(keys)} is empty.{way_out}")
         elif not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
             self.add(keys, f"{label(keys)} is {self.show(keys, value)}, {type_mistake(value, kind, wanted)}.")
@@ -404,7 +419,10 @@ class Checker:
                 self.complain((name,), self.values[name], wrong, yaml_line("xmpp_certificates", "provided"))
 
     def check_files(self, read: Callable[[str], bytes]) -> None:
-        """Check the files of a provided certificate."""
+        """Check the folder of the secrets, if there is one yet, and the files of a provided certificate."""
+        folder = self.values.get("xmpp_secrets_dir")
+        if folder and Path(folder).exists() and not Path(folder).is_dir():
+            self.complain(("xmpp_secrets_dir",), folder, "is a file: a folder is needed")
         names = ("xmpp_certificate_file", "xmpp_certificate_key_file")
         if self.values.get("xmpp_certificates") != "provided" or not all(self.values.get(name) for name in names):
             return
@@ -424,6 +442,8 @@ class Checker:
     # ------------------------------------------------------------------ words
     def complain(self, keys: Keys, value: Any, wrong: str, example: str | None = None) -> None:
         """Add a problem with a value."""
+        if self.is_secret(keys):
+            wrong = "is not valid (its help is in docs/settings.md)"
         self.add(keys, f"{label(keys)} is {self.show(keys, value)}, which {wrong}.", example)
 
     def add(self, keys: Keys, wrong: str, example: str | None = None) -> None:
@@ -439,14 +459,19 @@ class Checker:
         """Whether the operator said nothing about it."""
         return name in self.defaults and bool(self.variables.get(name) == self.defaults[name])
 
+    def is_secret(self, keys: Keys) -> bool:
+        """Whether the value must not be shown."""
+        name = str(keys[0])
+        marked = SECRET.search(name) or self.options[name].get("no_log", False)
+        return bool(marked) or is_vaulted(self.variables.get(name))
+
     def show(self, keys: Keys, value: Any) -> str:
         """Return a value as the operator may see it on a terminal: short, in one line, and no secret."""
-        name = str(keys[0])
-        if SECRET.search(name) or self.options[name].get("no_log") or is_vaulted(self.variables.get(name)):
+        if self.is_secret(keys):
             return "a value that is not shown"
         text = json.dumps(value, ensure_ascii=False, default=str)
         text = "".join(sign if sign.isprintable() else f"\\u{ord(sign):04x}" for sign in text)
-        return text if len(text) <= 80 else f"{text[:77]}…"
+        return text if len(text) <= SHOWN_MAX else f"{text[:SHOWN_MAX]}…"
 
 
 def names_in(value: Any) -> set[str]:
@@ -515,6 +540,7 @@ def certificate_mistakes(chain: bytes | None, key: bytes | None, names: list[str
     """Yield what is wrong with a certificate and its key, each with the setting to blame."""
     # A dependency of ansible-core, slow to load and needed here only.
     from cryptography import x509
+    from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
     file, key_file = "xmpp_certificate_file", "xmpp_certificate_key_file"
@@ -529,7 +555,7 @@ def certificate_mistakes(chain: bytes | None, key: bytes | None, names: list[str
             private = load_pem_private_key(key, password=None)
         except TypeError:
             yield key_file, "is protected by a passphrase: store it without one (Ansible Vault may encrypt it)"
-        except Exception:  # ValueError, UnsupportedAlgorithm, and more in newer versions
+        except (ValueError, UnsupportedAlgorithm):
             yield key_file, "has no private key in PEM form (-----BEGIN PRIVATE KEY-----)"
     if certificate is None:
         return
@@ -557,12 +583,16 @@ def certificate_mistakes(chain: bytes | None, key: bytes | None, names: list[str
 
 # ---------------------------------------------------------------------- what Ansible knows about a value
 def is_vaulted(value: Any) -> bool:
-    """Whether the value was encrypted in the inventory. Tags are internal to ansible-core, so they may be missing."""
+    """Whether the value, or a part of it, was encrypted. Tags are internal to ansible-core, so they may be missing."""
     try:
         from ansible._internal._datatag._tags import VaultedValue
         from ansible.parsing.vault import EncryptedString
     except ImportError:
         return False
+    if isinstance(value, Mapping):
+        return any(is_vaulted(item) for item in value.values())
+    if isinstance(value, list):
+        return any(is_vaulted(item) for item in value)
     return isinstance(value, EncryptedString) or VaultedValue.is_tagged_on(value)
 
 

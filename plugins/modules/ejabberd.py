@@ -140,12 +140,9 @@ def ensure_rooms(api: Api, params: dict[str, Any], *, check: bool) -> list[str]:
         options: dict[str, str] = {}
         owners: set[str] = set()
         if address in present:
-            options = {option["name"]: option["value"] for option in api.call("get_room_options", **where)}
-            owners = {
-                entry["username"]
-                for entry in api.call("get_room_affiliations", **where)
-                if entry["affiliation"] == "owner" and entry["domain"] == params["domain"]
-            }
+            options = api.call("get_room_options", **where)
+            entries = api.call("get_room_affiliations", **where)
+            owners = {entry["jid"] for entry in entries if entry["affiliation"] == "owner"}
         else:
             changes.append(f"room {address} made")
             if not check:
@@ -158,7 +155,7 @@ def ensure_rooms(api: Api, params: dict[str, Any], *, check: bool) -> list[str]:
                     changes.append(f"room {address}: {name} is now {option_text(value)}")
                 if not check:
                     api.call("change_room_option", **where, option=name, value=option_text(value))
-        for owner in sorted(set(params["room_owners"]) - owners):
+        for owner in (name for name in params["room_owners"] if f"{name}@{params['domain']}" not in owners):
             changes.append(f"room {address}: {owner} is an owner")
             if not check:
                 api.call("set_room_affiliation", **where, user=owner, host=params["domain"], affiliation="owner")

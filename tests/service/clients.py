@@ -136,7 +136,7 @@ class Client(ClientXMPP):  # type: ignore[misc]  # slixmpp's base classes are no
         xml: ET.Element = answer.xml
         return xml
 
-    async def features(self, entity: str) -> set[str]:
+    async def announced(self, entity: str) -> set[str]:
         """The features that an entity announces (XEP-0030)."""
         answer = await self.query("get", "<query xmlns='http://jabber.org/protocol/disco#info'/>", to=entity)
         return {feature.get("var", "") for feature in answer.iter("{http://jabber.org/protocol/disco#info}feature")}

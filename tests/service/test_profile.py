@@ -113,6 +113,7 @@ async def test_bookmarks_are_kept_and_pushed_to_other_devices(service: Service, 
     node = "urn:xmpp:bookmarks:1"
     options = {"persist_items": "true", "max_items": "max", "send_last_published_item": "never"}
     async with login(service, alice) as phone, login(service, alice) as laptop:
+        await phone.online()
         await laptop.follow(node)
         await laptop.online()
         for number in range(40):

@@ -1,0 +1,751 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The front door: real ansible-playbook runs on inventories that are wrong, each with what the operator is told."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ansible.parsing.vault import VaultLib, VaultSecret
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+ROOT = Path(__file__).resolve().parents[2]
+ANSIBLE_PLAYBOOK = Path(sys.executable).with_name("ansible-playbook")
+OPTIONS: dict[str, Any] = yaml.safe_load((ROOT / "roles/xmpp/meta/argument_specs.yml").read_text())["argument_specs"][
+    "settings"
+]["options"]
+GOOD = {"xmpp_domain": "friends.test"}
+NAMES = ["friends.test", *(f"{name}.friends.test" for name in ("muc", "upload", "turn", "proxy", "pubsub"))]
+DEFAULT = " Give it a value, or remove it to have the default."
+NOT_FILLED_IN = "is not filled in yet: it is reserved for examples (RFC 2606), put your own domain there"
+EMPTY_LIST: list[str] = []
+
+# ------------------------------------------------------------------ the table
+# A name for the case: the settings of a host (beside a good xmpp_domain), and exactly what is reported about them.
+# DIR stands for the folder of the inventory.
+CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
+    # nothing wrong
+    "minimal": ({}, []),
+    "two components elsewhere": (
+        {"xmpp_muc_domain": "rooms.elsewhere.test", "xmpp_upload_domain": "files.other.test"},
+        [],
+    ),
+    "international domain": ({"xmpp_domain": "xn--mnchen-3ya.test"}, []),
+    "calls off behind NAT": ({"xmpp_calls": False, "xmpp_public_addresses": ["203.0.113.7", "2001:db8::7"]}, []),
+    "room without description": ({"xmpp_rooms": [{"name": "support", "title": "Support"}]}, []),
+    "computed number": ({"xmpp_upload_days": "{{ 2 * 7 }}"}, []),
+    "own variable": ({"friends_name": "Friends", "xmpp_name": "{{ friends_name }}"}, []),
+    "ports and schemes": (
+        {"xmpp_contact_addresses": ["https://friends.test:8443/help", "mailto:a@b.test", "xmpp:a@b.test"]},
+        [],
+    ),
+    "own certificate": (
+        {
+            "xmpp_certificates": "provided",
+            "xmpp_certificate_file": "DIR/good.pem",
+            "xmpp_certificate_key_file": "DIR/good.key",
+        },
+        [],
+    ),
+    "wildcard certificate": (
+        {
+            "xmpp_certificates": "provided",
+            "xmpp_certificate_file": "DIR/wildcard.pem",
+            "xmpp_certificate_key_file": "DIR/wildcard.key",
+        },
+        [],
+    ),
+    # names
+    "misspelt": (
+        {"xmpp_admin": ["maria"]},
+        ["xmpp_admin is not a setting. Did you mean xmpp_admins?"],
+    ),
+    "misspelt prefix": (
+        {"xmp_rooms": EMPTY_LIST},
+        ["xmp_rooms is not a setting. Did you mean xmpp_rooms?"],
+    ),
+    "upper case": (
+        {"XMPP_CALLS": False},
+        ["XMPP_CALLS is not a setting. Did you mean xmpp_calls?"],
+    ),
+    "unknown, value not shown": (
+        {"xmpp_database_password": "hunter2"},
+        ["xmpp_database_password is not a setting. All settings are listed in docs/settings.md."],
+    ),
+    "renamed": (
+        {"xmpp_old_name": "Friends"},
+        ["xmpp_old_name is now called xmpp_name."],
+    ),
+    # missing and empty
+    "no domain": (
+        {"xmpp_domain": ...},
+        ["xmpp_domain is not set, and nothing can stand in for it."],
+    ),
+    "null domain": ({"xmpp_domain": None}, ["xmpp_domain is empty."]),
+    "empty domain": ({"xmpp_domain": ""}, ["xmpp_domain is empty."]),
+    "blank": ({"xmpp_name": "  "}, [f"xmpp_name is empty.{DEFAULT}"]),
+    "null number": ({"xmpp_upload_days": None}, [f"xmpp_upload_days is empty.{DEFAULT}"]),
+    "null list": ({"xmpp_rooms": None}, [f"xmpp_rooms is empty.{DEFAULT}"]),
+    "no admins": ({"xmpp_admins": EMPTY_LIST}, [f"xmpp_admins is empty.{DEFAULT}"]),
+    "no languages": ({"xmpp_languages": EMPTY_LIST}, [f"xmpp_languages is empty.{DEFAULT}"]),
+    "empty entry": ({"xmpp_public_addresses": [""]}, ["xmpp_public_addresses (entry 1) is empty."]),
+    "undefined": (
+        {"xmpp_name": "{{ no_such_name }}"},
+        ["xmpp_name cannot be computed: 'no_such_name' is undefined."],
+    ),
+    "undefined, inside": (
+        {"xmpp_admins": ["maria", "{{ no_such_name }}"]},
+        ["xmpp_admins cannot be computed: 'no_such_name' is undefined."],
+    ),
+    # types
+    "quoted number": (
+        {"xmpp_archive_days": "30"},
+        ['xmpp_archive_days is "30", which is a text where a whole number is meant: write it without quotes.'],
+    ),
+    "quoted yes": (
+        {"xmpp_firewall": "yes"},
+        ['xmpp_firewall is "yes", which is a text where true or false is meant: write it without quotes.'],
+    ),
+    "number for true": (
+        {"xmpp_calls": 1},
+        ["xmpp_calls is 1, which is a whole number where true or false is meant."],
+    ),
+    "true for number": (
+        {"xmpp_upload_days": True},
+        ["xmpp_upload_days is true, which is true or false where a whole number is meant."],
+    ),
+    "fraction": (
+        {"xmpp_upload_max_mib": 1.5},
+        ["xmpp_upload_max_mib is 1.5, which is a number with a fraction where a whole number is meant."],
+    ),
+    "number for text": (
+        {"xmpp_name": 2025},
+        ["xmpp_name is 2025, which is a whole number where a text is meant: write it in quotes."],
+    ),
+    "date for text": (
+        {"xmpp_name": datetime.date(2025, 1, 2)},
+        ['xmpp_name is "2025-01-02", which is a date where a text is meant: write it in quotes.'],
+    ),
+    "text for list": (
+        {"xmpp_admins": "maria"},
+        [
+            'xmpp_admins is "maria", which is a text where a list is meant: '
+            "write it in brackets, or each entry on a line of its own behind a hyphen."
+        ],
+    ),
+    "text for room": (
+        {"xmpp_rooms": ["support"]},
+        ['xmpp_rooms (entry 1) is "support", which is a text where a set of keys and values is meant.'],
+    ),
+    "wrong choice": (
+        {"xmpp_registration": "invite", "xmpp_languages": ["de", "fr"]},
+        [
+            'xmpp_languages (entry 2) is "fr", which must be one of: de, en.',
+            'xmpp_registration is "invite", which must be one of: open, closed.',
+        ],
+    ),
+    # domains
+    **{
+        f"domain: {value[:30]}": ({"xmpp_domain": value}, [f'xmpp_domain is "{value}", which {wrong}.'])
+        for value, wrong in {
+            "example.org": NOT_FILLED_IN,
+            "Chat.Example.com": NOT_FILLED_IN,
+            "Friends.test": "is not in lower case",
+            "friends": "has no dot: a full domain name is needed",
+            "friends.test.": "ends in a dot",
+            "friends..test": "has two dots in a row, or begins with one",
+            "https://friends.test": "is a web address: only the name of the host in it is meant",
+            "friends.test:5222": "ends in a port: only the name is meant",
+            "maria@friends.test": "is the address of an account: only the part after the @ is meant",
+            "192.0.2.1": "is an IP address: a name is needed",
+            "2001:db8::1": "is an IP address: a name is needed",
+            "friends.1": "ends in a number: no top-level domain is a number",
+            "my_friends.test": 'has the part "my_friends": '
+            "only letters, digits and, between them, hyphens are allowed (RFC 1035)",
+            "-friends.test": 'has the part "-friends": '
+            "only letters, digits and, between them, hyphens are allowed (RFC 1035)",
+            "my friends.test": 'has the part "my friends": '
+            "only letters, digits and, between them, hyphens are allowed (RFC 1035)",
+            "friends.test ": "begins or ends with white space",
+            "münchen.test": "has letters that DNS does not know: "
+            "write it in its xn-- form, xn--mnchen-3ya.test (RFC 5890)",
+            "straße.test": "has letters that DNS does not know: write it in its xn-- form (RFC 5890)",
+            "xn--a.test": 'has the part "xn--a", which is not a valid xn-- form (RFC 5890)',
+        }.items()
+    },
+    "domain: long label": (
+        {"xmpp_domain": f"{'a' * 64}.test"},
+        [
+            f'xmpp_domain is "{"a" * 64}.test", which has a part of 64 characters between dots: '
+            "DNS allows 63 (RFC 1035)."
+        ],
+    ),
+    "domain: long": (
+        {"xmpp_domain": ".".join(["a" * 48] * 5 + ["b"])},
+        [],
+    ),
+    "domain: too long": (
+        {"xmpp_domain": ".".join(["a" * 48] * 5 + ["bc"])},
+        [
+            f'xmpp_domain is "{"a" * 48}.{"a" * 48}.{"a" * 21}…, which has 247 characters: '
+            "246 are possible, so that upload.… fits into DNS (RFC 1035)."
+        ],
+    ),
+    "domain: line break": (
+        {"xmpp_domain": "friends\n.test"},
+        ['xmpp_domain is "friends\\n.test", which has a line break or another sign that cannot be printed.'],
+    ),
+    "component is the domain": (
+        {"xmpp_muc_domain": "friends.test"},
+        ['xmpp_muc_domain is "friends.test", which is xmpp_domain as well: each needs a name of its own.'],
+    ),
+    "component is another's default": (
+        {"xmpp_muc_domain": "proxy.friends.test"},
+        ['xmpp_muc_domain is "proxy.friends.test", which is xmpp_proxy_domain as well: each needs a name of its own.'],
+    ),
+    # accounts, contacts, addresses
+    "admins": (
+        {"xmpp_admins": ["Maria", "a b", "bob@friends.test", ".bob", "x" * 64]},
+        [
+            'xmpp_admins (entry 1) is "Maria", which is not in lower case.',
+            'xmpp_admins (entry 2) is "a b", which must be lower-case letters and digits, and between them also . _ -.',
+            'xmpp_admins (entry 3) is "bob@friends.test", '
+            "which is a whole address: only the part before the @ is meant.",
+            'xmpp_admins (entry 4) is ".bob", '
+            "which must be lower-case letters and digits, and between them also . _ -.",
+            f'xmpp_admins (entry 5) is "{"x" * 64}", which has 64 characters: at most 63 are possible.',
+        ],
+    ),
+    "admin twice": (
+        {"xmpp_admins": ["maria", "bob", "maria"]},
+        ['xmpp_admins (entry 3) repeats "maria" of entry 1.'],
+    ),
+    "language twice": ({"xmpp_languages": ["de", "de"]}, ['xmpp_languages (entry 2) repeats "de" of entry 1.']),
+    "contacts": (
+        {"xmpp_contact_addresses": ["maria@friends.test", "mailto:maria", "https:friends.test", "xmpp:a@B.test"]},
+        [
+            'xmpp_contact_addresses (entry 1) is "maria@friends.test", '
+            "which must begin with mailto: or xmpp: or https:.",
+            'xmpp_contact_addresses (entry 2) is "mailto:maria", which must go on with name@domain after mailto:.',
+            'xmpp_contact_addresses (entry 3) is "https:friends.test", '
+            "which must go on with // and the name of a host.",
+            'xmpp_contact_addresses (entry 4) is "xmpp:a@B.test", '
+            'which has "B.test" where a lower-case domain name is meant.',
+        ],
+    ),
+    "addresses": (
+        {"xmpp_public_addresses": ["home.test", "127.0.0.1", "::1", "192.0.2.0/24", "fe80::1", "0.0.0.0", "224.0.0.1"]},
+        [
+            'xmpp_public_addresses (entry 1) is "home.test", which is not an IP address.',
+            'xmpp_public_addresses (entry 2) is "127.0.0.1", '
+            "which is the loopback address: only the host itself reaches it.",
+            'xmpp_public_addresses (entry 3) is "::1", which is the loopback address: only the host itself reaches it.',
+            'xmpp_public_addresses (entry 4) is "192.0.2.0/24", '
+            "which is not an IP address: a network is given, leave out the / and what follows.",
+            'xmpp_public_addresses (entry 5) is "fe80::1", '
+            "which is a link-local address: only the local network reaches it.",
+            'xmpp_public_addresses (entry 6) is "0.0.0.0", which is the unspecified address.',
+            'xmpp_public_addresses (entry 7) is "224.0.0.1", which is a multicast address.',
+        ],
+    ),
+    "mapped address": (
+        {"xmpp_public_addresses": ["::ffff:203.0.113.7"]},
+        [
+            'xmpp_public_addresses (entry 1) is "::ffff:203.0.113.7", '
+            "which is an IPv4 address in IPv6 form: write the IPv4 address."
+        ],
+    ),
+    "address twice, spelt differently": (
+        {"xmpp_public_addresses": ["2001:db8::1", "2001:db8:0::1"]},
+        ['xmpp_public_addresses (entry 2) repeats "2001:db8:0::1" of entry 1.'],
+    ),
+    # rooms
+    "rooms": (
+        {
+            "xmpp_rooms": [
+                {"name": "Support", "title": "Support"},
+                {"name": "news", "titel": "News"},
+                {"name": "lobby", "title": "", "moderated": "no", "description": "x" * 1001},
+                {},
+            ]
+        },
+        [
+            'xmpp_rooms (entry 1, name) is "Support", which is not in lower case.',
+            'xmpp_rooms (entry 2) has the unknown key "titel". Did you mean title?',
+            "xmpp_rooms (entry 2) has no title.",
+            "xmpp_rooms (entry 3, title) is empty.",
+            f'xmpp_rooms (entry 3, description) is "{"x" * 119}…, '
+            "which has 1001 characters: at most 1000 are possible.",
+            'xmpp_rooms (entry 3, moderated) is "no", '
+            "which is a text where true or false is meant: write it without quotes.",
+            "xmpp_rooms (entry 4) is empty.",
+        ],
+    ),
+    "room twice": (
+        {"xmpp_rooms": [{"name": "news", "title": "News"}, {"name": "news", "title": "Newer"}]},
+        ['xmpp_rooms (entry 2) repeats the name "news" of entry 1.'],
+    ),
+    # numbers
+    "out of range": (
+        {
+            "xmpp_archive_days": 0,
+            "xmpp_upload_days": 3651,
+            "xmpp_upload_max_mib": -1,
+            "xmpp_https_port": 65536,
+        },
+        [
+            "xmpp_archive_days is 0, which must be from 1 to 3650.",
+            "xmpp_upload_days is 3651, which must be from 1 to 3650.",
+            "xmpp_upload_max_mib is -1, which must be from 1 to 4096.",
+            "xmpp_https_port is 65536, which must be from 1 to 49151.",
+        ],
+    ),
+    "quota below file size": (
+        {"xmpp_upload_max_mib": 2000},
+        [
+            "xmpp_upload_quota_mib is 1000, less than xmpp_upload_max_mib, 2000: "
+            "an account could not upload the largest file."
+        ],
+    ),
+    "quota above file size": ({"xmpp_upload_max_mib": 2000, "xmpp_upload_quota_mib": 2000}, []),
+    "port taken": (
+        {"xmpp_https_port": 5223},
+        ["xmpp_https_port is 5223, which is used by another part of the service: clients (direct TLS)."],
+    ),
+    # files
+    "relative folder": (
+        {"xmpp_secrets_dir": "secrets"},
+        ['xmpp_secrets_dir is "secrets", which is not an absolute path: begin it with / or with {{ inventory_dir }}/.'],
+    ),
+    "folder is a file": (
+        {"xmpp_secrets_dir": "DIR/good.pem"},
+        ['xmpp_secrets_dir is "DIR/good.pem", which is a file: a folder is needed.'],
+    ),
+    "provided without files": (
+        {"xmpp_certificates": "provided"},
+        [
+            'xmpp_certificates is "provided", but xmpp_certificate_file is not set: both files are needed.',
+            'xmpp_certificates is "provided", but xmpp_certificate_key_file is not set: both files are needed.',
+        ],
+    ),
+    "files without provided": (
+        {"xmpp_certificate_file": "DIR/good.pem"},
+        [
+            'xmpp_certificate_file is "DIR/good.pem", which is not used, because xmpp_certificates is "selfsigned": '
+            "remove it, or set xmpp_certificates."
+        ],
+    ),
+    **{
+        f"certificate: {name}": (
+            {
+                "xmpp_certificates": "provided",
+                "xmpp_certificate_file": f"DIR/{chain}",
+                "xmpp_certificate_key_file": f"DIR/{key}",
+            },
+            wrongs,
+        )
+        for name, chain, key, wrongs in (
+            (
+                "missing files",
+                "none.pem",
+                "none.key",
+                [
+                    'xmpp_certificate_file is "DIR/none.pem", which cannot be read: does not exist.',
+                    'xmpp_certificate_key_file is "DIR/none.key", which cannot be read: does not exist.',
+                ],
+            ),
+            (
+                "not PEM",
+                "text.pem",
+                "text.pem",
+                [
+                    'xmpp_certificate_file is "DIR/text.pem", '
+                    "which has no certificate in PEM form (-----BEGIN CERTIFICATE-----).",
+                    'xmpp_certificate_key_file is "DIR/text.pem", '
+                    "which has no private key in PEM form (-----BEGIN PRIVATE KEY-----).",
+                ],
+            ),
+            (
+                "foreign key",
+                "good.pem",
+                "wildcard.key",
+                [
+                    'xmpp_certificate_key_file is "DIR/wildcard.key", '
+                    "which does not belong to the first certificate in xmpp_certificate_file."
+                ],
+            ),
+            (
+                "key with passphrase",
+                "good.pem",
+                "locked.key",
+                [
+                    'xmpp_certificate_key_file is "DIR/locked.key", which is protected by a passphrase: '
+                    "store it without one (Ansible Vault may encrypt it)."
+                ],
+            ),
+            (
+                "expired, names missing",
+                "old.pem",
+                "old.key",
+                [
+                    'xmpp_certificate_file is "DIR/old.pem", which has expired on 02 January 2020.',
+                    f'xmpp_certificate_file is "DIR/old.pem", which is not valid for {", ".join(NAMES[1:])}.',
+                ],
+            ),
+            (
+                "not yet valid",
+                "early.pem",
+                "early.key",
+                ['xmpp_certificate_file is "DIR/early.pem", which is not valid before 01 January 2199.'],
+            ),
+        )
+    },
+    # one mistake, one message: what follows from a wrong setting is not reported as well
+    "what follows is not reported": (
+        {"xmpp_domain": "{{ xmpp_name }}", "xmpp_name": 5, "xmpp_contact_addresses": ["xmpp:a@{{ xmpp_domain }}"]},
+        ["xmpp_name is 5, which is a whole number where a text is meant: write it in quotes."],
+    ),
+    "later setting in an earlier one": (
+        {"xmpp_domain": "{{ xmpp_name }}", "xmpp_name": "Friends"},
+        ['xmpp_domain is "Friends", which is not in lower case.'],
+    ),
+    # nothing sneaks onto the terminal
+    "control characters": (
+        {"xmpp_name": "a\x1b[31m\u202eb"},
+        ['xmpp_name is "a\\u001b[31m\\u202eb", which has a line break or another sign that cannot be printed.'],
+    ),
+    "all at once": (
+        {
+            "xmpp_domain": "Friends.test",
+            "xmpp_archive_days": "30",
+            "xmpp_languages": ["fr"],
+            "xmpp_https_port": 22,
+            "xmpp_adminss": ["a"],
+        },
+        [
+            "xmpp_adminss is not a setting. Did you mean xmpp_admins?",
+            'xmpp_domain is "Friends.test", which is not in lower case.',
+            'xmpp_languages (entry 1) is "fr", which must be one of: de, en.',
+            'xmpp_archive_days is "30", which is a text where a whole number is meant: write it without quotes.',
+            "xmpp_https_port is 22, which is used by another part of the service: SSH.",
+        ],
+    ),
+}
+
+
+# ------------------------------------------------------------------ running Ansible
+PLAYBOOK = """
+- name: Front door
+  hosts: all
+  gather_facts: false
+  roles:
+    - {role: xmpp, tags: always}
+  post_tasks:
+    - name: Touch the host
+      ansible.builtin.ping:
+      tags: touch
+"""
+# No host answers there: who passes the front door proves that it needs no host.
+NOWHERE = {"ansible_host": "192.0.2.1", "ansible_ssh_common_args": "-o ConnectTimeout=1"}
+
+
+def play(folder: Path, *arguments: str, result_format: str = "json") -> str:
+    """Run the front door with the project's configuration and return what the operator sees."""
+    (folder / "playbook.yml").write_text(PLAYBOOK)
+    done = subprocess.run(
+        [ANSIBLE_PLAYBOOK, folder / "playbook.yml", "--tags=none", "--forks=8", *arguments],
+        cwd=folder,
+        env=os.environ
+        | {
+            "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
+            "ANSIBLE_CALLBACK_RESULT_FORMAT": result_format,
+            "ANSIBLE_NOCOLOR": "1",
+            "COLUMNS": "200",
+        },
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    return done.stdout
+
+
+def results(output: str) -> dict[str, dict[str, Any]]:
+    """Return each host's result of the front door."""
+    found: dict[str, dict[str, Any]] = {
+        host: {"problems": []} for host in re.findall(r"^ok: \[(.+)\]", output, re.MULTILINE)
+    }
+    for host, text in re.findall(r"^fatal: \[(.+)\]: FAILED! => (\{.*\})$", output, re.MULTILINE):
+        found[host] = json.loads(text)
+    return found
+
+
+def place(problem: str) -> str:
+    """Return the part of a problem that says where to change it."""
+    found = re.search(r"^  where:   (.*)$", problem, re.MULTILINE)
+    assert found, problem
+    return found[1]
+
+
+def make_certificate(folder: Path, name: str, names: list[str], first: int = 2020, last: int = 2200) -> None:
+    """Write name.pem, valid from new year to new year, and name.key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(datetime.datetime(first, 1, 1, tzinfo=datetime.UTC))
+        .not_valid_after(datetime.datetime(last, 1, 2, tzinfo=datetime.UTC))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(entry) for entry in names]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    (folder / f"{name}.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    save_key(key, folder / f"{name}.key", serialization.NoEncryption())
+
+
+def save_key(key: ec.EllipticCurvePrivateKey, path: Path, encryption: serialization.KeySerializationEncryption) -> None:
+    """Write a private key in PEM form."""
+    path.write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption),
+    )
+
+
+@dataclass(frozen=True)
+class Run:
+    """The one run that all cases share."""
+
+    folder: Path
+    found: dict[str, dict[str, Any]]
+
+
+def slug(name: str) -> str:
+    """Return the name of a case's host."""
+    return f"case-{list(CASES).index(name)}"
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Run every case of the table as one host of one inventory."""
+    folder = tmp_path_factory.mktemp("front-door")
+    make_certificate(folder, "good", NAMES)
+    make_certificate(folder, "wildcard", ["friends.test", "*.friends.test"])
+    make_certificate(folder, "old", ["friends.test"], first=2019, last=2020)
+    make_certificate(folder, "early", NAMES, first=2199)
+    save_key(
+        ec.generate_private_key(ec.SECP256R1()),
+        folder / "locked.key",
+        serialization.BestAvailableEncryption(b"passphrase"),
+    )
+    (folder / "text.pem").write_text("This is no certificate.\n")
+
+    hosts: dict[str, Any] = {}
+    for name, (settings, _) in CASES.items():
+        wanted = {key: value for key, value in (GOOD | settings).items() if value is not ...}
+        for key, value in wanted.items():
+            if isinstance(value, str) and value.startswith("DIR/"):
+                wanted[key] = value.replace("DIR", str(folder))
+        hosts[slug(name)] = wanted
+
+    # What the front door offers as an example must pass it, all examples together.
+    examples = {name: option["example"] for name, option in OPTIONS.items()}
+    (folder / "certificates").mkdir()
+    names = [value for name, value in examples.items() if name.endswith("_domain")]
+    make_certificate(folder / "certificates", "fullchain", names)
+    (folder / "certificates/fullchain.key").rename(folder / "certificates/privkey.pem")
+    hosts["examples"] = examples
+
+    (folder / "hosts.yml").write_text(yaml.safe_dump({"all": {"hosts": hosts, "vars": NOWHERE}}, sort_keys=False))
+    renamed = json.dumps({"__xmpp_renamed": {"xmpp_old_name": "xmpp_name"}})
+    output = play(folder, "-i", "hosts.yml", "-e", renamed)
+    return Run(folder, results(output))
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_case(run: Run, name: str) -> None:
+    """Exactly the expected problems are reported, in the order of the specification."""
+    wrongs = [problem.splitlines()[0] for problem in run.found[slug(name)]["problems"]]
+    assert [wrong.replace(str(run.folder), "DIR") for wrong in wrongs] == CASES[name][1]
+
+
+def test_every_setting_has_a_case() -> None:
+    """A new setting needs a bad inventory here, unless only its type is checked and it shares one."""
+    tried = {key for settings, _ in CASES.values() for key in settings}
+    assert OPTIONS.keys() - tried == {"xmpp_turn_domain", "xmpp_proxy_domain", "xmpp_pubsub_domain"} | {
+        "xmpp_archive_default",
+        "xmpp_debug",
+    }
+
+
+def test_examples_pass(run: Run) -> None:
+    """Who pastes the example of a message gets through."""
+    assert run.found["examples"]["problems"] == []
+
+
+# ------------------------------------------------------------------ where to change it
+HOSTS = """\
+all:
+  hosts:
+    first:
+      xmpp_calls: "no"
+      xmpp_firewall:
+    second:
+      xmpp_firewall:
+      xmpp_rooms:
+        - name: news
+          title: News
+          moderated:
+        - name: News
+          title: News
+      xmpp_rom: 1
+    third:
+      xmpp_archive_days: 99
+"""
+GROUP = """\
+# Settings of all hosts
+xmpp_domain: Friends.test
+
+xmpp_archive_days:
+"""
+HOST = """\
+xmpp_archive_days:
+"""
+SECRET = "Hunter.Two"
+PLACES = {
+    ("first", "xmpp_domain"): "inventory/group_vars/all.yml:2",
+    ("first", "xmpp_calls"): "inventory/hosts.yml:4",
+    ("first", "xmpp_firewall"): "inventory/hosts.yml:5",
+    ("first", "xmpp_archive_days"): "inventory/group_vars/all.yml:4",
+    ("first", "xmpp_upload_days"): "the command line (-e)",
+    ("second", "xmpp_firewall"): "inventory/hosts.yml:7",
+    ("second", "xmpp_rooms (entry 1, moderated)"): "inventory/hosts.yml:11",
+    ("second", "xmpp_rooms (entry 2, name)"): "inventory/hosts.yml:12",
+    ("second", "xmpp_rom"): "inventory/hosts.yml:14",
+    ("second", "xmpp_archive_days"): "inventory/host_vars/second.yml:1",
+    ("third", "xmpp_name"): "inventory/host_vars/third.yml:1",
+}
+
+
+@pytest.fixture(scope="module")
+def places(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+    """Run an inventory of several files, with a vaulted value and one from the command line."""
+    folder = tmp_path_factory.mktemp("places")
+    inventory = folder / "inventory"
+    for file, text in {
+        "hosts.yml": HOSTS,
+        "group_vars/all.yml": GROUP,
+        "host_vars/second.yml": HOST,
+        "host_vars/third.yml": vaulted("xmpp_name", SECRET + "\n"),
+    }.items():
+        (inventory / file).parent.mkdir(exist_ok=True, parents=True)
+        (inventory / file).write_text(text)
+    (folder / "vault").write_text("vault password")
+    return results(play(folder, "-i", "inventory", "-e", "xmpp_upload_days=14", "--vault-password-file=vault"))
+
+
+def vaulted(name: str, value: str) -> str:
+    """Return the YAML of a setting encrypted by Ansible Vault."""
+    text = VaultLib([("default", VaultSecret(b"vault password"))]).encrypt(value).decode()
+    return f"{name}: !vault |\n" + "".join(f"  {line}\n" for line in text.splitlines())
+
+
+@pytest.mark.parametrize(("host", "value"), PLACES, ids=" ".join)
+def test_place(places: dict[str, dict[str, Any]], host: str, value: str) -> None:
+    """The file and the line are named, also for true, false and null, which carry no origin."""
+    matching = [problem for problem in places[host]["problems"] if problem.startswith(f"{value} ")]
+    assert [place(problem) for problem in matching] == [PLACES[host, value]]
+
+
+def test_secret_is_not_shown(places: dict[str, dict[str, Any]]) -> None:
+    """A value that was encrypted in the inventory does not end up on the terminal."""
+    assert [problem.splitlines()[0] for problem in places["third"]["problems"] if "xmpp_name" in problem] == [
+        "xmpp_name is a value that is not shown, which is not valid (its help is in docs/settings.md)."
+    ]
+    assert SECRET not in json.dumps(places)
+
+
+def test_value_of_unknown_name_is_not_shown(run: Run) -> None:
+    """A misspelt password is still a password."""
+    assert "hunter2" not in json.dumps(run.found)
+
+
+def test_missing_domain_points_to_the_inventory(run: Run) -> None:
+    """What was never said has no place; it belongs into the inventory."""
+    (problem,) = run.found[slug("no domain")]["problems"]
+    assert place(problem) == "hosts.yml"
+
+
+def test_no_tags_of_ansible(tmp_path: Path) -> None:
+    """Where the internal interface for origins is missing, the text of the inventory is searched."""
+    # Runs in a process of its own, where that import fails.
+    code = f"""
+import importlib.util, sys
+from pathlib import Path
+sys.modules["ansible._internal._datatag._tags"] = None
+spec = importlib.util.spec_from_file_location("door", {str(ROOT / "plugins/action/check_settings.py")!r})
+door = importlib.util.module_from_spec(spec)
+sys.modules["door"] = door
+spec.loader.exec_module(door)
+variables = {{"inventory_hostname": "a", "inventory_file": "hosts.ini", "xmpp_name": "", "xmpp_calls": "no"}}
+places = door.Places(variables, Path("defaults"))
+print(places.find(("xmpp_calls",)), places.find(("xmpp_domain",)), door.is_vaulted("x"))
+"""
+    (tmp_path / "hosts.ini").write_text("a xmpp_name='' xmpp_calls='\"no\"'\n")
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, stdout=subprocess.PIPE, text=True, check=True)
+    assert done.stdout == "hosts.ini:1 hosts.ini False\n"
+
+
+# ------------------------------------------------------------------ on the terminal
+def test_one_stops_all(tmp_path: Path) -> None:
+    """With one bad host no host is touched, not even a good one, and the report can be read."""
+    (tmp_path / "hosts.yml").write_text(
+        yaml.safe_dump({"all": {"hosts": {"bad": {"xmpp_debug": "no"}, "good": {}}, "vars": NOWHERE | GOOD}})
+    )
+    output = play(tmp_path, "-i", "hosts.yml", "--tags=touch", result_format="yaml")
+    assert "Touch the host" not in output
+    assert "UNREACHABLE" not in output
+    report = output.partition("fatal: [bad]")[2].partition("PLAY RECAP")[0].split("\n", 1)[1]
+    assert (
+        report.rstrip()
+        == """\
+    changed: false
+    msg: 1 correction is needed, nothing was changed yet.
+    problems:
+    - |-
+        xmpp_debug is "no", which is a text where true or false is meant: write it without quotes.
+          where:   hosts.yml:4
+          example: xmpp_debug: true"""
+    )
+
+
+def test_inventory_without_a_folder(tmp_path: Path) -> None:
+    """The generated secrets need a folder: a host named on the command line has none."""
+    found = results(play(tmp_path, "-i", "somewhere.test,", "-e", "xmpp_domain=friends.test"))
+    assert found["somewhere.test"]["problems"] == [
+        'xmpp_secrets_dir is "None/secrets", which comes from an inventory that is no file, '
+        "so it has no folder (inventory_dir).\n"
+        "  where:   your inventory\n"
+        '  example: xmpp_secrets_dir: "{{ inventory_dir }}/secrets"'
+    ]
+
+
+def test_home_inventory_waits_for_its_domain(tmp_path: Path) -> None:
+    """The template to copy has one thing to fill in, and says so."""
+    (found,) = results(play(tmp_path, "-i", str(ROOT / "inventories/home"))).values()
+    assert [problem.splitlines()[0] for problem in found["problems"]] == [
+        f'xmpp_domain is "example.org", which {NOT_FILLED_IN}.'
+    ]
