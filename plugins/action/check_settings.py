@@ -159,9 +159,10 @@ def is_address(value: str) -> bool:
 def is_a_label(label: str) -> bool:
     """Whether an xn-- label stands for an international one."""
     try:
-        return not label[len("xn--") :].encode().decode("punycode").isascii()
+        decoded = label[len("xn--") :].encode().decode("punycode")
     except UnicodeError:
         return False
+    return decoded.isprintable() and not decoded.isascii()
 
 
 def a_label(value: str) -> str:
@@ -276,17 +277,15 @@ class Checker:
 
     def check_names(self, renamed: Mapping[str, str]) -> None:
         """Refuse names that are no settings. Their values are not shown: who knows what they hold."""
-        for name in sorted(self.variables):
-            if name in self.options:
-                continue
-            near = difflib.get_close_matches(name.lower(), self.options, n=1, cutoff=0.75)
+        for name in sorted(self.variables.keys() - self.options.keys()):
+            ours = name.lower().startswith("xmpp_")
             if name in renamed:
                 self.add((name,), f"{name} is now called {renamed[name]}.", self.example(renamed[name]))
-            elif name.lower().startswith("xmpp_"):
-                maybe = f" Did you mean {near[0]}?" if near else " All settings are listed in docs/settings.md."
-                self.add((name,), f"{name} is not a setting.{maybe}", self.example(near[0]) if near else None)
-            elif near and re.match(r"[xmp]{2,5}_?[a-z]", name.lower()):
-                self.add((name,), f"{name} is not a setting. Did you mean {near[0]}?", self.example(near[0]))
+            elif ours or re.match(r"[xmp]{2,5}_?[a-z]", name.lower()):
+                near = difflib.get_close_matches(name.lower(), self.options, n=1, cutoff=0.75)
+                maybe = f"Did you mean {near[0]}?" if near else "All settings are listed in docs/settings.md."
+                if ours or near:
+                    self.add((name,), f"{name} is not a setting. {maybe}", self.example(near[0]) if near else None)
 
     def check_setting(self, name: str) -> None:
         """Check one setting on its own, after those that it follows from; one mistake is reported once."""
@@ -700,8 +699,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
         result: dict[str, Any] = super().run(tmp, task_vars)
         variables = task_vars or {}
         role = Path(self._task._role._role_path)
-        spec = self._loader.load_from_file(str(role / SPEC_FILE))["argument_specs"][ENTRY_POINT]["options"]
-        defaults = self._loader.load_from_file(str(role / "defaults/main.yml")) or {}
+        # Ansible has read both files already; "unsafe" means without a copy, which would take longer than all the rest.
+        spec = self._loader.load_from_file(str(role / SPEC_FILE), unsafe=True)["argument_specs"][ENTRY_POINT]["options"]
+        defaults = self._loader.load_from_file(str(role / "defaults/main.yml"), unsafe=True)
         checker = Checker(spec, variables, self._templar.template, defaults)
         checker.check(
             renamed=self._task.args.get("renamed", {}),

@@ -27,8 +27,8 @@ options:
     default: {}
   rooms:
     description:
-      - Rooms that are to exist, each with C(name), C(title), C(description) and C(moderated). In a moderated room newcomers
-        read only, until somebody gives them voice or membership.
+      - Rooms that are to exist, each with C(name), C(title), C(description) and C(moderated). In a moderated room
+        newcomers read only, until somebody gives them voice or membership.
     type: list
     elements: dict
     default: []
@@ -98,7 +98,9 @@ class Api:
         try:
             self.connection.sock.connect(path)
         except OSError as error:
-            raise ApiError(f"ejabberd does not answer on {path}: {error.strerror}; is ejabberd.service running?") from error
+            raise ApiError(
+                f"ejabberd does not answer on {path}: {error.strerror}; is ejabberd.service running?"
+            ) from error
 
     def call(self, command: str, **arguments: str) -> Any:
         """Call *command* and return its decoded answer; raises ApiError naming the command, never its arguments."""

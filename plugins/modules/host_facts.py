@@ -32,9 +32,10 @@ EXAMPLES = r"""
 RETURN = r"""
 ansible_facts:
   description:
-    - "C(xmpp_host) with C(release) (codename), C(id) (os-release ID), C(mirror) (URI of the Debian archive in use), C(signed_by)
-      (its keyring), C(ssh_ports), C(ipv4) and C(ipv6) (source addresses of the default routes, empty if there is none),
-      C(versions) (package to installed version), C(persistent_journals) (paths), C(time_daemon) (installed package, if any)."
+    - "C(xmpp_host) with C(release) (codename), C(id) (os-release ID), C(mirror) (URI of the Debian archive in use),
+      C(signed_by) (its keyring), C(ssh_ports), C(ipv4) and C(ipv6) (source addresses of the default routes, empty if
+      there is none), C(versions) (package to installed version), C(persistent_journals) (paths) and C(time_daemon)
+      (installed package, if any)."
   type: dict
   returned: always
 """
@@ -68,12 +69,20 @@ def apt_sources() -> list[dict[str, str]]:
         for match in re.finditer(r"^\s*deb\s+(?:\[([^\]]*)\]\s+)?(\S+)\s+(\S+)([^#\n]*)", text, re.MULTILINE):
             options = dict(item.split("=", 1) for item in (match[1] or "").split() if "=" in item)
             sources.append(
-                {"uris": match[2], "suites": match[3], "components": match[4], "signed-by": options.get("signed-by", "")}
+                {
+                    "uris": match[2],
+                    "suites": match[3],
+                    "components": match[4],
+                    "signed-by": options.get("signed-by", ""),
+                }
             )
     for path in sorted((APT / "sources.list.d").glob("*.sources")):
         text = re.sub(r"^#.*\n?", "", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
         for stanza in re.split(r"\n\s*\n", text):
-            fields = {key.lower(): " ".join(value.split()) for key, value in re.findall(r"^([\w-]+):((?:.*)(?:\n[ \t].*)*)", stanza, re.MULTILINE)}
+            fields = {
+                key.lower(): " ".join(value.split())
+                for key, value in re.findall(r"^([\w-]+):((?:.*)(?:\n[ \t].*)*)", stanza, re.MULTILINE)
+            }
             if "deb" in fields.get("types", "").split() and fields.get("enabled", "yes").lower() != "no":
                 sources.append({key: fields.get(key, "") for key in ("uris", "suites", "components", "signed-by")})
     return sources
@@ -101,7 +110,7 @@ def mirror(release: str) -> tuple[str, str]:
 
 
 def ssh_ports() -> list[int]:
-    """Return the ports on which sshd is really reached: its listening sockets, ssh.socket's, and this very connection's."""
+    """Return the ports on which sshd is really reached: its own sockets, ssh.socket's, and this connection's."""
     ports = set()
     connection = os.environ.get("SSH_CONNECTION", "").split()
     if len(connection) == 4:

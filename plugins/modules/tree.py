@@ -12,7 +12,7 @@ description:
   - Renders every file below C(templates/) of the calling role on the controller (names ending in C(.j2) are Jinja, all
     others are copied byte for byte) and installs them at the same path on the host with one module call.
   - A file that was installed by an earlier run and is no longer in the tree, or renders to nothing, is removed.
-  - Files are written atomically. If a command in I(validate) fails, everything is put back as it was and the task fails.
+  - Files are written atomically. If a command in I(validate) fails, all is put back as it was and the task fails.
   - After changes below C(/etc/systemd/system), C(/etc/sysusers.d) or C(/etc/tmpfiles.d) systemd is told about them.
   - Diffs show world-readable files only, so that no secret ever appears in one.
 options:
@@ -23,14 +23,15 @@ options:
     type: str
   permissions:
     description:
-      - Owner, group and mode by path (shell patterns) where they are not root, root and 0644 (0755 for an executable source).
+      - Owner, group and mode by path (shell patterns) where they are not root, root and 0644 (0755 for an executable
+        source).
     type: dict
     default: {}
   unit:
     description:
       - Units that run from these files. The task reports a change when one is not enabled, not running, or has not been
-        restarted or reloaded since its files last changed, so that the notified handler mends that, also after an earlier
-        run broke off before its handlers.
+        restarted or reloaded since its files last changed, so that the notified handler mends that, also after an
+        earlier run broke off before its handlers.
     type: list
     elements: str
     default: []
@@ -178,8 +179,7 @@ def unit_states(units: list[str]) -> dict[str, dict[str, str]]:
     properties = "ActiveState,UnitFileState,StateChangeTimestampMonotonic,LoadState"
     blocks = run(["systemctl", "show", f"--property={properties}", *units]).strip("\n").split("\n\n")
     return {
-        unit: dict(line.split("=", 1) for line in block.splitlines())
-        for unit, block in zip(units, blocks, strict=True)
+        unit: dict(line.split("=", 1) for line in block.splitlines()) for unit, block in zip(units, blocks, strict=True)
     }
 
 
@@ -207,7 +207,9 @@ class Tree:
         if self.manifest_path.exists():
             self.manifest = json.loads(self.manifest_path.read_text(encoding="utf-8"))
         wanted = {str(file.path) for file in files}
-        self.gone = [Path(path) for path in sorted(self.manifest["files"]) if path not in wanted and os.path.lexists(path)]
+        self.gone = [
+            Path(path) for path in sorted(self.manifest["files"]) if path not in wanted and os.path.lexists(path)
+        ]
         self.before = {path: find(path) for path in [*self.gone, *(file.path for file in files)]}
         self.differing = [file for file in files if self.differs(file)]
 
@@ -257,7 +259,9 @@ class Tree:
                 try:
                     uid, gid = file.ids
                 except KeyError as error:
-                    raise TreeError(f"{file.path} is to belong to {file.owner}:{file.group}: {error.args[0]}") from error
+                    raise TreeError(
+                        f"{file.path} is to belong to {file.owner}:{file.group}: {error.args[0]}"
+                    ) from error
                 write(file.path, file.content, uid, gid, file.mode)
                 if str(file.path).startswith("/etc/sysusers.d/"):
                     run(["systemd-sysusers", str(file.path)])
@@ -331,11 +335,10 @@ def main() -> None:
         if paths and not module.check_mode:
             tree.apply(params["validate"])
         wanted = params["unit"] + params["timers"] if files else []
-        # Units: what earlier runs left behind (for this run's changes the handler is notified anyway). Timers need neither
-        # a place in the order of services nor a check, so they are started right here.
-        since = {unit: changed_before for unit in params["unit"]} | {
-            timer: tree.manifest["changed"] for timer in params["timers"]
-        }
+        # Units: what earlier runs left behind (for this run's changes the handler is notified anyway).
+        since = dict.fromkeys(params["unit"], changed_before)
+        # Timers need neither a place in the order of services nor a check, so they are started right here.
+        since |= dict.fromkeys(params["timers"], tree.manifest["changed"])
         problems = {unit: unit_problem(state, since[unit]) for unit, state in unit_states(wanted).items()}
         units = {unit: problem for unit, problem in problems.items() if problem}
         timers = [unit for unit in params["timers"] if unit in units]

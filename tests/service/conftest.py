@@ -16,6 +16,7 @@ from testinfra.host import Host
 from .service import Account, Service
 
 SECONDS_PER_TEST = 60
+ACCOUNTS_AT_ONCE = 12
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -34,14 +35,20 @@ def service(host: Host) -> Service:
 
 
 @pytest.fixture(scope="module")
-def register(service: Service) -> Iterator[Callable[..., list[Account]]]:
-    """Makes fresh accounts: ``alice, bob = register("alice", "bob")``. They are deleted after the module."""
-    accounts: list[Account] = []
+def register(service: Service) -> Iterator[Callable[[int], list[Account]]]:
+    """Gives fresh accounts that no other test has touched: ``alice, bob = register(2)``. Deleted after the module.
 
-    def make(*labels: str) -> list[Account]:
-        made = service.register(*labels)
-        accounts.extend(made)
-        return made
+    They are made some in advance, because each visit to the host takes as long as a login.
+    """
+    made: list[Account] = []
+    spare: list[Account] = []
 
-    yield make
-    service.unregister(accounts)
+    def give(count: int) -> list[Account]:
+        if len(spare) < count:
+            fresh = service.register(max(count, ACCOUNTS_AT_ONCE))
+            made.extend(fresh)
+            spare.extend(fresh)
+        return [spare.pop(0) for _ in range(count)]
+
+    yield give
+    service.unregister(made)

@@ -9,6 +9,7 @@ import secrets
 import shlex
 import socket
 import ssl
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
@@ -144,9 +145,20 @@ class Service:
         results: list[Any] = json.loads(self.host.check_output(command))
         return results
 
-    def register(self, *labels: str) -> list[Account]:
-        """New accounts with names that no other test uses."""
-        names = [f"{label}-{secrets.token_hex(4)}" for label in labels]
+    def wait_until_ready(self) -> None:
+        """Returns when ejabberd, restarted just now, answers again."""
+        deadline = time.monotonic() + 30
+        while self.host.run("test -S /run/ejabberd/api.sock").rc != 0:
+            assert time.monotonic() < deadline, "ejabberd did not come back within 30 seconds"
+        while True:
+            with contextlib.suppress(OSError):
+                socket.create_connection((self.address, 5222), timeout=5).close()
+                return
+            assert time.monotonic() < deadline, "port 5222 did not open within 30 seconds"
+
+    def register(self, count: int) -> list[Account]:
+        """New accounts with names that nobody else uses."""
+        names = [f"user-{secrets.token_hex(5)}" for _ in range(count)]
         passwords = self.api(*(("register", {"user": name, "host": self.domain}) for name in names))
         return [Account(name, password) for name, password in zip(names, passwords, strict=True)]
 

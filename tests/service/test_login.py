@@ -17,7 +17,7 @@ from . import clients
 from .service import Account, Service
 from .stream import BIND2, FAST, SASL, SASL2, TLS, Refused, Stream, condition, connected, mechanisms
 
-Register = Callable[..., list[Account]]
+Register = Callable[[int], list[Account]]
 
 BIND2_REQUEST = "<bind xmlns='urn:xmpp:bind:0'><tag>test</tag></bind>"
 PLUS = ["SCRAM-SHA-256-PLUS", "SCRAM-SHA-512-PLUS"]
@@ -29,7 +29,7 @@ def plain(account: Account, authzid: str = "") -> bytes:
 
 @pytest.mark.parametrize("mechanism", PLUS)
 def test_login_is_bound_to_the_tls_connection(service: Service, register: Register, mechanism: str) -> None:
-    (alice,) = register("alice")
+    (alice,) = register(1)
     with connected(service) as stream:
         assert mechanism in mechanisms(stream.starttls())
         stream.scram(mechanism, alice)
@@ -41,7 +41,7 @@ def test_login_bound_to_another_tls_connection_is_refused(
     service: Service, register: Register, mechanism: str
 ) -> None:
     """A man in the middle relays the login from his TLS connection to the server's."""
-    (alice,) = register("alice")
+    (alice,) = register(1)
     with connected(service) as stream:
         stream.starttls()
         with pytest.raises(Refused, match="not-authorized"):
@@ -50,14 +50,14 @@ def test_login_bound_to_another_tls_connection_is_refused(
 
 @pytest.mark.parametrize("mechanism", ["SCRAM-SHA-256", "SCRAM-SHA-512"])
 async def test_login_without_channel_binding(service: Service, register: Register, mechanism: str) -> None:
-    (alice,) = register("alice")
+    (alice,) = register(1)
     async with clients.login(service, alice, mechanism=mechanism) as client:
         assert client.boundjid.bare == alice.jid
 
 
 @pytest.mark.parametrize("mechanism", ["SCRAM-SHA-256", "SCRAM-SHA-512", "PLAIN"])
 async def test_wrong_password_is_refused(service: Service, register: Register, mechanism: str) -> None:
-    (alice,) = register("alice")
+    (alice,) = register(1)
     with pytest.raises(clients.Refused, match="not-authorized"):
         async with clients.login(service, Account(alice.name, "not the password"), mechanism=mechanism):
             pass
@@ -71,7 +71,7 @@ async def test_unknown_account_is_refused(service: Service) -> None:
 
 def test_plain_as_another_user_is_refused(service: Service, register: Register) -> None:
     """https://github.com/processone/ejabberd/issues/4601: old versions let anybody in as anybody."""
-    victim, mallory = register("victim", "mallory")
+    victim, mallory = register(2)
     with connected(service) as stream:
         stream.starttls()
         answer = stream.authenticate("PLAIN", plain(mallory, authzid=victim.jid))
@@ -81,7 +81,7 @@ def test_plain_as_another_user_is_refused(service: Service, register: Register) 
 
 @pytest.mark.parametrize("named", ["victim", "mallory"])
 def test_plain_as_another_user_is_refused_by_sasl2(service: Service, register: Register, named: str) -> None:
-    victim, mallory = register("victim", "mallory")
+    victim, mallory = register(2)
     with connected(service, user=victim if named == "victim" else mallory) as stream:
         assert stream.starttls().find(f"{SASL2}authentication") is not None
         answer = stream.authenticate2("PLAIN", plain(mallory, authzid=victim.jid), BIND2_REQUEST)
@@ -92,7 +92,7 @@ def test_plain_as_another_user_is_refused_by_sasl2(service: Service, register: R
 @pytest.mark.parametrize("mechanism", ["SCRAM-SHA-512", "SCRAM-SHA-512-PLUS"])
 def test_scram_never_gives_another_users_session(service: Service, register: Register, mechanism: str) -> None:
     """The server may refuse a foreign authzid or ignore it, never obey it."""
-    victim, mallory = register("victim", "mallory")
+    victim, mallory = register(2)
     with connected(service) as stream:
         stream.starttls()
         try:
@@ -110,7 +110,7 @@ def test_nothing_but_starttls_is_offered_in_clear(service: Service) -> None:
 
 
 def test_password_in_clear_is_not_even_looked_at(service: Service, register: Register) -> None:
-    (alice,) = register("alice")
+    (alice,) = register(1)
     with connected(service) as stream:
         stream.open()
         try:
@@ -121,7 +121,7 @@ def test_password_in_clear_is_not_even_looked_at(service: Service, register: Reg
 
 
 def test_offer_under_tls(service: Service, register: Register) -> None:
-    (alice,) = register("alice")
+    (alice,) = register(1)
     with connected(service, user=alice) as stream:
         features = stream.starttls()
         offered = mechanisms(features)
@@ -150,7 +150,7 @@ def login_by_token(stream: Stream, account: Account, token: str, device: str) ->
 
 def test_fast_comes_back_with_a_token_in_one_step(service: Service, register: Register) -> None:
     """SASL 2 with Bind 2 and a token bound to the TLS connection; then in by the token; a guessed token is refused."""
-    (alice,) = register("alice")
+    (alice,) = register(1)
     device = "d4565fa7-4d72-4749-b3d3-740edbf87770"
     request = f"<user-agent id='{device}'/><request-token xmlns='{FAST[1:-1]}' mechanism='HT-SHA-256-EXPR'/>"
     with connected(service, user=alice) as stream:
@@ -171,7 +171,7 @@ def test_fast_comes_back_with_a_token_in_one_step(service: Service, register: Re
 
 
 def test_direct_tls_speaks_xmpp(service: Service, register: Register) -> None:
-    (alice,) = register("alice")
+    (alice,) = register(1)
     with connected(service, 5223) as stream:
         stream.encrypt(alpn="xmpp-client")
         assert stream.alpn in ("xmpp-client", "")  # ejabberd agrees without saying so
@@ -181,7 +181,7 @@ def test_direct_tls_speaks_xmpp(service: Service, register: Register) -> None:
 
 
 async def test_direct_tls_login(service: Service, register: Register) -> None:
-    (alice,) = register("alice")
+    (alice,) = register(1)
     async with clients.login(service, alice, direct_tls=True) as client:
         assert client.boundjid.bare == alice.jid
 
@@ -201,10 +201,11 @@ async def test_login_over_ipv6(service: Service, register: Register) -> None:
 @pytest.mark.parametrize("port", [443, 5222, 5223, 5349])
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1], ids=["tls1.0", "tls1.1"])
 def test_old_tls_is_refused(service: Service, port: int, version: ssl.TLSVersion) -> None:
-    """The client is ready to speak it (security level 0): it is the server that says no, or hangs up."""
-    with pytest.raises((ssl.SSLError, ConnectionResetError)) as refusal:
-        handshake(service, port, version)
-    assert "ALERT_PROTOCOL_VERSION" in str(refusal.value) or isinstance(refusal.value, ConnectionResetError)
+    """The client is ready to speak it (security level 0): it is the server that says no, hangs up or stays silent."""
+    with pytest.raises((ssl.SSLError, ConnectionResetError, TimeoutError)) as refusal:
+        handshake(service, port, version, seconds=3)
+    if isinstance(refusal.value, ssl.SSLError):
+        assert refusal.value.reason == "TLSV1_ALERT_PROTOCOL_VERSION"
 
 
 @pytest.mark.parametrize("port", [443, 5222, 5223, 5349])
@@ -212,13 +213,13 @@ def test_todays_tls_is_spoken(service: Service, port: int) -> None:
     assert handshake(service, port, ssl.TLSVersion.TLSv1_2) == "TLSv1.2"
 
 
-def handshake(service: Service, port: int, version: ssl.TLSVersion) -> str | None:
+def handshake(service: Service, port: int, version: ssl.TLSVersion, seconds: float = 10) -> str | None:
     """Offers exactly this version of TLS; returns the one agreed on."""
     context = service.tls()
     context.set_ciphers("ALL:@SECLEVEL=0")
     context.minimum_version = context.maximum_version = version
     name = service.name("turn") if port == 5349 else service.domain
-    with socket.create_connection((service.address, port), timeout=10) as plain_socket:
+    with socket.create_connection((service.address, port), timeout=seconds) as plain_socket:
         if port == 5222:
             plain_socket.sendall(
                 f"<stream:stream to='{service.domain}' version='1.0' xmlns='jabber:client' "

@@ -14,7 +14,7 @@ from slixmpp.exceptions import IqError
 from .clients import Client, befriend, login
 from .service import Account, Service
 
-Register = Callable[..., list[Account]]
+Register = Callable[[int], list[Account]]
 
 PUBSUB = "{http://jabber.org/protocol/pubsub}"
 
@@ -62,7 +62,7 @@ DEVICE_LISTS = {
 @pytest.mark.parametrize("node", DEVICE_LISTS)
 async def test_omemo_device_list_is_read_by_a_stranger(service: Service, register: Register, node: str) -> None:
     """As Conversations (siacs) and newer clients (omemo:2) publish it."""
-    alice, stranger = register("alice", "stranger")
+    alice, stranger = register(2)
     content, device = DEVICE_LISTS[node]
     async with login(service, alice) as client, login(service, stranger) as other:
         await client.query("set", publish(node, {"current": content}, access_model="open"))
@@ -72,7 +72,7 @@ async def test_omemo_device_list_is_read_by_a_stranger(service: Service, registe
 
 async def test_omemo_device_list_without_options_is_open_too(service: Service, register: Register) -> None:
     """Old clients send no publish-options; their contacts could not write to them otherwise."""
-    alice, stranger = register("alice", "stranger")
+    alice, stranger = register(2)
     node = "eu.siacs.conversations.axolotl.devicelist"
     async with login(service, alice) as client, login(service, stranger) as other:
         await client.query("set", publish(node, {"current": DEVICE_LISTS[node][0]}))
@@ -81,7 +81,7 @@ async def test_omemo_device_list_without_options_is_open_too(service: Service, r
 
 async def test_omemo_bundles_of_many_devices_are_kept(service: Service, register: Register) -> None:
     """omemo:2 keeps the bundles of all devices as items of one node: more than a small default allows."""
-    alice, stranger = register("alice", "stranger")
+    alice, stranger = register(2)
     node = "urn:xmpp:omemo:2:bundles"
     keys = "".join(f"<pk id='{number}'>{'A' * 44}</pk>" for number in range(100))
     bundle = (
@@ -98,7 +98,7 @@ async def test_omemo_bundles_of_many_devices_are_kept(service: Service, register
 
 
 async def test_private_node_is_closed_to_strangers(service: Service, register: Register) -> None:
-    alice, stranger = register("alice", "stranger")
+    alice, stranger = register(2)
     bookmark = "<conference xmlns='urn:xmpp:bookmarks:1' name='secret club' autojoin='true'/>"
     request = publish("urn:xmpp:bookmarks:1", {"club@muc.example.org": bookmark}, access_model="whitelist")
     async with login(service, alice) as client, login(service, stranger) as other:
@@ -109,7 +109,7 @@ async def test_private_node_is_closed_to_strangers(service: Service, register: R
 
 async def test_bookmarks_are_kept_and_pushed_to_other_devices(service: Service, register: Register) -> None:
     """XEP-0402, with the options that its clients send; more than a handful of rooms."""
-    (alice,) = register("alice")
+    (alice,) = register(1)
     node = "urn:xmpp:bookmarks:1"
     options = {"persist_items": "true", "max_items": "max", "send_last_published_item": "never"}
     async with login(service, alice) as phone, login(service, alice) as laptop:
@@ -127,7 +127,7 @@ async def test_bookmarks_are_kept_and_pushed_to_other_devices(service: Service, 
 
 async def test_old_and_new_bookmarks_are_the_same(service: Service, register: Register) -> None:
     """A client of 2010 sees the rooms that a client of today bookmarked."""
-    (alice,) = register("alice")
+    (alice,) = register(1)
     node = "urn:xmpp:bookmarks:1"
     content = f"<conference xmlns='{node}' name='Club' autojoin='true'><nick>Alice</nick></conference>"
     async with login(service, alice) as client:
@@ -139,7 +139,7 @@ async def test_old_and_new_bookmarks_are_the_same(service: Service, register: Re
 
 async def test_picture_published_by_pep_is_in_the_vcard(service: Service, register: Register) -> None:
     """XEP-0398: contacts with an old client see the picture of a user with a new one."""
-    alice, friend = register("alice", "friend")
+    alice, friend = register(2)
     data = base64.b64encode(PICTURE).decode()
     digest = hashlib.sha1(PICTURE).hexdigest()
     async with login(service, alice) as client, login(service, friend) as other:
@@ -156,7 +156,7 @@ async def test_picture_published_by_pep_is_in_the_vcard(service: Service, regist
 
 async def test_picture_in_the_vcard_is_published_by_pep(service: Service, register: Register) -> None:
     """XEP-0398, the other way round."""
-    alice, friend = register("alice", "friend")
+    alice, friend = register(2)
     data = base64.b64encode(PICTURE).decode()
     digest = hashlib.sha1(PICTURE).hexdigest()
     async with login(service, alice) as client, login(service, friend) as other:

@@ -14,7 +14,7 @@ from slixmpp.exceptions import IqError
 from .clients import Client, login
 from .service import Account, Service
 
-Register = Callable[..., list[Account]]
+Register = Callable[[int], list[Account]]
 
 OWNER = "http://jabber.org/protocol/muc#owner"
 USER = "{http://jabber.org/protocol/muc#user}"
@@ -71,7 +71,7 @@ PUBLIC = {"membersonly": "0", "publicroom": "1", "persistentroom": "1", "whois":
 
 
 async def test_talk_in_a_room_is_heard_and_archived(service: Service, register: Register) -> None:
-    alice, bob = register("alice", "bob")
+    alice, bob = register(2)
     text = fresh_text()
     async with login(service, alice) as owner, login(service, bob) as guest, made_room(owner, **PUBLIC) as room:
         assert (await enter(guest, room, "guest")).get("type") is None
@@ -83,7 +83,7 @@ async def test_talk_in_a_room_is_heard_and_archived(service: Service, register: 
 
 async def test_new_room_is_archived_without_asking(service: Service, register: Register) -> None:
     """Whoever comes back after a night reads what was said; no owner needs to find the switch."""
-    (alice,) = register("alice")
+    (alice,) = register(1)
     text = fresh_text()
     async with login(service, alice) as owner, made_room(owner) as room:
         assert "urn:xmpp:mam:2" in await owner.announced(room)
@@ -94,7 +94,7 @@ async def test_new_room_is_archived_without_asking(service: Service, register: R
 
 async def test_private_room_is_only_for_members(service: Service, register: Register) -> None:
     """As clients make a private group: who is not invited neither enters, nor reads, nor learns that it exists."""
-    alice, bob, mallory = register("alice", "bob", "mallory")
+    alice, bob, mallory = register(3)
     text = fresh_text()
     async with (
         login(service, alice) as owner,
@@ -116,7 +116,7 @@ async def test_private_room_is_only_for_members(service: Service, register: Regi
 
 async def test_private_room_suits_omemo(service: Service, register: Register) -> None:
     """Encryption in rooms needs members' real addresses: members only, and visible to each other."""
-    (alice,) = register("alice")
+    (alice,) = register(1)
     async with login(service, alice) as owner, made_room(owner, **PRIVATE) as room:
         features = await owner.announced(room)
         assert {"muc_membersonly", "muc_nonanonymous", "muc_hidden", "muc_persistent"} <= features
@@ -124,7 +124,7 @@ async def test_private_room_suits_omemo(service: Service, register: Register) ->
 
 
 async def test_public_room_hides_addresses(service: Service, register: Register) -> None:
-    alice, bob, carol = register("alice", "bob", "carol")
+    alice, bob, carol = register(3)
     async with (
         login(service, alice) as owner,
         login(service, bob) as guest,
@@ -141,13 +141,13 @@ async def test_public_room_hides_addresses(service: Service, register: Register)
 
 async def test_new_room_without_choices_is_not_in_the_open(service: Service, register: Register) -> None:
     """Nobody's group appears in a public list because they did not find the switch."""
-    alice, stranger = register("alice", "stranger")
+    alice, stranger = register(2)
     async with login(service, alice) as owner, login(service, stranger) as other, made_room(owner) as room:
         assert room not in await listed(other)
 
 
 async def test_stranger_cannot_take_over_a_room(service: Service, register: Register) -> None:
-    alice, mallory = register("alice", "mallory")
+    alice, mallory = register(2)
     async with login(service, alice) as owner, login(service, mallory) as stranger, made_room(owner, **PUBLIC) as room:
         await enter(stranger, room, "stranger")
         for request in ("<destroy/>", "<x xmlns='jabber:x:data' type='submit'/>"):
@@ -156,7 +156,7 @@ async def test_stranger_cannot_take_over_a_room(service: Service, register: Regi
 
 
 async def test_room_survives_when_everybody_leaves(service: Service, register: Register) -> None:
-    (alice,) = register("alice")
+    (alice,) = register(1)
     text = fresh_text()
     async with login(service, alice) as owner, made_room(owner, **PRIVATE) as room:
         owner.say(room, text, kind="groupchat")
@@ -168,7 +168,7 @@ async def test_room_survives_when_everybody_leaves(service: Service, register: R
 
 async def test_moderator_takes_a_message_back(service: Service, register: Register) -> None:
     """XEP-0425: spam disappears from the room's archive."""
-    alice, spammer = register("alice", "spammer")
+    alice, spammer = register(2)
     text = fresh_text()
     async with login(service, alice) as owner, login(service, spammer) as guest, made_room(owner, **PUBLIC) as room:
         await enter(guest, room, "guest")
@@ -187,7 +187,7 @@ async def test_moderator_takes_a_message_back(service: Service, register: Regist
 
 async def test_room_has_a_picture(service: Service, register: Register) -> None:
     """An owner sets the room's avatar (vCard); members see it."""
-    (alice,) = register("alice")
+    (alice,) = register(1)
     photo = "<PHOTO><TYPE>image/png</TYPE><BINVAL>iVBORw0KGgo=</BINVAL></PHOTO>"
     async with login(service, alice) as owner, made_room(owner) as room:
         await owner.query("set", f"<vCard xmlns='vcard-temp'>{photo}</vCard>", to=room)
@@ -204,7 +204,7 @@ async def listed(client: Client) -> set[str | None]:
 
 @pytest.mark.parametrize("name", ["support", "news"])
 async def test_official_room_is_there_for_everybody(service: Service, register: Register, name: str) -> None:
-    (alice,) = register("alice")
+    (alice,) = register(1)
     room = f"{name}@{service.name('muc')}"
     async with login(service, alice) as client:
         assert room in await listed(client)
@@ -217,7 +217,7 @@ async def test_official_room_is_there_for_everybody(service: Service, register: 
 
 
 async def test_official_room_support_lets_everybody_speak(service: Service, register: Register) -> None:
-    alice, bob = register("alice", "bob")
+    alice, bob = register(2)
     room = f"support@{service.name('muc')}"
     text = fresh_text()
     async with login(service, alice) as asking, login(service, bob) as answering:
@@ -230,7 +230,7 @@ async def test_official_room_support_lets_everybody_speak(service: Service, regi
 
 async def test_official_room_news_is_for_listening(service: Service, register: Register) -> None:
     """In a moderated room a newcomer reads; what he writes is refused and reaches nobody."""
-    (alice,) = register("alice")
+    (alice,) = register(1)
     room = f"news@{service.name('muc')}"
     text = fresh_text()
     async with login(service, alice) as client:

@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Load what is no package: Ansible modules and scripts that are installed on a host."""
+
+from __future__ import annotations
+
+import sys
+from importlib.machinery import SourceFileLoader
+from importlib.util import module_from_spec, spec_from_loader
+from pathlib import Path
+from types import ModuleType
+
+ROOT = Path(__file__).parents[2]
+
+
+def load(path: str) -> ModuleType:
+    """Return the module at *path* below the project, whatever its name ends in."""
+    name = f"under_test_{Path(path).name.replace('-', '_').removesuffix('.py')}"
+    loader = SourceFileLoader(name, str(ROOT / path))
+    spec = spec_from_loader(name, loader)
+    assert spec is not None
+    module = module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses look their module up by name
+    loader.exec_module(module)
+    return module

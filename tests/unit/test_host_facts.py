@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which archive a host installs Debian from, whatever way its sources are written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from .loading import load
+
+facts = load("plugins/modules/host_facts.py")
+KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
+
+ONE_LINE = """
+# deb http://commented.test/debian trixie main
+deb [arch=amd64 signed-by={keyring}] http://mirror.test/debian trixie main contrib
+deb http://mirror.test/debian trixie-updates main
+deb http://security.test/debian-security trixie-security main
+deb-src http://source.test/debian trixie main
+"""
+DEB822 = """
+Types: deb
+# a comment in between
+URIs: http://mirror.test/debian/
+Suites: trixie trixie-updates
+Components: main
+Signed-By: {keyring}
+
+Types: deb
+URIs: http://security.test/debian-security
+Suites: trixie-security
+Components: main
+
+Types: deb deb-src
+Enabled: no
+URIs: http://disabled.test/debian
+Suites: trixie trixie-updates trixie-backports
+Components: main
+"""
+RASPBERRY_PI = """
+Types: deb
+URIs: http://archive.pi.test/debian/
+Suites: trixie
+Components: main
+Signed-By: /usr/share/keyrings/raspberrypi-archive-keyring.pgp
+"""
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ({"sources.list": ONE_LINE}, ("http://mirror.test/debian", KEYRING)),
+        ({"sources.list.d/debian.sources": DEB822}, ("http://mirror.test/debian", KEYRING)),
+        (
+            {"sources.list.d/debian.sources": DEB822, "sources.list.d/a.sources": RASPBERRY_PI},
+            ("http://mirror.test/debian", KEYRING),
+        ),
+        ({"sources.list": "deb http://mirror.test/debian trixie main"}, ("http://mirror.test/debian", "")),
+        ({"sources.list": "deb http://mirror.test/debian bookworm main"}, ("", "")),
+        ({"sources.list": "deb http://mirror.test/debian trixie contrib"}, ("", "")),
+        ({}, ("", "")),
+    ],
+)
+def test_mirror(
+    files: dict[str, str], expected: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(facts, "APT", tmp_path)
+    (tmp_path / "sources.list.d").mkdir()
+    for name, text in files.items():
+        (tmp_path / name).write_text(text.format(keyring=KEYRING), encoding="utf-8")
+    assert facts.mirror("trixie") == expected
+
+
+def test_ports_of_this_connection_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSH_CONNECTION", "192.0.2.7 51000 192.0.2.1 2222")
+    assert 2222 in facts.ssh_ports()

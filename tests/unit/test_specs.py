@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Specifications, defaults and the page of the settings say the same."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+ROLES = sorted(folder for folder in (ROOT / "roles").iterdir() if folder.is_dir())
+TYPES = {"str": str, "path": str, "bool": bool, "int": int, "float": float, "list": list, "dict": dict}
+
+
+def load(file: Path) -> dict[str, Any]:
+    """Return what a YAML file holds; a role may do without the file."""
+    return (yaml.safe_load(file.read_text()) or {}) if file.exists() else {}
+
+
+def options_of(role: Path) -> dict[str, Any]:
+    """Return the options of all entry points of a role."""
+    entries = load(role / "meta/argument_specs.yml").get("argument_specs", {}).values()
+    return {name: option for entry in entries for name, option in entry.get("options", {}).items()}
+
+
+def is_computed(value: object) -> bool:
+    """Whether a default is a template."""
+    return isinstance(value, str) and "{{" in value
+
+
+def described(options: dict[str, Any]) -> list[bool]:
+    """Return for each option, and each option within it, whether it has a help text."""
+    inner = [known for option in options.values() for known in described(option.get("options", {}))]
+    return [bool(option.get("description")) for option in options.values()] + inner
+
+
+@pytest.mark.parametrize("role", ROLES, ids=lambda role: role.name)
+def test_every_default_is_specified(role: Path) -> None:
+    """What has a default is in the specification, and what is in the specification has a default or must be given."""
+    options = options_of(role)
+    required = {name for name, option in options.items() if option.get("required")}
+    assert options.keys() - required == load(role / "defaults/main.yml").keys()
+    assert all(described(options))
+
+
+@pytest.mark.parametrize("role", ROLES, ids=lambda role: role.name)
+def test_specification_and_defaults_agree(role: Path) -> None:
+    """A literal default is the same in both; a computed one may be left out of the specification."""
+    defaults = load(role / "defaults/main.yml")
+    documented = {name: option["default"] for name, option in options_of(role).items() if "default" in option}
+    left_out = {name: value for name, value in defaults.items() if is_computed(value) and name not in documented}
+    assert repr(sorted((documented | left_out).items())) == repr(sorted(defaults.items()))
+
+
+@pytest.mark.parametrize("role", ROLES, ids=lambda role: role.name)
+def test_defaults_have_the_specified_type(role: Path) -> None:
+    """A literal default is of the type that the specification promises."""
+    options = options_of(role)
+    wrong = {
+        name: value
+        for name, value in load(role / "defaults/main.yml").items()
+        if not is_computed(value)
+        and (kind := options.get(name, {}).get("type", "str")) != "raw"
+        and type(value) is not TYPES[kind]
+    }
+    assert wrong == {}
+
+
+@pytest.mark.parametrize("role", ROLES, ids=lambda role: role.name)
+def test_defaults_carry_the_name_of_the_role(role: Path) -> None:
+    """The defaults of all roles share one name space."""
+    assert [name for name in load(role / "defaults/main.yml") if not name.startswith(f"{role.name}_")] == []
+
+
+def test_settings_have_defaults_and_examples() -> None:
+    """The operator's settings: everything but the domain has a default, also in the help, and an example."""
+    options = options_of(ROOT / "roles/xmpp")
+    assert [name for name, option in options.items() if "default" not in option] == ["xmpp_domain"]
+    assert [name for name, option in options.items() if "example" not in option] == []
+
+
+def test_settings_page_is_fresh() -> None:
+    """docs/settings.md is what script/settings writes."""
+    done = subprocess.run(
+        [sys.executable, ROOT / "script/settings", "--check"],
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")

@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The host side of `tree`: exactly the wanted files, nothing left over, nothing half done."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from .loading import load
+
+tree = load("plugins/modules/tree.py")
+
+
+@pytest.fixture(autouse=True)
+def manifests(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Keep manifests out of /var/lib."""
+    folder = tmp_path / "manifests"
+    monkeypatch.setattr(tree, "MANIFESTS", folder)
+    return folder
+
+
+def wanted(path: Path, content: bytes = b"one\n", mode: int = 0o644) -> object:
+    """Return a file that belongs to whoever runs the tests."""
+    owner, group = (tree.pwd.getpwuid(os.getuid()).pw_name, tree.grp.getgrgid(os.getgid()).gr_name)
+    return tree.File(path, content, owner, group, mode)
+
+
+def install(*files: object, validate: list[list[str]] | None = None) -> list[str]:
+    """Apply a tree and return the paths it changed."""
+    current = tree.Tree("role", list(files))
+    paths: list[str] = current.paths
+    if paths:
+        current.apply(validate or [])
+    return paths
+
+
+def test_file_is_written_with_parents_and_mode(tmp_path: Path) -> None:
+    path = tmp_path / "etc/deep/file"
+    assert install(wanted(path, mode=0o600)) == [str(path)]
+    assert path.read_bytes() == b"one\n"
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert not list(path.parent.glob(".*")), "a temporary file was left"
+
+
+def test_second_run_changes_nothing(tmp_path: Path) -> None:
+    file = wanted(tmp_path / "file")
+    install(file)
+    assert install(file) == []
+
+
+@pytest.mark.parametrize("drift", ["content", "mode", "gone", "symlink"])
+def test_drift_on_the_host_is_put_right(tmp_path: Path, drift: str) -> None:
+    path = tmp_path / "file"
+    file = wanted(path)
+    install(file)
+    if drift == "content":
+        path.write_bytes(b"two\n")
+    elif drift == "mode":
+        path.chmod(0o666)
+    else:
+        path.unlink()
+        if drift == "symlink":
+            path.symlink_to("/etc/hostname")
+    assert install(file) == [str(path)]
+    assert not path.is_symlink()
+    assert (path.read_bytes(), path.stat().st_mode & 0o777) == (b"one\n", 0o644)
+
+
+def test_file_that_left_the_tree_is_removed_with_our_empty_directories(tmp_path: Path) -> None:
+    stays, leaves = wanted(tmp_path / "stays"), wanted(tmp_path / "etc/deep/leaves")
+    install(stays, leaves)
+    assert install(stays) == [str(tmp_path / "etc/deep/leaves")]
+    assert not (tmp_path / "etc").exists()
+    assert (tmp_path / "stays").exists()
+
+
+def test_directory_with_a_file_of_the_operator_stays(tmp_path: Path) -> None:
+    install(wanted(tmp_path / "conf.d/ours"))
+    (tmp_path / "conf.d/theirs").write_text("theirs", encoding="utf-8")
+    install()
+    assert [path.name for path in (tmp_path / "conf.d").iterdir()] == ["theirs"]
+
+
+def test_nothing_wanted_leaves_no_manifest(tmp_path: Path, manifests: Path) -> None:
+    install(wanted(tmp_path / "file"))
+    assert json.loads((manifests / "role.json").read_text(encoding="utf-8"))["files"]
+    install()
+    assert not (manifests / "role.json").exists()
+
+
+def test_refused_files_are_put_back_as_they_were(tmp_path: Path) -> None:
+    old, new, gone = tmp_path / "old", tmp_path / "new", tmp_path / "gone"
+    install(wanted(old), wanted(gone))
+    old.chmod(0o640)
+    with pytest.raises(tree.TreeError, match=r"ls .* failed: .*No such file"):
+        install(wanted(old, b"changed\n"), wanted(new), validate=[["ls", "/nonexistent"]])
+    assert (old.read_bytes(), old.stat().st_mode & 0o777) == (b"one\n", 0o640)
+    assert gone.read_bytes() == b"one\n"
+    assert not new.exists()
+
+
+def test_unknown_owner_is_named_and_nothing_changes(tmp_path: Path) -> None:
+    install(wanted(tmp_path / "file"))
+    stranger = tree.File(tmp_path / "theirs", b"", "nobody-here", "root", 0o644)
+    with pytest.raises(tree.TreeError, match="nobody-here"):
+        install(wanted(tmp_path / "file", b"two\n"), stranger)
+    assert (tmp_path / "file").read_bytes() == b"one\n"
+
+
+def test_diff_shows_text_but_never_a_secret(tmp_path: Path) -> None:
+    secret, plain = tmp_path / "secret", tmp_path / "plain"
+    install(wanted(secret, b"old password\n", 0o600))
+    rows = tree.Tree("role", [wanted(secret, b"new password\n", 0o600), wanted(plain)]).diff()
+    text = json.dumps(rows)
+    assert "password" not in text
+    assert "one" in text
+
+
+def test_diff_of_a_file_that_becomes_readable_shows_no_old_secret(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    install(wanted(path, b"password\n", 0o600))
+    assert "password" not in json.dumps(tree.Tree("role", [wanted(path, b"public\n")]).diff())
+
+
+LOADED = {"LoadState": "loaded", "UnitFileState": "enabled", "ActiveState": "active"}
+
+
+@pytest.mark.parametrize(
+    ("state", "problem"),
+    [
+        ({}, None),
+        ({"ActiveState": "activating"}, None),
+        ({"ActiveState": "failed"}, "not running (failed)"),
+        ({"ActiveState": "inactive"}, "not running (inactive)"),
+        ({"UnitFileState": "disabled"}, "not enabled"),
+        ({"UnitFileState": "masked"}, "not enabled"),
+        ({"LoadState": "not-found"}, "not installed"),
+        ({"StateChangeTimestampMonotonic": "999"}, "older than its files"),
+    ],
+)
+def test_unit_out_of_force_is_told_with_the_reason(state: dict[str, str], problem: str | None) -> None:
+    found = {"StateChangeTimestampMonotonic": "1001", **LOADED, **state}
+    assert tree.unit_problem(found, {"boot": tree.boot_id(), "monotonic": 1000}) == problem
+
+
+def test_unit_started_after_a_reboot_is_in_force() -> None:
+    found = {"StateChangeTimestampMonotonic": "5", **LOADED}
+    assert tree.unit_problem(found, {"boot": "an earlier one", "monotonic": 1000}) is None
