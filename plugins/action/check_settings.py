@@ -295,7 +295,7 @@ class Checker:
         if name in self.variables:
             raw = self.variables[name]
             sources = names_in(raw) & self.options.keys()
-            for source in sources:
+            for source in sorted(sources):
                 self.check_setting(source)
             if not (sources & self.done) - self.values.keys():
                 self.check_computed(name, raw)
@@ -309,8 +309,7 @@ class Checker:
         try:
             value = self.template(raw)
         except (AnsibleError, RecursionError) as error:
-            reason = str(error).strip().splitlines()[0].rstrip(".")
-            self.add((name,), f"{name} cannot be computed: {reason}.")
+            self.add((name,), f"{name} cannot be computed: {first_words(error)}.")
             return
         self.check_value((name,), value, self.options[name])
         if len(self.problems) == before:
@@ -430,7 +429,7 @@ class Checker:
             try:
                 contents[name] = read(self.values[name])
             except (AnsibleError, OSError) as error:
-                reason = str(error).strip().splitlines()[0] if Path(self.values[name]).exists() else "does not exist"
+                reason = first_words(error) if Path(self.values[name]).exists() else "it does not exist"
                 self.complain((name,), self.values[name], f"cannot be read: {reason}")
         needed = [self.values[name] for name in ("xmpp_domain", *COMPONENTS) if name in self.values]
         if self.values.get("xmpp_calls") is False:
@@ -471,6 +470,11 @@ class Checker:
         text = json.dumps(value, ensure_ascii=False, default=str)
         text = "".join(sign if sign.isprintable() else f"\\u{ord(sign):04x}" for sign in text)
         return text if len(text) <= SHOWN_MAX else f"{text[:SHOWN_MAX]}…"
+
+
+def first_words(error: Exception) -> str:
+    """Return the first line of an error, to stand inside a sentence."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
 
 
 def names_in(value: Any) -> set[str]:

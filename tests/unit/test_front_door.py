@@ -92,6 +92,15 @@ CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
         },
         [],
     ),
+    "certificate without the relay": (
+        {
+            "xmpp_calls": False,
+            "xmpp_certificates": "provided",
+            "xmpp_certificate_file": "DIR/quiet.pem",
+            "xmpp_certificate_key_file": "DIR/quiet.key",
+        },
+        [],
+    ),
     # names
     "misspelt": (
         {"XMPP_CALLS": False, "xmpp_admin": ["maria"], "xmp_rooms": EMPTY_LIST},
@@ -373,8 +382,8 @@ CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
                 "none.pem",
                 "none.key",
                 [
-                    'xmpp_certificate_file is "DIR/none.pem", which cannot be read: does not exist.',
-                    'xmpp_certificate_key_file is "DIR/none.key", which cannot be read: does not exist.',
+                    'xmpp_certificate_file is "DIR/none.pem", which cannot be read: it does not exist.',
+                    'xmpp_certificate_key_file is "DIR/none.key", which cannot be read: it does not exist.',
                 ],
             ),
             (
@@ -456,6 +465,64 @@ CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
 }
 
 
+# ------------------------------------------------------------------ where to change it
+HOSTS = """\
+places:
+  hosts:
+    first:
+      xmpp_calls: "no"
+      xmpp_firewall:
+    second:
+      xmpp_firewall:
+      xmpp_rooms:
+        - name: news
+          title: News
+          moderated:
+        - name: News
+          title: News
+      xmpp_rom: 1
+    third:
+"""
+GROUP = """\
+# Settings of the group
+xmpp_domain: Friends.test
+
+xmpp_archive_days:
+"""
+HOST = """\
+xmpp_archive_days:
+"""
+SECRET = "Hunter.Two"
+VAULT_PASSWORD = "vault password"
+
+
+def vaulted(name: str, value: str) -> str:
+    """Return the YAML of a setting encrypted by Ansible Vault."""
+    text = VaultLib([("default", VaultSecret(VAULT_PASSWORD.encode()))]).encrypt(value).decode()
+    return f"{name}: !vault |\n" + "".join(f"  {line}\n" for line in text.splitlines())
+
+
+FILES = {
+    "inventory/hosts.yml": HOSTS,
+    "inventory/group_vars/places.yml": GROUP,
+    "inventory/host_vars/second.yml": HOST,
+    "inventory/host_vars/third.yml": vaulted("xmpp_name", SECRET + "\n"),
+    "host_vars/nowhere.test.yml": "xmpp_domain: friends.test\n",
+}
+PLACES = {
+    ("first", "xmpp_domain"): "inventory/group_vars/places.yml:2",
+    ("first", "xmpp_calls"): "inventory/hosts.yml:4",
+    ("first", "xmpp_firewall"): "inventory/hosts.yml:5",
+    ("first", "xmpp_archive_days"): "inventory/group_vars/places.yml:4",
+    ("second", "xmpp_firewall"): "inventory/hosts.yml:7",
+    ("second", "xmpp_rooms (entry 1, moderated)"): "inventory/hosts.yml:11",
+    ("second", "xmpp_rooms (entry 2, name)"): "inventory/hosts.yml:12",
+    ("second", "xmpp_rom"): "inventory/hosts.yml:14",
+    ("second", "xmpp_archive_days"): "inventory/host_vars/second.yml:1",
+    ("third", "xmpp_name"): "inventory/host_vars/third.yml:1",
+}
+
+
 # ------------------------------------------------------------------ running Ansible
 PLAYBOOK = """
 - name: Front door
@@ -467,6 +534,10 @@ PLAYBOOK = """
     - name: Touch the host
       ansible.builtin.ping:
       tags: touch
+    - name: Show what follows
+      ansible.builtin.fail:
+        msg: "{{ [__xmpp_web_url, __xmpp_upload_url, __xmpp_rooms, xmpp_contact_addresses] }}"
+      tags: follows
 """
 # No host answers there: who passes the front door proves that it needs no host.
 NOWHERE = {"ansible_host": "192.0.2.1", "ansible_ssh_common_args": "-o ConnectTimeout=1"}
@@ -555,6 +626,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     folder = tmp_path_factory.mktemp("front-door")
     make_certificate(folder, "good", NAMES)
     make_certificate(folder, "wildcard", ["friends.test", "*.friends.test"])
+    make_certificate(folder, "quiet", [name for name in NAMES if not name.startswith("turn.")])
     make_certificate(folder, "old", ["friends.test"], first=2019, last=2020)
     make_certificate(folder, "early", NAMES, first=2199)
     save_key(
@@ -582,8 +654,13 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
     (folder / "hosts.yml").write_text(yaml.safe_dump({"all": {"hosts": hosts, "vars": NOWHERE}}, sort_keys=False))
     renamed = json.dumps({"__xmpp_renamed": {"xmpp_old_name": "xmpp_name"}})
-    output = play(folder, "-i", "hosts.yml", "-e", renamed)
-    return Run(folder, results(output))
+    # Beside the table: an inventory of several files, and a host that is in no file.
+    for file, text in FILES.items():
+        (folder / file).parent.mkdir(exist_ok=True, parents=True)
+        (folder / file).write_text(text)
+    (folder / "vault").write_text(VAULT_PASSWORD)
+    sources = ("-i", "hosts.yml", "-i", "inventory", "-i", "nowhere.test,")
+    return Run(folder, results(play(folder, *sources, "-e", renamed, "--vault-password-file=vault")))
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -599,91 +676,35 @@ def test_every_setting_has_a_case() -> None:
     assert OPTIONS.keys() - tried == {"xmpp_debug"}  # a bad xmpp_debug is shown in test_one_stops_all
 
 
+def test_help_names_the_bounds() -> None:
+    """Who reads the help need not try the largest number, or the longest text."""
+    bounds = r"^(\w+)(?: \(entry \d+(?:, (\w+))?\))? is .*(?:must be from \d+ to|characters: at most) (\d+)"
+    found = [re.match(bounds, wrong) for _, wrongs in CASES.values() for wrong in wrongs]
+    checked = [match.groups() for match in found if match]
+    assert len(checked) > 5
+    for name, key, bound in checked:
+        option = OPTIONS[name]["options"][key] if key else OPTIONS[name]
+        assert re.search(rf"\b{bound}\b", option["description"]), (name, key, bound)
+
+
 def test_examples_pass(run: Run) -> None:
     """Who pastes the example of a message gets through."""
     assert run.found["examples"]["problems"] == []
 
 
-# ------------------------------------------------------------------ where to change it
-HOSTS = """\
-all:
-  hosts:
-    first:
-      xmpp_calls: "no"
-      xmpp_firewall:
-    second:
-      xmpp_firewall:
-      xmpp_rooms:
-        - name: news
-          title: News
-          moderated:
-        - name: News
-          title: News
-      xmpp_rom: 1
-    third:
-      xmpp_archive_days: 99
-"""
-GROUP = """\
-# Settings of all hosts
-xmpp_domain: Friends.test
-
-xmpp_archive_days:
-"""
-HOST = """\
-xmpp_archive_days:
-"""
-SECRET = "Hunter.Two"
-PLACES = {
-    ("first", "xmpp_domain"): "inventory/group_vars/all.yml:2",
-    ("first", "xmpp_calls"): "inventory/hosts.yml:4",
-    ("first", "xmpp_firewall"): "inventory/hosts.yml:5",
-    ("first", "xmpp_archive_days"): "inventory/group_vars/all.yml:4",
-    ("first", "xmpp_upload_days"): "the command line (-e)",
-    ("second", "xmpp_firewall"): "inventory/hosts.yml:7",
-    ("second", "xmpp_rooms (entry 1, moderated)"): "inventory/hosts.yml:11",
-    ("second", "xmpp_rooms (entry 2, name)"): "inventory/hosts.yml:12",
-    ("second", "xmpp_rom"): "inventory/hosts.yml:14",
-    ("second", "xmpp_archive_days"): "inventory/host_vars/second.yml:1",
-    ("third", "xmpp_name"): "inventory/host_vars/third.yml:1",
-}
-
-
-@pytest.fixture(scope="module")
-def places(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
-    """Run an inventory of several files, with a vaulted value and one from the command line."""
-    folder = tmp_path_factory.mktemp("places")
-    inventory = folder / "inventory"
-    for file, text in {
-        "hosts.yml": HOSTS,
-        "group_vars/all.yml": GROUP,
-        "host_vars/second.yml": HOST,
-        "host_vars/third.yml": vaulted("xmpp_name", SECRET + "\n"),
-    }.items():
-        (inventory / file).parent.mkdir(exist_ok=True, parents=True)
-        (inventory / file).write_text(text)
-    (folder / "vault").write_text("vault password")
-    return results(play(folder, "-i", "inventory", "-e", "xmpp_upload_days=14", "--vault-password-file=vault"))
-
-
-def vaulted(name: str, value: str) -> str:
-    """Return the YAML of a setting encrypted by Ansible Vault."""
-    text = VaultLib([("default", VaultSecret(b"vault password"))]).encrypt(value).decode()
-    return f"{name}: !vault |\n" + "".join(f"  {line}\n" for line in text.splitlines())
-
-
 @pytest.mark.parametrize(("host", "value"), PLACES, ids=" ".join)
-def test_place(places: dict[str, dict[str, Any]], host: str, value: str) -> None:
+def test_place(run: Run, host: str, value: str) -> None:
     """The file and the line are named, also for true, false and null, which carry no origin."""
-    matching = [problem for problem in places[host]["problems"] if problem.startswith(f"{value} ")]
+    matching = [problem for problem in run.found[host]["problems"] if problem.startswith(f"{value} ")]
     assert [place(problem) for problem in matching] == [PLACES[host, value]]
 
 
-def test_secret_is_not_shown(places: dict[str, dict[str, Any]]) -> None:
+def test_secret_is_not_shown(run: Run) -> None:
     """A value that was encrypted in the inventory does not end up on the terminal."""
-    assert [problem.splitlines()[0] for problem in places["third"]["problems"] if "xmpp_name" in problem] == [
+    assert [problem.splitlines()[0] for problem in run.found["third"]["problems"] if "xmpp_name" in problem] == [
         "xmpp_name is a value that is not shown, which is not valid (its help is in docs/settings.md)."
     ]
-    assert SECRET not in json.dumps(places)
+    assert SECRET not in json.dumps(run.found)
 
 
 def test_value_of_unknown_name_is_not_shown(run: Run) -> None:
@@ -738,10 +759,27 @@ def test_one_stops_all(tmp_path: Path) -> None:
     ]
 
 
-def test_inventory_without_a_folder(tmp_path: Path) -> None:
+def test_what_follows(tmp_path: Path) -> None:
+    """Addresses carry the port, rooms have every key, the administrators can be reached."""
+    settings = {
+        "xmpp_domain": "friends.test",
+        "xmpp_https_port": 8443,
+        "xmpp_admins": ["maria", "bob"],
+        "xmpp_rooms": [{"name": "news", "title": "News"}],
+    }
+    (tmp_path / "hosts.yml").write_text(yaml.safe_dump({"all": {"hosts": {"good": settings}}}))
+    found = results(play(tmp_path, "-i", "hosts.yml", "--tags=follows"))
+    assert found["good"]["msg"] == [
+        "https://friends.test:8443",
+        "https://upload.friends.test:8443",
+        [{"name": "news", "title": "News", "description": "", "moderated": False}],
+        ["xmpp:maria@friends.test", "xmpp:bob@friends.test"],
+    ]
+
+
+def test_inventory_without_a_folder(run: Run) -> None:
     """The generated secrets need a folder: a host named on the command line has none."""
-    found = results(play(tmp_path, "-i", "somewhere.test,", "-e", "xmpp_domain=friends.test"))
-    assert found["somewhere.test"]["problems"] == [
+    assert run.found["nowhere.test"]["problems"] == [
         'xmpp_secrets_dir is "None/secrets", which comes from an inventory that is no file, '
         "so it has no folder (inventory_dir).\n"
         "  where:   your inventory\n"
@@ -750,8 +788,14 @@ def test_inventory_without_a_folder(tmp_path: Path) -> None:
 
 
 def test_home_inventory_waits_for_its_domain(tmp_path: Path) -> None:
-    """The template to copy has one thing to fill in, and says so."""
-    (found,) = results(play(tmp_path, "-i", str(ROOT / "inventories/home"))).values()
+    """The template to copy has one thing to fill in, and says so; beside it, a setting from the command line."""
+    (found,) = results(
+        play(tmp_path, "-i", str(ROOT / "inventories/home"), "-e", "xmpp_upload_days=14"),
+    ).values()
     assert [problem.splitlines()[0] for problem in found["problems"]] == [
-        f'xmpp_domain is "example.org", which {NOT_FILLED_IN}.'
+        f'xmpp_domain is "example.org", which {NOT_FILLED_IN}.',
+        'xmpp_upload_days is "14", which is a text where a whole number is meant: write it without quotes.',
     ]
+    places = [place(problem) for problem in found["problems"]]
+    assert re.fullmatch(rf"{ROOT}/inventories/home/hosts.yml:\d+", places[0])
+    assert places[1] == "the command line (-e)"

@@ -105,7 +105,8 @@ class Site:
 @pytest.fixture(scope="module")
 def settings(host: Host) -> dict[str, Any]:
     """Return what the operator said, on top of the defaults."""
-    return {**yaml.safe_load(DEFAULTS.read_text()), **host.ansible.get_variables()}
+    domain = host.ansible("ansible.builtin.debug", "var=xmpp_domain")["xmpp_domain"]
+    return {**yaml.safe_load(DEFAULTS.read_text()), **host.ansible.get_variables(), "xmpp_domain": domain}
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,205 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Calls: the relay carries bytes between those who may use it, and to nowhere that is not the public Internet."""
+
+from __future__ import annotations
+
+import base64
+import hmac
+import re
+import secrets
+import socket
+import struct
+import time
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+import pytest_asyncio
+from aioice import stun
+from aioice.turn import TCP_TRANSPORT
+
+from .clients import login
+from .service import Account, Service
+from .turn import Credentials, Transport, credentials_of, external_services, relay
+
+Register = Callable[[int], list[Account]]
+
+
+@pytest_asyncio.fixture
+async def credentials(service: Service, register: Register) -> AsyncIterator[Credentials]:
+    """Credentials of a fresh account, from the service itself (XEP-0215)."""
+    (alice,) = register(1)
+    async with login(service, alice) as client:
+        yield await credentials_of(client)
+
+
+async def test_relays_are_announced(service: Service, register: Register) -> None:
+    """By all ways in, so that a call works behind any firewall; credentials run out."""
+    (alice,) = register(1)
+    async with login(service, alice) as client:
+        services = await external_services(client)
+    assert {entry.get("host") for entry in services} == {service.name("turn")}
+    offered = {(entry.get("type"), entry.get("transport"), entry.get("port")) for entry in services}
+    assert {
+        ("stun", "udp", "3478"),
+        ("turn", "udp", "3478"),
+        ("turn", "tcp", "3478"),
+        ("turns", "tcp", "5349"),
+    } <= offered
+    for entry in services:
+        if entry.get("type") in ("turn", "turns"):
+            assert entry.get("password")
+            assert entry.get("expires")
+            expires = int((entry.get("username") or "").split(":")[0])
+            assert time.time() < expires < time.time() + 2 * 86400
+
+
+@pytest.mark.parametrize("first", ["udp", "tcp", "tls"])
+@pytest.mark.parametrize("second", ["udp", "tls"])
+async def test_two_peers_talk_through_the_relay(
+    service: Service, credentials: Credentials, first: Transport, second: Transport
+) -> None:
+    """Neither could reach the other directly; what one sends arrives unchanged at the other."""
+    there, back = secrets.token_bytes(1000), secrets.token_bytes(1000)
+    async with relay(service, credentials, first) as caller, relay(service, credentials, second) as called:
+        await caller.permit(called.address[0])
+        await called.permit(caller.address[0])
+        await caller.send(there, called.address)
+        assert await called.receive() == (there, caller.address)
+        await called.send(back, caller.address)
+        assert await caller.receive() == (back, called.address)
+
+
+async def test_two_peers_talk_over_ipv6(service: Service, credentials: Credentials) -> None:
+    data = secrets.token_bytes(1000)
+    async with (
+        relay(service, credentials, ipv6=True) as caller,
+        relay(service, credentials, ipv6=True) as called,
+    ):
+        assert caller.address[0] == service.address6
+        await caller.permit(called.address[0])
+        await called.permit(caller.address[0])
+        await caller.send(data, called.address)
+        assert await called.receive() == (data, caller.address)
+
+
+PRIVATE4 = [
+    "0.0.0.0",
+    "10.0.0.1",
+    "10.255.255.254",
+    "100.64.0.1",
+    "127.0.0.1",
+    "127.1.2.3",
+    "169.254.169.254",
+    "172.16.0.1",
+    "172.31.255.254",
+    "192.168.0.1",
+    "192.168.255.254",
+    "198.18.0.1",
+    "224.0.0.1",
+    "255.255.255.255",
+]
+PRIVATE6 = [
+    "::",
+    "::1",
+    "::127.0.0.1",
+    "::ffff:127.0.0.1",
+    "::ffff:10.0.0.1",
+    "::ffff:192.168.1.1",
+    "64:ff9b::10.0.0.1",
+    "64:ff9b::7f00:1",
+    "2001:0:a00:1::1",
+    "2002:7f00:1::1",
+    "2002:a00:1::1",
+    "2002:c0a8:101::1",
+    "fc00::1",
+    "fd12:3456:789a::1",
+    "fe80::1",
+    "fec0::1",
+    "ff02::1",
+]
+
+
+@pytest.mark.parametrize("peer", [*PRIVATE4, *PRIVATE6])
+async def test_relay_does_not_reach_private_networks(service: Service, credentials: Credentials, peer: str) -> None:
+    """Neither the host itself, nor what is behind it: by permission or by channel."""
+    async with relay(service, credentials, ipv6=":" in peer) as allocation:
+        for ask in (allocation.permit, allocation.bind):
+            with pytest.raises(stun.TransactionFailed) as refusal:
+                await ask(peer)
+            assert refusal.value.response.error_code == 403
+
+
+@pytest.mark.parametrize("peer", ["9.9.9.9", "2620:fe::fe"])
+async def test_relay_reaches_the_internet(service: Service, credentials: Credentials, peer: str) -> None:
+    """The deny list is not simply everything. (Nothing is sent there.)"""
+    async with relay(service, credentials, ipv6=":" in peer) as allocation:
+        await allocation.permit(peer)
+
+
+@pytest.mark.parametrize("transport", ["udp", "tls"])
+async def test_relay_is_closed_without_credentials(service: Service, transport: Transport) -> None:
+    await assert_refused(service, None, transport, 401)
+
+
+@pytest.mark.parametrize("transport", ["udp", "tls"])
+async def test_wrong_password_is_refused(service: Service, credentials: Credentials, transport: Transport) -> None:
+    await assert_refused(service, Credentials(credentials.username, "wrong"), transport, 401)
+
+
+async def test_credentials_cannot_be_prolonged(service: Service, credentials: Credentials) -> None:
+    """The end of their life is part of the name, which is signed."""
+    expires, _, user = credentials.username.partition(":")
+    longer = f"{int(expires) + 1}:{user}" if user else str(int(expires) + 1)
+    await assert_refused(service, Credentials(longer, credentials.password), "udp", 401)
+
+
+async def test_expired_credentials_are_refused(service: Service) -> None:
+    """Rightly signed, with the service's own secret, but for yesterday."""
+    configuration = service.host.check_output("cat /etc/coturn/xmpp.conf")
+    secret = re.search(r"^static-auth-secret=(.+)$", configuration, re.MULTILINE)
+    assert secret is not None
+    username = str(int(time.time()) - 86400)
+    password = base64.b64encode(hmac.digest(secret[1].encode(), username.encode(), "sha1")).decode()
+    await assert_refused(service, Credentials(username, password), "udp", 401)
+
+
+async def test_tcp_is_not_relayed(service: Service, credentials: Credentials) -> None:
+    """Calls need UDP; a relay for TCP would be an open door for everything else."""
+    with pytest.raises(stun.TransactionFailed) as refusal:
+        async with relay(service, credentials, "tcp", requested_transport=TCP_TRANSPORT):
+            pass
+    assert refusal.value.response.error_code == 442
+
+
+async def assert_refused(
+    service: Service, credentials: Credentials | None, transport: Transport, code: int
+) -> None:
+    with pytest.raises(stun.TransactionFailed) as refusal:
+        async with relay(service, credentials, transport):
+            pass
+    assert refusal.value.response.error_code == code
+
+
+@pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_INET6], ids=["ipv4", "ipv6"])
+def test_client_learns_its_own_address(service: Service, family: socket.AddressFamily) -> None:
+    """STUN needs no account."""
+    address = service.address if family == socket.AF_INET else service.address6
+    assert address is not None, "the test host has no IPv6 address"
+    request = stun.Message(message_method=stun.Method.BINDING, message_class=stun.Class.REQUEST)
+    with socket.socket(family, socket.SOCK_DGRAM) as udp:
+        udp.settimeout(10)
+        udp.connect((address, 3478))
+        udp.send(bytes(request))
+        answer = stun.parse_message(udp.recv(2048))
+        assert answer.attributes["XOR-MAPPED-ADDRESS"] == udp.getsockname()[:2]
+    assert "SOFTWARE" not in answer.attributes
+
+
+def test_datagrams_that_are_no_stun_are_not_answered(service: Service) -> None:
+    """The relay amplifies nobody's attack."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+        udp.settimeout(1)
+        udp.connect((service.address, 3478))
+        udp.send(struct.pack("!HHI", 0xFFFF, 4, 0) + secrets.token_bytes(64))
+        with pytest.raises(TimeoutError):
+            udp.recv(2048)

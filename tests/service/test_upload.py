@@ -1,0 +1,387 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Files (XEP-0363): what a user sends arrives unchanged; what nobody allowed is not stored, not shown, not run."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import http.client
+import secrets
+import shlex
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from urllib.parse import quote, urlsplit
+
+import pytest
+from slixmpp.exceptions import IqError
+
+from .clients import Client, login
+from .service import UPLOADS, Account, Service
+
+Register = Callable[[int], list[Account]]
+
+UPLOAD = "{urn:xmpp:http:upload:0}"
+
+
+@dataclass(frozen=True)
+class Slot:
+    """Where a file may be put, once, and where it will be found."""
+
+    put: str
+    get: str
+
+
+async def ask_slot(client: Client, name: str, size: int) -> Slot:
+    answer = await client.query(
+        "get",
+        f"<request xmlns='{UPLOAD[1:-1]}' filename='{name}' size='{size}'/>",
+        to=client.service.name("upload"),
+    )
+    put, get = (answer.find(f"{UPLOAD}slot/{UPLOAD}{verb}") for verb in ("put", "get"))
+    assert put is not None
+    assert get is not None
+    assert list(put) == [], "the token is in the address; no header is needed"
+    return Slot(put.get("url", ""), get.get("url", ""))
+
+
+async def slot_for(service: Service, account: Account, name: str, size: int) -> Slot:
+    async with login(service, account) as client:
+        return await ask_slot(client, name, size)
+
+
+def stored_files(service: Service) -> set[str]:
+    """All files below /srv/xmpp, finished or not."""
+    return set(service.host.check_output("find /srv/xmpp -type f").splitlines())
+
+
+def files_of(service: Service, account: Account) -> list[str]:
+    """The files of one user, by their names on the host."""
+    folder = f"{UPLOADS}/data/{hashlib.sha1(account.jid.encode()).hexdigest()}"
+    return service.host.run(f"find {folder} -type f").stdout.splitlines()
+
+
+def send_raw(service: Service, method: str, target: str, body: bytes = b"") -> tuple[int, bytes]:
+    """A request whose target goes over the wire letter by letter; returns status and body of the answer."""
+    name = service.name("upload")
+    connection = http.client.HTTPSConnection(name)
+    connection.sock = service.connect_tls(name)
+    connection.putrequest(method, target)
+    if method == "PUT":
+        connection.putheader("Content-Length", str(len(body)))
+    connection.endheaders(body)
+    answer = connection.getresponse()
+    content = answer.read()
+    connection.close()
+    return answer.status, content
+
+
+@pytest.mark.parametrize("name", ["photo.jpg", "ein schönes Bild.png", "no-extension", "данные.bin"])
+async def test_file_comes_back_identical(service: Service, register: Register, name: str) -> None:
+    (alice,) = register(1)
+    data = secrets.token_bytes(300_000)
+    slot = await slot_for(service, alice, name, len(data))
+    assert (await service.fetch("PUT", slot.put, data=data)).status == 201
+    answer = await service.fetch("GET", slot.get)
+    assert answer.status == 200
+    assert answer.body == data
+
+
+async def test_head_and_range(service: Service, register: Register) -> None:
+    """A client shows the size before it loads, and goes on where it was cut off."""
+    (alice,) = register(1)
+    data = secrets.token_bytes(100_000)
+    slot = await slot_for(service, alice, "movie.mp4", len(data))
+    assert (await service.fetch("PUT", slot.put, data=data)).status == 201
+    head = await service.fetch("HEAD", slot.get)
+    assert (head.status, head.headers["content-length"], head.body) == (200, str(len(data)), b"")
+    part = await service.fetch("GET", slot.get, headers={"Range": "bytes=60000-69999"})
+    assert part.status == 206
+    assert part.headers["content-range"] == "bytes 60000-69999/100000"
+    assert part.body == data[60000:70000]
+
+
+async def test_empty_file_is_not_mistaken(service: Service, register: Register) -> None:
+    """Before anything was put there is nothing to get."""
+    (alice,) = register(1)
+    slot = await slot_for(service, alice, "later.txt", 5)
+    assert (await service.fetch("GET", slot.get)).status == 404
+
+
+@pytest.mark.parametrize("difference", [-1, 1, 100_000])
+async def test_wrong_size_is_refused(service: Service, register: Register, difference: int) -> None:
+    (alice,) = register(1)
+    slot = await slot_for(service, alice, "file.bin", 1000)
+    answer = await service.fetch("PUT", slot.put, data=b"x" * (1000 + difference))
+    assert answer.status in (403, 413)
+    assert files_of(service, alice) == []
+
+
+async def test_wrong_token_is_refused(service: Service, register: Register) -> None:
+    """Guessed, missing, doubled, or the right one of another slot: of the same user, or of another."""
+    alice, mallory = register(2)
+    async with login(service, alice) as client:
+        slot, sibling = [await ask_slot(client, "file.bin", 4) for _ in range(2)]
+    foreign = await slot_for(service, mallory, "file.bin", 4)
+    address, token = slot.put.split("?v=")
+    wrong = [
+        address,
+        f"{address}?v=",
+        f"{address}?v={'0' * 64}",
+        f"{address}?v={token[:-1]}",
+        f"{address}?v={token[:-1]}{'0' if token[-1] != '0' else '1'}",
+        f"{address}?v={token}0",
+        f"{address}?v={sibling.put.split('?v=')[1]}",
+        f"{address}?v={foreign.put.split('?v=')[1]}",
+        f"{address}?v={'0' * 64}&v={token}",
+    ]
+    for url in wrong:
+        assert (await service.fetch("PUT", url, data=b"data")).status == 403, url
+    assert files_of(service, alice) == []
+    assert (await service.fetch("PUT", slot.put, data=b"data")).status == 201
+
+
+async def test_file_is_never_overwritten(service: Service, register: Register) -> None:
+    (alice,) = register(1)
+    slot = await slot_for(service, alice, "file.bin", 4)
+    assert (await service.fetch("PUT", slot.put, data=b"mine")).status == 201
+    assert (await service.fetch("PUT", slot.put, data=b"evil")).status == 409
+    assert (await service.fetch("GET", slot.get)).body == b"mine"
+
+
+async def test_upload_without_a_length_is_refused(service: Service, register: Register) -> None:
+    (alice,) = register(1)
+    slot = await slot_for(service, alice, "file.bin", 4)
+
+    async def chunks() -> AsyncIterator[bytes]:
+        yield b"data"
+
+    assert (await service.fetch("PUT", slot.put, data=chunks())).status == 411
+    assert files_of(service, alice) == []
+
+
+async def test_put_cannot_leave_the_slot(service: Service, register: Register) -> None:
+    """A valid token, its path bent in every way: nothing appears anywhere."""
+    (alice,) = register(1)
+    slot = await slot_for(service, alice, "file.bin", 4)
+    parts = urlsplit(slot.put)
+    folder, name = parts.path.rsplit("/", 1)
+    before = stored_files(service)
+    bent = [
+        f"{folder}/../{name}",
+        f"{folder}/../../../../{name}",
+        f"{folder}/%2e%2e/{name}",
+        f"{folder}/..%2f..%2f..%2f{name}",
+        f"{folder}/%2e%2e%2f%2e%2e%2f{name}",
+        f"{folder}/%252e%252e%252f{name}",
+        f"{folder}/..%5c..%5c{name}",
+        f"{folder}%2f{name}x",
+        f"{folder}/{name}/",
+        f"{folder}/{name}/deeper",
+        f"{folder}/{name}%00.txt",
+        f"{folder}/other-{name}",
+        f"//etc/{name}",
+        f"/upload//srv/xmpp/website/{name}",
+        f"/upload/{name}",
+        f"/upload../tmp/{name}",
+        f"/{name}",
+    ]
+    for path in bent:
+        status, _ = send_raw(service, "PUT", f"{path}?{parts.query}", b"evil")
+        assert status in (400, 403, 404, 405), path
+    assert stored_files(service) == before
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "/upload/../../../../etc/passwd",
+        "/upload/..%2f..%2f..%2f..%2fetc%2fpasswd",
+        "/upload/%2e%2e/%2e%2e/%2e%2e/%2e%2e/etc/passwd",
+        "/upload/%252e%252e/%252e%252e/etc/passwd",
+        "/upload//etc/passwd",
+        "/upload/..;/..;/etc/passwd",
+        "/upload../../../../etc/passwd",
+        "/upload../tmp/",
+        "/upload%2f..%2f..%2f..%2fetc%2fpasswd",
+        "//etc/passwd",
+        "/etc/passwd",
+        "/%2fetc%2fpasswd",
+    ],
+)
+def test_get_cannot_leave_the_folder(service: Service, target: str) -> None:
+    status, content = send_raw(service, "GET", target)
+    assert status in (400, 403, 404)
+    assert b"root:" not in content
+
+
+async def test_request_for_a_whole_address_is_no_way_around(service: Service, register: Register) -> None:
+    """The absolute form, as proxies are asked, with a foreign name."""
+    (alice,) = register(1)
+    slot = await slot_for(service, alice, "file.bin", 4)
+    path = urlsplit(slot.put).path
+    status, _ = send_raw(service, "PUT", f"https://example.org{path}?v={'0' * 64}", b"evil")
+    assert status in (400, 403, 404, 405, 421)
+    assert files_of(service, alice) == []
+
+
+async def test_folders_are_not_listed(service: Service, register: Register) -> None:
+    (alice,) = register(1)
+    slot = await slot_for(service, alice, "file.bin", 4)
+    assert (await service.fetch("PUT", slot.put, data=b"data")).status == 201
+    path = urlsplit(slot.get).path
+    while path:
+        path = path.rsplit("/", 1)[0]
+        status, content = send_raw(service, "GET", f"{path}/")
+        assert status in (403, 404), path
+        assert b"file.bin" not in content
+
+
+@pytest.mark.parametrize(
+    "method", ["DELETE", "MKCOL", "PROPFIND", "PROPPATCH", "MOVE", "COPY", "LOCK", "POST", "PATCH", "TRACE"]
+)
+async def test_other_methods_are_refused(service: Service, register: Register, method: str) -> None:
+    (alice,) = register(1)
+    slot = await slot_for(service, alice, "file.bin", 4)
+    assert (await service.fetch("PUT", slot.put, data=b"mine")).status == 201
+    headers = {"Destination": f"{slot.get}x", "Depth": "infinity"}
+    answer = await service.fetch(method, slot.put, headers=headers)
+    assert answer.status in (400, 403, 405, 409, 411, 501)
+    assert (await service.fetch("GET", slot.get)).body == b"mine"
+    assert len(files_of(service, alice)) == 1
+
+
+async def test_cut_connection_leaves_nothing_visible(service: Service, register: Register) -> None:
+    """Half a file is nowhere to be seen, neither during nor after; the slot is still good for the whole."""
+    (alice,) = register(1)
+    data = secrets.token_bytes(2_000_000)
+    slot = await slot_for(service, alice, "file.bin", len(data))
+    name = service.name("upload")
+    target = slot.put.removeprefix(f"https://{name}")
+    before = stored_files(service)
+    with service.connect_tls(name) as connection:
+        head = f"PUT {target} HTTP/1.1\r\nHost: {name}\r\nContent-Length: {len(data)}\r\n\r\n"
+        connection.sendall(head.encode() + data[: len(data) // 2])
+        assert (await service.fetch("GET", slot.get)).status == 404
+        assert files_of(service, alice) == []
+    async with asyncio.timeout(10):
+        while stored_files(service) != before:
+            await asyncio.sleep(0.2)
+    assert (await service.fetch("GET", slot.get)).status == 404
+    assert (await service.fetch("PUT", slot.put, data=data)).status == 201
+    assert (await service.fetch("GET", slot.get)).body == data
+
+
+async def announced_limit(client: Client) -> int:
+    """The largest file, as the service announces it."""
+    answer = await client.query(
+        "get", "<query xmlns='http://jabber.org/protocol/disco#info'/>", to=client.service.name("upload")
+    )
+    field = answer.find(".//{jabber:x:data}field[@var='max-file-size']/{jabber:x:data}value")
+    assert field is not None
+    return int(field.text or "")
+
+
+async def test_slot_over_the_limit_is_refused(service: Service, register: Register) -> None:
+    (alice,) = register(1)
+    async with login(service, alice) as client:
+        limit = await announced_limit(client)
+        assert limit >= 100 * 1024 * 1024
+        assert (await ask_slot(client, "largest.bin", limit)).put
+        with pytest.raises(IqError) as refusal:
+            await ask_slot(client, "too-large.bin", limit + 1)
+        assert refusal.value.iq.xml.find(f".//{UPLOAD}file-too-large") is not None
+
+
+async def test_put_over_the_limit_is_refused(service: Service, register: Register) -> None:
+    """Before a byte of it was taken: the server answers to the announcement."""
+    (alice,) = register(1)
+    slot = await slot_for(service, alice, "file.bin", 4)
+    name = service.name("upload")
+    target = slot.put.removeprefix(f"https://{name}")
+    with service.connect_tls(name) as connection:
+        head = f"PUT {target} HTTP/1.1\r\nHost: {name}\r\nContent-Length: {2**40}\r\n\r\n"
+        connection.sendall(head.encode())
+        status = int(connection.recv(4096).split()[1])
+    assert status in (403, 413)
+    assert files_of(service, alice) == []
+
+
+@pytest.mark.parametrize("name", ["page.html", "page.xhtml", "picture.svg", "feed.xml", "script.js", "doc.pdf", "x"])
+async def test_what_a_browser_could_run_is_downloaded_only(service: Service, register: Register, name: str) -> None:
+    (alice,) = register(1)
+    data = b"<script>alert(document.domain)</script>"
+    slot = await slot_for(service, alice, name, len(data))
+    assert (await service.fetch("PUT", slot.put, data=data, headers={"Content-Type": "text/html"})).status == 201
+    answer = await service.fetch("GET", slot.get)
+    assert answer.body == data
+    assert answer.headers["content-disposition"].startswith("attachment")
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    policy = [rule.strip() for rule in answer.headers["content-security-policy"].split(";")]
+    assert {"default-src 'none'", "sandbox"} <= set(policy)
+
+
+@pytest.mark.parametrize(("name", "kind"), [("photo.jpg", "image/jpeg"), ("film.mp4", "video/mp4")])
+async def test_picture_is_shown(service: Service, register: Register, name: str, kind: str) -> None:
+    (alice,) = register(1)
+    slot = await slot_for(service, alice, name, 4)
+    assert (await service.fetch("PUT", slot.put, data=b"data")).status == 201
+    answer = await service.fetch("GET", slot.get)
+    assert answer.headers["content-type"] == kind
+    assert answer.headers["content-disposition"] == "inline"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+async def test_web_clients_may_upload(service: Service, register: Register) -> None:
+    """A browser asks before it sends a file to another name (CORS)."""
+    (alice,) = register(1)
+    slot = await slot_for(service, alice, "file.bin", 4)
+    question = {
+        "Origin": "https://web.example.org",
+        "Access-Control-Request-Method": "PUT",
+        "Access-Control-Request-Headers": "content-type",
+    }
+    answer = await service.fetch("OPTIONS", slot.put, headers=question)
+    assert answer.status in (200, 204)
+    assert answer.headers["access-control-allow-origin"] == "*"
+    assert "PUT" in answer.headers["access-control-allow-methods"]
+    assert "content-type" in answer.headers["access-control-allow-headers"].lower()
+    assert (await service.fetch("PUT", slot.put, data=b"data")).headers["access-control-allow-origin"] == "*"
+    assert (await service.fetch("GET", slot.get)).headers["access-control-allow-origin"] == "*"
+
+
+async def test_files_go_with_their_account(service: Service, register: Register) -> None:
+    alice, bob = register(2)
+    slots = []
+    for account in (alice, bob):
+        slot = await slot_for(service, account, "file.bin", 4)
+        assert (await service.fetch("PUT", slot.put, data=b"data")).status == 201
+        slots.append(slot)
+    service.unregister([alice])
+    assert files_of(service, alice) == []
+    assert [(await service.fetch("GET", slot.get)).status for slot in slots] == [404, 200]
+
+
+async def test_quota_removes_the_oldest_files_of_that_user_only(service: Service, register: Register) -> None:
+    """A sparse file, larger than the quota, stands for a year of pictures. ejabberd adds up the slots that it gave, and
+    looks at the disk when they exceed the quota; then it makes room for the next."""
+    alice, bob = register(2)
+    slots = []
+    for account in (alice, bob):
+        slot = await slot_for(service, account, "old.bin", 4)
+        assert (await service.fetch("PUT", slot.put, data=b"data")).status == 201
+        slots.append(slot)
+    (old,) = files_of(service, alice)
+    folder = old.rsplit("/", 2)[0]
+    year = f"{folder}/{'y' * 40}/year.bin"
+    service.host.check_output(
+        f"install -d -o www-data -g ejabberd -m 2770 {shlex.quote(year.rsplit('/', 1)[0])} && "
+        f"truncate -s 1200M {quote(year)} && chown www-data:ejabberd {quote(year)}"
+    )
+    async with login(service, alice) as client:
+        limit = await announced_limit(client)
+        for _ in range(1200 * 1024 * 1024 // limit + 1):
+            await ask_slot(client, "new.bin", limit)
+    async with asyncio.timeout(10):
+        while files_of(service, alice):
+            await asyncio.sleep(0.2)
+    assert [(await service.fetch("GET", slot.get)).status for slot in slots] == [404, 200]
