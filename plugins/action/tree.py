@@ -43,7 +43,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
         module_args = {
             "name": role.get_name(),
             "payload": payload,
-            "unit": args.get("unit") or [],
+            "unit": args.get("unit") or {},
             "timers": args.get("timers") or [],
             "validate": args.get("validate") or [],
         }

@@ -29,12 +29,11 @@ options:
     default: {}
   unit:
     description:
-      - Units that run from these files. The task reports a change when one is not enabled, not running, or has not been
-        restarted or reloaded since its files last changed, so that the notified handler mends that, also after an
-        earlier run broke off before its handlers.
-    type: list
-    elements: str
-    default: []
+      - Units that read these files, each with the paths (shell patterns) it reads when it starts or reloads. The task
+        reports a change when a unit is not enabled, not running, or has not been started or reloaded since one of its
+        files changed, so that the notified handler mends that, also after an earlier run broke off before its handlers.
+    type: dict
+    default: {}
   timers:
     description: Timers of this role; they are enabled and started at once.
     type: list
@@ -54,7 +53,7 @@ attributes:
 EXAMPLES = r"""
 - name: Install nginx's configuration
   tree:
-    unit: [nginx]
+    unit: {nginx: [/etc/nginx/*]}
     permissions:
       /etc/nginx/xmpp.secret: {mode: "0600"}
     validate: [[nginx, -t, -c, /etc/nginx/xmpp.conf]]
@@ -74,6 +73,7 @@ units:
 """
 
 import base64
+import fnmatch
 import grp
 import hashlib
 import json
@@ -183,16 +183,15 @@ def unit_states(units: list[str]) -> dict[str, dict[str, str]]:
     }
 
 
-def unit_problem(state: dict[str, str], changed: dict[str, Any]) -> str | None:
-    """Say why a unit is not in force, None if it is."""
+def unit_problem(state: dict[str, str], changed: int) -> str | None:
+    """Say why a unit is not in force, None if it is; *changed* is when its files last did, in monotonic µs."""
     if state["LoadState"] != "loaded":
         return "not installed"
     if state["UnitFileState"] not in ("enabled", "static", "generated", "indirect"):
         return "not enabled"
     if state["ActiveState"] not in ("active", "activating", "reloading"):
         return f"not running ({state['ActiveState']})"
-    since = int(state["StateChangeTimestampMonotonic"] or 0)
-    if changed.get("boot") == boot_id() and since < int(changed["monotonic"]):
+    if int(state["StateChangeTimestampMonotonic"] or 0) < changed:
         return "older than its files"
     return None
 
@@ -203,9 +202,11 @@ class Tree:
     def __init__(self, name: str, files: list[File]) -> None:
         self.files = files
         self.manifest_path = MANIFESTS / f"{name}.json"
-        self.manifest: dict[str, Any] = {"files": {}, "directories": [], "changed": {}}
+        self.manifest: dict[str, Any] = {"files": {}, "directories": [], "boot": boot_id(), "changed": {}}
         if self.manifest_path.exists():
             self.manifest = json.loads(self.manifest_path.read_text(encoding="utf-8"))
+        if self.manifest.get("boot") != boot_id():  # every unit has been started since
+            self.manifest |= {"boot": boot_id(), "changed": {}}
         wanted = {str(file.path) for file in files}
         self.gone = [
             Path(path) for path in sorted(self.manifest["files"]) if path not in wanted and os.path.lexists(path)
@@ -282,10 +283,11 @@ class Tree:
             except OSError:
                 if os.path.isdir(directory):
                     kept.append(directory)
-        self.manifest = {
+        stamp = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
+        self.manifest |= {
             "files": {str(file.path): hashlib.sha256(file.content).hexdigest() for file in self.files},
             "directories": sorted(kept),
-            "changed": {"boot": boot_id(), "monotonic": time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000},
+            "changed": self.manifest["changed"] | dict.fromkeys(self.paths, stamp),
         }
         if self.files:
             make_parents(self.manifest_path)
@@ -294,6 +296,11 @@ class Tree:
             self.manifest_path.unlink(missing_ok=True)
         if any(path.startswith(SYSTEMD) for path in self.paths):
             run(["systemctl", "daemon-reload"])
+
+    def changed(self, patterns: list[str]) -> int:
+        """Return when a file that matches one of *patterns* last changed in this boot, in microseconds; 0 for never."""
+        stamps = self.manifest["changed"].items()
+        return max((at for path, at in stamps if any(fnmatch.fnmatch(path, one) for one in patterns)), default=0)
 
     def restore(self) -> None:
         """Put back what stood there before."""
@@ -310,7 +317,7 @@ def main() -> None:
         argument_spec={
             "name": {"type": "str", "required": True},
             "payload": {"type": "str", "required": True, "no_log": True},
-            "unit": {"type": "list", "elements": "str", "default": []},
+            "unit": {"type": "dict", "default": {}},
             "timers": {"type": "list", "elements": "str", "default": []},
             "validate": {"type": "list", "elements": "list", "default": []},
         },
@@ -329,17 +336,16 @@ def main() -> None:
     ]
     try:
         tree = Tree(params["name"], files)
-        changed_before = tree.manifest["changed"]
+        # What earlier runs left behind; for the changes of this one the handler is notified anyway.
+        changed = {unit: tree.changed(patterns) for unit, patterns in params["unit"].items()}
         paths = tree.paths
         diff = tree.diff() if module._diff else []
         if paths and not module.check_mode:
             tree.apply(params["validate"])
-        wanted = params["unit"] + params["timers"] if files else []
-        # Units: what earlier runs left behind (for this run's changes the handler is notified anyway).
-        since = dict.fromkeys(params["unit"], changed_before)
         # Timers need neither a place in the order of services nor a check, so they are started right here.
-        since |= dict.fromkeys(params["timers"], tree.manifest["changed"])
-        problems = {unit: unit_problem(state, since[unit]) for unit, state in unit_states(wanted).items()}
+        changed |= {timer: tree.changed([f"{SYSTEMD}{timer}"]) for timer in params["timers"]}
+        states = unit_states(list(changed) if files else [])
+        problems = {unit: unit_problem(state, changed[unit]) for unit, state in states.items()}
         units = {unit: problem for unit, problem in problems.items() if problem}
         timers = [unit for unit in params["timers"] if unit in units]
         if timers and not module.check_mode:

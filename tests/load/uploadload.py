@@ -13,6 +13,7 @@ import asyncio
 import http.client
 import json
 import os
+import secrets
 import socket
 import ssl
 import sys
@@ -140,8 +141,10 @@ def measure(arguments: argparse.Namespace) -> list[dict[str, Any]]:
             service = asyncio.run(
                 request_slots(server, arguments.account, arguments.password, arguments.upload_domain, batch)
             )
-            base = f"https://{arguments.plain_name}/{round_number}/{batch.size}"
-            plain = [Slot(f"{base}/{number}.bin", f"{base}/{number}.bin") for number in range(batch.files)]
+            # Laid out as the service does it: a directory for each file.
+            base = f"https://{arguments.plain_name}/upload/{secrets.token_hex(20)}"
+            urls = [f"{base}/{secrets.token_hex(20)}/{number}.bin" for number in range(batch.files)]
+            plain = [Slot(url, url) for url in urls]
             sides = [("service", service), ("plain", plain)]
             # Who goes first changes from round to round.
             for name, slots in sides if round_number % 2 == 0 else reversed(sides):

@@ -143,9 +143,32 @@ LOADED = {"LoadState": "loaded", "UnitFileState": "enabled", "ActiveState": "act
 )
 def test_unit_out_of_force_is_told_with_the_reason(state: dict[str, str], problem: str | None) -> None:
     found = {"StateChangeTimestampMonotonic": "1001", **LOADED, **state}
-    assert tree.unit_problem(found, {"boot": tree.boot_id(), "monotonic": 1000}) == problem
+    assert tree.unit_problem(found, 1000) == problem
 
 
-def test_unit_started_after_a_reboot_is_in_force() -> None:
-    found = {"StateChangeTimestampMonotonic": "5", **LOADED}
-    assert tree.unit_problem(found, {"boot": "an earlier one", "monotonic": 1000}) is None
+def test_change_counts_for_the_units_that_read_the_file_only(tmp_path: Path) -> None:
+    install(wanted(tmp_path / "nginx/site"), wanted(tmp_path / "html/page"))
+    first = tree.Tree("role", []).changed([f"{tmp_path}/nginx/*"])
+    assert first > 0
+    install(wanted(tmp_path / "nginx/site"), wanted(tmp_path / "html/page", b"two\n"))
+    current = tree.Tree("role", [])
+    assert current.changed([f"{tmp_path}/nginx/*"]) == first
+    assert current.changed([f"{tmp_path}/html/*"]) > first
+
+
+def test_removed_file_counts_as_changed(tmp_path: Path) -> None:
+    stays = wanted(tmp_path / "stays")
+    install(stays, wanted(tmp_path / "leaves"))
+    first = tree.Tree("role", []).changed(["*/leaves"])
+    install(stays)
+    assert tree.Tree("role", []).changed(["*/leaves"]) > first
+
+
+def test_change_before_a_reboot_is_forgotten(tmp_path: Path, manifests: Path) -> None:
+    file = wanted(tmp_path / "file")
+    install(file)
+    manifest = manifests / "role.json"
+    manifest.write_text(
+        manifest.read_text(encoding="utf-8").replace(tree.boot_id(), "an earlier one"), encoding="utf-8"
+    )
+    assert tree.Tree("role", [file]).changed(["*"]) == 0
