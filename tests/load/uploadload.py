@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from load.xmppload import Client, LoadError, Server, add_server_arguments, server_of
+from tests.load.xmppload import Client, LoadError, Server, add_server_arguments, server_of
 
 SLOT = "{urn:xmpp:http:upload:0}"
 CHUNK = 1 << 20

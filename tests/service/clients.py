@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An XMPP client for tests: slixmpp, with an inbox to wait on and queries written as the XML that goes over the wire."""
+"""An XMPP client for tests: slixmpp, with an inbox to wait on and queries written as they go over the wire."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any, Literal
 from xml.etree import ElementTree as ET
 
-from slixmpp import ClientXMPP
+from slixmpp import JID, ClientXMPP
 from slixmpp.xmlstream.handler import Callback
 from slixmpp.xmlstream.matcher import MatchXPath
 from slixmpp.xmlstream.stanzabase import StanzaBase
@@ -57,7 +57,7 @@ class Inbox:
         return [stanza for stanza in self._stanzas if match(stanza)]
 
 
-class Client(ClientXMPP):  # type: ignore[misc]  # slixmpp's base classes are not completely typed
+class Client(ClientXMPP):
     """A user's client. It logs in by one mechanism only, so that a refusal is not retried with another."""
 
     def __init__(
@@ -65,6 +65,7 @@ class Client(ClientXMPP):  # type: ignore[misc]  # slixmpp's base classes are no
         service: Service,
         account: Account,
         *,
+        address: str | None = None,
         mechanism: str = "SCRAM-SHA-512",
         direct_tls: bool = False,
         tls: ssl.SSLContext | None = None,
@@ -72,6 +73,7 @@ class Client(ClientXMPP):  # type: ignore[misc]  # slixmpp's base classes are no
     ) -> None:
         super().__init__(account.jid, account.password, plugin_config={"feature_mechanisms": {"use_mech": mechanism}})
         self.service = service
+        self.address = address or service.address
         self.ssl_context = tls or service.tls(*(["xmpp-client"] if direct_tls else []))
         self.enable_direct_tls = direct_tls
         self.enable_starttls = not direct_tls
@@ -103,7 +105,7 @@ class Client(ClientXMPP):  # type: ignore[misc]  # slixmpp's base classes are no
     async def start(self) -> None:
         """Connects and logs in; raises Refused if the server does not let the user in."""
         self.ready = asyncio.get_running_loop().create_future()
-        self.connect(self.service.address, 5223 if self.enable_direct_tls else 5222)
+        self.connect(self.address, 5223 if self.enable_direct_tls else 5222)
         async with asyncio.timeout(SECONDS):
             await self.ready
 
@@ -132,7 +134,7 @@ class Client(ClientXMPP):  # type: ignore[misc]  # slixmpp's base classes are no
         iq = self.make_iq(ito=to)
         iq["type"] = kind
         iq.append(ET.fromstring(payload))
-        answer = await iq.send(timeout=SECONDS)
+        answer = await iq.send(timeout=SECONDS)  # type: ignore[no-untyped-call]  # slixmpp types it in part
         xml: ET.Element = answer.xml
         return xml
 
@@ -143,7 +145,7 @@ class Client(ClientXMPP):  # type: ignore[misc]  # slixmpp's base classes are no
 
     def say(self, to: str, body: str, kind: Literal["chat", "groupchat"] = "chat") -> None:
         """Sends a message."""
-        self.send_message(mto=to, mbody=body, mtype=kind)
+        self.send_message(mto=JID(to), mbody=body, mtype=kind)
 
     async def hear(self, body: str) -> ET.Element:
         """Waits for a message with exactly this text."""
@@ -161,7 +163,8 @@ class Client(ClientXMPP):  # type: ignore[misc]  # slixmpp's base classes are no
             to=entity,
         )
         self.remove_handler("archive")
-        bodies = (stanza.findtext(".//{urn:xmpp:forward:0}forwarded//{jabber:client}body") for stanza in heard.all(lambda _: True))
+        path = ".//{urn:xmpp:forward:0}forwarded//{jabber:client}body"
+        bodies = (stanza.findtext(path) for stanza in heard.all(lambda _: True))
         return [body for body in bodies if body is not None]
 
 

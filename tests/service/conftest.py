@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Fixtures of the service tests. Run by Molecule's verifier, or by hand:
+"""Fixtures of the service tests. Run by Molecule's verifier, or by hand against a converged host:
 
-pytest --hosts=ansible://site --ansible-inventory=molecule/inventory tests/service
+ANSIBLE_CONFIG=ansible.cfg pytest --hosts=ansible://site --ansible-inventory=molecule/inventory \\
+    --ssh-config=.cache/testbed/ssh_config tests/service
+
+Each test is on its own, with accounts that no other test has touched; those that wait do so with a time limit.
 """
 
 from __future__ import annotations
@@ -10,7 +13,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from pytest_asyncio import is_async_test
 from testinfra.host import Host
 
 from .service import Account, Service
@@ -20,12 +22,10 @@ ACCOUNTS_AT_ONCE = 12
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Coroutines run in a loop of their own, and no test of this folder may hang."""
+    """No test of this folder may hang."""
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.timeout(SECONDS_PER_TEST))
-            if is_async_test(item):
-                item.add_marker(pytest.mark.asyncio)
 
 
 @pytest.fixture(scope="module")

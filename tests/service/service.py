@@ -82,7 +82,12 @@ class _Resolver(aiohttp.abc.AbstractResolver):
     ) -> list[aiohttp.abc.ResolveResult]:
         return [
             aiohttp.abc.ResolveResult(
-                hostname=host, host=self._address, port=port, family=socket.AF_INET, proto=0, flags=socket.AI_NUMERICHOST
+                hostname=host,
+                host=self._address,
+                port=port,
+                family=socket.AF_INET,
+                proto=0,
+                flags=socket.AI_NUMERICHOST,
             )
         ]
 
@@ -177,4 +182,4 @@ class Service:
         search = shlex.join(["grep", "-rlaF", "--", text, "/var/lib/ejabberd"])
         result = self.host.run(search)
         assert result.rc in (0, 1), result.stderr
-        return result.rc == 0
+        return bool(result.rc == 0)

@@ -12,6 +12,7 @@ import secrets
 import socket
 import struct
 from collections.abc import Iterator
+from typing import cast
 from xml.etree import ElementTree as ET
 from xml.sax.saxutils import escape
 
@@ -70,6 +71,28 @@ class Scram:
         assert final == b"v=" + base64.b64encode(self._server_signature)
 
 
+class Parser:
+    """Cuts a stream into its elements."""
+
+    def __init__(self) -> None:
+        self._events: ET.XMLPullParser[ET.Element] = ET.XMLPullParser(("start", "end"))
+        self._depth = 0
+
+    def feed(self, data: bytes) -> None:
+        self._events.feed(data)
+
+    def element(self) -> ET.Element | None:
+        """The next element that is complete, if there is one."""
+        for item in self._events.read_events():
+            event, element = cast("tuple[str, ET.Element]", item)
+            self._depth += 1 if event == "start" else -1
+            if event == "end" and self._depth == 1:
+                return element
+            if event == "end" and self._depth == 0:
+                raise ConnectionError("the server closed the stream")
+        return None
+
+
 class Stream:
     """One connection. Elements are read as they come; nothing is answered by itself.
 
@@ -85,8 +108,8 @@ class Stream:
         for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
             self._socket.setsockopt(socket.SOL_SOCKET, option, struct.pack("ll", SECONDS, 0))
         self._tls: SSL.Connection | None = None
-        self._parser = ET.XMLPullParser(("start", "end"))
-        self._depth = 0
+        self._parser = Parser()
+        self.last_features = ET.Element("none")
 
     def close(self) -> None:
         self._socket.close()
@@ -141,22 +164,16 @@ class Stream:
 
     def read(self) -> ET.Element:
         """The next element of the stream."""
-        while True:
-            for event, element in self._parser.read_events():
-                self._depth += 1 if event == "start" else -1
-                if event == "end" and self._depth == 1:
-                    return element
-                if event == "end" and self._depth == 0:
-                    raise ConnectionError("the server closed the stream")
+        while (element := self._parser.element()) is None:
             data = self._receive()
             if not data:
                 raise ConnectionError("the server closed the connection")
             self._parser.feed(data)
+        return element
 
     def open(self) -> ET.Element:
         """Opens (or reopens) the stream; returns its features."""
-        self._parser = ET.XMLPullParser(("start", "end"))
-        self._depth = 0
+        self._parser = Parser()
         user = f" from='{self._user.jid}'" if self._user and self._tls else ""
         self.send(
             f"<?xml version='1.0'?><stream:stream to='{self._service.domain}'{user} version='1.0' "
@@ -167,6 +184,7 @@ class Stream:
     def features(self) -> ET.Element:
         features = self.read()
         assert features.tag == f"{STREAMS}features", ET.tostring(features)
+        self.last_features = features
         return features
 
     def starttls(self) -> ET.Element:
@@ -193,7 +211,7 @@ class Stream:
         return self.read()
 
     def scram(self, mechanism: str, account: Account, *, authzid: str = "", binding: bytes | None = None) -> None:
-        """Logs in by SCRAM and reopens the stream. A -PLUS mechanism binds to this TLS connection, or to what is given."""
+        """Logs in by SCRAM and reopens the stream. -PLUS binds to this TLS connection, or to what is given."""
         plus = mechanism.endswith("-PLUS")
         scram = Scram(mechanism, account, (binding or self.binding) if plus else None, authzid)
         answer = self.authenticate(mechanism, scram.first())

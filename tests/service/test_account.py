@@ -106,7 +106,9 @@ async def test_account_is_deleted_from_the_client(service: Service, register: Re
             contact = f"<item jid='{bob.jid}' name='friend {marker}'/>"
             await client.query("set", f"<query xmlns='jabber:iq:roster'>{contact}</query>")
             await client.query("set", f"<vCard xmlns='vcard-temp'><FN>vcard {marker}</FN></vCard>")
-            await client.query("set", f"<query xmlns='jabber:iq:private'><x xmlns='test:x'>private {marker}</x></query>")
+            await client.query(
+                "set", f"<query xmlns='jabber:iq:private'><x xmlns='test:x'>private {marker}</x></query>"
+            )
             mood = f"<mood xmlns='http://jabber.org/protocol/mood'><text>mood {marker}</text></mood>"
             await client.query(
                 "set",
@@ -119,7 +121,8 @@ async def test_account_is_deleted_from_the_client(service: Service, register: Re
                 to=service.name("upload"),
             )
             put, get = (slot.find(f".//{{urn:xmpp:http:upload:0}}{verb}") for verb in ("put", "get"))
-            assert put is not None and get is not None
+            assert put is not None
+            assert get is not None
             assert (await service.fetch("PUT", put.get("url", ""), data=b"photo")).status == 201
             assert service.stored(marker)
             client.say(bob.jid, "bye")

@@ -73,13 +73,14 @@ async def test_two_peers_talk_over_ipv6(service: Service, credentials: Credentia
 
 
 async def talk(caller: Relay, called: Relay) -> None:
-    """The first to send is not heard: a relay lets nobody in whom its user has not called. Then both are."""
+    """Both open a channel to the other, then both are heard."""
     there, back = secrets.token_bytes(1000), secrets.token_bytes(1000)
-    await caller.send(b"knock", called.address)
-    await called.send(back, caller.address)
-    assert await caller.receive() == (back, called.address)
+    await caller.knock(called.address)
+    await called.knock(caller.address)
     await caller.send(there, called.address)
     assert await called.receive() == (there, caller.address)
+    await called.send(back, caller.address)
+    assert await caller.receive() == (back, called.address)
 
 
 PRIVATE4 = [
@@ -171,9 +172,7 @@ async def test_tcp_is_not_relayed(service: Service, credentials: Credentials) ->
     assert refusal.value.response.error_code == 442
 
 
-async def assert_refused(
-    service: Service, credentials: Credentials | None, transport: Transport, code: int
-) -> None:
+async def assert_refused(service: Service, credentials: Credentials | None, transport: Transport, code: int) -> None:
     with pytest.raises(stun.TransactionFailed) as refusal:
         async with relay(service, credentials, transport):
             pass

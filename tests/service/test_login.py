@@ -37,9 +37,7 @@ def test_login_is_bound_to_the_tls_connection(service: Service, register: Regist
 
 
 @pytest.mark.parametrize("mechanism", PLUS)
-def test_login_bound_to_another_tls_connection_is_refused(
-    service: Service, register: Register, mechanism: str
-) -> None:
+def test_login_bound_to_another_tls_connection_is_refused(service: Service, register: Register, mechanism: str) -> None:
     """A man in the middle relays the login from his TLS connection to the server's."""
     (alice,) = register(1)
     with connected(service) as stream:
@@ -186,15 +184,13 @@ async def test_direct_tls_login(service: Service, register: Register) -> None:
         assert client.boundjid.bare == alice.jid
 
 
-async def test_login_over_ipv6(service: Service, register: Register) -> None:
+@pytest.mark.parametrize("direct_tls", [False, True])
+async def test_login_over_ipv6(service: Service, register: Register, direct_tls: bool) -> None:
     """The same service by its other address."""
     assert service.address6 is not None, "the test host has no IPv6 address"
-    context = service.tls("xmpp-client")
-    with (
-        socket.create_connection((service.address6, 5223), timeout=10) as plain_socket,
-        context.wrap_socket(plain_socket, server_hostname=service.domain) as tls,
-    ):
-        assert tls.version() == "TLSv1.3"
+    (alice,) = register(1)
+    async with clients.login(service, alice, address=service.address6, direct_tls=direct_tls) as client:
+        assert client.boundjid.bare == alice.jid
 
 
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion.*is deprecated:DeprecationWarning")

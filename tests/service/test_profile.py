@@ -27,9 +27,7 @@ PICTURE = base64.b64decode(
 def publish(node: str, items: dict[str, str], **options: str) -> str:
     """A request to publish, with publish-options as clients send them."""
     inside = "".join(f"<item id='{name}'>{content}</item>" for name, content in items.items())
-    fields = "".join(
-        f"<field var='pubsub#{name}'><value>{value}</value></field>" for name, value in options.items()
-    )
+    fields = "".join(f"<field var='pubsub#{name}'><value>{value}</value></field>" for name, value in options.items())
     form = (
         "<publish-options><x xmlns='jabber:x:data' type='submit'><field var='FORM_TYPE' type='hidden'>"
         f"<value>http://jabber.org/protocol/pubsub#publish-options</value></field>{fields}</x></publish-options>"
@@ -132,7 +130,8 @@ async def test_old_and_new_bookmarks_are_the_same(service: Service, register: Re
     content = f"<conference xmlns='{node}' name='Club' autojoin='true'><nick>Alice</nick></conference>"
     async with login(service, alice) as client:
         await client.query("set", publish(node, {"club@muc.example.org": content}, access_model="whitelist"))
-        answer = await client.query("get", "<query xmlns='jabber:iq:private'><storage xmlns='storage:bookmarks'/></query>")
+        request = "<query xmlns='jabber:iq:private'><storage xmlns='storage:bookmarks'/></query>"
+        answer = await client.query("get", request)
         rooms = [element.get("jid") for element in answer.iter("{storage:bookmarks}conference")]
         assert rooms == ["club@muc.example.org"]
 

@@ -27,9 +27,8 @@ def fresh_text() -> str:
 async def enter(client: Client, room: str, nick: str, password: str = "") -> ET.Element:
     """Joins (or makes) a room; returns the room's answer: our own presence, or an error."""
     secret = f"<password>{password}</password>" if password else ""
-    client.send_raw(
-        f"<presence to='{room}/{nick}'><x xmlns='http://jabber.org/protocol/muc'>{secret}<history maxstanzas='0'/></x></presence>"
-    )
+    inside = f"<x xmlns='http://jabber.org/protocol/muc'>{secret}<history maxstanzas='0'/></x>"
+    client.send_raw(f"<presence to='{room}/{nick}'>{inside}</presence>")
 
     def answer(stanza: ET.Element) -> bool:
         own = stanza.find(f"{USER}x/{USER}status[@code='110']") is not None
@@ -47,7 +46,9 @@ def refusal(presence: ET.Element) -> str:
 
 async def configure(client: Client, room: str, **fields: str) -> None:
     """Submits the owner's form; without fields, the room opens with the service's defaults."""
-    inside = "".join(f"<field var='muc#roomconfig_{name}'><value>{value}</value></field>" for name, value in fields.items())
+    inside = "".join(
+        f"<field var='muc#roomconfig_{name}'><value>{value}</value></field>" for name, value in fields.items()
+    )
     kind = "<field var='FORM_TYPE' type='hidden'><value>http://jabber.org/protocol/muc#roomconfig</value></field>"
     form = f"<x xmlns='jabber:x:data' type='submit'>{kind if fields else ''}{inside}</x>"
     await client.query("set", f"<query xmlns='{OWNER}'>{form}</query>", to=room)

@@ -19,6 +19,7 @@ from .service import Service
 
 EXTDISCO = "urn:xmpp:extdisco:2"
 SECONDS = 10
+KNOCK = b"knock"
 
 Transport = Literal["udp", "tcp", "tls"]
 PORTS: dict[Transport, int] = {"udp": 3478, "tcp": 3478, "tls": 5349}
@@ -73,18 +74,24 @@ class Relay:
         self._receiver = _Receiver()
         client.receiver = self._receiver
 
+    async def knock(self, peer: tuple[str, int]) -> None:
+        """Opens a channel to a peer; what is sent by it may be lost, as the peer need not have opened its own yet."""
+        await self.send(KNOCK, peer)
+
     async def send(self, data: bytes, peer: tuple[str, int]) -> None:
         await self._client.send_data(data, peer)
 
     async def receive(self) -> tuple[bytes, tuple[str, int]]:
+        """The next packet that is not a knock, and who sent it."""
         async with asyncio.timeout(SECONDS):
-            return await self._receiver.received.get()
+            while True:
+                data, peer = await self._receiver.received.get()
+                if data != KNOCK:
+                    return data, peer
 
     async def permit(self, peer: str) -> None:
         """Asks the relay to let this peer's packets through, and ours to it; raises what the relay answers."""
-        request = stun.Message(
-            message_method=stun.Method.CREATE_PERMISSION, message_class=stun.Class.REQUEST
-        )
+        request = stun.Message(message_method=stun.Method.CREATE_PERMISSION, message_class=stun.Class.REQUEST)
         request.attributes["XOR-PEER-ADDRESS"] = (peer, 9)
         await self._client.request_with_retry(request)
 
@@ -113,9 +120,11 @@ async def relay(
         )
         protocol: TurnClientProtocol = client
     else:
-        tls = {"ssl": service.tls(), "server_hostname": service.name("turn")} if transport == "tls" else {}
         _, stream = await loop.create_connection(
-            lambda: TurnClientTcpProtocol(server, username, password, lifetime, refresh), *server, **tls
+            lambda: TurnClientTcpProtocol(server, username, password, lifetime, refresh),
+            *server,
+            ssl=service.tls() if transport == "tls" else None,
+            server_hostname=service.name("turn") if transport == "tls" else None,
         )
         protocol = stream
     try:

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What an outsider can reach: ssh, and nothing that the service did not ask for."""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+from collections.abc import Iterator
+
+import pytest
+from testinfra.host import Host
+
+PORT = 12345
+UNIT = "conexizan-test-listener"
+
+
+@pytest.fixture(scope="module", params=["inet", "inet6"])
+def address(request: pytest.FixtureRequest, host: Host) -> str:
+    """The host's address as the outside sees it."""
+    option = {"inet": "-4", "inet6": "-6"}[request.param]
+    links = json.loads(host.check_output(f"ip -json {option} address show dev eth0 scope global"))
+    return str(links[0]["addr_info"][0]["local"])
+
+
+@pytest.fixture(scope="module")
+def listener(host: Host) -> Iterator[int]:
+    """Something on the host that listens for everybody, without having asked for it."""
+    host.check_output(f"systemd-run --collect --unit={UNIT} python3 -m http.server --bind :: {PORT}")
+    deadline = time.monotonic() + 20
+    while not host.run(f"ss -Hlnt 'sport = :{PORT}'").stdout:
+        assert time.monotonic() < deadline, "the listener did not start"
+        time.sleep(0.2)
+    yield PORT
+    host.check_output(f"systemctl stop {UNIT}")
+
+
+def reachable(address: str, port: int) -> bool:
+    try:
+        with socket.create_connection((address, port), timeout=2):
+            return True
+    except OSError:
+        return False
+
+
+def test_ssh_is_reachable(address: str) -> None:
+    assert reachable(address, 22)
+
+
+def test_uninvited_listener_is_not_reachable(address: str, listener: int) -> None:
+    assert not reachable(address, listener)
+
+
+def test_listener_is_reachable_on_the_host_itself(host: Host, listener: int) -> None:
+    """So that the test above fails for the firewall's sake alone."""
+    assert host.run(f"python3 -c 'import socket; socket.create_connection((\"::1\", {listener}), 5)'").rc == 0

@@ -1,0 +1,249 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The way in through HTTPS: browsers' clients, and what the site says about the service."""
+
+from __future__ import annotations
+
+import base64
+import secrets
+import ssl
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from xml.etree import ElementTree as ET
+
+import aiohttp
+import pytest
+
+from .clients import login
+from .service import Account, Service
+from .stream import CLIENT, SASL, STREAMS, Scram
+
+Register = Callable[[int], list[Account]]
+Exchange = Callable[[str], Awaitable[ET.Element]]
+
+FRAMING = "urn:ietf:params:xml:ns:xmpp-framing"
+HTTPBIND = "http://jabber.org/protocol/httpbind"
+XRD = "{http://docs.oasis-open.org/ns/xri/xrd-1.0}"
+LINKS = {
+    "urn:xmpp:alt-connections:websocket": "wss://",
+    "urn:xmpp:alt-connections:xbosh": "https://",
+}
+
+
+async def authenticate(exchange: Exchange, account: Account) -> None:
+    """Logs in by SCRAM over whatever carries the elements."""
+    scram = Scram("SCRAM-SHA-512", account, None)
+    first = base64.b64encode(scram.first()).decode()
+    challenge = await exchange(f"<auth xmlns='{SASL[1:-1]}' mechanism='SCRAM-SHA-512'>{first}</auth>")
+    assert challenge.tag == f"{SASL}challenge", ET.tostring(challenge)
+    final = base64.b64encode(scram.final(base64.b64decode(challenge.text or ""))).decode()
+    success = await exchange(f"<response xmlns='{SASL[1:-1]}'>{final}</response>")
+    assert success.tag == f"{SASL}success", ET.tostring(success)
+    scram.verify(base64.b64decode(success.text or ""))
+
+
+BIND = "<iq xmlns='jabber:client' type='set' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq>"
+
+
+def message(to: str, text: str) -> str:
+    return f"<message xmlns='jabber:client' to='{to}' type='chat'><body>{text}</body></message>"
+
+
+async def test_login_and_message_over_websocket(service: Service, register: Register) -> None:
+    """RFC 7395, as a client in a browser does it, from a page of any site."""
+    alice, bob = register(2)
+    text = secrets.token_hex(12)
+    async with (
+        login(service, bob) as receiver,
+        service.web() as web,
+        web.ws_connect(f"wss://{service.domain}/ws", protocols=("xmpp",), origin="https://web.example.org") as socket,
+    ):
+        await receiver.online()
+        assert socket.protocol == "xmpp"
+
+        async def read() -> ET.Element:
+            return ET.fromstring(await socket.receive_str(timeout=10))
+
+        async def exchange(xml: str) -> ET.Element:
+            await socket.send_str(xml)
+            return await read()
+
+        async def open_stream() -> ET.Element:
+            opened = await exchange(f"<open xmlns='{FRAMING}' to='{service.domain}' version='1.0'/>")
+            assert opened.tag == f"{{{FRAMING}}}open"
+            features = await read()
+            assert features.tag == f"{STREAMS}features"
+            return features
+
+        await open_stream()
+        await authenticate(exchange, alice)
+        await open_stream()
+        bound = (await exchange(BIND)).findtext(".//{urn:ietf:params:xml:ns:xmpp-bind}jid", "")
+        await socket.send_str(message(bob.jid, text))
+        await receiver.hear(text)
+        receiver.say(bound, f"re: {text}")
+        assert (await read()).findtext(f"{CLIENT}body") == f"re: {text}"
+
+
+async def test_websocket_refuses_a_wrong_password(service: Service, register: Register) -> None:
+    (alice,) = register(1)
+    async with (
+        service.web() as web,
+        web.ws_connect(f"wss://{service.domain}/ws", protocols=("xmpp",)) as socket,
+    ):
+
+        async def exchange(xml: str) -> ET.Element:
+            await socket.send_str(xml)
+            return ET.fromstring(await socket.receive_str(timeout=10))
+
+        await exchange(f"<open xmlns='{FRAMING}' to='{service.domain}' version='1.0'/>")
+        await socket.receive_str(timeout=10)
+        with pytest.raises(AssertionError, match="not-authorized"):
+            await wrong_password(exchange, alice)
+
+
+async def wrong_password(exchange: Exchange, account: Account) -> None:
+    await authenticate(exchange, Account(account.name, "not the password"))
+
+
+async def test_login_and_message_over_bosh(service: Service, register: Register) -> None:
+    """XEP-0206, for what lets nothing but requests through."""
+    alice, bob = register(2)
+    text = secrets.token_hex(12)
+    request_id = secrets.randbelow(2**32)
+    async with login(service, bob) as receiver, service.web() as web:
+        await receiver.online()
+
+        async def post(attributes: str, inside: str = "") -> ET.Element:
+            nonlocal request_id
+            request_id += 1
+            body = f"<body xmlns='{HTTPBIND}' rid='{request_id}' {attributes}>{inside}</body>"
+            headers = {"Content-Type": "text/xml; charset=utf-8"}
+            async with web.post(f"https://{service.domain}/bosh", data=body.encode(), headers=headers) as answer:
+                assert answer.status == 200
+                assert answer.headers["Access-Control-Allow-Origin"] == "*"
+                return ET.fromstring(await answer.text())
+
+        xmpp = "xmlns:xmpp='urn:xmpp:xbosh'"
+        session = await post(
+            f"to='{service.domain}' xml:lang='en' wait='5' hold='1' ver='1.6' xmpp:version='1.0' {xmpp}"
+        )
+        sid = f"sid='{session.get('sid')}'"
+
+        async def exchange(xml: str) -> ET.Element:
+            answer = await post(sid, xml)
+            while len(answer) == 0:
+                assert answer.get("type") != "terminate", ET.tostring(answer)
+                answer = await post(sid)
+            return answer[0]
+
+        await authenticate(exchange, alice)
+        features = await post(f"{sid} to='{service.domain}' xmpp:restart='true' {xmpp}")
+        assert features.find(f"{STREAMS}features") is not None, ET.tostring(features)
+        assert (await exchange(BIND)).get("type") == "result"
+        await post(f"{sid} type='terminate'", message(bob.jid, text))
+        await receiver.hear(text)
+
+
+async def linked(service: Service, kind: str) -> dict[str, str]:
+    """The links of host-meta (XEP-0156), by their relation."""
+    answer = await service.fetch("GET", f"https://{service.domain}/.well-known/host-meta{kind}")
+    assert answer.status == 200
+    assert answer.headers["access-control-allow-origin"] == "*"
+    if kind == ".json":
+        assert answer.headers["content-type"].split(";")[0] in ("application/json", "application/jrd+json")
+        async with service.web() as web, web.get(f"https://{service.domain}/.well-known/host-meta.json") as page:
+            links = (await page.json(content_type=None))["links"]
+    else:
+        assert answer.headers["content-type"].split(";")[0] == "application/xrd+xml"
+        links = [link.attrib for link in ET.fromstring(answer.body).iter(f"{XRD}Link")]
+    return {link["rel"]: link["href"] for link in links}
+
+
+@pytest.mark.parametrize("kind", ["", ".json"])
+async def test_host_meta_leads_to_what_works(service: Service, kind: str) -> None:
+    """A web client is given only the domain; it finds the rest here."""
+    links = await linked(service, kind)
+    for relation, scheme in LINKS.items():
+        assert links[relation].startswith(scheme)
+        await assert_link_works(service, relation, links[relation])
+
+
+async def assert_link_works(service: Service, relation: str, url: str) -> None:
+    if relation.endswith(":websocket"):
+        async with service.web() as web, web.ws_connect(url, protocols=("xmpp",)) as socket:
+            assert socket.protocol == "xmpp"
+    elif relation.endswith(":xbosh"):
+        answer = await service.fetch("OPTIONS", url, headers={"Origin": "https://web.example.org"})
+        assert answer.status in (200, 204)
+        assert answer.headers["access-control-allow-origin"] == "*"
+
+
+async def test_security_txt_says_whom_to_tell(service: Service) -> None:
+    """RFC 9116: where to report a hole, valid today and for a while."""
+    answer = await service.fetch("GET", f"https://{service.domain}/.well-known/security.txt")
+    assert answer.status == 200
+    assert answer.headers["content-type"].split(";")[0] == "text/plain"
+    fields = [line.split(": ", 1) for line in answer.body.decode().splitlines() if ": " in line]
+    values = {name: value for name, value in fields if not name.startswith("#")}
+    assert values["Contact"].startswith(("mailto:", "xmpp:", "https:"))
+    assert datetime.fromisoformat(values["Expires"]) > datetime.now(UTC)
+
+
+async def test_start_page_answers(service: Service) -> None:
+    """By way of the reader's language."""
+    async with service.web() as web, web.get(f"https://{service.domain}/") as answer:
+        assert answer.status == 200
+        assert answer.url.host == service.domain
+        assert answer.content_type == "text/html"
+
+
+async def test_plain_http_leads_to_https(service: Service) -> None:
+    """To our own name, whatever name was asked for."""
+    for name in (service.domain, "evil.example.org"):
+        answer = await service.fetch("GET", f"http://{service.address}/page", headers={"Host": name})
+        assert answer.status in (301, 308)
+        assert answer.headers["location"] == f"https://{service.domain}/page"
+
+
+def test_foreign_name_gets_no_certificate(service: Service) -> None:
+    with pytest.raises(ssl.SSLError, match="UNRECOGNIZED_NAME"):
+        service.connect_tls("example.org")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/status",
+        "/api/registered_users?host=site.test",
+        "/api/register?user=mallory&host=site.test&password=x",
+        "/admin/",
+        "/oauth/authorization_token",
+        "/register/new",
+        "/ws/../api/status",
+        "/bosh/../admin/",
+        "/ws/",
+        "/upload/",
+        "/.git/config",
+        "/ws%2f..%2fapi%2fstatus",
+    ],
+)
+@pytest.mark.parametrize("label", ["", "upload", "muc"])
+async def test_administration_is_not_on_the_web(service: Service, path: str, label: str) -> None:
+    """No path, by no name, leads to ejabberd's API or its web administration."""
+    name = service.name(label) if label else service.domain
+    try:
+        answer = await service.fetch("GET", f"https://{name}{path}")
+    except aiohttp.ClientConnectorError:
+        assert label == "muc"  # a name without a web site
+        return
+    assert answer.status in (400, 403, 404)
+    assert b"ejabberd" not in answer.body.lower()
+
+
+def test_certificate_names_every_part(service: Service) -> None:
+    """A neighbour server or a client that looks up a component meets its name in the certificate."""
+    names = [service.domain, *(service.name(label) for label in ("muc", "upload", "turn", "proxy", "pubsub"))]
+    with service.connect_tls(service.domain) as connection:
+        certificate = connection.getpeercert()
+    assert certificate is not None
+    assert {("DNS", name) for name in names} <= set(certificate.get("subjectAltName", ()))
