@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ssl
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Literal
 from xml.etree import ElementTree as ET
@@ -68,13 +67,12 @@ class Client(ClientXMPP):
         address: str | None = None,
         mechanism: str = "SCRAM-SHA-512",
         direct_tls: bool = False,
-        tls: ssl.SSLContext | None = None,
         plugins: tuple[str, ...] = (),
     ) -> None:
         super().__init__(account.jid, account.password, plugin_config={"feature_mechanisms": {"use_mech": mechanism}})
         self.service = service
-        self.address = address or service.address
-        self.ssl_context = tls or service.tls(*(["xmpp-client"] if direct_tls else []))
+        self.reached_at = address or service.address
+        self.ssl_context = service.tls(*(["xmpp-client"] if direct_tls else []))
         self.enable_direct_tls = direct_tls
         self.enable_starttls = not direct_tls
         self.enable_plaintext = False
@@ -105,7 +103,7 @@ class Client(ClientXMPP):
     async def start(self) -> None:
         """Connects and logs in; raises Refused if the server does not let the user in."""
         self.ready = asyncio.get_running_loop().create_future()
-        self.connect(self.address, 5223 if self.enable_direct_tls else 5222)
+        self.connect(self.reached_at, 5223 if self.enable_direct_tls else 5222)
         async with asyncio.timeout(SECONDS):
             await self.ready
 

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Fixtures of the service tests. Run by Molecule's verifier, or by hand against a converged host:
-
-ANSIBLE_CONFIG=ansible.cfg pytest --hosts=ansible://site --ansible-inventory=molecule/inventory \\
-    --ssh-config=.cache/testbed/ssh_config tests/service
+"""Fixtures of the service tests. Run by Molecule's verifier, or by hand against a converged host, with --hosts=ansible://site,
+--ansible-inventory=molecule/inventory and --ssh-config=.cache/testbed/ssh_config.
 
 Each test is on its own, with accounts that no other test has touched; those that wait do so with a time limit.
 """
