@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What ejabberd keeps and where it listens, seen from the host."""
+
+from __future__ import annotations
+
+import shlex
+
+import pytest
+from testinfra.host import Host
+
+DATABASE = "/var/lib/ejabberd/xmpp.db"
+
+
+def ask(host: Host, statement: str) -> list[str]:
+    """Return the first column of what the database answers."""
+    script = f"import sqlite3\nfor row in sqlite3.connect({DATABASE!r}).execute({statement!r}): print(row[0])"
+    return str(host.check_output(shlex.join(["runuser", "-u", "ejabberd", "--", "python3", "-c", script]))).split()
+
+
+def test_database_is_in_write_ahead_mode(host: Host) -> None:
+    assert ask(host, "PRAGMA journal_mode") == ["wal"]
+
+
+def test_freed_pages_are_overwritten(host: Host) -> None:
+    """Debian's SQLite does so without being asked; the promise to forget rests on it."""
+    assert ask(host, "PRAGMA secure_delete") == ["1"]
+    linked = host.check_output("ldd $(find /usr/lib -name 'sqlite3_drv.so' -path '*p1*')")
+    assert "libsqlite3.so.0 => /lib/" in linked or "libsqlite3.so.0 => /usr/lib/" in linked
+
+
+def test_passwords_are_kept_as_scram_sha_256_and_512_only(host: Host) -> None:
+    """Types of ejabberd's table users: 1 is clear text, 2 SCRAM-SHA-1, 3 SCRAM-SHA-256, 4 SCRAM-SHA-512."""
+    assert set(ask(host, "SELECT DISTINCT type FROM users")) == {"3", "4"}
+
+
+def test_nothing_of_a_person_is_in_mnesia(host: Host) -> None:
+    """Mnesia never overwrites what it frees."""
+    found = host.check_output("find /var/lib/ejabberd -name '*.DAT' -o -name '*.DCD' -o -name '*.DCL' -o -name '*.LOG'")
+    names = {path.rpartition("/")[2] for path in found.split()}
+    assert names <= {"schema.DAT", "DECISION_TAB.LOG", "LATEST.LOG"}
+
+
+@pytest.mark.parametrize("port", [4369, 5280])
+def test_internal_port_is_on_loopback_only(host: Host, port: int) -> None:
+    listening = host.check_output(f"ss -Hlnt 'sport = :{port}'").split("\n")
+    assert [line.split()[3] for line in listening] == [f"127.0.0.1:{port}"]
+
+
+def test_erlang_distribution_is_on_loopback_only(host: Host) -> None:
+    port = host.check_output("epmd -names").split("port ")[-1].strip()
+    listening = host.check_output(f"ss -Hlnt 'sport = :{port}'").split("\n")
+    assert [line.split()[3] for line in listening] == [f"127.0.0.1:{port}"]
+
+
+@pytest.mark.parametrize("user", ["www-data", "turnserver", "nobody"])
+def test_api_is_closed_to_other_accounts(host: Host, user: str) -> None:
+    connect = "import socket; socket.socket(socket.AF_UNIX).connect('/run/ejabberd/api.sock')"
+    refused = host.run(shlex.join(["runuser", "-u", user, "--", "python3", "-c", connect]))
+    assert "PermissionError" in refused.stderr
+
+
+@pytest.mark.parametrize("user", ["www-data", "turnserver", "nobody"])
+def test_settings_with_secrets_are_closed_to_other_accounts(host: Host, user: str) -> None:
+    assert host.run(f"runuser -u {user} -- cat /etc/ejabberd/xmpp.yml").rc != 0
+    assert host.run(f"runuser -u {user} -- cat /etc/nginx/xmpp.upload-secret.conf").rc != 0
+    if user != "turnserver":
+        assert host.run(f"runuser -u {user} -- cat /etc/coturn/xmpp.conf").rc != 0
+
+
+@pytest.mark.parametrize("timer", ["xmpp-forget", "xmpp-checkpoint"])
+def test_timer_that_forgets_runs(host: Host, timer: str) -> None:
+    assert host.service(f"{timer}.timer").is_running
+    assert host.service(f"{timer}.timer").is_enabled
