@@ -65,13 +65,12 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
             path = f"/{name.removesuffix('.j2')}"
             if name.endswith(".j2"):
                 variables["ansible_managed"] = f"Managed by Ansible: roles/{role.name}/templates/{name}"
-                text = str(
-                    templar.template(
-                        trust_as_template(source.read_text(encoding="utf-8")),
-                        escape_backslashes=False,
-                        overrides=JINJA_OVERRIDES,
-                    )
+                rendered = templar.template(
+                    trust_as_template(source.read_text(encoding="utf-8")),
+                    escape_backslashes=False,
+                    overrides=JINJA_OVERRIDES,
                 )
+                text = "" if rendered is None else str(rendered)  # Ansible says None where Jinja says nothing
                 if not text.strip():
                     unused -= {pattern for pattern in permissions if fnmatch.fnmatch(path, pattern)}
                     continue

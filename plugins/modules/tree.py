@@ -271,7 +271,7 @@ class Tree:
             tmpfiles = [path for path in self.paths if path.startswith("/etc/tmpfiles.d/") and os.path.exists(path)]
             if tmpfiles:
                 run(["systemd-tmpfiles", "--create", *tmpfiles])
-            for command in validate:
+            for command in validate if self.files else []:
                 run(command)
         except TreeError:
             self.restore()
@@ -291,7 +291,7 @@ class Tree:
         }
         if self.files:
             make_parents(self.manifest_path)
-            write(self.manifest_path, json.dumps(self.manifest, indent=1).encode(), 0, 0, 0o600)
+            write(self.manifest_path, json.dumps(self.manifest, indent=1).encode(), os.getuid(), os.getgid(), 0o600)
         else:
             self.manifest_path.unlink(missing_ok=True)
         if any(path.startswith(SYSTEMD) for path in self.paths):

@@ -1,0 +1,126 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Install Debian packages in one transaction, with services held back."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: packages
+short_description: Install Debian packages in one transaction, with services held back
+description:
+  - Updates the package lists and installs everything with one C(apt-get) each. M(ansible.builtin.apt) needs
+    python3-apt, which a bare host does not have; it installs that first, in a transaction of its own, and updates once
+    more (docs/decisions/packages.md has the figures).
+  - No service is started by its package (C(policy-rc.d)), so that none runs before it is configured.
+  - Configuration files that the operator has changed stay.
+options:
+  name:
+    description: Packages, each with the least version that will do after C(>=) if that matters.
+    type: list
+    elements: str
+    required: true
+author: [Conexizan contributors (@conexizan)]
+attributes:
+  check_mode: {support: full}
+"""
+
+EXAMPLES = r"""
+- name: Install the XMPP server
+  packages:
+    name: [ejabberd>=26.07, erlang-p1-sqlite3]
+"""
+
+RETURN = r"""
+installed:
+  description: What was (in check mode, would be) installed or upgraded, with versions.
+  type: list
+  elements: str
+  returned: always
+"""
+
+import contextlib
+import os
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+from ansible.module_utils.basic import AnsibleModule
+
+POLICY = Path("/usr/sbin/policy-rc.d")
+OPTIONS = [
+    "--quiet",
+    "--yes",
+    "--no-install-recommends",
+    "--option=DPkg::Lock::Timeout=300",
+    "--option=Dpkg::Options::=--force-confdef",
+    "--option=Dpkg::Options::=--force-confold",
+]
+
+
+class PackagesError(Exception):
+    """What is wrong, in words for the operator."""
+
+
+def run(*command: str) -> str:
+    """Run *command* and return what it printed; raises PackagesError with the end of its words if it fails."""
+    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8"}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    if done.returncode:
+        words = [line for line in (done.stdout + done.stderr).splitlines() if re.match("E: |dpkg: |Err:", line)]
+        raise PackagesError("\n".join([f"{' '.join(command[:2])} failed:", *(words or done.stderr.splitlines())[-15:]]))
+    return done.stdout
+
+
+@contextlib.contextmanager
+def services_held_back() -> Iterator[None]:
+    """Let no maintainer script start a service (invoke-rc.d(8)); an operator's own policy comes back afterwards."""
+    kept = POLICY.with_suffix(".kept")
+    if POLICY.exists():
+        POLICY.rename(kept)
+    POLICY.write_text("#!/bin/sh\nexit 101\n", encoding="ascii")
+    POLICY.chmod(0o755)
+    try:
+        yield
+    finally:
+        POLICY.unlink()
+        if kept.exists():
+            kept.rename(POLICY)
+
+
+def refuse_old(wanted: dict[str, str]) -> None:
+    """Raise PackagesError if apt offers less than the version that is needed."""
+    for name, minimum in wanted.items():
+        if not minimum:
+            continue
+        match = re.search(r"Candidate: (\S+)", run("apt-cache", "policy", name))
+        candidate = match[1] if match else "(none)"
+        newer = subprocess.run(["dpkg", "--compare-versions", candidate, "ge", minimum], check=False).returncode == 0
+        if candidate == "(none)" or not newer:
+            raise PackagesError(f"{name} must be at least {minimum}, the newest that apt offers is {candidate}")
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={"name": {"type": "list", "elements": "str", "required": True}}, supports_check_mode=True
+    )
+    wanted = {name: minimum for name, _, minimum in (entry.partition(">=") for entry in module.params["name"])}
+    try:
+        if not module.check_mode:
+            run("apt-get", "update", *OPTIONS)
+        refuse_old(wanted)
+        plan = run("apt-get", "install", "--simulate", *OPTIONS, *wanted) if module.check_mode else ""
+        if not module.check_mode:
+            with services_held_back():
+                plan = run("apt-get", "install", *OPTIONS, *wanted)
+    except PackagesError as error:
+        module.fail_json(msg=str(error))
+    pattern = r"^Inst (\S+) .*?\((\S+)" if module.check_mode else r"^Setting up (\S+?)(?::\S+)? \((\S+)\)"
+    installed = sorted(f"{name} {version}" for name, version in re.findall(pattern, plan, re.MULTILINE))
+    module.exit_json(changed=bool(installed), installed=installed)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The controller side of `tree`, by real Ansible in check mode: what is rendered, copied, left out."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .loading import ROOT
+
+FILES = {
+    "templates/nowhere/plain.j2": "value {{ value }}\n",
+    "templates/nowhere/off.j2": "{% if not value %}\nsecret\n{% endif %}\n",
+    "templates/nowhere/verbatim": "{{ value }}\n",
+    "templates/nowhere/managed.j2": "{{ ansible_managed }}\n",
+    "templates/nowhere/script": "#!/bin/sh\n",
+}
+
+
+def run(folder: Path, arguments: dict[str, Any]) -> tuple[int, str, dict[str, dict[str, Any]]]:
+    """Run a role with one `tree` task; return exit code, output, and the diffs by path."""
+    role = folder / "roles/part"
+    for name, text in FILES.items():
+        path = role / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    (role / "templates/nowhere/script").chmod(0o755)
+    (role / "tasks").mkdir()
+    (role / "tasks/main.yml").write_text(json.dumps([{"name": "Install", "tree": arguments}]), encoding="utf-8")
+    play = [
+        {"hosts": "localhost", "connection": "local", "gather_facts": False, "roles": ["part"], "vars": {"value": 7}}
+    ]
+    (folder / "play.yml").write_text(json.dumps(play), encoding="utf-8")
+    done = subprocess.run(
+        [Path(sys.executable).with_name("ansible-playbook"), "--check", "--diff", folder / "play.yml"],
+        env={
+            "PATH": os.environ["PATH"],
+            "HOME": os.environ["HOME"],
+            "LC_ALL": "C.UTF-8",
+            "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
+            "ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.default",
+            "ANSIBLE_CALLBACK_RESULT_FORMAT": "json",
+            "ANSIBLE_LOCALHOST_WARNING": "False",
+            "ANSIBLE_NOCOLOR": "1",
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    diffs: dict[str, dict[str, Any]] = {}
+    where = ""
+    for line in done.stdout.splitlines():
+        if line.startswith("+++ after: "):
+            where = line.removeprefix("+++ after: ")
+            diffs[where] = {"added": []}
+        elif line.startswith("+") and diffs:
+            diffs[where]["added"].append(line[1:])
+    return done.returncode, done.stdout + done.stderr, diffs
+
+
+def test_templates_are_rendered_and_other_files_copied(tmp_path: Path) -> None:
+    code, output, diffs = run(tmp_path, {})
+    assert code == 0, output
+    added = {path: diff["added"] for path, diff in diffs.items()}
+    assert added == {
+        "/nowhere/managed": ["Managed by Ansible: roles/part/templates/nowhere/managed.j2"],
+        "/nowhere/plain": ["value 7"],
+        "/nowhere/script": ["# mode 0755", "#!/bin/sh"],
+        "/nowhere/verbatim": ["{{ value }}"],
+    }, "a template that renders to nothing is not installed"
+
+
+def test_check_mode_writes_nothing(tmp_path: Path) -> None:
+    run(tmp_path, {})
+    assert not Path("/nowhere").exists()
+
+
+def test_secret_is_not_in_the_diff(tmp_path: Path) -> None:
+    _, output, diffs = run(tmp_path, {"permissions": {"/nowhere/plain": {"mode": "0600"}}})
+    assert "/nowhere/plain" in diffs
+    assert "value 7" not in output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"permissions": {"/nowhere/misspelt": {"mode": "0600"}}}, "permissions for /nowhere/misspelt match no file"),
+        ({"units": {}}, "tree knows no units; it takes state, permissions, unit, timers, validate"),
+    ],
+)
+def test_mistake_in_a_role_is_named(tmp_path: Path, arguments: dict[str, Any], words: str) -> None:
+    code, output, _ = run(tmp_path, arguments)
+    assert code != 0
+    assert words in " ".join(output.split())
