@@ -16,7 +16,7 @@ from ansible.template import trust_as_template
 
 # Jinja as Ansible's own `template` sets it, plus lstrip_blocks: a block tag may be indented with what it guards.
 JINJA_OVERRIDES = {"trim_blocks": True, "lstrip_blocks": True}
-ARGUMENTS = ("state", "permissions", "unit", "timers", "validate")
+ARGUMENTS = ("state", "permissions", "validate")
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no type hints
@@ -43,8 +43,6 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
         module_args = {
             "name": role.get_name(),
             "payload": payload,
-            "unit": args.get("unit") or {},
-            "timers": args.get("timers") or [],
             "validate": args.get("validate") or [],
         }
         result.update(self._execute_module(module_name="tree", module_args=module_args, task_vars=task_vars))

@@ -34,8 +34,7 @@ ansible_facts:
   description:
     - "C(xmpp_host) with C(release) (codename), C(id) (os-release ID), C(mirror) (URI of the Debian archive in use),
       C(signed_by) (its keyring), C(ssh_ports), C(ipv4) and C(ipv6) (source addresses of the default routes, empty if
-      there is none), C(versions) (package to installed version), C(persistent_journal) and C(time_daemon) (installed
-      package, if any)."
+      there is none), C(versions) (package to installed version) and C(time_daemon) (installed package, if any)."
   type: dict
   returned: always
 """
@@ -172,7 +171,6 @@ def main() -> None:
         "ipv4": source_address(socket.AF_INET, "192.0.2.1"),
         "ipv6": source_address(socket.AF_INET6, "2001:db8::1"),
         "versions": installed,
-        "persistent_journal": any(Path("/var/log").glob("journal/*")),
         "time_daemon": next((name for name in TIME_DAEMONS if name in installed), ""),
     }
     module.exit_json(changed=False, ansible_facts={"xmpp_host": facts})

@@ -15,6 +15,11 @@ description:
   - No service is started by its package (C(policy-rc.d)), so that none runs before it is configured.
   - Configuration files that the operator has changed stay.
 options:
+  state:
+    description: V(absent) removes the packages with their configuration.
+    choices: [present, absent]
+    default: present
+    type: str
   name:
     description: Packages, each with the least version that will do after C(>=) if that matters.
     type: list
@@ -32,8 +37,8 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-installed:
-  description: What was (in check mode, would be) installed or upgraded, with versions.
+packages:
+  description: What was (in check mode, would be) installed, upgraded or removed, with versions.
   type: list
   elements: str
   returned: always
@@ -104,22 +109,31 @@ def refuse_old(wanted: dict[str, str]) -> None:
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(
-        argument_spec={"name": {"type": "list", "elements": "str", "required": True}}, supports_check_mode=True
+        argument_spec={
+            "name": {"type": "list", "elements": "str", "required": True},
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+        },
+        supports_check_mode=True,
     )
+    present = module.params["state"] == "present"
+    verb = "install" if present else "purge"
     wanted = {name: minimum for name, _, minimum in (entry.partition(">=") for entry in module.params["name"])}
     try:
-        if not module.check_mode:
-            run("apt-get", "update", *OPTIONS)
-        refuse_old(wanted)
-        plan = run("apt-get", "install", "--simulate", *OPTIONS, *wanted) if module.check_mode else ""
-        if not module.check_mode:
+        if present:
+            if not module.check_mode:
+                run("apt-get", "update", *OPTIONS)
+            refuse_old(wanted)
+        if module.check_mode:
+            plan = run("apt-get", verb, "--simulate", *OPTIONS, *wanted)
+            pattern = r"^Inst (\S+) .*?\((\S+)" if present else r"^Purg (\S+) \[(\S+)\]"
+        else:
             with services_held_back():
-                plan = run("apt-get", "install", *OPTIONS, *wanted)
+                plan = run("apt-get", verb, *OPTIONS, *wanted)
+            pattern = r"^Setting up (\S+?)(?::\S+)? \((\S+)\)" if present else r"^Removing (\S+?)(?::\S+)? \((\S+)\)"
     except PackagesError as error:
         module.fail_json(msg=str(error))
-    pattern = r"^Inst (\S+) .*?\((\S+)" if module.check_mode else r"^Setting up (\S+?)(?::\S+)? \((\S+)\)"
-    installed = sorted(f"{name} {version}" for name, version in re.findall(pattern, plan, re.MULTILINE))
-    module.exit_json(changed=bool(installed), installed=installed)
+    packages = sorted(f"{name} {version}" for name, version in re.findall(pattern, plan, re.MULTILINE))
+    module.exit_json(changed=bool(packages), packages=packages)
 
 
 if __name__ == "__main__":

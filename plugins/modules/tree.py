@@ -13,6 +13,7 @@ description:
     others are copied byte for byte) and installs them at the same path on the host with one module call.
   - A file that was installed by an earlier run and is no longer in the tree, or renders to nothing, is removed.
   - Files are written atomically. If a command in I(validate) fails, all is put back as it was and the task fails.
+  - When each file last changed is kept for M(services), which restarts what reads it.
   - After changes below C(/etc/systemd/system), C(/etc/sysusers.d) or C(/etc/tmpfiles.d) systemd is told about them.
   - Diffs show world-readable files only, so that no secret ever appears in one.
 options:
@@ -27,18 +28,6 @@ options:
         source).
     type: dict
     default: {}
-  unit:
-    description:
-      - Units that read these files, each with the paths (shell patterns) it reads when it starts or reloads. The task
-        reports a change when a unit is not enabled, not running, or has not been started or reloaded since one of its
-        files changed, so that the notified handler mends that, also after an earlier run broke off before its handlers.
-    type: dict
-    default: {}
-  timers:
-    description: Timers of this role; they are enabled and started at once.
-    type: list
-    elements: str
-    default: []
   validate:
     description: Commands that judge the installed files (argument lists).
     type: list
@@ -53,11 +42,9 @@ attributes:
 EXAMPLES = r"""
 - name: Install nginx's configuration
   tree:
-    unit: {nginx: [/etc/nginx/*]}
     permissions:
       /etc/nginx/xmpp.secret: {mode: "0600"}
     validate: [[nginx, -t, -c, /etc/nginx/xmpp.conf]]
-  notify: Reload nginx
 """
 
 RETURN = r"""
@@ -66,14 +53,9 @@ paths:
   type: list
   elements: str
   returned: always
-units:
-  description: Units that the notified handler has to bring up, with the reason.
-  type: dict
-  returned: always
 """
 
 import base64
-import fnmatch
 import grp
 import hashlib
 import json
@@ -138,9 +120,9 @@ def write(path: Path, content: bytes, uid: int, gid: int, mode: int) -> None:
         with os.fdopen(descriptor, "wb") as stream:
             os.fchown(stream.fileno(), uid, gid)
             os.fchmod(stream.fileno(), mode)
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
+            stream.write(
+                content
+            )  # no fsync: it takes seconds on an SD card, and the next run puts right what a power cut took
         os.replace(temporary, path)
     except BaseException:
         os.unlink(temporary)
@@ -170,30 +152,6 @@ def run(command: list[str]) -> str:
 def boot_id() -> str:
     """Identify this boot: systemd's monotonic timestamps compare within one only."""
     return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-
-
-def unit_states(units: list[str]) -> dict[str, dict[str, str]]:
-    """Return systemd's properties of each unit, by the name that was asked for."""
-    if not units:
-        return {}
-    properties = "ActiveState,UnitFileState,StateChangeTimestampMonotonic,LoadState"
-    blocks = run(["systemctl", "show", f"--property={properties}", *units]).strip("\n").split("\n\n")
-    return {
-        unit: dict(line.split("=", 1) for line in block.splitlines()) for unit, block in zip(units, blocks, strict=True)
-    }
-
-
-def unit_problem(state: dict[str, str], changed: int) -> str | None:
-    """Say why a unit is not in force, None if it is; *changed* is when its files last did, in monotonic µs."""
-    if state["LoadState"] != "loaded":
-        return "not installed"
-    if state["UnitFileState"] not in ("enabled", "static", "generated", "indirect"):
-        return "not enabled"
-    if state["ActiveState"] not in ("active", "activating", "reloading"):
-        return f"not running ({state['ActiveState']})"
-    if int(state["StateChangeTimestampMonotonic"] or 0) < changed:
-        return "older than its files"
-    return None
 
 
 class Tree:
@@ -297,11 +255,6 @@ class Tree:
         if any(path.startswith(SYSTEMD) for path in self.paths):
             run(["systemctl", "daemon-reload"])
 
-    def changed(self, patterns: list[str]) -> int:
-        """Return when a file that matches one of *patterns* last changed in this boot, in microseconds; 0 for never."""
-        stamps = self.manifest["changed"].items()
-        return max((at for path, at in stamps if any(fnmatch.fnmatch(path, one) for one in patterns)), default=0)
-
     def restore(self) -> None:
         """Put back what stood there before."""
         for path, found in self.before.items():
@@ -317,8 +270,6 @@ def main() -> None:
         argument_spec={
             "name": {"type": "str", "required": True},
             "payload": {"type": "str", "required": True, "no_log": True},
-            "unit": {"type": "dict", "default": {}},
-            "timers": {"type": "list", "elements": "str", "default": []},
             "validate": {"type": "list", "elements": "list", "default": []},
         },
         supports_check_mode=True,
@@ -336,24 +287,13 @@ def main() -> None:
     ]
     try:
         tree = Tree(params["name"], files)
-        # What earlier runs left behind; for the changes of this one the handler is notified anyway.
-        changed = {unit: tree.changed(patterns) for unit, patterns in params["unit"].items()}
         paths = tree.paths
         diff = tree.diff() if module._diff else []
         if paths and not module.check_mode:
             tree.apply(params["validate"])
-        # Timers need neither a place in the order of services nor a check, so they are started right here.
-        changed |= {timer: tree.changed([f"{SYSTEMD}{timer}"]) for timer in params["timers"]}
-        states = unit_states(list(changed) if files else [])
-        problems = {unit: unit_problem(state, changed[unit]) for unit, state in states.items()}
-        units = {unit: problem for unit, problem in problems.items() if problem}
-        timers = [unit for unit in params["timers"] if unit in units]
-        if timers and not module.check_mode:
-            run(["systemctl", "enable", "--quiet", *timers])
-            run(["systemctl", "restart", *timers])
     except TreeError as error:
         module.fail_json(msg=str(error))
-    result: dict[str, Any] = {"changed": bool(paths or units), "paths": paths, "units": units}
+    result: dict[str, Any] = {"changed": bool(paths), "paths": paths}
     if diff:
         result["diff"] = diff
     module.exit_json(**result)

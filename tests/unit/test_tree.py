@@ -125,50 +125,25 @@ def test_diff_of_a_file_that_becomes_readable_shows_no_old_secret(tmp_path: Path
     assert "password" not in json.dumps(tree.Tree("role", [wanted(path, b"public\n")]).diff())
 
 
-LOADED = {"LoadState": "loaded", "UnitFileState": "enabled", "ActiveState": "active"}
+def test_when_a_file_changed_is_kept(tmp_path: Path, manifests: Path) -> None:
+    def changed() -> dict[str, int]:
+        found: dict[str, int] = json.loads((manifests / "role.json").read_text(encoding="utf-8"))["changed"]
+        return found
 
-
-@pytest.mark.parametrize(
-    ("state", "problem"),
-    [
-        ({}, None),
-        ({"ActiveState": "activating"}, None),
-        ({"ActiveState": "failed"}, "not running (failed)"),
-        ({"ActiveState": "inactive"}, "not running (inactive)"),
-        ({"UnitFileState": "disabled"}, "not enabled"),
-        ({"UnitFileState": "masked"}, "not enabled"),
-        ({"LoadState": "not-found"}, "not installed"),
-        ({"StateChangeTimestampMonotonic": "999"}, "older than its files"),
-    ],
-)
-def test_unit_out_of_force_is_told_with_the_reason(state: dict[str, str], problem: str | None) -> None:
-    found = {"StateChangeTimestampMonotonic": "1001", **LOADED, **state}
-    assert tree.unit_problem(found, 1000) == problem
-
-
-def test_change_counts_for_the_units_that_read_the_file_only(tmp_path: Path) -> None:
-    install(wanted(tmp_path / "nginx/site"), wanted(tmp_path / "html/page"))
-    first = tree.Tree("role", []).changed([f"{tmp_path}/nginx/*"])
-    assert first > 0
-    install(wanted(tmp_path / "nginx/site"), wanted(tmp_path / "html/page", b"two\n"))
-    current = tree.Tree("role", [])
-    assert current.changed([f"{tmp_path}/nginx/*"]) == first
-    assert current.changed([f"{tmp_path}/html/*"]) > first
-
-
-def test_removed_file_counts_as_changed(tmp_path: Path) -> None:
-    stays = wanted(tmp_path / "stays")
-    install(stays, wanted(tmp_path / "leaves"))
-    first = tree.Tree("role", []).changed(["*/leaves"])
-    install(stays)
-    assert tree.Tree("role", []).changed(["*/leaves"]) > first
+    site, page = tmp_path / "nginx/site", tmp_path / "html/page"
+    install(wanted(site), wanted(page))
+    first = changed()
+    install(wanted(site), wanted(page, b"two\n"))
+    assert changed()[str(site)] == first[str(site)]
+    assert changed()[str(page)] > first[str(page)]
+    install(wanted(page, b"two\n"))
+    assert changed()[str(site)] > first[str(site)], "its removal is a change too"
 
 
 def test_change_before_a_reboot_is_forgotten(tmp_path: Path, manifests: Path) -> None:
     file = wanted(tmp_path / "file")
     install(file)
     manifest = manifests / "role.json"
-    manifest.write_text(
-        manifest.read_text(encoding="utf-8").replace(tree.boot_id(), "an earlier one"), encoding="utf-8"
-    )
-    assert tree.Tree("role", [file]).changed(["*"]) == 0
+    text = manifest.read_text(encoding="utf-8")
+    manifest.write_text(text.replace(tree.boot_id(), "an earlier one"), encoding="utf-8")
+    assert tree.Tree("role", [file]).manifest["changed"] == {}

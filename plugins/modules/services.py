@@ -1,0 +1,203 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Bring every service of the roles into force in one round trip."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: services
+short_description: Bring every service into force in one round trip
+description:
+  - Enables and starts what is not, and restarts or reloads what was last started or reloaded before one of its files
+    changed. It goes by what is so on the host, not by what this run did, so a run that broke off is made up for by the
+    next one. When files changed is known from M(tree).
+  - All checks run before any service is touched. Units of one kind are restarted together, so they start side by side.
+  - If a unit fails, the message holds the end of its journal.
+options:
+  services:
+    description:
+      - Units, each with C(unit), C(reads) (shell patterns of the files it reads as it starts), C(reload_for) (those of
+        them that a reload is enough for), C(check) (a command that judges its configuration) and C(then) (a command to
+        run after it was started).
+    type: list
+    elements: dict
+    required: true
+author: [Conexizan contributors (@conexizan)]
+attributes:
+  check_mode: {support: full}
+"""
+
+EXAMPLES = r"""
+- name: Bring nginx into force
+  services:
+    services:
+      - unit: nginx.service
+        reads: [/etc/nginx/*]
+        reload_for: [/etc/nginx/*]
+        check: [nginx, -t]
+"""
+
+RETURN = r"""
+actions:
+  description: What was (in check mode, would be) done, unit to sentence.
+  type: dict
+  returned: always
+"""
+
+import fnmatch
+import json
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from ansible.module_utils.basic import AnsibleModule
+
+MANIFESTS = Path("/var/lib/xmpp/tree")
+JOURNAL_LINES = 15
+ENABLED = ("enabled", "static", "generated", "indirect", "alias")
+RUNNING = ("active", "activating", "reloading")
+
+
+class ServiceError(Exception):
+    """What is wrong, in words for the operator."""
+
+
+@dataclass(frozen=True)
+class Service:
+    """A unit, and what it takes to have it in force."""
+
+    unit: str
+    reads: list[str]
+    reload_for: list[str]
+    check: list[str]
+    then: list[str]
+
+
+@dataclass(frozen=True)
+class Action:
+    """What is to be done to a unit, and why."""
+
+    verb: str
+    reason: str
+
+
+def boot_id() -> str:
+    """Identify this boot: monotonic times compare within one only."""
+    return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+
+
+def changes() -> dict[str, int]:
+    """Return when each file of the roles last changed in this boot, in microseconds of the monotonic clock."""
+    found: dict[str, int] = {}
+    for path in MANIFESTS.glob("*.json"):
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        if manifest["boot"] == boot_id():
+            found |= manifest["changed"]
+    return found
+
+
+def run(*command: str) -> subprocess.CompletedProcess[str]:
+    """Run *command* and return how it went."""
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def states(units: list[str]) -> dict[str, dict[str, str]]:
+    """Return systemd's properties of each unit, by the name that was asked for."""
+    if not units:
+        return {}
+    properties = "ActiveState,UnitFileState,StateChangeTimestampMonotonic,LoadState"
+    blocks = run("systemctl", "show", f"--property={properties}", *units).stdout.strip("\n").split("\n\n")
+    return {
+        unit: dict(line.split("=", 1) for line in block.splitlines()) for unit, block in zip(units, blocks, strict=True)
+    }
+
+
+def matches(path: str, patterns: list[str]) -> bool:
+    """Tell whether a path matches one of the patterns."""
+    return any(fnmatch.fnmatch(path, pattern) for pattern in patterns)
+
+
+def action(service: Service, state: dict[str, str], changed: dict[str, int]) -> Action | None:
+    """Return what it takes to bring a unit into force, None if it is."""
+    if state["LoadState"] != "loaded":
+        return Action("start", "is not installed")
+    if state["ActiveState"] not in RUNNING:
+        return Action("restart", f"was not running ({state['ActiveState']})")
+    since = int(state["StateChangeTimestampMonotonic"] or 0)
+    newer = sorted(path for path, at in changed.items() if at > since and matches(path, service.reads))
+    if newer:
+        enough = all(matches(path, service.reload_for) for path in newer)
+        return Action("reload" if enough else "restart", f"was older than {', '.join(newer)}")
+    if state["UnitFileState"] not in ENABLED:
+        return Action("enable", "was not enabled")
+    return None
+
+
+def systemctl(verb: str, units: list[str]) -> None:
+    """Apply *verb* to all units at once; raises ServiceError with the journal of those that failed."""
+    if not units:
+        return
+    done = run("systemctl", verb, *units)
+    if not done.returncode:
+        return
+    lines = [f"systemctl {verb} {' '.join(units)} failed: {done.stderr.strip()}"]
+    for unit in (unit for unit in units if unit in done.stderr or unit.partition(".")[0] in done.stderr):
+        journal = run("journalctl", "--no-pager", "--output=cat", f"--lines={JOURNAL_LINES}", f"--unit={unit}")
+        lines += [f"The journal of {unit} ends:", journal.stdout.strip()]
+    raise ServiceError("\n".join(lines))
+
+
+def apply(services: list[Service], actions: dict[str, Action], found: dict[str, dict[str, str]]) -> None:
+    """Check everything, then enable, restart and reload."""
+    concerned = [service for service in services if service.unit in actions]
+    for service in concerned:
+        if actions[service.unit].verb == "start":
+            raise ServiceError(f"{service.unit} is not installed: run site.yml without --tags")
+        if service.check:
+            done = run(*service.check)
+            if done.returncode:
+                words = (done.stderr or done.stdout).strip()
+                raise ServiceError(f"{service.unit} stays as it was, its new configuration is refused: {words}")
+    systemctl("enable", [one.unit for one in concerned if found[one.unit]["UnitFileState"] not in ENABLED])
+    for verb in ("restart", "reload"):
+        systemctl(verb, [one.unit for one in concerned if actions[one.unit].verb == verb])
+    for service in concerned:
+        if service.then:
+            done = run(*service.then)
+            if done.returncode:
+                raise ServiceError(f"{' '.join(service.then)} failed: {(done.stderr or done.stdout).strip()}")
+
+
+def main() -> None:
+    """Run the module."""
+    options = {
+        "unit": {"type": "str", "required": True},
+        **{
+            name: {"type": "list", "elements": "str", "default": []}
+            for name in ("reads", "reload_for", "check", "then")
+        },
+    }
+    module = AnsibleModule(
+        argument_spec={"services": {"type": "list", "elements": "dict", "required": True, "options": options}},
+        supports_check_mode=True,
+    )
+    services = [Service(**entry) for entry in module.params["services"]]
+    changed = changes()
+    found = states([service.unit for service in services])
+    actions = {
+        service.unit: todo
+        for service in services
+        if (todo := action(service, found[service.unit], changed)) is not None
+    }
+    if not module.check_mode:
+        try:
+            apply(services, actions, found)
+        except ServiceError as error:
+            module.fail_json(msg=str(error))
+    done = {unit: f"{todo.verb}: {todo.reason}" for unit, todo in actions.items()}
+    module.exit_json(changed=bool(actions), actions=done)
+
+
+if __name__ == "__main__":
+    main()
