@@ -127,7 +127,8 @@ def main() -> None:
             plan = run("apt-get", verb, "--simulate", *OPTIONS, *wanted)
             pattern = r"^Inst (\S+) .*?\((\S+)" if present else r"^Purg (\S+) \[(\S+)\]"
         else:
-            with services_held_back():
+            # A package that goes stops its service itself.
+            with services_held_back() if present else contextlib.nullcontext():
                 plan = run("apt-get", verb, *OPTIONS, *wanted)
             pattern = r"^Setting up (\S+?)(?::\S+)? \((\S+)\)" if present else r"^Removing (\S+?)(?::\S+)? \((\S+)\)"
     except PackagesError as error:

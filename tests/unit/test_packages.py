@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Old packages are refused before anything is installed, and services wait for their configuration."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from .loading import load
+
+packages = load("plugins/modules/packages.py")
+
+
+def offer(monkeypatch: pytest.MonkeyPatch, candidate: str) -> None:
+    """Let apt offer this version of everything."""
+    monkeypatch.setattr(packages, "run", lambda *_: f"ejabberd:\n  Installed: (none)\n  Candidate: {candidate}\n")
+
+
+@pytest.mark.parametrize("candidate", ["26.07-1~bpo13+1", "26.07-1", "27.01-1"])
+def test_new_enough_is_taken(monkeypatch: pytest.MonkeyPatch, candidate: str) -> None:
+    offer(monkeypatch, candidate)
+    packages.refuse_old({"ejabberd": "26.07", "nginx": ""})
+
+
+@pytest.mark.parametrize("candidate", ["24.12-3+deb13u2", "26.04-1", "(none)"])
+def test_too_old_is_refused_with_both_versions(monkeypatch: pytest.MonkeyPatch, candidate: str) -> None:
+    offer(monkeypatch, candidate)
+    with pytest.raises(packages.PackagesError) as error:
+        packages.refuse_old({"ejabberd": "26.07"})
+    assert str(error.value) == f"ejabberd must be at least 26.07, the newest that apt offers is {candidate}"
+
+
+def test_failure_shows_what_apt_said() -> None:
+    with pytest.raises(packages.PackagesError, match=r"apt-get install failed:\nE: .*no-such-package-anywhere"):
+        packages.run("apt-get", "install", "--simulate", "no-such-package-anywhere")
+
+
+@pytest.mark.parametrize("own", [None, "#!/bin/sh\nexit 104\n"])
+def test_services_are_held_back_and_the_operators_policy_comes_back(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, own: str | None
+) -> None:
+    policy = tmp_path / "policy-rc.d"
+    monkeypatch.setattr(packages, "POLICY", policy)
+    if own:
+        policy.write_text(own, encoding="ascii")
+
+    def break_off() -> None:
+        with packages.services_held_back():
+            assert "exit 101" in policy.read_text(encoding="ascii")
+            assert policy.stat().st_mode & 0o111
+            raise RuntimeError("installation broke")
+
+    with pytest.raises(RuntimeError, match="installation broke"):
+        break_off()
+    assert (policy.read_text(encoding="ascii") if policy.exists() else None) == own
