@@ -32,12 +32,15 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
         unknown = sorted(set(args) - set(ARGUMENTS))
         if unknown:
             raise AnsibleActionFail(f"tree knows no {', '.join(unknown)}; it takes {', '.join(ARGUMENTS)}")
+        state = args.get("state", "present")
+        if state not in ("present", "absent"):
+            raise AnsibleActionFail(f"tree: state is {state}, it can be present or absent")
         role = self._task._role
         if role is None:
             raise AnsibleActionFail("tree installs the templates/ of a role: call it from a role's tasks")
 
         files = []
-        if args.get("state", "present") == "present":
+        if state == "present":
             files = self._render(Path(role._role_path), variables, args.get("permissions") or {})
         payload = base64.b64encode(zlib.compress(json.dumps(files).encode(), 6)).decode()
         module_args = {

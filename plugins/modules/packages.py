@@ -45,15 +45,20 @@ packages:
 """
 
 import contextlib
+import fcntl
 import os
 import re
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 
 POLICY = Path("/usr/sbin/policy-rc.d")
+HELD_BACK = "#!/bin/sh\n# Written while packages are installed by Ansible.\nexit 101\n"
+LISTS_LOCK = Path("/var/lib/apt/lists/lock")
+LOCK_SECONDS = 300
 OPTIONS = [
     "--quiet",
     "--yes",
@@ -82,9 +87,9 @@ def run(*command: str) -> str:
 def services_held_back() -> Iterator[None]:
     """Let no maintainer script start a service (invoke-rc.d(8)); an operator's own policy comes back afterwards."""
     kept = POLICY.with_suffix(".kept")
-    if POLICY.exists():
+    if POLICY.exists() and POLICY.read_text(encoding="utf-8") != HELD_BACK:  # else ours, left by a run that was killed
         POLICY.rename(kept)
-    POLICY.write_text("#!/bin/sh\nexit 101\n", encoding="ascii")
+    POLICY.write_text(HELD_BACK, encoding="ascii")
     POLICY.chmod(0o755)
     try:
         yield
@@ -92,6 +97,21 @@ def services_held_back() -> Iterator[None]:
         POLICY.unlink()
         if kept.exists():
             kept.rename(POLICY)
+
+
+def wait_for_lists() -> None:
+    """Wait while somebody else updates the package lists; DPkg::Lock::Timeout does not cover that lock."""
+    deadline = time.monotonic() + LOCK_SECONDS
+    LISTS_LOCK.parent.mkdir(parents=True, exist_ok=True)
+    with LISTS_LOCK.open("a", encoding="ascii") as lock:
+        while True:
+            try:
+                fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return
+            except OSError as error:
+                if time.monotonic() > deadline:
+                    raise PackagesError(f"{LISTS_LOCK} has been held for {LOCK_SECONDS} s: which apt runs?") from error
+            time.sleep(1)  # between two looks: waiting for the lock itself could not be given a limit
 
 
 def refuse_old(wanted: dict[str, str]) -> None:
@@ -121,6 +141,7 @@ def main() -> None:
     try:
         if present:
             if not module.check_mode:
+                wait_for_lists()
                 run("apt-get", "update", *OPTIONS)
             refuse_old(wanted)
         if module.check_mode:
@@ -129,6 +150,8 @@ def main() -> None:
         else:
             # A package that goes stops its service itself.
             with services_held_back() if present else contextlib.nullcontext():
+                # Finish what a power cut interrupted, if anything; apt refuses to go on otherwise.
+                run("dpkg", "--force-confdef", "--force-confold", "--configure", "-a")
                 plan = run("apt-get", verb, *OPTIONS, *wanted)
             pattern = r"^Setting up (\S+?)(?::\S+)? \((\S+)\)" if present else r"^Removing (\S+?)(?::\S+)? \((\S+)\)"
     except PackagesError as error:

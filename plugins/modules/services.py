@@ -18,8 +18,8 @@ options:
   services:
     description:
       - Units, each with C(unit), C(reads) (shell patterns of the files it reads as it starts), C(reload_for) (those of
-        them that a reload is enough for), C(check) (a command that judges its configuration) and C(then) (a command to
-        run after it was started).
+        them that a reload is enough for), C(check) (a command that judges its configuration), C(probe) (a command that
+        fails when the unit runs but has no effect) and C(then) (a command to run after it was started).
     type: list
     elements: dict
     required: true
@@ -56,7 +56,16 @@ from ansible.module_utils.basic import AnsibleModule
 MANIFESTS = Path("/var/lib/xmpp/tree")
 JOURNAL_LINES = 15
 ENABLED = ("enabled", "static", "generated", "indirect", "alias")
-RUNNING = ("active", "activating", "reloading")
+RUNNING = ("active", "reloading")
+LISTS = ("reads", "reload_for", "check", "probe", "then")
+PROPERTIES = (
+    "LoadState",
+    "UnitFileState",
+    "ActiveState",
+    "InactiveExitTimestampMonotonic",
+    "StateChangeTimestampMonotonic",
+    "ReloadResult",
+)
 
 
 class ServiceError(Exception):
@@ -71,6 +80,7 @@ class Service:
     reads: list[str]
     reload_for: list[str]
     check: list[str]
+    probe: list[str]
     then: list[str]
 
 
@@ -91,7 +101,10 @@ def changes() -> dict[str, int]:
     """Return when each file of the roles last changed in this boot, in microseconds of the monotonic clock."""
     found: dict[str, int] = {}
     for path in MANIFESTS.glob("*.json"):
-        manifest = json.loads(path.read_text(encoding="utf-8"))
+        try:
+            manifest = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError:  # what a power cut left; it was in an earlier boot
+            continue
         if manifest["boot"] == boot_id():
             found |= manifest["changed"]
     return found
@@ -99,15 +112,20 @@ def changes() -> dict[str, int]:
 
 def run(*command: str) -> subprocess.CompletedProcess[str]:
     """Run *command* and return how it went."""
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+    except FileNotFoundError as error:
+        raise ServiceError(f"{command[0]} is not installed: run site.yml without --tags") from error
 
 
 def states(units: list[str]) -> dict[str, dict[str, str]]:
     """Return systemd's properties of each unit, by the name that was asked for."""
     if not units:
         return {}
-    properties = "ActiveState,UnitFileState,StateChangeTimestampMonotonic,LoadState"
-    blocks = run("systemctl", "show", f"--property={properties}", *units).stdout.strip("\n").split("\n\n")
+    done = run("systemctl", "show", f"--property={','.join(PROPERTIES)}", *units)
+    if done.returncode:
+        raise ServiceError(f"systemctl show failed: {done.stderr.strip()}")
+    blocks = done.stdout.strip("\n").split("\n\n")
     return {
         unit: dict(line.split("=", 1) for line in block.splitlines()) for unit, block in zip(units, blocks, strict=True)
     }
@@ -121,11 +139,21 @@ def matches(path: str, patterns: list[str]) -> bool:
 def action(service: Service, state: dict[str, str], changed: dict[str, int]) -> Action | None:
     """Return what it takes to bring a unit into force, None if it is."""
     if state["LoadState"] != "loaded":
-        return Action("start", "is not installed")
+        return Action("start", f"is {state['LoadState']}")
     if state["ActiveState"] not in RUNNING:
         return Action("restart", f"was not running ({state['ActiveState']})")
-    since = int(state["StateChangeTimestampMonotonic"] or 0)
-    newer = sorted(path for path, at in changed.items() if at > since and matches(path, service.reads))
+    if service.probe and run(*service.probe).returncode:
+        return Action("restart", f"was without effect ({' '.join(service.probe)} failed)")
+    started = int(state["InactiveExitTimestampMonotonic"] or 0)
+    # A reload passes through other states, and a refused one does too.
+    loaded = int(state["StateChangeTimestampMonotonic"] or 0)
+    if state.get("ReloadResult", "success") != "success":
+        loaded = started
+    newer = sorted(
+        path
+        for path, at in changed.items()
+        if matches(path, service.reads) and at > (loaded if matches(path, service.reload_for) else started)
+    )
     if newer:
         enough = all(matches(path, service.reload_for) for path in newer)
         return Action("reload" if enough else "restart", f"was older than {', '.join(newer)}")
@@ -153,48 +181,54 @@ def apply(services: list[Service], actions: dict[str, Action], found: dict[str, 
     concerned = [service for service in services if service.unit in actions]
     for service in concerned:
         if actions[service.unit].verb == "start":
-            raise ServiceError(f"{service.unit} is not installed: run site.yml without --tags")
+            raise ServiceError(
+                f"{service.unit} {actions[service.unit].reason}: run site.yml without --tags if its package is missing, "
+                f"systemctl unmask {service.unit} if it is masked"
+            )
         if service.check:
             done = run(*service.check)
             if done.returncode:
                 words = (done.stderr or done.stdout).strip()
                 raise ServiceError(f"{service.unit} stays as it was, its new configuration is refused: {words}")
     systemctl("enable", [one.unit for one in concerned if found[one.unit]["UnitFileState"] not in ENABLED])
+    wrong = []  # one that fails does not keep the others from what they need
     for verb in ("restart", "reload"):
-        systemctl(verb, [one.unit for one in concerned if actions[one.unit].verb == verb])
+        try:
+            systemctl(verb, [one.unit for one in concerned if actions[one.unit].verb == verb])
+        except ServiceError as error:
+            wrong.append(str(error))
     for service in concerned:
         if service.then:
             done = run(*service.then)
             if done.returncode:
-                raise ServiceError(f"{' '.join(service.then)} failed: {(done.stderr or done.stdout).strip()}")
+                wrong.append(f"{' '.join(service.then)} failed: {(done.stderr or done.stdout).strip()}")
+    if wrong:
+        raise ServiceError("\n".join(wrong))
 
 
 def main() -> None:
     """Run the module."""
     options = {
         "unit": {"type": "str", "required": True},
-        **{
-            name: {"type": "list", "elements": "str", "default": []}
-            for name in ("reads", "reload_for", "check", "then")
-        },
+        **{name: {"type": "list", "elements": "str", "default": []} for name in LISTS},
     }
     module = AnsibleModule(
         argument_spec={"services": {"type": "list", "elements": "dict", "required": True, "options": options}},
         supports_check_mode=True,
     )
     services = [Service(**entry) for entry in module.params["services"]]
-    changed = changes()
-    found = states([service.unit for service in services])
-    actions = {
-        service.unit: todo
-        for service in services
-        if (todo := action(service, found[service.unit], changed)) is not None
-    }
-    if not module.check_mode:
-        try:
+    try:
+        changed = changes()
+        found = states([service.unit for service in services])
+        actions = {
+            service.unit: todo
+            for service in services
+            if (todo := action(service, found[service.unit], changed)) is not None
+        }
+        if not module.check_mode:
             apply(services, actions, found)
-        except ServiceError as error:
-            module.fail_json(msg=str(error))
+    except ServiceError as error:
+        module.fail_json(msg=str(error))
     done = {unit: f"{todo.verb}: {todo.reason}" for unit, todo in actions.items()}
     module.exit_json(changed=bool(actions), actions=done)
 

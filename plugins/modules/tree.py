@@ -56,6 +56,7 @@ paths:
 """
 
 import base64
+import contextlib
 import grp
 import hashlib
 import json
@@ -120,9 +121,8 @@ def write(path: Path, content: bytes, uid: int, gid: int, mode: int) -> None:
         with os.fdopen(descriptor, "wb") as stream:
             os.fchown(stream.fileno(), uid, gid)
             os.fchmod(stream.fileno(), mode)
-            stream.write(
-                content
-            )  # no fsync: it takes seconds on an SD card, and the next run puts right what a power cut took
+            # No fsync: it takes seconds on an SD card, and the next run puts right what a power cut took.
+            stream.write(content)
         os.replace(temporary, path)
     except BaseException:
         os.unlink(temporary)
@@ -137,13 +137,17 @@ def make_parents(path: Path) -> list[str]:
         missing.append(parent)
         parent = parent.parent
     for directory in reversed(missing):
-        directory.mkdir(mode=0o755)
+        directory.mkdir()
+        directory.chmod(0o755)  # whatever the umask
     return [str(directory) for directory in reversed(missing)]
 
 
 def run(command: list[str]) -> str:
     """Run *command* and return what it printed; raises TreeError with its words if it fails."""
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    except FileNotFoundError as error:
+        raise TreeError(f"{command[0]} is not installed: run site.yml without --tags") from error
     if done.returncode:
         raise TreeError(f"{' '.join(command)} failed: {(done.stderr or done.stdout).strip()}")
     return done.stdout
@@ -161,7 +165,8 @@ class Tree:
         self.files = files
         self.manifest_path = MANIFESTS / f"{name}.json"
         self.manifest: dict[str, Any] = {"files": {}, "directories": [], "boot": boot_id(), "changed": {}}
-        if self.manifest_path.exists():
+        # Without one, or with what a power cut left of it, everything counts as new.
+        with contextlib.suppress(FileNotFoundError, ValueError):
             self.manifest = json.loads(self.manifest_path.read_text(encoding="utf-8"))
         if self.manifest.get("boot") != boot_id():  # every unit has been started since
             self.manifest |= {"boot": boot_id(), "changed": {}}
@@ -177,6 +182,8 @@ class Tree:
         found = self.before[file.path]
         if found is None or found.content != file.content or found.mode != file.mode:
             return True
+        if self.manifest["files"].get(str(file.path)) != hashlib.sha256(file.content).hexdigest():
+            return True  # written by a run that broke off before it could say so
         try:
             return (found.uid, found.gid) != file.ids
         except KeyError:  # the account comes with a package that check mode has not installed
@@ -219,7 +226,8 @@ class Tree:
                     uid, gid = file.ids
                 except KeyError as error:
                     raise TreeError(
-                        f"{file.path} is to belong to {file.owner}:{file.group}: {error.args[0]}"
+                        f"{file.path} is to belong to {file.owner}:{file.group}, which the host does not have: "
+                        f"run site.yml without --tags, a package makes it"
                     ) from error
                 write(file.path, file.content, uid, gid, file.mode)
                 if str(file.path).startswith("/etc/sysusers.d/"):
@@ -231,7 +239,7 @@ class Tree:
                 run(["systemd-tmpfiles", "--create", *tmpfiles])
             for command in validate if self.files else []:
                 run(command)
-        except TreeError:
+        except (TreeError, OSError):
             self.restore()
             raise
         kept = []
@@ -247,11 +255,9 @@ class Tree:
             "directories": sorted(kept),
             "changed": self.manifest["changed"] | dict.fromkeys(self.paths, stamp),
         }
-        if self.files:
-            make_parents(self.manifest_path)
-            write(self.manifest_path, json.dumps(self.manifest, indent=1).encode(), os.getuid(), os.getgid(), 0o600)
-        else:
-            self.manifest_path.unlink(missing_ok=True)
+        # Kept also when no file is left: what read the removed ones must be restarted.
+        make_parents(self.manifest_path)
+        write(self.manifest_path, json.dumps(self.manifest, indent=1).encode(), os.getuid(), os.getgid(), 0o600)
         if any(path.startswith(SYSTEMD) for path in self.paths):
             run(["systemctl", "daemon-reload"])
 
@@ -291,7 +297,7 @@ def main() -> None:
         diff = tree.diff() if module._diff else []
         if paths and not module.check_mode:
             tree.apply(params["validate"])
-    except TreeError as error:
+    except (TreeError, OSError) as error:
         module.fail_json(msg=str(error))
     result: dict[str, Any] = {"changed": bool(paths), "paths": paths}
     if diff:

@@ -36,6 +36,17 @@ def test_failure_shows_what_apt_said() -> None:
         packages.run("apt-get", "install", "--simulate", "no-such-package-anywhere")
 
 
+def test_policy_that_a_killed_run_left_is_not_taken_for_the_operators(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    policy = tmp_path / "policy-rc.d"
+    monkeypatch.setattr(packages, "POLICY", policy)
+    policy.write_text(packages.HELD_BACK, encoding="ascii")
+    with packages.services_held_back():
+        pass
+    assert not policy.exists()
+
+
 @pytest.mark.parametrize("own", [None, "#!/bin/sh\nexit 104\n"])
 def test_services_are_held_back_and_the_operators_policy_comes_back(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, own: str | None

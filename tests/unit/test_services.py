@@ -12,12 +12,14 @@ from .loading import load
 
 services = load("plugins/modules/services.py")
 
-NGINX = services.Service("nginx.service", ["/etc/nginx/*", "/etc/systemd/*"], ["/etc/nginx/*"], [], [])
+NGINX = services.Service("nginx.service", ["/etc/nginx/*", "/etc/systemd/*"], ["/etc/nginx/*"], [], [], [])
 RUNNING = {
     "LoadState": "loaded",
     "UnitFileState": "enabled",
     "ActiveState": "active",
+    "InactiveExitTimestampMonotonic": "500",
     "StateChangeTimestampMonotonic": "1000",
+    "ReloadResult": "success",
 }
 
 
@@ -29,8 +31,14 @@ RUNNING = {
         ({}, {"/srv/page.html": 1001}, None),
         ({}, {"/etc/nginx/site": 1001}, "reload"),
         ({}, {"/etc/nginx/site": 1001, "/etc/systemd/system/nginx.service.d/x.conf": 1001}, "restart"),
-        ({}, {"/etc/nginx/site": 1001, "/etc/systemd/system/nginx.service.d/x.conf": 999}, "reload"),
-        ({"ActiveState": "activating"}, {}, None),
+        ({}, {"/etc/nginx/site": 1001, "/etc/systemd/system/nginx.service.d/x.conf": 499}, "reload"),
+        # reloaded since, by a certificate's hook: that does not stand for the restart that is due
+        ({}, {"/etc/systemd/system/nginx.service.d/x.conf": 999}, "restart"),
+        # a reload that was refused
+        ({"ReloadResult": "exit-code"}, {"/etc/nginx/site": 999}, "reload"),
+        ({"ReloadResult": "exit-code"}, {"/etc/nginx/site": 499}, None),
+        # going down and up again by itself
+        ({"ActiveState": "activating"}, {}, "restart"),
         ({"ActiveState": "inactive"}, {}, "restart"),
         ({"ActiveState": "failed"}, {"/etc/nginx/site": 1001}, "restart"),
         ({"UnitFileState": "disabled"}, {}, "enable"),
@@ -57,8 +65,34 @@ def test_changes_of_all_roles_in_this_boot_count(tmp_path: Path, monkeypatch: py
 def test_refused_configuration_is_named_and_nothing_is_restarted(monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[tuple[str, list[str]]] = []
     monkeypatch.setattr(services, "systemctl", lambda verb, units: calls.append((verb, units)))
-    service = services.Service("nginx.service", [], [], ["sh", "-c", "echo line 3 is wrong >&2; exit 1"], [])
+    service = services.Service("nginx.service", [], [], ["sh", "-c", "echo line 3 is wrong >&2; exit 1"], [], [])
     actions = {"nginx.service": services.Action("reload", "")}
     with pytest.raises(services.ServiceError, match=r"nginx.service stays as it was.*line 3 is wrong"):
         services.apply([service], actions, {"nginx.service": RUNNING})
     assert calls == []
+
+
+@pytest.mark.parametrize(("probe", "verb"), [("true", None), ("false", "restart")])
+def test_unit_without_effect_is_started_anew(probe: str, verb: str | None) -> None:
+    service = services.Service("xmpp-firewall.service", [], [], [], [probe], [])
+    todo = services.action(service, RUNNING, {})
+    assert (todo and todo.verb) == verb
+
+
+def test_one_that_fails_does_not_keep_the_others_waiting(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    reloaded: list[str] = []
+
+    def systemctl(verb: str, units: list[str]) -> None:
+        if verb == "restart" and units:
+            raise services.ServiceError("a.service failed")
+        if verb == "reload":
+            reloaded.extend(units)
+
+    monkeypatch.setattr(services, "systemctl", systemctl)
+    first = services.Service("a.service", [], [], [], [], ["touch", str(tmp_path / "then")])
+    second = services.Service("b.service", [], [], [], [], [])
+    actions = {"a.service": services.Action("restart", ""), "b.service": services.Action("reload", "")}
+    with pytest.raises(services.ServiceError, match=r"a.service failed"):
+        services.apply([first, second], actions, {"a.service": RUNNING, "b.service": RUNNING})
+    assert reloaded == ["b.service"]
+    assert (tmp_path / "then").exists()

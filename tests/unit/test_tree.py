@@ -84,11 +84,52 @@ def test_directory_with_a_file_of_the_operator_stays(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "conf.d").iterdir()] == ["theirs"]
 
 
-def test_nothing_wanted_leaves_no_manifest(tmp_path: Path, manifests: Path) -> None:
-    install(wanted(tmp_path / "file"))
-    assert json.loads((manifests / "role.json").read_text(encoding="utf-8"))["files"]
+def test_nothing_wanted_leaves_no_file_and_is_a_change_for_who_read_it(tmp_path: Path, manifests: Path) -> None:
+    path = tmp_path / "file"
+    install(wanted(path))
     install()
-    assert not (manifests / "role.json").exists()
+    assert not path.exists()
+    manifest = json.loads((manifests / "role.json").read_text(encoding="utf-8"))
+    assert manifest["files"] == {}
+    assert str(path) in manifest["changed"]
+
+
+def test_files_of_a_run_that_broke_off_count_as_new(tmp_path: Path, manifests: Path) -> None:
+    file = wanted(tmp_path / "file")
+    install(file)
+    (manifests / "role.json").unlink()
+    assert install(file) == [str(tmp_path / "file")]
+
+
+def test_manifest_that_a_power_cut_emptied_is_no_obstacle(tmp_path: Path, manifests: Path) -> None:
+    file = wanted(tmp_path / "file")
+    install(file)
+    (manifests / "role.json").write_text("", encoding="utf-8")
+    assert install(file) == [str(tmp_path / "file")]
+
+
+def test_directories_are_open_whatever_the_umask(tmp_path: Path) -> None:
+    before = os.umask(0o077)
+    try:
+        install(wanted(tmp_path / "etc/deep/file"))
+    finally:
+        os.umask(before)
+    assert (tmp_path / "etc/deep").stat().st_mode & 0o777 == 0o755
+    assert (tmp_path / "etc").stat().st_mode & 0o777 == 0o755
+
+
+def test_missing_checker_is_named(tmp_path: Path) -> None:
+    with pytest.raises(tree.TreeError, match=r"no-such-checker is not installed: run site.yml without --tags"):
+        install(wanted(tmp_path / "file"), validate=[["no-such-checker"]])
+    assert not (tmp_path / "file").exists()
+
+
+def test_directory_in_the_place_of_a_file_breaks_nothing(tmp_path: Path) -> None:
+    install(wanted(tmp_path / "a"))
+    (tmp_path / "b").mkdir()
+    with pytest.raises(OSError, match="directory"):
+        install(wanted(tmp_path / "a", b"two\n"), wanted(tmp_path / "b"))
+    assert (tmp_path / "a").read_bytes() == b"one\n"
 
 
 def test_refused_files_are_put_back_as_they_were(tmp_path: Path) -> None:
