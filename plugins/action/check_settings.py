@@ -120,6 +120,8 @@ def wrong_host(value: str) -> str | None:
 
 def public_address(value: str) -> str | None:
     """An address that others can reach; private ones may be right in a test network."""
+    if "%" in value:
+        return "carries the name of an interface: leave out the % and what follows"
     try:
         address = ipaddress.ip_address(value)
     except ValueError:

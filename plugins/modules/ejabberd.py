@@ -104,10 +104,13 @@ class Api:
 
     def call(self, command: str, **arguments: str) -> Any:
         """Call *command* and return its decoded answer; raises ApiError naming the command, never its arguments."""
-        self.connection.request("GET", f"/api/{command}?{urllib.parse.urlencode(arguments)}")
-        response = self.connection.getresponse()
-        body = response.read().decode()
-        answer = json.loads(body) if body else None
+        try:
+            self.connection.request("GET", f"/api/{command}?{urllib.parse.urlencode(arguments)}")
+            response = self.connection.getresponse()
+            body = response.read().decode()
+            answer = json.loads(body) if body else None
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            raise ApiError(f"{command} got no answer from ejabberd: {type(error).__name__} {error}") from error
         if response.status != http.client.OK:
             raise ApiError(f"{command} answered {response.status}: {answer}")
         return answer
@@ -145,6 +148,11 @@ def ensure_rooms(api: Api, params: dict[str, Any], *, check: bool) -> list[str]:
             options = api.call("get_room_options", **where)
             entries = api.call("get_room_affiliations", **where)
             owners = {entry["jid"] for entry in entries if entry["affiliation"] == "owner"}
+            if owners and not owners & {f"{name}@{params['domain']}" for name in params["room_owners"]}:
+                raise ApiError(
+                    f"the room {address} exists already and belongs to {', '.join(sorted(owners))}: take another name "
+                    f"for the official room, or destroy that one: ejabberdctl destroy_room {room['name']} {service}"
+                )
         else:
             changes.append(f"room {address} made")
             if not check:

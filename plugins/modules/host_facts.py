@@ -32,13 +32,16 @@ EXAMPLES = r"""
 RETURN = r"""
 ansible_facts:
   description:
-    - "C(xmpp_host) with C(release) (codename), C(id) (os-release ID), C(mirror) (URI of the Debian archive in use),
-      C(signed_by) (its keyring), C(ssh_ports), C(ipv4) and C(ipv6) (source addresses of the default routes, empty if
-      there is none), C(versions) (package to installed version) and C(time_daemon) (installed package, if any)."
+    - "C(xmpp_host) with C(release) (codename), C(name), C(mirror) (URI of the Debian archive in use), C(signed_by) (its
+      keyring), C(has_backports) (the operator has added them), C(ssh_ports), C(ipv4) and C(ipv6) (source addresses of
+      the default routes, empty if there is none), C(has_ipv6), C(neighbours) (first and last address of each network
+      the host is on), C(versions) (package to installed version) and C(time_daemon) (installed package, if any)."
   type: dict
   returned: always
 """
 
+import ipaddress
+import json
 import os
 import re
 import socket
@@ -50,6 +53,10 @@ from ansible.module_utils.basic import AnsibleModule
 
 APT = Path("/etc/apt")
 TIME_DAEMONS = ("chrony", "ntpsec", "openntpd", "systemd-timesyncd")
+SSH_SERVERS = ("/usr/sbin/sshd", "/usr/sbin/dropbear")
+OUR_SOURCE = "xmpp-backports.sources"
+# What apt takes for no (apt's StringToBool).
+DISABLED = ("no", "false", "0", "off", "without", "disable")
 # Packages that a role removes.
 LOOKED_FOR = ("coturn", "rsyslog")
 
@@ -75,14 +82,14 @@ def apt_sources() -> list[dict[str, str]]:
                     "signed-by": options.get("signed-by", ""),
                 }
             )
-    for path in sorted((APT / "sources.list.d").glob("*.sources")):
+    for path in sorted(set((APT / "sources.list.d").glob("*.sources")) - {APT / "sources.list.d" / OUR_SOURCE}):
         text = re.sub(r"^#.*\n?", "", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
         for stanza in re.split(r"\n\s*\n", text):
             fields = {
                 key.lower(): " ".join(value.split())
                 for key, value in re.findall(r"^([\w-]+):((?:.*)(?:\n[ \t].*)*)", stanza, re.MULTILINE)
             }
-            if "deb" in fields.get("types", "").split() and fields.get("enabled", "yes").lower() != "no":
+            if "deb" in fields.get("types", "").split() and fields.get("enabled", "yes").lower() not in DISABLED:
                 sources.append({key: fields.get(key, "") for key in ("uris", "suites", "components", "signed-by")})
     return sources
 
@@ -104,8 +111,22 @@ def mirror(release: str) -> tuple[str, str]:
             score = 2 * bool(beside & {f"{release}-updates", f"{release}-backports"})
             score += "debian-archive" in source["signed-by"]
             if score > best[0]:
-                best = (score, uri.rstrip("/"), source["signed-by"])
+                keyring = source["signed-by"] if source["signed-by"].startswith("/") else ""  # else the key itself
+                best = (score, uri.rstrip("/"), keyring)
     return best[1], best[2]
+
+
+def has_backports(release: str) -> bool:
+    """Tell whether the operator has added backports; a second entry with another keyring would stop apt."""
+    return any(f"{release}-backports" in source["suites"].split() for source in apt_sources())
+
+
+def executable(pid: str) -> str:
+    """Return the file a process runs; its name would be the process's own choice."""
+    try:
+        return os.readlink(f"/proc/{pid}/exe").removesuffix(" (deleted)")
+    except OSError:
+        return ""
 
 
 def ssh_ports() -> list[int]:
@@ -116,8 +137,10 @@ def ssh_ports() -> list[int]:
         ports.add(int(connection[3]))
     listening = subprocess.run(["ss", "-Hltnp"], capture_output=True, text=True, check=False).stdout
     for line in listening.splitlines():
-        if re.search(r'\(\("(sshd|dropbear)"', line):
-            ports.add(int(line.split()[3].rsplit(":", 1)[1]))
+        address, _, port = line.split()[3].rpartition(":")
+        program = re.search(r"pid=(\d+)", line)
+        if program and not address.startswith(("127.", "[::1]")) and executable(program[1]) in SSH_SERVERS:
+            ports.add(int(port))
     activated = subprocess.run(
         ["systemctl", "show", "--property=Listen", "--value", "ssh.socket"], capture_output=True, text=True, check=False
     ).stdout
@@ -129,13 +152,25 @@ def ssh_ports() -> list[int]:
 
 def source_address(family: socket.AddressFamily, probe: str) -> str:
     """Return the address this host speaks from towards the outside; connecting a UDP socket sends nothing."""
-    with socket.socket(family, socket.SOCK_DGRAM) as sock:
-        try:
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as sock:
             sock.connect((probe, 9))
-        except OSError:
-            return ""
-        address = str(sock.getsockname()[0])
+            address = str(sock.getsockname()[0])
+    except OSError:  # no route, or a kernel without IPv6
+        return ""
     return "" if address.startswith("fe80:") else address
+
+
+def neighbours() -> list[str]:
+    """Return the networks this host is on, each as its first and last address; they need not be private ones."""
+    ranges = set()
+    for family in ("-4", "-6"):
+        done = subprocess.run(["ip", "-json", family, "route", "show"], capture_output=True, text=True, check=False)
+        for route in json.loads(done.stdout or "[]"):
+            if "gateway" not in route and "via" not in route and route["dst"] != "default" and route.get("dev") != "lo":
+                network = ipaddress.ip_network(route["dst"])
+                ranges.add(f"{network[0]}-{network[-1]}")
+    return sorted(ranges)
 
 
 def versions(packages: list[str]) -> dict[str, str]:
@@ -161,7 +196,6 @@ def main() -> None:
     uri, keyring = mirror(codename)
     installed = versions([*module.params["packages"], *LOOKED_FOR, *TIME_DAEMONS])
     facts: dict[str, Any] = {
-        "id": release.get("ID", ""),
         "name": release.get("PRETTY_NAME", ""),
         "release": codename,
         "mirror": uri,
@@ -170,6 +204,9 @@ def main() -> None:
         # Documentation addresses (RFC 5737, RFC 3849): never a real destination.
         "ipv4": source_address(socket.AF_INET, "192.0.2.1"),
         "ipv6": source_address(socket.AF_INET6, "2001:db8::1"),
+        "has_ipv6": Path("/proc/net/if_inet6").exists(),
+        "neighbours": neighbours(),
+        "has_backports": has_backports(codename),
         "versions": installed,
         "time_daemon": next((name for name in TIME_DAEMONS if name in installed), ""),
     }

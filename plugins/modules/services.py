@@ -182,7 +182,7 @@ def apply(services: list[Service], actions: dict[str, Action], found: dict[str, 
     for service in concerned:
         if actions[service.unit].verb == "start":
             raise ServiceError(
-                f"{service.unit} {actions[service.unit].reason}: run site.yml without --tags if its package is missing, "
+                f"{service.unit} {actions[service.unit].reason}: run site.yml without --tags if a package is missing, "
                 f"systemctl unmask {service.unit} if it is masked"
             )
         if service.check:

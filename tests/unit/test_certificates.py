@@ -93,6 +93,33 @@ def test_reissue(folders: Paths, monkeypatch: pytest.MonkeyPatch, reason: str) -
     assert told(dropins) == 2
 
 
+def test_authority_is_good_for_this_service_only(folders: Paths) -> None:
+    home, dropins = folders
+    (dropins / "turn.names").write_text("calls.elsewhere.test\n", encoding="ascii")
+    script.main()
+    authority = x509.load_pem_x509_certificate((home / "ca.crt").read_bytes())
+    extension = authority.extensions.get_extension_for_class(x509.NameConstraints)
+    assert extension.critical
+    assert [name.value for name in extension.value.permitted_subtrees or []] == ["chat.test", "calls.elsewhere.test"]
+    assert len(extension.value.excluded_subtrees or []) == 2, "no address at all"
+
+
+@pytest.mark.parametrize("reason", ["moved away", "key lost", "name outside"])
+def test_new_authority_signs_a_new_certificate(folders: Paths, reason: str) -> None:
+    home, dropins = folders
+    script.main()
+    before = (home / "ca.crt").read_bytes()
+    if reason != "name outside":
+        (home / "ca.key").unlink()
+    if reason == "moved away":
+        (home / "ca.crt").unlink()
+    if reason == "name outside":
+        (dropins / "turn.names").write_text("calls.elsewhere.test\n", encoding="ascii")
+    assert script.main() == 0
+    assert (home / "ca.crt").read_bytes() != before
+    certificate(home).verify_directly_issued_by(x509.load_pem_x509_certificate((home / "ca.crt").read_bytes()))
+
+
 def test_failed_hook_is_reported_and_run_again(folders: Paths, capsys: pytest.CaptureFixture[str]) -> None:
     _, dropins = folders
     hook(dropins, "echo no such service >&2; exit 1")

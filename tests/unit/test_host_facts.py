@@ -38,6 +38,7 @@ URIs: http://disabled.test/debian
 Suites: trixie trixie-updates trixie-backports
 Components: main
 """
+BACKPORTS = "Types: deb\nURIs: http://mirror.test\nSuites: trixie-backports\nComponents: main"
 RASPBERRY_PI = """
 Types: deb
 URIs: http://archive.pi.test/debian/
@@ -75,3 +76,40 @@ def test_mirror(
 def test_ports_of_this_connection_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SSH_CONNECTION", "192.0.2.7 51000 192.0.2.1 2222")
     assert 2222 in facts.ssh_ports()
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "expected"),
+    [
+        ("own.list", "deb http://mirror.test/debian trixie-backports main", True),
+        (
+            "xmpp-backports.sources",
+            "Types: deb\nURIs: http://m.test\nSuites: trixie-backports\nComponents: main",
+            False,
+        ),
+        (
+            "own.sources",
+            "Types: deb\nEnabled: false\nURIs: http://m.test\nSuites: trixie-backports\nComponents: main",
+            False,
+        ),
+    ],
+)
+def test_backports_of_the_operator_are_seen(
+    name: str, text: str, expected: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A second entry for the same suite with another keyring would stop apt altogether."""
+    monkeypatch.setattr(facts, "APT", tmp_path)
+    (tmp_path / "sources.list.d").mkdir()
+    (tmp_path / "sources.list.d" / name).write_text(text, encoding="utf-8")
+    assert facts.has_backports("trixie") is expected
+
+
+def test_host_without_ipv6_has_no_address() -> None:
+    class Family(int):
+        """A family that no kernel knows."""
+
+    assert facts.source_address(Family(250), "2001:db8::1") == ""
+
+
+def test_process_that_only_calls_itself_sshd_opens_nothing() -> None:
+    assert facts.executable("self") not in facts.SSH_SERVERS

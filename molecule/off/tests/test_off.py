@@ -3,6 +3,10 @@
 
 from __future__ import annotations
 
+import shlex
+import socket
+import ssl
+
 import pytest
 from testinfra.host import Host
 
@@ -22,10 +26,9 @@ def test_relay_does_not_listen(host: Host, port: int) -> None:
     assert host.run(f"ss -Hlntu 'sport = :{port}'").stdout == ""
 
 
-@pytest.mark.parametrize("word", ["coturn", "turn"])
-def test_no_file_speaks_of_the_relay(host: Host, word: str) -> None:
+def test_no_file_speaks_of_the_relay(host: Host) -> None:
     """In the places where roles leave things for one another."""
-    assert host.run(f"find /etc/xmpp /etc/nginx /etc/systemd /etc/ejabberd -name '*{word}*'").stdout == ""
+    assert host.run("find /etc/xmpp /etc/nginx /etc/systemd /etc/ejabberd -name '*turn*'").stdout == ""
 
 
 def test_clients_are_offered_no_relay(host: Host) -> None:
@@ -49,3 +52,39 @@ def test_small_host_runs_the_small_vm(host: Host) -> None:
     """The profile group_vars/raspberry_pi.yml is in force, and ejabberd starts with its flags."""
     arguments = host.check_output("tr '\\0' ' ' < /proc/$(pgrep -u ejabberd beam.smp)/cmdline")
     assert " -S 1:1 " in arguments
+
+
+def test_registration_is_neither_offered_nor_taken(host: Host) -> None:
+    """A client asks for an account all the same, before it logs in (XEP-0077)."""
+    address = host.check_output("ip -brief -4 address show dev eth0").split()[2].partition("/")[0]
+    stream = (
+        "<?xml version='1.0'?><stream:stream to='off.test' version='1.0' xmlns='jabber:client' "
+        "xmlns:stream='http://etherx.jabber.org/streams'>"
+    )
+    context = ssl.create_default_context(cadata=host.check_output("cat /etc/xmpp/certificates/ca.crt"))
+    with (
+        socket.create_connection((address, 5223), timeout=10) as plain,
+        context.wrap_socket(plain, server_hostname="off.test") as link,
+    ):
+        link.sendall(stream.encode())
+        offer = read_until(link, "</stream:features>")
+        assert "mechanism" in offer
+        assert "http://jabber.org/features/iq-register" not in offer
+        query = "<query xmlns='jabber:iq:register'><username>eve</username><password>b8Kq0-wXr5_z</password></query>"
+        link.sendall(f"<iq type='set' id='r' to='off.test'>{query}</iq>".encode())
+        answer = read_until(link, ">")
+        assert "type='result'" not in answer
+    select = "connect('/var/lib/ejabberd/xmpp.db').execute('SELECT username FROM users').fetchall()"
+    names = ["runuser", "-u", "ejabberd", "--", "python3", "-c", f"import sqlite3; print(sqlite3.{select})"]
+    assert "eve" not in host.check_output(shlex.join(names))
+
+
+def read_until(link: ssl.SSLSocket, end: str) -> str:
+    """Read until *end* has come."""
+    text = ""
+    while end not in text:
+        received = link.recv(4096)
+        if not received:
+            break
+        text += received.decode()
+    return text

@@ -37,10 +37,49 @@ function verdict(r) {
     }
     try {
         fs.statSync(DATA + slot[1]);
+        return '409';
     } catch (e) {
-        return e.code === 'ENOENT' || e.code === 'ENOTDIR' ? 'ok' : '403';
+        if (e.code !== 'ENOENT' && e.code !== 'ENOTDIR') {
+            return '403';
+        }
     }
-    return '409';
+    const limit = Number(r.variables.xmpp_upload_limit);
+    return fits(slot[1].slice(0, 40), Number(length), limit) ? 'ok' : '413';
+}
+
+// ejabberd counts when it hands out a slot, and slots do not run out: who collects them first would have no quota. So
+// what is sent is added up here, and when the sum passes the limit it is replaced by what really lies on the disk.
+function fits(user, length, limit) {
+    const sums = ngx.shared.xmpp_upload_sums;
+    if (sums.has(user) && sums.incr(user, length) <= limit) {
+        return true;
+    }
+    const sum = stored(DATA + user) + length;
+    sums.set(user, sum);
+    return sum <= limit;
+}
+
+// Returns the bytes below a user's folder: one folder a slot, one file in it.
+function stored(folder) {
+    let sum = 0;
+    list(folder).forEach((slot) => {
+        list(`${folder}/${slot}`).forEach((file) => {
+            try {
+                sum += fs.statSync(`${folder}/${slot}/${file}`).size;
+            } catch (e) {
+                // removed meanwhile
+            }
+        });
+    });
+    return sum;
+}
+
+function list(folder) {
+    try {
+        return fs.readdirSync(folder);
+    } catch (e) {
+        return [];
+    }
 }
 
 export default { verdict };
