@@ -7,6 +7,7 @@ import base64
 import hmac
 import re
 import secrets
+import shlex
 import socket
 import struct
 import time
@@ -128,6 +129,39 @@ async def test_relay_does_not_reach_private_networks(service: Service, credentia
             with pytest.raises(stun.TransactionFailed) as refusal:
                 await ask(peer)
             assert refusal.value.response.error_code == 403
+
+
+SECRET_PORT, SECRET_UNIT = 5355, "conexizan-test-udp"
+SECRET_SERVICE = f"""
+import socket
+server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+server.bind(("0.0.0.0", {SECRET_PORT}))
+while True:
+    _, peer = server.recvfrom(100)
+    server.sendto(b"inner secret", peer)
+"""
+
+
+async def test_relay_does_not_reach_other_services_of_its_host(service: Service, credentials: Credentials) -> None:
+    """Relays may meet on the host's own address; a resolver or a VPN on it stays behind the firewall all the same."""
+    start = ["systemd-run", "--collect", f"--unit={SECRET_UNIT}", "python3", "-c", SECRET_SERVICE]
+    service.host.check_output(shlex.join(start))
+    ask = (
+        f"import socket; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.connect(('127.0.0.1', {SECRET_PORT}))"
+    )
+    listening = f"ss -Hlnu 'sport = :{SECRET_PORT}'"
+    deadline = time.monotonic() + 20
+    while not service.host.run(listening).stdout:
+        assert time.monotonic() < deadline, "the service did not start"
+    answer = f"{ask}; s.settimeout(5); s.send(b'x'); print(s.recv(99).decode())"
+    assert service.host.check_output(shlex.join(["python3", "-c", answer])) == "inner secret", "it answers its host"
+    try:
+        async with relay(service, credentials) as allocation:
+            await allocation.send(b"x", (service.address, SECRET_PORT))
+            with pytest.raises(TimeoutError):
+                await allocation.receive()
+    finally:
+        service.host.check_output(f"systemctl stop {SECRET_UNIT}")
 
 
 @pytest.mark.parametrize("peer", ["9.9.9.9", "2620:fe::fe"])

@@ -389,3 +389,19 @@ async def test_quota_removes_the_oldest_files_of_that_user_only(service: Service
             await ask_slot(client, "new.bin", limit)
     wait_for(lambda: not files_of(service, alice))
     assert [(await service.fetch("GET", slot.get)).status for slot in slots] == [404, 200]
+
+
+async def test_slots_in_store_are_no_way_around_the_quota(service: Service, register: Register) -> None:
+    """ejabberd counts when it gives a slot, and slots do not run out; so what lies there is counted at the door too."""
+    (alice,) = register(1)
+    async with login(service, alice) as client:
+        first, second = [await ask_slot(client, "new.bin", 4) for _ in range(2)]
+    assert (await service.fetch("PUT", first.put, data=b"data")).status == 201
+    (stored,) = files_of(service, alice)
+    year = f"{stored.rsplit('/', 2)[0]}/{'y' * 40}"
+    service.host.check_output(f"install -d -o www-data -m 2770 {year} && truncate -s 1300M {year}/year.bin")
+    # nginx adds up what it is sent; it has seen nothing of this file. A restart makes it look.
+    service.host.check_output("systemctl restart nginx")
+    assert (await service.fetch("PUT", second.put, data=b"data")).status == 413
+    service.host.check_output(f"rm -r {year}")
+    assert (await service.fetch("PUT", second.put, data=b"data")).status == 201, "when there is room again"

@@ -43,8 +43,10 @@ def reachable(address: str, port: int) -> bool:
         return False
 
 
-def test_ssh_is_reachable(address: str) -> None:
-    assert reachable(address, 22)
+def test_ssh_is_reachable_where_it_listens(host: Host, address: str) -> None:
+    ports = [int(line.split()[1]) for line in host.check_output("sshd -T").splitlines() if line.startswith("port ")]
+    assert 22 in ports
+    assert [port for port in ports if not reachable(address, port)] == []
 
 
 def test_uninvited_listener_is_not_reachable(address: str, listener: int) -> None:

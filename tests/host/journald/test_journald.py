@@ -24,3 +24,11 @@ def test_journal_is_kept_in_memory(host: Host) -> None:
 
 def test_no_second_logger_is_installed(host: Host) -> None:
     assert not host.package("rsyslog").is_installed
+
+
+def test_what_was_kept_so_far_is_gone(host: Host) -> None:
+    """The scenario of this role has kept a line on disk before (molecule/journald/prepare.yml)."""
+    found = host.run("grep --recursive --text --files-with-matches kept-so-far /var/log")
+    assert found.stdout == ""
+    names = host.check_output("ls /var/log").split()
+    assert [name for name in names if name.startswith(("syslog", "auth.log", "kern.log", "user.log"))] == []
