@@ -61,10 +61,10 @@ def scan(family: socket.AddressFamily, address: str, ports: range) -> set[int]:
             deadline = time.monotonic() + PATIENCE
             while selector.get_map() and (left := deadline - time.monotonic()) > 0:
                 for key, _ in selector.select(left):
-                    probe = key.fileobj  # type: ignore[assignment]  # always the socket registered above
-                    if probe.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0:
+                    assert isinstance(key.fileobj, socket.socket)
+                    if key.fileobj.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0:
                         found.add(key.data)
-                    selector.unregister(probe)
+                    selector.unregister(key.fileobj)
     return found
 
 

@@ -30,7 +30,6 @@ def listener(host: Host) -> Iterator[int]:
     deadline = time.monotonic() + 20
     while not host.run(f"ss -Hlnt 'sport = :{PORT}'").stdout:
         assert time.monotonic() < deadline, "the listener did not start"
-        time.sleep(0.2)
     yield PORT
     host.check_output(f"systemctl stop {UNIT}")
 
