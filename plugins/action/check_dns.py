@@ -1,0 +1,379 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Compare what DNS says with the records that the service needs; asks from the controller, changes nothing.
+
+Arguments: ``records`` (of the filter dns_records), ``resolver`` (ADDRESS or ADDRESS:PORT; by default those of the
+system), ``certificate_names`` (the names that certificates are ordered for), ``authorities`` (the names of our
+authority in CAA records; empty if it is not known) and ``challenge`` (http, dns, hook; empty without an authority).
+Returns ``rows``, each with subject, status (pass, warn, fail), found and mend.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import re
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+
+try:
+    import dns.asyncresolver
+    import dns.exception
+    import dns.rcode
+    import dns.resolver
+except ImportError as error:
+    raise AnsibleActionFail("Checking DNS needs dnspython: apt install python3-dnspython, or script/setup.") from error
+
+# Seconds. All queries go out at once; what a first answer leads to is asked for in what is left.
+LIMIT = 4.5
+FIRST = 3.5
+TRY = 1.2  # a lost datagram is sent again
+
+PASS, WARN, FAIL = "pass", "warn", "fail"
+# What a client or server cannot do without; for the other services there are other ways to learn of them.
+NEEDED = ("_xmpp-client.", "_xmpp-server.")
+METHODS = {"http": "http-01", "dns": "dns-01", "hook": "dns-01"}
+
+
+@dataclass(frozen=True)
+class Row:
+    """What was found out about one thing."""
+
+    subject: str
+    status: str
+    found: str
+    mend: str = ""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The values of one name and type; ``name`` is where aliases lead, ``trouble`` why there is no answer at all."""
+
+    values: frozenset[str] = frozenset()
+    name: str = ""
+    trouble: str = ""
+
+
+@dataclass(frozen=True)
+class Service:
+    """The value of an SRV record (RFC 2782)."""
+
+    priority: int
+    port: int
+    target: str
+
+    @classmethod
+    def read(cls, value: str) -> Service:
+        """Take the value as text."""
+        priority, _, port, target = value.split()
+        return cls(int(priority), int(port), target)
+
+
+def name_server(text: str) -> tuple[str, int]:
+    """Return address and port of ADDRESS, ADDRESS:PORT or [ADDRESS]:PORT; raises AnsibleActionFail."""
+    match = re.fullmatch(r"(?:\[(.+)\]|([^:]+))(?::(\d{1,5}))?", text, re.ASCII)
+    address, number = (match[1] or match[2], int(match[3] or 53)) if match else (text, 53)
+    try:
+        ipaddress.ip_address(address)
+    except ValueError:
+        number = 0
+    if not 1 <= number <= 65535:
+        raise AnsibleActionFail(
+            f'resolver is "{text}", which is no IP address with or without a port from 1 to 65535. '
+            "Give another with -e resolver=…, for example 192.0.2.53, 127.0.0.1:5353 or [2001:db8::53]:5353"
+        )
+    return address, number
+
+
+class Asker:
+    """Asks each question once, all at the same time."""
+
+    def __init__(self, resolver: str) -> None:
+        """Take ADDRESS or ADDRESS:PORT of a name server, or nothing for those of the system."""
+        try:
+            self.resolver = dns.asyncresolver.Resolver(configure=not resolver)
+        except dns.resolver.NoResolverConfiguration as error:
+            raise AnsibleActionFail(
+                "This machine has no name server in /etc/resolv.conf. Name one, for example: -e resolver=192.0.2.53"
+            ) from error
+        if resolver:
+            address, self.resolver.port = name_server(resolver)
+            self.resolver.nameservers = [address]
+        self.resolver.timeout = TRY
+        self.resolver.use_edns(0, 0, 1232)
+        self.servers = resolver or ", ".join(str(server) for server in self.resolver.nameservers)
+        self.answers: dict[tuple[str, str], Answer] = {}
+        self.end = time.monotonic() + LIMIT
+
+    async def ask(self, questions: Iterable[tuple[str, str]], seconds: float) -> None:
+        """Fetch the answers to those (name, type) that were not asked yet."""
+        new = list(dict.fromkeys(question for question in questions if question not in self.answers))
+        found = await asyncio.gather(*(self._resolve(name, kind, seconds) for name, kind in new))
+        self.answers.update(zip(new, found, strict=True))
+
+    async def _resolve(self, name: str, kind: str, seconds: float) -> Answer:
+        try:
+            answer = await self.resolver.resolve(name, kind, raise_on_no_answer=False, lifetime=seconds, search=False)
+        except dns.resolver.NXDOMAIN:
+            return Answer(name=name)
+        except dns.resolver.NoNameservers as error:
+            codes = {dns.rcode.to_text(try_[4].rcode()) for try_ in error.kwargs["errors"] if try_[4]}
+            return Answer(trouble=f"{self.servers} answers {' and '.join(sorted(codes)) or 'nothing that makes sense'}")
+        except (dns.exception.DNSException, OSError):
+            return Answer(trouble=f"{self.servers} does not answer")
+        lead = answer.canonical_name.to_text().lower()
+        return Answer(frozenset(item.to_text().lower() for item in answer.rrset or ()), lead)
+
+    def get(self, name: str, kind: str) -> Answer:
+        """Return an answer; a name server that knows one zone only ends at the alias into another."""
+        for _ in range(8):
+            answer = self.answers.get((name, kind), Answer(name=name))
+            if answer.values or answer.trouble or not answer.name or answer.name == name:
+                break
+            name = answer.name
+        return answer
+
+    def addresses(self, name: str) -> Answer:
+        """Return where a name leads to, by both families."""
+        four, six = self.get(name, "A"), self.get(name, "AAAA")
+        return Answer(four.values | six.values, four.name or six.name, four.trouble or six.trouble)
+
+    async def ask_addresses(self, names: Iterable[str], seconds: float) -> None:
+        """Fetch the addresses of names."""
+        await self.ask([(name, kind) for name in names for kind in ("A", "AAAA")], seconds)
+
+
+def plain(name: str) -> str:
+    """Return a name without its dot."""
+    return name.rstrip(".")
+
+
+def is_public(address: str) -> bool:
+    """Tell whether an address is one of the Internet."""
+    return ipaddress.ip_address(address).is_global
+
+
+def line(record: Mapping[str, Any]) -> str:
+    """Return a record as it is written."""
+    return f"{record['name']} {record['ttl']} IN {record['type']} {record['value']}"
+
+
+def lines(verb: str, records: Iterable[Mapping[str, Any]]) -> str:
+    """Return what to do with records: each has a line of its own if there are several, to be pasted."""
+    texts = [line(record) for record in records]
+    return f"{verb}: {texts[0]}" if len(texts) == 1 else "\n".join([f"{verb}:", *texts])
+
+
+def listed(values: Iterable[str]) -> str:
+    """Return values in a row."""
+    return ", ".join(sorted(values)) or "nothing"
+
+
+def climb(name: str) -> Iterator[str]:
+    """Yield a name and those above it, down to two labels: no registry of ours has CAA records."""
+    labels = plain(name).split(".")
+    for start in range(max(1, len(labels) - 1)):
+        yield ".".join(labels[start:]) + "."
+
+
+class Doctor:
+    """Judges the answers."""
+
+    def __init__(self, records: list[dict[str, Any]], asker: Asker) -> None:
+        """Take the wanted records."""
+        self.asker = asker
+        self.wanted: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
+        for record in records:
+            kind = "address" if record["type"] in ("A", "AAAA", "CNAME") else record["type"]
+            self.wanted[(record["name"], kind)].append(record)
+
+    async def examine(self, certificate_names: list[str], authorities: list[str], challenge: str) -> list[Row]:
+        """Return the rows: one for each name and type that is wanted."""
+        asker = self.asker
+        names = {name for name, kind in self.wanted if kind == "address"}
+        named = [f"{plain(name)}." for name in certificate_names] if authorities else []
+        await asyncio.gather(
+            asker.ask_addresses(names, FIRST),
+            asker.ask([question for question in self.wanted if question[1] in ("SRV", "TLSA")], FIRST),
+            asker.ask([(parent, "CAA") for name in named for parent in climb(name)], FIRST),
+        )
+        if asker.answers and all(answer.trouble for answer in asker.answers.values()):
+            found = min(answer.trouble for answer in asker.answers.values())
+            return [Row("name server", FAIL, found, "Nothing is known of the records. Another: -e resolver=ADDRESS")]
+        # What the answers lead to. Aliases are followed again only where the name server did not.
+        services = [asker.get(*question) for question in self.wanted if question[1] == "SRV"]
+        targets = {Service.read(value).target for answer in services for value in answer.values}
+        alias_ends = [
+            (answer.name, kind)
+            for (name, kind), answer in asker.answers.items()
+            if not answer.values and answer.name not in ("", name)
+        ]
+        left = max(0.5, asker.end - time.monotonic())
+        await asyncio.gather(asker.ask_addresses(targets - {"."}, left), asker.ask(alias_ends, left))
+        judges = {"address": self.address, "SRV": self.service, "TLSA": self.keys}
+        rows = [judges[kind](name) for name, kind in self.wanted if kind in judges]
+        if authorities:
+            rows += self.authority(named, authorities, METHODS[challenge])
+        elif challenge:
+            words = "the directory of the authority does not say, or cannot be asked from here"
+            rows.append(
+                Row("CAA", WARN, f"not checked: {words}", "Run this again where xmpp_acme_directory can be reached.")
+            )
+        return rows
+
+    def expected(self, name: str) -> set[str]:
+        """Return the addresses that a name should lead to."""
+        records = self.wanted.get((name, "address"), [])
+        leads = [record["value"] for record in records if record["type"] == "CNAME"]
+        if leads:
+            return self.expected(leads[0]) or set(self.asker.addresses(leads[0]).values)
+        return {record["value"] for record in records}
+
+    def address(self, name: str) -> Row:
+        """Judge a name by the addresses it finally leads to."""
+        records = self.wanted[(name, "address")]
+        subject = f"{plain(name)} {' '.join(sorted({record['type'] for record in records}))}"
+        answer, expected = self.asker.addresses(name), self.expected(name)
+        if answer.trouble:
+            return Row(subject, FAIL, answer.trouble, "Look after the name servers of this domain.")
+        found = set(answer.values)
+        missing, extra = expected - found, found - expected
+        if not found:
+            where = "" if answer.name == name else f", only an alias of {plain(answer.name)}"
+            return Row(subject, FAIL, f"no address{where}", lines("Add", records))
+        if not missing and not extra:
+            return Row(subject, PASS, listed(found))
+        leads = records[0]["value"] if records[0]["type"] == "CNAME" else ""
+        if leads and found == set(self.asker.addresses(leads).values):
+            status = self.address(leads).status if (leads, "address") in self.wanted else FAIL
+            return Row(subject, status, listed(found), f"Mend {plain(leads)}, which this leads to.")
+        absent = [record for record in records if leads or record["value"] in missing]
+        if not extra:
+            return Row(subject, WARN, f"only {listed(found)}", lines("Add", absent))
+        words = f"{listed(extra)} is not this host" if len(extra) == 1 else f"{listed(extra)} are not this host"
+        if not any(is_public(value) for value in expected) and all(is_public(value) for value in extra):
+            router = f"If that is your router, set xmpp_public_addresses: [{listed(extra)}]"
+            mend = f"{router}\n{lines('Otherwise replace it by', records)}"
+            return Row(subject, WARN, f"{listed(extra)}, where the host itself has {listed(expected)}", mend)
+        if absent:
+            return Row(subject, FAIL, words, lines("Replace it by", absent))
+        return Row(subject, FAIL, words, f"Remove {listed(extra)} from {plain(answer.name)}")
+
+    def service(self, name: str) -> Row:
+        """Judge the SRV records of a service."""
+        record = self.wanted[(name, "SRV")][0]
+        subject, answer, wanted = f"{plain(name)} SRV", self.asker.get(name, "SRV"), Service.read(record["value"])
+        if answer.trouble:
+            return Row(subject, FAIL, answer.trouble, "Look after the name servers of this domain.")
+        if not answer.values:
+            status = FAIL if name.startswith(NEEDED) else WARN
+            return Row(subject, status, "no record", lines("Add", [record]))
+        services = [Service.read(value) for value in answer.values]
+        ours = [service for service in services if self.is_ours(service, wanted)]
+        others = [service for service in services if service not in ours]
+        words = listed(f"{plain(service.target) or 'nowhere'} port {service.port}" for service in others)
+        if not ours:
+            return Row(subject, FAIL, f"leads to {words}", lines("Replace it by", [record]))
+        if others:
+            # The lower number is tried first.
+            first = any(service.priority <= min(item.priority for item in ours) for service in others)
+            verb = "leads also" if first else "leads, if this host does not answer,"
+            return Row(subject, FAIL if first else WARN, f"{verb} to {words}", lines("Keep only", [record]))
+        for service in ours:
+            lead = self.asker.addresses(service.target)
+            if not lead.values:
+                found = lead.trouble or "has no address"
+                return Row(subject, FAIL, f"{plain(service.target)} {found}", f"Mend {plain(service.target)} first.")
+            if lead.name != service.target:
+                found = f"leads to the alias {plain(service.target)}, which SRV must not (RFC 2782)"
+                return Row(subject, WARN, found, lines("Replace it by", [record]))
+        return Row(subject, PASS, listed(f"{plain(service.target)} port {service.port}" for service in ours))
+
+    def is_ours(self, service: Service, wanted: Service) -> bool:
+        """Tell whether a service is the wanted one, if by another name of the same host."""
+        if service.port != wanted.port:
+            return False
+        if service.target == wanted.target:
+            return True
+        there = self.asker.addresses(service.target).values
+        return bool(there) and there <= (self.expected(wanted.target) | self.asker.addresses(wanted.target).values)
+
+    def keys(self, name: str) -> Row:
+        """Judge the TLSA records of a port."""
+        records = self.wanted[(name, "TLSA")]
+        subject, answer = f"{plain(name)} TLSA", self.asker.get(name, "TLSA")
+        if answer.trouble:
+            return Row(subject, FAIL, answer.trouble, "Look after the name servers of this domain.")
+        missing = [record for record in records if record["value"] not in answer.values]
+        if not missing:
+            return Row(subject, PASS, "the key in use")
+        if not answer.values:
+            return Row(subject, WARN, "no record", lines("Add", missing))
+        return Row(subject, FAIL, "the keys of other certificates", lines("Replace them by", records))
+
+    def authority(self, named: list[str], authorities: list[str], method: str) -> Iterator[Row]:
+        """Judge the CAA records that hold for the names of the certificates (RFC 8659 3, RFC 8657)."""
+        covered: dict[str, Answer] = {}
+        bare = False
+        for name in named:
+            # Where the first name is an alias, the records of the host hold.
+            answers = [(parent, self.asker.get(parent, "CAA")) for parent in climb(name)]
+            found = next(((parent, answer) for parent, answer in answers if answer.values or answer.trouble), None)
+            bare = bare or not found
+            if found:
+                covered[found[1].name or found[0]] = found[1]
+        for owner, answer in sorted(covered.items()):
+            subject = f"{plain(owner)} CAA"
+            if answer.trouble:
+                words = f"{answer.trouble}; then no authority issues a certificate"
+                yield Row(subject, FAIL, words, "Look after the name servers of this domain.")
+                continue
+            issue = [value.split(None, 2)[2].strip('"') for value in answer.values if value.split()[1] == "issue"]
+            if not issue or any(may_issue(value, authorities, method) for value in issue):
+                yield Row(subject, PASS, listed(issue) if issue else "any authority")
+            else:
+                add = f'{owner} 3600 IN CAA 0 issue "{authorities[0]}"'
+                yield Row(subject, FAIL, f"only {listed(issue)}; ours may not issue by {method}", f"Add: {add}")
+        if bare:
+            records = [records[0] for (_, kind), records in self.wanted.items() if kind == "CAA"]
+            absent = [record for record in records if record["name"] not in covered]
+            if absent:
+                yield Row("CAA", WARN, "any authority may issue certificates", lines("Add", absent))
+
+
+def may_issue(value: str, authorities: list[str], method: str) -> bool:
+    """Tell whether an issue value, ``authority; parameter=value …``, lets one of ours issue by our method."""
+    issuer, *parameters = [part.strip() for part in value.split(";")]
+    methods = [
+        item.partition("=")[2].strip() for item in parameters if item.partition("=")[0].strip() == "validationmethods"
+    ]
+    return issuer in authorities and all(method in text.split(",") for text in methods)
+
+
+class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no type hints
+    """Ask from the controller; needs no connection."""
+
+    TRANSFERS_FILES = False
+    _requires_connection = False
+    _supports_check_mode = True
+    _VALID_ARGS = frozenset(("records", "resolver", "certificate_names", "authorities", "challenge"))
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Return the rows; raises AnsibleActionFail for a resolver that cannot be one."""
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        args = self._task.args
+        asker = Asker(str(args.get("resolver") or ""))
+        doctor = Doctor(args["records"], asker)
+        rows = asyncio.run(
+            doctor.examine(
+                args.get("certificate_names") or [], args.get("authorities") or [], args.get("challenge") or ""
+            )
+        )
+        result["changed"] = False
+        result["rows"] = [asdict(row) for row in rows]
+        return result

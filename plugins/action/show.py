@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Print a text to the terminal as it is: flush left, so that it can be read as a table and be pasted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+
+
+class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no type hints
+    """Print ``text``; changes nothing, needs no connection."""
+
+    TRANSFERS_FILES = False
+    _requires_connection = False
+    _supports_check_mode = True
+    _VALID_ARGS = frozenset(("text",))
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Print the text in one piece, so that hosts that print at the same time do not mix; raises on a wrong type."""
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        text = self._task.args.get("text")
+        if not isinstance(text, str):
+            raise AnsibleActionFail(f"show: text is {text!r}, it must be a text")
+        # Actions run in worker processes without a terminal; Display hands it to the one that has it.
+        Display().display(text)
+        result["changed"] = False
+        return result

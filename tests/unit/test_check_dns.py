@@ -1,0 +1,401 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is said about records that are right, wrong or missing, by a name server on loopback that speaks real DNS."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import dns.flags
+import dns.message
+import dns.name
+import dns.rcode
+import dns.rdatatype
+import dns.zone
+import pytest
+from ansible.errors import AnsibleActionFail
+
+from .loading import ROOT, load
+from .test_dns_records import ACME, certificate, domain, settings
+
+check = load("plugins/action/check_dns.py")
+filters = load("plugins/filter/dns_records.py")
+report = load("plugins/filter/check_report.py")
+
+PEM, KEY = certificate()
+SETTINGS = settings(
+    domain("friends.test"), domain("family.test"), dnssec=True,
+    certificates={"friends.test": PEM, "family.test": PEM}, **ACME,
+)  # fmt: skip
+NAMES = ["friends.test", "muc.friends.test", "turn.friends.test", "family.test"]
+
+
+class NameServer:
+    """Answers from zones by UDP, each on its own like an authoritative server; ``mood`` is a code, or silence."""
+
+    def __init__(self) -> None:
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.bind(("127.0.0.1", 0))
+        self.address = f"127.0.0.1:{self.socket.getsockname()[1]}"
+        self.zones: dict[dns.name.Name, dns.zone.Zone] = {}
+        self.moods: dict[str, dns.rcode.Rcode | None] = {}  # type of query, or *
+        self.thread = threading.Thread(target=self.serve)
+        self.thread.start()
+
+    def load(self, text: str, origin: str) -> None:
+        """Serve a zone."""
+        zone = dns.zone.from_text(text, origin=origin, relativize=False, check_origin=False)
+        self.zones[dns.name.from_text(origin)] = zone
+
+    def serve(self) -> None:
+        """Answer until an empty datagram comes."""
+        while True:
+            data, client = self.socket.recvfrom(4096)
+            if not data:
+                return
+            if reply := self.reply(dns.message.from_wire(data)):
+                self.socket.sendto(reply.to_wire(), client)
+
+    def reply(self, query: dns.message.Message) -> dns.message.Message | None:
+        """Return the reply, or None to stay silent."""
+        question = query.question[0]
+        response = dns.message.make_response(query)
+        response.flags |= dns.flags.AA
+        mood = self.moods.get(question.rdtype.name, self.moods.get("*", dns.rcode.NOERROR))
+        if mood is None:
+            return None
+        name = question.name
+        origin = max((origin for origin in self.zones if name.is_subdomain(origin)), key=len, default=None)
+        if mood or origin is None:
+            response.set_rcode(mood or dns.rcode.REFUSED)
+            return response
+        zone = self.zones[origin]
+        while alias := zone.get_rrset(name, dns.rdatatype.CNAME) if name.is_subdomain(origin) else None:
+            response.answer.append(alias)
+            name = alias[0].target
+        if name.is_subdomain(origin):
+            if found := zone.get_rrset(name, question.rdtype):
+                response.answer.append(found)
+            elif not any(known.is_subdomain(name) for known in zone.nodes):
+                response.set_rcode(dns.rcode.NXDOMAIN)
+        return response
+
+    def close(self) -> None:
+        """Stop."""
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stopper:
+            stopper.sendto(b"", self.socket.getsockname())
+        self.thread.join()
+        self.socket.close()
+
+
+@pytest.fixture
+def server() -> Iterator[NameServer]:
+    """A name server without a zone."""
+    running = NameServer()
+    yield running
+    running.close()
+
+
+async def diagnose(
+    server: NameServer, replace: dict[str, str], wanted: dict[str, Any] = SETTINGS, names: list[str] = NAMES
+) -> list[dict[str, str]]:
+    """Serve the zones with some words replaced (spaces are single), and return what is found out."""
+    zones = {zone["origin"]: re.sub(" +", " ", zone["text"]) for zone in filters.dns_zones(wanted)}
+    for old, new in replace.items():
+        assert any(old in text for text in zones.values()), f"{old} is in no zone"
+        zones = {origin: text.replace(old, new) for origin, text in zones.items()}
+    for origin, text in zones.items():
+        server.load(text, origin)
+    asker = check.Asker(server.address)
+    doctor = check.Doctor(filters.dns_records(wanted), asker)
+    rows = await doctor.examine(names, wanted["authorities"], wanted["challenge"])
+    return [vars(row) for row in rows]
+
+
+async def not_passed(server: NameServer, replace: dict[str, str], **others: Any) -> list[tuple[str, str, str, str]]:
+    """Return subject, status, found and mend of what is not in order."""
+    rows = await diagnose(server, replace, **others)
+    return [(row["subject"], row["status"], row["found"], row["mend"]) for row in rows if row["status"] != "pass"]
+
+
+async def test_what_was_printed_passes(server: NameServer) -> None:
+    rows = await diagnose(server, {})
+    assert {row["status"] for row in rows} == {"pass"}
+    assert {row["mend"] for row in rows} == {""}
+    assert {(row["subject"], row["found"]) for row in rows} >= {
+        ("friends.test A AAAA", "2001:db8::7, 203.0.113.7"),
+        ("muc.family.test CNAME", "2001:db8::7, 203.0.113.7"),
+        ("_xmpps-client._tcp.family.test SRV", "friends.test port 5223"),
+        ("_5270._tcp.friends.test TLSA", "the key in use"),
+        ("friends.test CAA", "letsencrypt.org"),
+    }
+
+
+BOTH = ("friends.test", "family.test")
+FRIENDS = "_xmpp-client._tcp 3600 IN SRV 0 1 5222 friends.test."
+
+
+@pytest.mark.parametrize(
+    ("replace", "expected"),
+    [
+        # an address in the place of an alias is as good, and so is an alias elsewhere that ends at the host
+        ({"muc 3600 IN CNAME friends.test.": "muc 60 IN A 203.0.113.7\nmuc 60 IN AAAA 2001:db8::7"}, []),
+        ({"muc 3600 IN CNAME friends.test.": "muc 60 IN CNAME family.test."}, []),
+        # the time to live is nobody's mistake
+        ({" 3600 ": " 60 "}, []),
+        # SRV by another name of the same host
+        ({FRIENDS: FRIENDS.replace("friends.test.", "turn.friends.test.")}, []),
+        # what else is in the zone
+        ({FRIENDS: FRIENDS + "\n@ 60 IN MX 10 mail.friends.test.\nwww 60 IN A 198.51.100.1"}, []),
+        # a key that comes next beside the one in use
+        ({"$ORIGIN friends.test.": f"$ORIGIN friends.test.\n_5222._tcp 60 IN TLSA 3 1 1 {'00' * 32}"}, []),
+        # two authorities
+        ({'@ 3600 IN CAA 0 issue "letsencrypt.org"': '@ 60 IN CAA 0 issue "other.test"\n'
+          '@ 60 IN CAA 0 issue "example.net; validationmethods=http-01"'}, []),
+        ({"pubsub 3600 IN CNAME friends.test.": ""},
+         [("pubsub.friends.test CNAME", "fail", "no address",
+           "Add: pubsub.friends.test. 3600 IN CNAME friends.test.")]),
+        ({"pubsub 3600 IN CNAME friends.test.": "pubsub 60 IN CNAME gone.family.test."},
+         [("pubsub.friends.test CNAME", "fail", "no address, only an alias of gone.family.test",
+           "Add: pubsub.friends.test. 3600 IN CNAME friends.test.")]),
+        ({"muc 3600 IN CNAME friends.test.": "muc 60 IN A 203.0.113.7\nmuc 60 IN A 198.51.100.1"},
+         [("muc.friends.test CNAME", "fail", "198.51.100.1 is not this host",
+           "Replace it by: muc.friends.test. 3600 IN CNAME friends.test.")]),
+        ({"turn 3600 IN A 203.0.113.7": "turn 60 IN A 198.51.100.1"},
+         [("turn.friends.test A AAAA", "fail", "198.51.100.1 is not this host",
+           "Replace it by: turn.friends.test. 3600 IN A 203.0.113.7")]),
+        ({"turn 3600 IN AAAA 2001:db8::7": ""},
+         [("turn.friends.test A AAAA", "warn", "only 203.0.113.7",
+           "Add: turn.friends.test. 3600 IN AAAA 2001:db8::7")]),
+        ({"turn 3600 IN A 203.0.113.7": "turn 60 IN A 203.0.113.7\nturn 60 IN A 198.51.100.1"},
+         [("turn.friends.test A AAAA", "fail", "198.51.100.1 is not this host",
+           "Remove 198.51.100.1 from turn.friends.test")]),
+        ({"_xmpps-server._tcp 3600 IN SRV 0 1 5270 friends.test.": ""},
+         [(f"_xmpps-server._tcp.{name} SRV", "warn", "no record",
+           f"Add: _xmpps-server._tcp.{name}. 3600 IN SRV 0 1 5270 friends.test.") for name in BOTH]),
+        ({f"{FRIENDS}\n_xmpps-client": "_xmpps-client"},
+         [(f"_xmpp-client._tcp.{name} SRV", "fail", "no record",
+           f"Add: _xmpp-client._tcp.{name}. 3600 IN SRV 0 1 5222 friends.test.") for name in BOTH]),
+        ({"_turn._udp 3600 IN SRV 0 1 3478 turn": "_turn._udp 60 IN SRV 0 1 3479 turn"},
+         [(f"_turn._udp.{name} SRV", "fail", "leads to turn.friends.test port 3479",
+           f"Replace it by: _turn._udp.{name}. 3600 IN SRV 0 1 3478 turn.friends.test.") for name in BOTH]),
+        ({FRIENDS: FRIENDS + "\n_xmpp-client._tcp 60 IN SRV 0 9 5222 old.test."},
+         [(f"_xmpp-client._tcp.{name} SRV", "fail", "leads also to old.test port 5222",
+           f"Keep only: _xmpp-client._tcp.{name}. 3600 IN SRV 0 1 5222 friends.test.") for name in BOTH]),
+        ({FRIENDS: FRIENDS + "\n_xmpp-client._tcp 60 IN SRV 9 1 5222 old.test."},
+         [(f"_xmpp-client._tcp.{name} SRV", "warn",
+           "leads, if this host does not answer, to old.test port 5222",
+           f"Keep only: _xmpp-client._tcp.{name}. 3600 IN SRV 0 1 5222 friends.test.") for name in BOTH]),
+        ({"$ORIGIN friends.test.\n": "$ORIGIN friends.test.\nalias 60 IN CNAME friends.test.\n",
+          "_stuns._tcp 3600 IN SRV 0 1 5349 turn.": "_stuns._tcp 60 IN SRV 0 1 5349 alias."},
+         [(f"_stuns._tcp.{name} SRV", "warn", "leads to the alias alias.friends.test, which SRV must not (RFC 2782)",
+           f"Replace it by: _stuns._tcp.{name}. 3600 IN SRV 0 1 5349 turn.friends.test.") for name in BOTH]),
+        ({f"_5349._tcp.turn 3600 IN TLSA 3 1 1 {KEY}": ""},
+         [("_5349._tcp.turn.friends.test TLSA", "warn", "no record",
+           f"Add: _5349._tcp.turn.friends.test. 3600 IN TLSA 3 1 1 {KEY}")]),
+        ({f"_5349._tcp.turn 3600 IN TLSA 3 1 1 {KEY}": f"_5349._tcp.turn 60 IN TLSA 3 1 1 {'00' * 32}"},
+         [("_5349._tcp.turn.friends.test TLSA", "fail", "the keys of other certificates",
+           f"Replace them by: _5349._tcp.turn.friends.test. 3600 IN TLSA 3 1 1 {KEY}")]),
+        ({'@ 3600 IN CAA 0 issue "letsencrypt.org"': ""},
+         [("CAA", "warn", "any authority may issue certificates",
+           'Add:\nfriends.test. 3600 IN CAA 0 issue "letsencrypt.org"\n'
+           'family.test. 3600 IN CAA 0 issue "letsencrypt.org"')]),
+        ({"$ORIGIN friends.test.\n": '$ORIGIN friends.test.\nturn 60 IN CAA 0 issue "other.test"\n'},
+         [("turn.friends.test CAA", "fail", "only other.test; ours may not issue by http-01",
+           'Add: turn.friends.test. 3600 IN CAA 0 issue "letsencrypt.org"')]),
+        ({'issue "letsencrypt.org"': 'issue "letsencrypt.org; validationmethods=dns-01"'},
+         [(f"{name} CAA", "fail", "only letsencrypt.org; validationmethods=dns-01; ours may not issue by http-01",
+           f'Add: {name}. 3600 IN CAA 0 issue "letsencrypt.org"') for name in ("family.test", "friends.test")]),
+    ],
+)  # fmt: skip
+async def test_what_is_found(server: NameServer, replace: dict[str, str], expected: list[Any]) -> None:
+    assert await not_passed(server, replace) == expected
+
+
+async def test_one_mistake_is_mended_once(server: NameServer) -> None:
+    """The host's name is wrong, and with it all that leads to it: each says so, one says what to write."""
+    found = await not_passed(server, {"@ 3600 IN A 203.0.113.7": "@ 60 IN A 198.51.100.1"},
+                             wanted=settings(own_addresses=["203.0.113.7"]))  # fmt: skip
+    mends = {mend for _, _, _, mend in found}
+    assert mends == {
+        "Replace it by: friends.test. 3600 IN A 203.0.113.7",
+        "Mend friends.test, which this leads to.",
+    }
+    assert {status for _, status, _, _ in found} == {"fail"}
+
+
+async def test_host_behind_a_router(server: NameServer) -> None:
+    """DNS knows the router, the settings do not."""
+    wanted = settings(own_addresses=["192.168.1.7"], turn_domain="")
+    found = await not_passed(server, {"192.168.1.7": "192.31.196.1"}, wanted=wanted)
+    assert ("friends.test A", "warn", "192.31.196.1, where the host itself has 192.168.1.7",
+            "If that is your router, set xmpp_public_addresses: [192.31.196.1]\n"
+            "Otherwise replace it by: friends.test. 3600 IN A 192.168.1.7") in found  # fmt: skip
+    assert {status for _, status, _, _ in found} == {"warn"}
+
+
+async def test_address_that_only_the_host_knows(server: NameServer) -> None:
+    """Behind a router that changes its address, what the names lead to is the host's own affair."""
+    wanted = settings(own_addresses=["192.168.1.7"], dynamic=True, stun=True, turn_domain="")
+    assert await not_passed(server, {"$ORIGIN friends.test.": "$ORIGIN friends.test.\n@ 60 IN A 192.31.196.1"},
+                            wanted=wanted) == []  # fmt: skip
+    found = await not_passed(server, {}, wanted=wanted)
+    assert ("_xmpp-client._tcp.friends.test SRV", "fail", "friends.test has no address",
+            "Mend friends.test first.") in found  # fmt: skip
+
+
+async def test_authority_that_could_not_be_asked(server: NameServer) -> None:
+    found = await not_passed(server, {}, wanted=SETTINGS | {"authorities": []})
+    assert [(subject, status) for subject, status, _, _ in found] == [("CAA", "warn")]
+
+
+async def test_silence_is_no_missing_record(server: NameServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert check.FIRST < check.LIMIT < 5
+    monkeypatch.setattr(check, "FIRST", 0.5)
+    server.moods = {"*": None}
+    started = time.monotonic()
+    found = await not_passed(server, {})
+    assert time.monotonic() - started < 1.5, "questions wait for each other"
+    assert [(subject, status, words) for subject, status, words, _ in found] == [
+        ("name server", "fail", f"{server.address} does not answer")
+    ]
+
+
+async def test_silence_about_some_types(server: NameServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(check, "FIRST", 0.5)
+    server.moods = {"SRV": None, "CAA": dns.rcode.SERVFAIL}
+    found = await not_passed(server, {})
+    words = {(subject.rpartition(" ")[2], status, words) for subject, status, words, _ in found}
+    assert ("SRV", "fail", f"{server.address} does not answer") in words
+    assert ("CAA", "fail", f"{server.address} answers SERVFAIL; then no authority issues a certificate") in words
+    assert {kind for kind, _, _ in words} == {"SRV", "CAA"}
+
+
+async def test_refusal_is_no_missing_record(server: NameServer) -> None:
+    """A name server that has none of the zones, and is nobody's resolver."""
+    found = await not_passed(server, {}, names=["elsewhere.test"], wanted=settings(domain("friends.test")))
+    assert found == []
+    server.zones.clear()
+    asker = check.Asker(server.address)
+    rows = await check.Doctor(filters.dns_records(SETTINGS), asker).examine([], [], "")
+    assert [(row.subject, row.found) for row in rows] == [("name server", f"{server.address} answers REFUSED")]
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("192.0.2.53", ("192.0.2.53", 53)),
+        ("127.0.0.1:5353", ("127.0.0.1", 5353)),
+        ("2001:db8::53", ("2001:db8::53", 53)),
+        ("[2001:db8::53]", ("2001:db8::53", 53)),
+        ("[::1]:5353", ("::1", 5353)),
+    ],
+)
+def test_resolver(given: str, expected: tuple[str, int]) -> None:
+    assert check.name_server(given) == expected
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "ns.test",
+        "192.0.2.53:",
+        "192.0.2.53:0",
+        "192.0.2.53:65536",
+        "192.0.2.53:dns",
+        "192.0.2.300",
+        "[::1]5353",
+        ":53",
+        " ",
+    ],
+)
+def test_bad_resolver(given: str) -> None:
+    with pytest.raises(AnsibleActionFail) as error:
+        check.name_server(given)
+    assert f'resolver is "{given}"' in str(error.value)
+    assert "for example 192.0.2.53" in str(error.value)
+
+
+# ---------------------------------------------------------------------- the report
+ROWS = [
+    {"subject": "a", "status": "pass", "found": "1", "mend": ""},
+    {"subject": "long", "status": "warn", "found": "2", "mend": "Do:\nthis"},
+]
+BAD = [{"subject": "b", "status": "fail", "found": "3", "mend": "Do that."}]
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        ({"host": ROWS[:1]}, "pass  a  1\n\nAll is well: 1 check passed."),
+        (
+            {"host": ROWS},
+            "pass  a     1\nWARN  long  2\n      Do:\n      this\n\nNothing of 2 checks failed, 1 warning.",
+        ),
+        (
+            {"one": BAD, "two": ROWS},
+            "---- one\nFAIL  b     3\n      Do that.\n---- two\npass  a     1\nWARN  long  2\n      Do:\n      this\n\n"
+            "1 check of 3 failed, 1 warning.",
+        ),
+    ],
+)
+def test_table(rows: dict[str, Any], expected: str) -> None:
+    assert report.check_report(rows) == expected
+
+
+# ---------------------------------------------------------------------- the playbooks, on this machine
+def play(folder: Path, *arguments: str, **variables: Any) -> subprocess.CompletedProcess[str]:
+    """Run a playbook for a service on this machine, without becoming root: it only reads."""
+    inventory = {
+        "all": {
+            "hosts": {
+                "here": {
+                    "ansible_connection": "local",
+                    "ansible_become": False,
+                    "xmpp_domain": "friends.test",
+                    "xmpp_certificates": "selfsigned",
+                    "xmpp_public_addresses": ["192.31.196.1"],
+                    "xmpp_dnssec": True,
+                    "xmpp_secrets_dir": str(folder / "secrets"),
+                }
+                | variables
+            }
+        }
+    }
+    (folder / "hosts.yml").write_text(json.dumps(inventory), encoding="utf-8")
+    return subprocess.run(
+        [Path(sys.executable).with_name("ansible-playbook"), "-i", folder / "hosts.yml", *arguments],
+        env={"PATH": os.environ["PATH"], "HOME": os.environ["HOME"], "LC_ALL": "C.UTF-8"},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_playbooks(tmp_path: Path, server: NameServer) -> None:
+    """What dns.yml prints can be pasted, is what it writes, and is what check.yml looks for."""
+    done = play(tmp_path, "playbooks/dns.yml", "--extra-vars", f"zone_dir={tmp_path}/new/zones")
+    assert done.returncode == 0, done.stdout + done.stderr
+    zone = (tmp_path / "new/zones/friends.test.zone").read_text(encoding="utf-8")
+    assert f"\n{zone}" in done.stdout
+    assert "; No TLSA record: the host has no certificate for friends.test yet." in zone
+    server.load(zone, "friends.test")
+    server.load(zone.replace("turn  ", "relay "), "friends.test")
+    asked = ("playbooks/check.yml", "--extra-vars", f"resolver={server.address}", "--extra-vars", "format=json")
+    done = play(tmp_path, *asked)
+    assert done.returncode != 0, "a program wants to know without reading"
+    rows = json.loads(done.stdout)["here"]
+    assert {(row["subject"], row["mend"]) for row in rows if row["found"] == "no address"} == {
+        ("turn.friends.test A", "Add: turn.friends.test. 3600 IN A 192.31.196.1")
+    }
+    assert {row["status"] for row in rows if "turn" not in row["found"] + row["subject"]} == {"pass"}
