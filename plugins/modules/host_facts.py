@@ -34,13 +34,12 @@ ansible_facts:
   description:
     - "C(xmpp_host) with C(release) (codename), C(name), C(mirror) (URI of the Debian archive in use), C(signed_by) (its
       keyring), C(has_backports) (the operator has added them), C(ssh_ports), C(ipv4) and C(ipv6) (source addresses of
-      the default routes, empty if there is none), C(has_ipv6), C(neighbours) (first and last address of each network
-      the host is on), C(versions) (package to installed version) and C(time_daemon) (installed package, if any)."
+      the default routes, of IPv6 the lasting one, or empty), C(has_ipv6), C(versions) (package to installed
+      version), C(trees) (the roles that have files on the host, by M(tree)) and C(time_daemon) (installed package, if any)."
   type: dict
   returned: always
 """
 
-import ipaddress
 import json
 import os
 import re
@@ -52,9 +51,12 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 APT = Path("/etc/apt")
+TREES = Path("/var/lib/xmpp/tree")
 TIME_DAEMONS = ("chrony", "ntpsec", "openntpd", "systemd-timesyncd")
 SSH_SERVERS = ("/usr/sbin/sshd", "/usr/sbin/dropbear")
 OUR_SOURCE = "xmpp-backports.sources"
+# linux/in6.h
+IPV6_ADDR_PREFERENCES, IPV6_PREFER_SRC_PUBLIC = 72, 2
 # What apt takes for no (apt's StringToBool).
 DISABLED = ("no", "false", "0", "off", "without", "disable")
 # Packages that a role removes.
@@ -154,23 +156,14 @@ def source_address(family: socket.AddressFamily, probe: str) -> str:
     """Return the address this host speaks from towards the outside; connecting a UDP socket sends nothing."""
     try:
         with socket.socket(family, socket.SOCK_DGRAM) as sock:
+            if family == socket.AF_INET6:  # the lasting address, not the temporary one of today (RFC 5014, RFC 8981)
+                sock.setsockopt(socket.IPPROTO_IPV6, IPV6_ADDR_PREFERENCES, IPV6_PREFER_SRC_PUBLIC)
             sock.connect((probe, 9))
             address = str(sock.getsockname()[0])
     except OSError:  # no route, or a kernel without IPv6
         return ""
-    return "" if address.startswith("fe80:") else address
-
-
-def neighbours() -> list[str]:
-    """Return the networks this host is on, each as its first and last address; they need not be private ones."""
-    ranges = set()
-    for family in ("-4", "-6"):
-        done = subprocess.run(["ip", "-json", family, "route", "show"], capture_output=True, text=True, check=False)
-        for route in json.loads(done.stdout or "[]"):
-            if "gateway" not in route and "via" not in route and route["dst"] != "default" and route.get("dev") != "lo":
-                network = ipaddress.ip_network(route["dst"])
-                ranges.add(f"{network[0]}-{network[-1]}")
-    return sorted(ranges)
+    # Of an interface that has a route and no address of its own yet.
+    return "" if address == "::1" or address.startswith("fe80:") else address
 
 
 def versions(packages: list[str]) -> dict[str, str]:
@@ -184,6 +177,12 @@ def versions(packages: list[str]) -> dict[str, str]:
             if match:
                 found[name] = match[1]
     return found
+
+
+def trees() -> list[str]:
+    """Return the roles that have files on this host, as the module tree has written down."""
+    found = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in TREES.glob("*.json")}
+    return sorted(role for role, manifest in found.items() if manifest["files"])
 
 
 def main() -> None:
@@ -205,9 +204,9 @@ def main() -> None:
         "ipv4": source_address(socket.AF_INET, "192.0.2.1"),
         "ipv6": source_address(socket.AF_INET6, "2001:db8::1"),
         "has_ipv6": Path("/proc/net/if_inet6").exists(),
-        "neighbours": neighbours(),
         "has_backports": has_backports(codename),
         "versions": installed,
+        "trees": trees(),
         "time_daemon": next((name for name in TIME_DAEMONS if name in installed), ""),
     }
     module.exit_json(changed=False, ansible_facts={"xmpp_host": facts})

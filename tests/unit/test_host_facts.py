@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -113,3 +114,11 @@ def test_host_without_ipv6_has_no_address() -> None:
 
 def test_process_that_only_calls_itself_sshd_opens_nothing() -> None:
     assert facts.executable("self") not in facts.SSH_SERVERS
+
+
+def test_roles_with_files_are_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A role that was switched off leaves an empty manifest, which is no reason to visit the host again."""
+    monkeypatch.setattr(facts, "TREES", tmp_path)
+    for role, files in (("nginx", {"/etc/nginx/xmpp.conf": "0" * 64}), ("coturn", {})):
+        (tmp_path / f"{role}.json").write_text(json.dumps({"files": files, "changed": {}}), encoding="utf-8")
+    assert facts.trees() == ["nginx"]
