@@ -11,6 +11,7 @@ number or of true is refused rather than guessed at: in a template, the text "fa
 
 from __future__ import annotations
 
+import base64
 import datetime
 import difflib
 import ipaddress
@@ -23,6 +24,7 @@ from typing import Any
 
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
+from ansible.plugins.loader import lookup_loader
 
 SPEC_FILE = "meta/argument_specs.yml"
 ENTRY_POINT = "settings"
@@ -113,6 +115,57 @@ def contact(value: str) -> str | None:
     return wrong_host(host_name)
 
 
+def https_url(value: str) -> str | None:
+    """An https: address, of a test network's server maybe, so with any port."""
+    found = re.fullmatch(r"https://([^/?#:\s]+)(:\d{1,5})?/\S*", value)
+    if not found:
+        return "is not an address of the form https://name/path"
+    return None if is_address(found[1]) else wrong_host(found[1])
+
+
+def email(value: str) -> str | None:
+    """An e-mail address, without a scheme."""
+    name, at, host = value.partition("@")
+    if value.startswith("mailto:") or not at or not re.fullmatch(r"[^\s@<>\",;:]+", name):
+        return "must be of the form name@domain"
+    return wrong_host(host)
+
+
+def base64url(value: str) -> str | None:
+    """A key as ACME authorities show it (RFC 4648 5)."""
+    return None if re.fullmatch(r"[A-Za-z0-9_-]{16,}={0,2}", value) else "is not in base64url form"
+
+
+def name_server(value: str) -> str | None:
+    """The address of a server; its name could not be looked up where it is the server that knows it."""
+    if value.startswith("["):
+        return "has brackets around the address: leave them out"
+    return None if is_address(value) else "is not an IP address"
+
+
+def stun_server(value: str) -> str | None:
+    """A server that is asked over IPv4, with a port or without."""
+    host, _, port = value.partition(":") if value.count(":") == 1 else (value, "", "3478")
+    if is_address(host) and ":" in host:
+        return "is an IPv6 address: the question is which IPv4 address the server sees"
+    if not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
+        return "has something else than a port, 1 to 65535, behind the colon"
+    return None if is_address(host) else domain(host)
+
+
+def key_name(value: str) -> str | None:
+    """The name of a TSIG key, which looks like a domain but need not be one (RFC 8945 4.2)."""
+    return None if re.fullmatch(r"[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*\.?", value) else "is no name of a key"
+
+
+def base64_key(value: str) -> str | None:
+    """A key as tsig-keygen and keymgr show it (RFC 4648 4)."""
+    try:
+        return None if base64.b64decode(value, validate=True) else "is empty"
+    except ValueError:
+        return "is not in base64 form"
+
+
 def wrong_host(value: str) -> str | None:
     """Like domain(), about the domain inside of an address."""
     return None if domain(value) is None else f'has "{value}" where a lower-case domain name is meant'
@@ -138,6 +191,42 @@ def public_address(value: str) -> str | None:
         if found:
             return f"is {kind}"
     return None
+
+
+def room_address(value: str) -> str | None:
+    """The address of a room."""
+    room, at, host = value.partition("@")
+    if not at or not room or re.search(r"[\s/?#]", value):
+        return "must be name@domain"
+    return wrong_host(host)
+
+
+def web_address(value: str) -> str | None:
+    """An https: address."""
+    return contact(value) if value.startswith("https:") else "must begin with https://"
+
+
+def payable(value: str) -> str | None:
+    """What a QR code can hold and a wallet reads."""
+    return "has white space in it" if re.search(r"\s", value) else None
+
+
+def day(value: str) -> str | None:
+    """A date."""
+    try:
+        return None if datetime.date.fromisoformat(value).isoformat() == value else "must be like 2026-11-22"
+    except ValueError:
+        return "is no date like 2026-11-22"
+
+
+def country(value: str) -> str | None:
+    """A country as ISO 3166 abbreviates it."""
+    return None if re.fullmatch(r"[A-Z]{2}", value) else "must be the two capital letters of a country (ISO 3166)"
+
+
+def optional_folder(value: str) -> str | None:
+    """A path, unless there is no inventory to be beside of: xmpp_secrets_dir says so."""
+    return None if value.startswith("None/") else absolute_path(value)
 
 
 def absolute_path(value: str) -> str | None:
@@ -195,6 +284,8 @@ def same(value: Any) -> object:
 
 RULES: dict[str, Rule] = {
     "xmpp_domain": Rule(own_domain),
+    "xmpp_host_domain": Rule(domain),
+    "xmpp_more_domains": Rule(own_domain, empty=True, unique=same),
     "xmpp_name": Rule(high=DOMAIN_MAX),  # by default the domain
     "xmpp_languages": Rule(unique=same),
     "xmpp_muc_domain": Rule(domain),
@@ -204,12 +295,38 @@ RULES: dict[str, Rule] = {
     "xmpp_pubsub_domain": Rule(domain),
     "xmpp_certificate_file": Rule(absolute_path, empty=True),
     "xmpp_certificate_key_file": Rule(absolute_path, empty=True),
+    "xmpp_acme_directory": Rule(https_url),
+    "xmpp_acme_hook_file": Rule(absolute_path, empty=True),
+    "xmpp_acme_email": Rule(email, empty=True),
+    "xmpp_acme_eab_kid": Rule(high=200, empty=True),
+    "xmpp_acme_eab_secret": Rule(base64url, empty=True),
+    "xmpp_acme_ca_file": Rule(absolute_path, empty=True),
+    "xmpp_dns_server": Rule(name_server, empty=True),
+    "xmpp_dns_key_name": Rule(key_name, empty=True),
+    "xmpp_dns_key_secret": Rule(base64_key, empty=True),
+    "xmpp_stun_server": Rule(stun_server, empty=True),
+    "xmpp_federation_allow": Rule(domain, empty=True, unique=same),
+    "xmpp_federation_block": Rule(domain, empty=True, unique=same),
     "xmpp_admins": Rule(localpart, unique=same),
     "xmpp_contact_addresses": Rule(contact, unique=same),
     "xmpp_rooms": Rule(empty=True, unique=lambda room: room.get("name")),
     "xmpp_rooms.name": Rule(localpart),
     "xmpp_rooms.title": Rule(high=100),
     "xmpp_rooms.description": Rule(high=1000, empty=True, lines=True),
+    "xmpp_recommended_rooms": Rule(empty=True, unique=lambda room: room.get("address")),
+    "xmpp_recommended_rooms.address": Rule(room_address, high=1000),
+    "xmpp_recommended_rooms.title": Rule(high=100),
+    "xmpp_recommended_rooms.description": Rule(high=1000, empty=True, lines=True),
+    "xmpp_room_search_url": Rule(web_address, empty=True),
+    "xmpp_donations": Rule(empty=True, unique=lambda way: way.get("address")),
+    "xmpp_donations.name": Rule(high=100),
+    "xmpp_donations.address": Rule(payable, high=1000),
+    "xmpp_donations.note": Rule(high=1000, empty=True, lines=True),
+    "xmpp_provider": Rule(empty=True),
+    "xmpp_provider.since": Rule(day),
+    "xmpp_provider.locations": Rule(country, unique=same),
+    "xmpp_provider.bus_factor": Rule(low=-1, high=1000),
+    "xmpp_website_dir": Rule(optional_folder),
     "xmpp_archive_days": Rule(low=1, high=3650),
     "xmpp_upload_days": Rule(low=1, high=3650),
     "xmpp_upload_max_mib": Rule(low=1, high=4096),
@@ -245,6 +362,7 @@ class Problem:
     keys: Keys
     wrong: str
     example: str | None = None  # lines of YAML
+    place: str | None = None  # where to change it, if that is no setting
 
 
 class Checker:
@@ -322,6 +440,8 @@ class Checker:
         rule = RULES.get(rule_name(keys), NO_RULE)
         kind, wanted = TYPES[option.get("type", "str")]
         in_list = isinstance(keys[-1], int)
+        if value is False and "off" in option.get("choices", ()):
+            return  # YAML takes an unquoted off for false
         empty = value is None or (isinstance(value, str) and value.isspace())
         if empty or (value in ("", [], {}) and (in_list or not rule.empty)):
             way_out = "" if in_list or option.get("required") else " Give it a value, or remove it to have the default."
@@ -364,7 +484,9 @@ class Checker:
         for index, item in enumerate(value):
             first = seen.setdefault(rule.unique(item), index)
             if first != index:
-                what = f"the name {self.show(keys, item['name'])}" if isinstance(item, dict) else self.show(keys, item)
+                what = self.show(keys, rule.unique(item) if isinstance(item, dict) else item)
+                if isinstance(item, dict) and rule.unique(item) == item.get("name"):
+                    what = f"the name {what}"
                 self.add((*keys, index), f"{label((*keys, index))} repeats {what} of entry {first + 1}.")
 
     def check_dict(self, keys: Keys, value: dict[str, Any], option: Mapping[str, Any]) -> None:
@@ -384,14 +506,18 @@ class Checker:
     def check_together(self, taken_ports: Mapping[int, str]) -> None:
         """Check settings against each other, as far as each is right."""
         owner: dict[str, str] = {}
-        for name in ("xmpp_domain", *COMPONENTS):
-            if name not in self.values:
+        for name in ("xmpp_domain", "xmpp_host_domain", *COMPONENTS):
+            if name not in self.values or (name == "xmpp_host_domain" and self.values[name] in owner):
                 continue
             first = owner.setdefault(self.values[name], name)
             if first != name:
                 blamed, other = (first, name) if self.is_default(name) and not self.is_default(first) else (name, first)
                 self.complain((blamed,), self.values[blamed], f"is {other} as well: each needs a name of its own")
 
+        self.check_domains(owner)
+        self.check_challenge()
+        self.check_dynamic_address()
+        self.check_federation()
         if {"xmpp_upload_max_mib", "xmpp_upload_quota_mib"} <= self.values.keys():
             largest, quota = self.values["xmpp_upload_max_mib"], self.values["xmpp_upload_quota_mib"]
             if quota < largest:
@@ -414,15 +540,81 @@ class Checker:
             if source == "provided" and not self.values[name]:
                 wrong = f'xmpp_certificates is "provided", but {name} is not set: both files are needed.'
                 self.add(("xmpp_certificates",), wrong, self.example(name))
-            elif source == "selfsigned" and self.values[name]:
+            elif source in ("acme", "selfsigned") and self.values[name]:
                 wrong = f'is not used, because xmpp_certificates is "{source}": remove it, or set xmpp_certificates'
                 self.complain((name,), self.values[name], wrong, yaml_line("xmpp_certificates", "provided"))
+
+    def check_domains(self, owner: dict[str, str]) -> None:
+        """Check the further domains: each needs names of its own, that follow from those of xmpp_domain."""
+        main, more = self.values.get("xmpp_domain"), self.values.get("xmpp_more_domains")
+        if not main or not more:
+            return
+        parts = [self.values[name] for name in COMPONENTS if name in self.values and name != "xmpp_turn_domain"]
+        labels = [part.removesuffix(f".{main}") for part in parts]
+        for index, other in enumerate(more):
+            taken = next((name for name in (other, *(f"{label}.{other}" for label in labels)) if name in owner), None)
+            if taken:
+                wrong = f"needs the name {taken}, which is {owner[taken]} already"
+                self.complain(("xmpp_more_domains", index), other, wrong)
+            for name in (other, *(f"{label}.{other}" for label in labels)):
+                owner.setdefault(name, f"a part of {other}")
+        for name in COMPONENTS:
+            part = self.values.get(name)
+            if part and name != "xmpp_turn_domain" and not part.endswith(f".{main}"):
+                wrong = f"must end in .{main}, so that the parts of the domains in xmpp_more_domains can be named like it"
+                self.complain((name,), part, wrong, yaml_line(name, f"{name.split('_')[1]}.{main}"))
+
+    def check_challenge(self) -> None:
+        """Check that what an order needs is there."""
+        if self.values.get("xmpp_certificates") != "acme":
+            return
+        challenge = self.values.get("xmpp_acme_challenge")
+        needed = {
+            "dns": ("xmpp_dns_server", "xmpp_dns_key_name", "xmpp_dns_key_secret"),
+            "hook": ("xmpp_acme_hook_file",),
+        }
+        for name in needed.get(str(challenge), ()):
+            if self.values.get(name) == "":
+                self.add((name,), f'xmpp_acme_challenge is "{challenge}", but {name} is not set.')
+        pair = ("xmpp_acme_eab_kid", "xmpp_acme_eab_secret")
+        if all(name in self.values for name in pair) and bool(self.values[pair[0]]) != bool(self.values[pair[1]]):
+            missing = next(name for name in pair if not self.values[name])
+            self.add((missing,), f"{missing} is not set, but an external account needs both {pair[0]} and {pair[1]}.")
+
+    def check_dynamic_address(self) -> None:
+        """Check that what a dynamic update needs is there."""
+        if self.values.get("xmpp_dynamic_address"):
+            for name in ("xmpp_dns_server", "xmpp_dns_key_name", "xmpp_dns_key_secret"):
+                if self.values.get(name) == "":
+                    self.add((name,), f"xmpp_dynamic_address is true, but {name} is not set.")
+
+    def check_federation(self) -> None:
+        """Check that the lists of other servers are used, and do not contradict each other or ourselves."""
+        mode = self.values.get("xmpp_federation")
+        allowed, blocked = (self.values.get(f"xmpp_federation_{kind}", []) for kind in ("allow", "block"))
+        if mode == "allowlist" and allowed == []:
+            wrong = 'xmpp_federation_allow is empty, but xmpp_federation is "allowlist": name the domains to talk to.'
+            self.add(("xmpp_federation_allow",), wrong)
+        if mode != "allowlist" and mode is not None and allowed:
+            wrong = 'is not used unless xmpp_federation is "allowlist": remove it, or set xmpp_federation'
+            self.complain(("xmpp_federation_allow",), allowed, wrong, yaml_line("xmpp_federation", "allowlist"))
+        if mode in (False, "off") and blocked:
+            self.complain(("xmpp_federation_block",), blocked, 'is not used, because xmpp_federation is "off": remove it')
+        ours = [self.values.get("xmpp_domain"), *self.values.get("xmpp_more_domains", [])]
+        for index, name in enumerate(blocked):
+            if any(f".{own}".endswith(f".{name}") for own in ours if own):
+                wrong = "is this service's own domain, or above it"
+                self.complain(("xmpp_federation_block", index), name, wrong)
 
     def check_files(self, read: Callable[[str], bytes]) -> None:
         """Check the folder of the secrets, if there is one yet, and the files of a provided certificate."""
         folder = self.values.get("xmpp_secrets_dir")
         if folder and Path(folder).exists() and not Path(folder).is_dir():
             self.complain(("xmpp_secrets_dir",), folder, "is a file: a folder is needed")
+        for name in ("xmpp_acme_hook_file", "xmpp_acme_ca_file"):
+            path = self.values.get(name)
+            if path and not Path(path).is_file():
+                self.complain((name,), path, "is not a file that can be read")
         names = ("xmpp_certificate_file", "xmpp_certificate_key_file")
         if self.values.get("xmpp_certificates") != "provided" or not all(self.values.get(name) for name in names):
             return
@@ -433,11 +625,21 @@ class Checker:
             except (AnsibleError, OSError) as error:
                 reason = first_words(error) if Path(self.values[name]).exists() else "it does not exist"
                 self.complain((name,), self.values[name], f"cannot be read: {reason}")
-        needed = [self.values[name] for name in ("xmpp_domain", *COMPONENTS) if name in self.values]
-        if self.values.get("xmpp_calls") is False:
-            needed = [name for name in needed if name != self.values.get("xmpp_turn_domain")]
+        needed = self.certificate_names()
         for name, wrong in certificate_mistakes(contents.get(names[0]), contents.get(names[1]), needed):
             self.complain((name,), self.values[name], wrong)
+
+    def certificate_names(self) -> list[str]:
+        """Return the names of the settings that a provided certificate must have."""
+        settings = ["xmpp_domain", "xmpp_host_domain", *COMPONENTS]
+        if self.values.get("xmpp_calls") is False:
+            settings.remove("xmpp_turn_domain")
+        names = [self.values[name] for name in settings if name in self.values]
+        main = self.values.get("xmpp_domain", "")
+        for other in self.values.get("xmpp_more_domains", []):
+            parts = [self.values[name] for name in COMPONENTS if name in self.values and name != "xmpp_turn_domain"]
+            names += [other, *(part.removesuffix(main) + other for part in parts if part.endswith(f".{main}"))]
+        return list(dict.fromkeys(names))
 
     # ------------------------------------------------------------------ words
     def complain(self, keys: Keys, value: Any, wrong: str, example: str | None = None) -> None:
@@ -714,6 +916,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
             taken_ports=self._task.args.get("taken_ports", {}),
             read=lambda path: Path(self._loader.get_real_file(path)).read_bytes(),
         )
+        self.check_pages(checker, spec["xmpp_languages"]["choices"], variables)
         result["changed"] = False
         if checker.problems:
             places = Places(variables, role / "defaults")
@@ -722,8 +925,27 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
             result["msg"] = (
                 f"{count} {'corrections are' if count > 1 else 'correction is'} needed, nothing was changed yet."
             )
-            result["problems"] = [report(problem, places.find(problem.keys)) for problem in checker.problems]
+            problems = checker.problems
+            result["problems"] = [report(problem, problem.place or places.find(problem.keys)) for problem in problems]
         return result
+
+
+    def check_pages(self, checker: Checker, languages: list[str], variables: Mapping[str, Any]) -> None:
+        """Add what is wrong with the pages and the notices that the operator wrote."""
+        own, folder = checker.values.get("xmpp_website_dir"), variables.get("inventory_dir")
+        if own is None or folder is None:
+            return
+        found = lookup_loader.get("website").mistakes(
+            own=Path(own),
+            notices=Path(folder) / "notices",
+            known=languages,
+            variables=variables,
+            donations=bool(checker.values.get("xmpp_donations")),
+        )
+        for mistake in found:
+            place = shorten(mistake.file) + (f":{mistake.line}" if mistake.line else "")
+            wrong = f"{mistake.file.name} {mistake.wrong}."
+            checker.problems.append(Problem(("xmpp_website_dir",), wrong, place=place))
 
 
 def report(problem: Problem, place: str) -> str:

@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The script that keeps the certificate, run with folders of its own."""
+"""The script that keeps the certificates, run with folders of its own. Orders by ACME are placed in the scenario `federation`."""
 
 from __future__ import annotations
 
 import datetime
+import http.client
 import json
+import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -16,24 +19,30 @@ script = load("roles/certificates/templates/usr/local/sbin/xmpp-certificates")
 Paths = tuple[Path, Path]
 
 
+CHAT = ["chat.test", "upload.chat.test"]
+
+
 @pytest.fixture
 def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Paths:
-    """Return the certificates' folder and the drop-ins' one, as after `site.yml` with one role that wants a name."""
-    home, dropins = tmp_path / "certificates", tmp_path / "certificates.d"
+    """Return the certificates' folder and the hooks' one, as after `site.yml` with one role that uses them."""
+    home, hooks = tmp_path / "certificates", tmp_path / "certificates.d"
     (home / "provided").mkdir(parents=True)
-    dropins.mkdir()
+    hooks.mkdir()
     monkeypatch.setattr(script, "HOME", home)
-    monkeypatch.setattr(script, "DROPINS", dropins)
+    monkeypatch.setattr(script, "HOOKS", hooks)
+    monkeypatch.setattr(script, "LETSENCRYPT", tmp_path / "letsencrypt")
+    monkeypatch.setattr(script, "USERS", [tmp_path / "nginx"])
     monkeypatch.setattr(script.shutil, "chown", lambda *_: None)  # the group is made by the role
+    monkeypatch.setattr(sys, "argv", ["xmpp-certificates"])
     settings(home, "selfsigned")
-    (dropins / "nginx.names").write_text("chat.test\nupload.chat.test\n", encoding="ascii")
-    hook(dropins, "echo told >> $(dirname $0)/told")
-    return home, dropins
+    hook(hooks, "echo told >> $(dirname $0)/told")
+    return home, hooks
 
 
-def settings(home: Path, source: str) -> None:
-    """Write what the role's template writes."""
-    (home / "settings.json").write_text(json.dumps({"source": source, "domain": "chat.test"}), encoding="utf-8")
+def settings(home: Path, source: str, **domains: list[str]) -> None:
+    """Write what the role's template writes; each further domain is given with the names of its certificate."""
+    wanted = {"chat.test": CHAT} | {f"{name}.test": names for name, names in domains.items()}
+    (home / "settings.json").write_text(json.dumps({"source": source, "domains": wanted}), encoding="utf-8")
 
 
 def hook(dropins: Path, text: str) -> None:
@@ -43,9 +52,9 @@ def hook(dropins: Path, text: str) -> None:
     path.chmod(0o755)
 
 
-def certificate(home: Path) -> x509.Certificate:
+def certificate(home: Path, domain: str = "chat.test") -> x509.Certificate:
     """Return the certificate in use."""
-    return x509.load_pem_x509_certificate((home / "fullchain.pem").read_bytes())
+    return x509.load_pem_x509_certificate((home / domain / "fullchain.pem").read_bytes())
 
 
 def told(dropins: Path) -> int:
@@ -59,7 +68,7 @@ def test_first_run_issues_for_all_names_and_tells_the_users(folders: Paths) -> N
     assert script.main() == 0
     assert script.names_of(certificate(home)) == {"chat.test", "upload.chat.test"}
     assert (home / "ca.key").stat().st_mode & 0o777 == 0o600
-    assert (home / "privkey.pem").stat().st_mode & 0o777 == 0o640
+    assert (home / "chat.test/privkey.pem").stat().st_mode & 0o777 == 0o640
     certificate(home).verify_directly_issued_by(x509.load_pem_x509_certificate((home / "ca.crt").read_bytes()))
     assert told(dropins) == 1
 
@@ -81,9 +90,9 @@ def test_reissue(folders: Paths, monkeypatch: pytest.MonkeyPatch, reason: str) -
     script.main()
     before, authority = certificate(home), (home / "ca.crt").read_bytes()
     if reason == "new name":
-        (dropins / "ejabberd.names").write_text("muc.chat.test\n", encoding="ascii")
+        settings(home, "selfsigned", chat=[*CHAT, "muc.chat.test"])
     elif reason == "name gone":
-        (dropins / "nginx.names").unlink()
+        settings(home, "selfsigned", chat=["chat.test"])
     else:
         later = script.now() + datetime.timedelta(days=61)
         monkeypatch.setattr(script, "now", lambda: later)
@@ -94,8 +103,8 @@ def test_reissue(folders: Paths, monkeypatch: pytest.MonkeyPatch, reason: str) -
 
 
 def test_authority_is_good_for_this_service_only(folders: Paths) -> None:
-    home, dropins = folders
-    (dropins / "turn.names").write_text("calls.elsewhere.test\n", encoding="ascii")
+    home, _ = folders
+    settings(home, "selfsigned", chat=[*CHAT, "calls.elsewhere.test"])
     script.main()
     authority = x509.load_pem_x509_certificate((home / "ca.crt").read_bytes())
     extension = authority.extensions.get_extension_for_class(x509.NameConstraints)
@@ -106,7 +115,7 @@ def test_authority_is_good_for_this_service_only(folders: Paths) -> None:
 
 @pytest.mark.parametrize("reason", ["moved away", "key lost", "name outside"])
 def test_new_authority_signs_a_new_certificate(folders: Paths, reason: str) -> None:
-    home, dropins = folders
+    home, _ = folders
     script.main()
     before = (home / "ca.crt").read_bytes()
     if reason != "name outside":
@@ -114,7 +123,7 @@ def test_new_authority_signs_a_new_certificate(folders: Paths, reason: str) -> N
     if reason == "moved away":
         (home / "ca.crt").unlink()
     if reason == "name outside":
-        (dropins / "turn.names").write_text("calls.elsewhere.test\n", encoding="ascii")
+        settings(home, "selfsigned", chat=[*CHAT, "calls.elsewhere.test"])
     assert script.main() == 0
     assert (home / "ca.crt").read_bytes() != before
     certificate(home).verify_directly_issued_by(x509.load_pem_x509_certificate((home / "ca.crt").read_bytes()))
@@ -147,7 +156,7 @@ def test_provided_files_are_put_in_place(folders: Paths, names: list[str]) -> No
     home, dropins = folders
     provide(home, names)
     assert script.main() == 0
-    assert (home / "fullchain.pem").read_bytes() == (home / "provided/fullchain.pem").read_bytes()
+    assert (home / "chat.test/fullchain.pem").read_bytes() == (home / "provided/fullchain.pem").read_bytes()
     assert told(dropins) == 1
 
 
@@ -177,3 +186,154 @@ def test_bad_provided_files_leave_the_old_certificate(
     assert words[fault] in capsys.readouterr().err
     assert certificate(home) == before
     assert told(dropins) == 1
+
+
+def test_each_domain_has_a_certificate_of_its_own_from_one_authority(folders: Paths) -> None:
+    home, hooks = folders
+    settings(home, "selfsigned", club=["club.test", "muc.club.test"])
+    assert script.main() == 0
+    authority = x509.load_pem_x509_certificate((home / "ca.crt").read_bytes())
+    for domain, names in (("chat.test", CHAT), ("club.test", ["club.test", "muc.club.test"])):
+        certificate(home, domain).verify_directly_issued_by(authority)
+        assert script.names_of(certificate(home, domain)) == set(names)
+    assert told(hooks) == 1
+
+
+def test_domain_that_is_gone_leaves_nothing_once_no_service_names_it(
+    folders: Paths, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    home, _ = folders
+    settings(home, "selfsigned", club=["club.test"])
+    script.main()
+    (tmp_path / "nginx").mkdir()
+    (tmp_path / "nginx/xmpp.conf").write_text(f"ssl_certificate {home}/club.test/fullchain.pem;", encoding="utf-8")
+    settings(home, "selfsigned")
+    monkeypatch.setattr(sys, "argv", ["xmpp-certificates", "--prune"])
+    assert script.main() == 0
+    assert (home / "club.test").exists(), "nginx would not start without it"
+    (tmp_path / "nginx/xmpp.conf").unlink()
+    assert script.main() == 0
+    assert not (home / "club.test").exists()
+    assert (home / "chat.test").exists()
+
+
+def test_own_authority_goes_when_it_is_no_longer_used(folders: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+    home, _ = folders
+    script.main()
+    provide(home, CHAT)
+    monkeypatch.setattr(sys, "argv", ["xmpp-certificates", "--prune"])
+    assert script.main() == 0
+    assert not list(home.glob("ca.*"))
+
+
+DIRECTORY = "https://acme.test/dir"
+RENEWAL = f"""# renew_before_expiry = 30 days
+version = 4.0.0
+[renewalparams]
+server = {DIRECTORY}
+authenticator = webroot
+[[webroot_map]]
+chat.test = /srv/xmpp/http
+"""
+
+
+@pytest.mark.parametrize(
+    ("reason", "words"),
+    [
+        ("nothing", ""),
+        ("first", "there is none yet"),
+        ("new name", "the names have changed"),
+        ("authority", "the authority has changed"),
+        ("near its end", "certbot has not renewed it in time"),
+    ],
+)
+def test_order_needs_a_reason(
+    folders: Paths, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, reason: str, words: str
+) -> None:
+    home, _ = folders
+    provide(home, CHAT)
+    live, renewal = (tmp_path / "letsencrypt" / name for name in ("live/xmpp-chat.test", "renewal"))
+    live.mkdir(parents=True)
+    renewal.mkdir()
+    if reason != "first":
+        (home / "provided/fullchain.pem").rename(live / "fullchain.pem")
+    (renewal / "xmpp-chat.test.conf").write_text(RENEWAL, encoding="utf-8")
+    names = [*CHAT, "muc.chat.test"] if reason == "new name" else CHAT
+    if reason == "near its end":
+        later = script.now() + datetime.timedelta(days=75)
+        monkeypatch.setattr(script, "now", lambda: later)
+    directory = "https://other.test/dir" if reason == "authority" else DIRECTORY
+    assert script.why_order("chat.test", names, directory) == words
+
+
+# As certbot 4.0 prints them.
+FAILED = """Saving debug log to /var/log/letsencrypt/letsencrypt.log
+Account registered.
+Requesting a certificate for chat.test and upload.chat.test
+
+Certbot failed to authenticate some domains (authenticator: webroot). The Certificate Authority reported these problems:
+  Domain: upload.chat.test
+  Type:   dns
+  Detail: DNS problem: NXDOMAIN looking up A for upload.chat.test - check that a DNS record exists for this domain; DNS problem: NXDOMAIN
+looking up AAAA for upload.chat.test
+
+  Domain: chat.test
+  Type:   connection
+  Detail: 192.0.2.1: Fetching http://chat.test/.well-known/acme-challenge/x: Timeout
+
+Hint: The Certificate Authority failed to download the temporary challenge files created by Certbot.
+
+Some challenges have failed.
+Ask for help or search for solutions at https://community.letsencrypt.org.
+"""
+REFUSED = """Saving debug log to /var/log/letsencrypt/letsencrypt.log
+An unexpected error occurred:
+acme.errors.ClientError: <Response [404]>
+Ask for help or search for solutions at https://community.letsencrypt.org. See the logfile.
+"""
+
+
+@pytest.mark.parametrize(
+    ("output", "words"),
+    [
+        (
+            FAILED,
+            "upload.chat.test: DNS problem: NXDOMAIN looking up A for upload.chat.test - check that a DNS record exists for this "
+            "domain; DNS problem: NXDOMAIN looking up AAAA for upload.chat.test (dns); chat.test: 192.0.2.1: Fetching "
+            "http://chat.test/.well-known/acme-challenge/x: Timeout (connection)",
+        ),
+        (
+            REFUSED,
+            f"no order could be placed at {DIRECTORY} (xmpp_acme_directory): acme.errors.ClientError: <Response [404]>",
+        ),
+    ],
+)
+def test_failed_order_says_which_name_and_why(output: str, words: str) -> None:
+    assert script.complaint(output, DIRECTORY) == words
+
+
+def test_name_without_an_address_is_named_before_an_order() -> None:
+    with pytest.raises(script.CertificateError, match=r"no address is found for nowhere\.invalid .*playbooks/dns\.yml"):
+        script.check_resolves(["localhost", "nowhere.invalid"])
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/.well-known/acme-challenge/token", 200),
+        ("/.well-known/acme-challenge/", 404),
+        ("/.well-known/acme-challenge/../secret", 404),
+        ("/secret", 404),
+    ],
+)
+def test_first_challenges_are_answered_and_nothing_else(tmp_path: Path, path: str, status: int) -> None:
+    (tmp_path / ".well-known/acme-challenge").mkdir(parents=True)
+    (tmp_path / ".well-known/acme-challenge/token").write_text("answer", encoding="ascii")
+    (tmp_path / "secret").write_text("secret", encoding="ascii")
+    handler = script.functools.partial(script.ChallengeHandler, directory=str(tmp_path))
+    with script.DualStackServer(("", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=5)
+        connection.request("GET", path)
+        assert connection.getresponse().status == status
+        server.shutdown()

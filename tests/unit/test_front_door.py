@@ -31,7 +31,7 @@ NAMES = ["friends.test", *(f"{name}.friends.test" for name in ("muc", "upload", 
 DEFAULT = " Give it a value, or remove it to have the default."
 NOT_FILLED_IN = "is not filled in yet: it is reserved for examples (RFC 2606), put your own domain there"
 EMPTY_LIST: list[str] = []
-COMPONENTS = [name for name in OPTIONS if name.endswith("_domain") and name != "xmpp_domain"]
+COMPONENTS = [name for name in OPTIONS if name.endswith("_domain") and name not in ("xmpp_domain", "xmpp_host_domain")]
 SIGNS = "only letters, digits and, between them, hyphens are allowed (RFC 1035)"
 DOMAINS = [
     ("Rooms.test", "is not in lower case"),
@@ -162,6 +162,7 @@ CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
             "xmpp_upload_days": True,
             "xmpp_upload_max_mib": 1.5,
             "xmpp_calls": 1,
+            "xmpp_webchat": "true",
             "xmpp_firewall": "yes",
         },
         [
@@ -173,6 +174,7 @@ CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
             "xmpp_upload_days is true, which is true or false where a whole number is meant.",
             "xmpp_upload_max_mib is 1.5, which is a number with a fraction where a whole number is meant.",
             "xmpp_calls is 1, which is a whole number where true or false is meant.",
+            'xmpp_webchat is "true", which is a text where true or false is meant: write it without quotes.',
             'xmpp_firewall is "yes", which is a text where true or false is meant: write it without quotes.',
         ],
     ),
@@ -183,14 +185,18 @@ CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
     "wrong choices": (
         {
             "xmpp_languages": ["de", "fr"],
-            "xmpp_certificates": "acme",
-            "xmpp_registration": "invite",
+            "xmpp_certificates": "letsencrypt",
+            "xmpp_acme_challenge": "http-01",
+            "xmpp_registration": "invited",
+            "xmpp_federation": "closed",
             "xmpp_archive_default": "Always",
         },
         [
             'xmpp_languages (entry 2) is "fr", which must be one of: de, en.',
-            'xmpp_certificates is "acme", which must be one of: selfsigned, provided.',
-            'xmpp_registration is "invite", which must be one of: open, closed.',
+            'xmpp_certificates is "letsencrypt", which must be one of: acme, provided, selfsigned.',
+            'xmpp_acme_challenge is "http-01", which must be one of: http, dns, hook.',
+            'xmpp_registration is "invited", which must be one of: open, invite, closed.',
+            'xmpp_federation is "closed", which must be one of: open, allowlist, off.',
             'xmpp_archive_default is "Always", which must be one of: always, roster, never.',
         ],
     ),
@@ -289,6 +295,61 @@ CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
         {"xmpp_public_addresses": ["2001:db8::1", "2001:db8:0::1"]},
         ['xmpp_public_addresses (entry 2) repeats "2001:db8:0::1" of entry 1.'],
     ),
+    # the web site
+    "recommended rooms": (
+        {
+            "xmpp_recommended_rooms": [
+                {"address": "gardening", "title": "Gardening"},
+                {"address": "a@Muc.test", "title": "A"},
+                {"address": "b@muc.test", "title": "B"},
+                {"address": "b@muc.test"},
+            ],
+            "xmpp_room_search_url": "http://search.test",
+        },
+        [
+            'xmpp_recommended_rooms (entry 1, address) is "gardening", which must be name@domain.',
+            'xmpp_recommended_rooms (entry 2, address) is "a@Muc.test", '
+            'which has "Muc.test" where a lower-case domain name is meant.',
+            "xmpp_recommended_rooms (entry 4) has no title.",
+            'xmpp_room_search_url is "http://search.test", which must begin with https://.',
+        ],
+    ),
+    "recommended room twice, donation twice": (
+        {
+            "xmpp_recommended_rooms": [{"address": "b@muc.test", "title": title} for title in ("B", "C")],
+            "xmpp_donations": [{"name": name, "address": "monero:4x"} for name in ("Monero", "XMR")],
+        },
+        [
+            'xmpp_recommended_rooms (entry 2) repeats "b@muc.test" of entry 1.',
+            'xmpp_donations (entry 2) repeats "monero:4x" of entry 1.',
+        ],
+    ),
+    "donations, provider, pages": (
+        {
+            "xmpp_donations": [{"name": "Monero", "address": "4x 5y"}],
+            "xmpp_provider": {
+                "since": "1.5.2023",
+                "locations": ["DE", "Germany"],
+                "organization": "club",
+                "bus_factor": "2",
+                "professional": True,
+            },
+            "xmpp_website_dir": "website",
+        },
+        [
+            'xmpp_donations (entry 1, address) is "4x 5y", which has white space in it.',
+            'xmpp_provider has the unknown key "professional". Did you mean professional_hosting?',
+            'xmpp_provider (since) is "1.5.2023", which is no date like 2026-11-22.',
+            'xmpp_provider (locations, entry 2) is "Germany", '
+            "which must be the two capital letters of a country (ISO 3166).",
+            'xmpp_provider (organization) is "club", '
+            "which must be one of: company, commercial person, private person, governmental, non-governmental.",
+            'xmpp_provider (bus_factor) is "2", '
+            "which is a text where a whole number is meant: write it without quotes.",
+            'xmpp_website_dir is "website", '
+            "which is not an absolute path: begin it with / or with {{ inventory_dir }}/.",
+        ],
+    ),
     # rooms
     "rooms": (
         {
@@ -340,6 +401,50 @@ CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
         ],
     ),
     "quota above file size": ({"xmpp_upload_max_mib": 2000, "xmpp_upload_quota_mib": 2000}, []),
+    # dynamic addresses
+    "dynamic address": (
+        {
+            "xmpp_dynamic_address": True,
+            "xmpp_dns_server": "2001:db8::53",
+            "xmpp_dns_key_name": "Home_update.friends.test.",
+            "xmpp_dns_key_secret": "c2VjcmV0",
+            "xmpp_stun_server": "turn.neighbour.test:3478",
+        },
+        [],
+    ),
+    "stun server without a port": ({"xmpp_stun_server": "203.0.113.7"}, []),
+    "dynamic address without a name server": (
+        {"xmpp_dynamic_address": True},
+        [
+            f"xmpp_dynamic_address is true, but {name} is not set."
+            for name in ("xmpp_dns_server", "xmpp_dns_key_name", "xmpp_dns_key_secret")
+        ],
+    ),
+    "name server and key": (
+        {
+            "xmpp_dns_server": "https://dns.test",
+            "xmpp_dns_key_name": "update key",
+            "xmpp_dns_key_algorithm": "hmac-md5",
+            "xmpp_dns_key_secret": "not base64",
+            "xmpp_stun_server": "turn.neighbour.test:0",
+        },
+        [
+            'xmpp_dns_server is "https://dns.test", which is not an IP address.',
+            'xmpp_dns_key_name is "update key", which is no name of a key.',
+            'xmpp_dns_key_algorithm is "hmac-md5", which must be one of: hmac-sha256, hmac-sha384, hmac-sha512.',
+            "xmpp_dns_key_secret is a value that is not shown, which is not valid (its help is in docs/settings.md).",
+            'xmpp_stun_server is "turn.neighbour.test:0", '
+            "which has something else than a port, 1 to 65535, behind the colon.",
+        ],
+    ),
+    "name server in brackets": (
+        {"xmpp_dns_server": "[2001:db8::53]", "xmpp_stun_server": "2001:db8::7"},
+        [
+            'xmpp_dns_server is "[2001:db8::53]", which has brackets around the address: leave them out.',
+            'xmpp_stun_server is "2001:db8::7", '
+            "which is an IPv6 address: the question is which IPv4 address the server sees.",
+        ],
+    ),
     "port taken": (
         {"xmpp_https_port": 5223},
         ["xmpp_https_port is 5223, which is used by another part of the service: clients (direct TLS)."],
@@ -363,8 +468,121 @@ CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
     "files without provided": (
         {"xmpp_certificate_file": "DIR/good.pem"},
         [
-            'xmpp_certificate_file is "DIR/good.pem", which is not used, because xmpp_certificates is "selfsigned": '
+            'xmpp_certificate_file is "DIR/good.pem", which is not used, because xmpp_certificates is "acme": '
             "remove it, or set xmpp_certificates."
+        ],
+    ),
+    # domains of one service
+    "delegated, and more domains": (
+        {"xmpp_host_domain": "chat.friends.test", "xmpp_more_domains": ["family.test", "club.friends.test"]},
+        [],
+    ),
+    "more domains that are taken": (
+        {
+            "xmpp_host_domain": "upload.friends.test",
+            "xmpp_more_domains": ["friends.test", "muc.friends.test", "family.test", "upload.family.test", "Club.test"],
+        },
+        [
+            'xmpp_host_domain is "upload.friends.test", which is xmpp_upload_domain as well: each needs a name of its own.',
+            'xmpp_more_domains (entry 5) is "Club.test", which is not in lower case.',
+        ],
+    ),
+    "more domains that are taken twice": (
+        {"xmpp_more_domains": ["friends.test", "muc.friends.test", "family.test", "upload.family.test"]},
+        [
+            'xmpp_more_domains (entry 1) is "friends.test", which needs the name friends.test, '
+            "which is xmpp_domain already.",
+            'xmpp_more_domains (entry 2) is "muc.friends.test", which needs the name muc.friends.test, '
+            "which is xmpp_muc_domain already.",
+            'xmpp_more_domains (entry 4) is "upload.family.test", which needs the name upload.family.test, '
+            "which is a part of family.test already.",
+        ],
+    ),
+    "more domains without an example to follow": (
+        {"xmpp_muc_domain": "rooms.elsewhere.test", "xmpp_more_domains": ["family.test"]},
+        [
+            'xmpp_muc_domain is "rooms.elsewhere.test", which must end in .friends.test, so that the parts of the domains '
+            "in xmpp_more_domains can be named like it.",
+        ],
+    ),
+    # ACME
+    "order by DNS": (
+        {
+            "xmpp_acme_challenge": "dns",
+            "xmpp_dns_server": "192.0.2.53",
+            "xmpp_dns_key_name": "update",
+            "xmpp_dns_key_secret": "c2VjcmV0",
+            "xmpp_acme_email": "operator@friends.test",
+            "xmpp_acme_eab_kid": "kid-1",
+            "xmpp_acme_eab_secret": "zWNDZM6eQGHWpSRTPal5eIUYFTu7Eaj",
+            "xmpp_acme_ca_file": "DIR/good.pem",
+            "xmpp_acme_directory": "https://acme.friends.test:14000/dir",
+        },
+        [],
+    ),
+    "order without what it needs": (
+        {"xmpp_acme_challenge": "dns", "xmpp_acme_eab_kid": "kid-1"},
+        [
+            "xmpp_acme_eab_secret is not set, but an external account needs both xmpp_acme_eab_kid and xmpp_acme_eab_secret.",
+            'xmpp_acme_challenge is "dns", but xmpp_dns_server is not set.',
+            'xmpp_acme_challenge is "dns", but xmpp_dns_key_name is not set.',
+            'xmpp_acme_challenge is "dns", but xmpp_dns_key_secret is not set.',
+        ],
+    ),
+    "order without a hook": (
+        {"xmpp_acme_challenge": "hook"},
+        ['xmpp_acme_challenge is "hook", but xmpp_acme_hook_file is not set.'],
+    ),
+    "order, all wrong": (
+        {
+            "xmpp_acme_directory": "http://acme.friends.test/dir",
+            "xmpp_acme_hook_file": "/nowhere/hook",
+            "xmpp_acme_email": "mailto:operator@friends.test",
+            "xmpp_acme_eab_kid": "x" * 201,
+            "xmpp_acme_eab_secret": "hunter 2",
+            "xmpp_acme_ca_file": "ca.pem",
+            "xmpp_dnssec": "yes",
+        },
+        [
+            'xmpp_acme_directory is "http://acme.friends.test/dir", which is not an address of the form https://name/path.',
+            'xmpp_acme_hook_file is "/nowhere/hook", which is not a file that can be read.',
+            'xmpp_acme_email is "mailto:operator@friends.test", which must be of the form name@domain.',
+            f'xmpp_acme_eab_kid is "{"x" * 119}…, which has 201 characters: at most 200 are possible.',
+            "xmpp_acme_eab_secret is a value that is not shown, which is not valid (its help is in docs/settings.md).",
+            'xmpp_acme_ca_file is "ca.pem", which is not an absolute path: begin it with / or with {{ inventory_dir }}/.',
+            'xmpp_dnssec is "yes", which is a text where true or false is meant: write it without quotes.',
+        ],
+    ),
+    # other servers
+    "federation off": ({"xmpp_federation": False}, []),
+    "federation off, in quotes": ({"xmpp_federation": "off"}, []),
+    "federation by a list": (
+        {
+            "xmpp_federation": "allowlist",
+            "xmpp_federation_allow": ["neighbour.test"],
+            "xmpp_federation_block": ["bad.neighbour.test"],
+        },
+        [],
+    ),
+    "federation by an empty list": (
+        {"xmpp_federation": "allowlist", "xmpp_federation_block": ["test"]},
+        [
+            'xmpp_federation_allow is empty, but xmpp_federation is "allowlist": name the domains to talk to.',
+            'xmpp_federation_block (entry 1) is "test", which has no dot: a full domain name is needed.',
+        ],
+    ),
+    "federation with lists that are not used": (
+        {"xmpp_federation": False, "xmpp_federation_allow": ["a.test"], "xmpp_federation_block": ["b.test"]},
+        [
+            'xmpp_federation_allow is ["a.test"], which is not used unless xmpp_federation is "allowlist": '
+            "remove it, or set xmpp_federation.",
+            'xmpp_federation_block is ["b.test"], which is not used, because xmpp_federation is "off": remove it.',
+        ],
+    ),
+    "federation without oneself": (
+        {"xmpp_domain": "chat.friends.test", "xmpp_federation_block": ["friends.test"]},
+        [
+            'xmpp_federation_block (entry 1) is "friends.test", which is this service\'s own domain, or above it.',
         ],
     ),
     **{
@@ -536,7 +754,7 @@ PLAYBOOK = """
       tags: touch
     - name: Show what follows
       ansible.builtin.fail:
-        msg: "{{ [__xmpp_web_url, __xmpp_upload_url, __xmpp_rooms, xmpp_contact_addresses] }}"
+        msg: "{{ [__xmpp_web_url, __xmpp_domains, __xmpp_certificate_names, __xmpp_rooms, xmpp_contact_addresses] }}"
       tags: follows
 """
 # No host answers there: who passes the front door proves that it needs no host.
@@ -648,8 +866,12 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     examples = {name: option["example"] for name, option in OPTIONS.items()}
     (folder / "certificates").mkdir()
     names = [value for name, value in examples.items() if name.endswith("_domain")]
+    for other in examples["xmpp_more_domains"]:
+        names += [other, *(f"{label}.{other}" for label in ("rooms", "files", "transfer", "news"))]
     make_certificate(folder / "certificates", "fullchain", names)
     (folder / "certificates/fullchain.key").rename(folder / "certificates/privkey.pem")
+    for file in ("acme-hook", "private-ca.pem"):
+        (folder / file).write_text("")
     hosts["examples"] = examples
 
     (folder / "hosts.yml").write_text(yaml.safe_dump({"all": {"hosts": hosts, "vars": NOWHERE}}, sort_keys=False))
@@ -760,18 +982,31 @@ def test_one_stops_all(tmp_path: Path) -> None:
 
 
 def test_what_follows(tmp_path: Path) -> None:
-    """Addresses carry the port, rooms have every key, the administrators can be reached."""
+    """Addresses carry the port, every domain has its parts, rooms have every key, the administrators can be reached."""
     settings = {
         "xmpp_domain": "friends.test",
+        "xmpp_host_domain": "chat.friends.test",
+        "xmpp_more_domains": ["club.test"],
+        "xmpp_muc_domain": "rooms.{{ xmpp_domain }}",
         "xmpp_https_port": 8443,
         "xmpp_admins": ["maria", "bob"],
         "xmpp_rooms": [{"name": "news", "title": "News"}],
     }
+    hosts = {"friends.test": "chat.friends.test", "club.test": "club.test"}
+
+    def parts(domain: str) -> dict[str, str]:
+        labels = {"muc": "rooms", "upload": "upload", "proxy": "proxy", "pubsub": "pubsub"}
+        return {part: f"{label}.{domain}" for part, label in labels.items()}
+
     (tmp_path / "hosts.yml").write_text(yaml.safe_dump({"all": {"hosts": {"good": settings}}}))
     found = results(play(tmp_path, "-i", "hosts.yml", "--tags=follows"))
     assert found["good"]["msg"] == [
-        "https://friends.test:8443",
-        "https://upload.friends.test:8443",
+        "https://chat.friends.test:8443",
+        [{"domain": domain, "host": host, **parts(domain)} for domain, host in hosts.items()],
+        {
+            "friends.test": ["friends.test", "chat.friends.test", *parts("friends.test").values(), "turn.friends.test"],
+            "club.test": ["club.test", *parts("club.test").values()],
+        },
         [{"name": "news", "title": "News", "description": "", "moderated": False}],
         ["xmpp:maria@friends.test", "xmpp:bob@friends.test"],
     ]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Calls and firewall were on and are off now: nothing of them is left, and the rest still works."""
+"""Calls, firewall and federation were on and are off now: nothing of them is left, and the rest still works."""
 
 from __future__ import annotations
 
@@ -9,6 +9,13 @@ import ssl
 
 import pytest
 from testinfra.host import Host
+
+CERTIFICATE = "/etc/xmpp/certificates/off.test/fullchain.pem"
+
+
+def address_of(host: Host) -> str:
+    """Return the host's IPv4 address."""
+    return str(host.check_output("ip -brief -4 address show dev eth0").split()[2].partition("/")[0])
 
 
 def test_calls_were_on(host: Host) -> None:
@@ -28,11 +35,19 @@ def test_relay_does_not_listen(host: Host, port: int) -> None:
 
 def test_no_file_speaks_of_the_relay(host: Host) -> None:
     """In the places where roles leave things for one another."""
-    assert host.run("find /etc/xmpp /etc/nginx /etc/systemd /etc/ejabberd -name '*turn*'").stdout == ""
+    places = "/etc/xmpp /etc/nginx /etc/systemd /etc/ejabberd /usr/local/lib/xmpp"
+    assert host.run(f"find {places} -name '*turn*' -o -name '*relay*'").stdout == ""
 
 
 def test_clients_are_offered_no_relay(host: Host) -> None:
-    assert "stun" not in host.check_output("cat /etc/ejabberd/xmpp.yml")
+    assert "mod_stun_disco" not in host.check_output("cat /etc/ejabberd/xmpp.yml")
+
+
+def test_web_chat_is_gone(host: Host) -> None:
+    """It was there: the list of its files that is left says what has changed since the host was started."""
+    assert "converse.min.js.gz" in host.file("/var/lib/xmpp/tree/webchat.json").content_string
+    assert not host.file("/srv/xmpp/website/chat").exists
+    assert not host.file("/etc/nginx/xmpp.web.d/webchat.conf").exists
 
 
 def test_firewall_lets_everything_in(host: Host) -> None:
@@ -42,10 +57,29 @@ def test_firewall_lets_everything_in(host: Host) -> None:
     assert host.run("systemctl is-enabled xmpp-firewall").stdout.strip() == "not-found"
 
 
+@pytest.mark.parametrize("port", [5269, 5270])
+def test_no_port_is_open_for_other_servers(host: Host, port: int) -> None:
+    assert host.run(f"ss -Hlnt 'sport = :{port}'").stdout == ""
+
+
 def test_the_rest_works(host: Host) -> None:
     assert host.check_output("systemctl is-system-running") == "running"
-    for port in (443, 5222, 5269):
+    for port in (443, 5222):
         assert host.run(f"ss -Hlnt 'sport = :{port}'").stdout
+
+
+@pytest.mark.parametrize("port", [443, 5223])
+def test_provided_certificate_is_served(host: Host, port: int) -> None:
+    """Whoever trusts it and nothing else gets in."""
+    with socket.create_connection((address_of(host), port), timeout=10) as plain:
+        context = ssl.create_default_context(cadata=host.check_output(f"cat {CERTIFICATE}"))
+        context.wrap_socket(plain, server_hostname="off.test").close()
+
+
+def test_own_authority_is_gone(host: Host) -> None:
+    """After the timer's next run, which is brought forward here."""
+    host.check_output("systemctl start xmpp-certificates.service")
+    assert host.run("find /etc/xmpp/certificates -name 'ca.*'").stdout == ""
 
 
 def test_small_host_runs_the_small_vm(host: Host) -> None:
@@ -56,14 +90,13 @@ def test_small_host_runs_the_small_vm(host: Host) -> None:
 
 def test_registration_is_neither_offered_nor_taken(host: Host) -> None:
     """A client asks for an account all the same, before it logs in (XEP-0077)."""
-    address = host.check_output("ip -brief -4 address show dev eth0").split()[2].partition("/")[0]
     stream = (
         "<?xml version='1.0'?><stream:stream to='off.test' version='1.0' xmlns='jabber:client' "
         "xmlns:stream='http://etherx.jabber.org/streams'>"
     )
-    context = ssl.create_default_context(cadata=host.check_output("cat /etc/xmpp/certificates/ca.crt"))
+    context = ssl.create_default_context(cadata=host.check_output(f"cat {CERTIFICATE}"))
     with (
-        socket.create_connection((address, 5223), timeout=10) as plain,
+        socket.create_connection((address_of(host), 5223), timeout=10) as plain,
         context.wrap_socket(plain, server_hostname="off.test") as link,
     ):
         link.sendall(stream.encode())
@@ -88,3 +121,15 @@ def read_until(link: ssl.SSLSocket, end: str) -> str:
             break
         text += received.decode()
     return text
+
+
+def test_registration_was_open(host: Host) -> None:
+    """Otherwise the next test proves nothing: what draws the pictures was installed, and a library stays."""
+    assert " install python3-pil:" in host.file("/var/log/dpkg.log").content_string
+
+
+def test_nothing_of_registration_is_left(host: Host) -> None:
+    places = "/etc/nginx /usr/local/lib/xmpp /srv/xmpp/website"
+    assert host.run(f"find {places} -name '*regist*' -o -name '*captcha*'").stdout == ""
+    assert host.run("ss -Hlnt 'sport = :5281'").stdout == ""
+    assert "captcha" not in host.check_output("cat /etc/ejabberd/xmpp.yml")
