@@ -36,10 +36,10 @@ class Inbox:
         self._stanzas.append(stanza.xml)
         self._arrived.set()
 
-    async def get(self, match: Match) -> ET.Element:
+    async def get(self, match: Match, seconds: float = SECONDS) -> ET.Element:
         """The first stanza that matches, taken out."""
         try:
-            async with asyncio.timeout(SECONDS):
+            async with asyncio.timeout(seconds):
                 while True:
                     for stanza in self._stanzas:
                         if match(stanza):

@@ -106,13 +106,14 @@ class Service:
     domain: str = DOMAIN
 
     @classmethod
-    def of(cls, host: Host) -> Service:
+    def of(cls, host: Host, domain: str = DOMAIN, ca: str | None = None) -> Service:
+        """The service of this host; without *ca*, its own authority is the one trusted."""
         links = json.loads(host.check_output("ip -json address show up scope global"))
         found: dict[str, str] = {}
         for entry in (entry for link in links for entry in link.get("addr_info", []) if entry):
             found.setdefault(entry["family"], entry["local"])
-        ca = host.check_output("cat /etc/xmpp/certificates/ca.crt")
-        return cls(host=host, address=found["inet"], address6=found.get("inet6"), ca=ca)
+        ca = ca or host.check_output("cat /etc/xmpp/certificates/ca.crt")
+        return cls(host=host, address=found["inet"], address6=found.get("inet6"), ca=ca, domain=domain)
 
     def name(self, label: str) -> str:
         """A component's name, for example ``muc.site.test``."""
@@ -165,7 +166,7 @@ class Service:
         """New accounts with names that nobody else uses."""
         names = [f"user-{secrets.token_hex(5)}" for _ in range(count)]
         passwords = self.api(*(("register", {"user": name, "host": self.domain}) for name in names))
-        return [Account(name, password) for name, password in zip(names, passwords, strict=True)]
+        return [Account(name, password, self.domain) for name, password in zip(names, passwords, strict=True)]
 
     def unregister(self, accounts: list[Account]) -> None:
         """Deletes accounts and all that belongs to them; those that deleted themselves are no error."""

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the federation's tests share: texts that travel, refusals that come back, and site.yml."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
+
+from ..service.clients import SECONDS, Client
+from ..service.service import Account, Service
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+STATE = CHECKOUT / ".cache" / "molecule" / "federation"
+CLIENT = "{jabber:client}"
+RUN_SECONDS = 240
+
+Register = Callable[[Service], Account]
+
+
+def fresh_text() -> str:
+    return f"text {secrets.token_hex(12)}"
+
+
+async def assert_reaches(sender: Client, receiver: Client) -> None:
+    """A message arrives, from whom it should."""
+    text = fresh_text()
+    sender.say(receiver.boundjid.bare, text)
+    message = await receiver.hear(text)
+    assert message.get("type") == "chat"
+    assert message.get("from") == sender.boundjid.full
+
+
+async def assert_talk(one: Client, other: Client) -> None:
+    """Messages arrive both ways."""
+    await assert_reaches(one, other)
+    await assert_reaches(other, one)
+
+
+async def refusal(sender: Client, receiver: str, seconds: float = SECONDS) -> str:
+    """Sends a message that must come back; returns the error's condition."""
+    text = fresh_text()
+    sender.say(receiver, text)
+    return condition(await bounced(sender, text, seconds))
+
+
+async def bounced(sender: Client, text: str, seconds: float = SECONDS) -> ET.Element:
+    """The message with this text, as it comes back to its sender."""
+    return await sender.messages.get(
+        lambda stanza: stanza.get("type") == "error" and stanza.findtext(f"{CLIENT}body") == text, seconds
+    )
+
+
+def condition(stanza: ET.Element) -> str:
+    """What an error is called (RFC 6120 8.3.3)."""
+    error = stanza.find(f"{CLIENT}error")
+    assert error is not None, ET.tostring(stanza)
+    return error[0].tag.split("}")[1]
+
+
+def run_playbook(
+    playbook: str, *arguments: str, limit: str, settings: dict[str, Any] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Runs a playbook as an operator does; *settings* win over those of the inventory."""
+    command = [str(Path(sys.executable).with_name("ansible-playbook")), playbook, f"--limit={limit}", *arguments]
+    command += ["--inventory=molecule/inventory", f"--extra-vars={json.dumps(settings or {})}"]
+    return subprocess.run(
+        command,
+        cwd=CHECKOUT,
+        env={**os.environ, "ANSIBLE_CONFIG": str(CHECKOUT / "ansible.cfg")},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=RUN_SECONDS,
+    )
+
+
+def deploy(service: Service, *arguments: str, settings: dict[str, Any] | None = None) -> None:
+    """Runs site.yml for one host, which must succeed."""
+    done = run_playbook("site.yml", *arguments, limit=service.domain.removesuffix(".test"), settings=settings)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def part(*services: Service) -> None:
+    """Closes all connections to other servers: the next message opens new ones, at once."""
+    for service in services:
+        service.api(("stop_s2s_connections", {}))

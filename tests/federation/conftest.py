@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Fixtures of these tests: alpha.test on one host, beta.test and gamma.test on another, and `names`, which is
+DNS and certificate authority to both. Run by Molecule's verifier, or by hand against converged hosts (see
+service/conftest.py).
+
+A test that breaks something mends it again, whatever happens in between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+import testinfra
+from testinfra.host import Host
+
+from ..service.service import Account, Service
+from .between import STATE, Register, part
+
+SECONDS_PER_TEST = 90
+# Where alpha shows its certificate, and by what name.
+DOORS = {443: "alpha.test", 5223: "alpha.test", 5270: "alpha.test", 5349: "turn.alpha.test"}
+JUDGES_SECONDS = 480
+# testssl.sh takes minutes: it begins first, tests that leave alpha alone run meanwhile, those that do not come after.
+TURN = {"test_tls": 1, "test_blocking": 2, "test_outage": 2, "test_renewal": 2, "test_trust": 2}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """No test of this folder may hang; a longer limit is the test's own."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(SECONDS_PER_TEST))
+    items.sort(key=lambda item: TURN.get(item.path.stem, 0))
+
+
+def host_named(name: str, config: pytest.Config) -> Host:
+    """A host of the inventory, reached as testinfra's own fixture would."""
+    options = {name: config.getoption(f"--{name.replace('_', '-')}") for name in ("ssh_config", "ansible_inventory")}
+    return testinfra.get_host(f"ansible://{name}", **options)
+
+
+@pytest.fixture(scope="session")
+def root() -> str:
+    """The certificate of the authority, the only one that the tests trust."""
+    return (STATE / "root.pem").read_text(encoding="ascii")
+
+
+@pytest.fixture(scope="session")
+def alpha(pytestconfig: pytest.Config, root: str) -> Service:
+    return Service.of(host_named("alpha", pytestconfig), "alpha.test", root)
+
+
+@pytest.fixture(scope="session")
+def beta(pytestconfig: pytest.Config, root: str) -> Service:
+    return Service.of(host_named("beta", pytestconfig), "beta.test", root)
+
+
+@pytest.fixture(scope="session")
+def gamma(pytestconfig: pytest.Config, root: str) -> Service:
+    """The second domain on beta's host."""
+    return Service.of(host_named("beta", pytestconfig), "gamma.test", root)
+
+
+@pytest.fixture(scope="session")
+def names(pytestconfig: pytest.Config) -> Host:
+    """Name server and certificate authority."""
+    return host_named("names", pytestconfig)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def judges(request: pytest.FixtureRequest, alpha: Service, names: Host) -> Iterator[dict[int, Future[str]]]:
+    """testssl.sh at work, by port: its findings as JSON. It starts with the session, if anybody is going to ask."""
+    if not any(item.path.stem == "test_tls" for item in request.session.items):
+        yield {}
+        return
+
+    def judge(port: int, name: str) -> str:
+        command = (
+            f"timeout {JUDGES_SECONDS} testssl --quiet --warnings off --nodns none --ip {alpha.address} --overwrite "
+        )
+        command += "--protocols --std --fs --server-defaults --header --vulnerable --add-ca /etc/pebble/root.pem "
+        names.run(f"{command} --jsonfile /tmp/{port}.json {name}:{port}")
+        findings: str = names.check_output(f"cat /tmp/{port}.json")
+        return findings
+
+    with ThreadPoolExecutor(len(DOORS)) as pool:
+        yield {port: pool.submit(judge, port, name) for port, name in DOORS.items()}
+
+
+@pytest.fixture
+def register() -> Iterator[Register]:
+    """Gives a fresh account of a service: ``alice = register(alpha)``. Deleted after the test."""
+    made: list[tuple[Service, Account]] = []
+
+    def give(service: Service) -> Account:
+        (account,) = service.register(1)
+        made.append((service, account))
+        return account
+
+    yield give
+    for service, account in made:
+        service.unregister([account])
+
+
+@pytest.fixture
+def apart(alpha: Service, beta: Service) -> Iterator[None]:
+    """The two meet anew in this test and after it: who failed to reach a server does not try again for a while."""
+    part(alpha, beta)
+    yield
+    part(alpha, beta)

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The operator decides which servers to talk to, and is obeyed at once, also by connections that are open already.
+
+What our users send comes back with an error. What the other side's users send is not taken; whether they are told is up
+to their server.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from ..service import test_rooms as rooms
+from ..service.clients import login
+from ..service.service import Service
+from .between import Register, assert_talk, deploy, fresh_text, refusal
+
+pytestmark = [pytest.mark.timeout(180), pytest.mark.usefixtures("apart")]
+
+Change = Callable[[dict[str, Any]], None]
+
+
+@pytest.fixture
+def change(alpha: Service) -> Iterator[Change]:
+    """Reruns site.yml on alpha with other settings; with the inventory's own afterwards."""
+
+    def rerun(settings: dict[str, Any]) -> None:
+        deploy(alpha, "--tags=firewall,ejabberd", settings=settings)
+
+    yield rerun
+    rerun({})
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"xmpp_federation_block": ["beta.test"]},
+        {"xmpp_federation": "allowlist", "xmpp_federation_allow": ["gamma.test"]},
+    ],
+    ids=["blocklist", "allowlist"],
+)
+async def test_blocked_server_is_cut_off_and_others_are_not(
+    alpha: Service, beta: Service, gamma: Service, register: Register, change: Change, settings: dict[str, Any]
+) -> None:
+    """Messages and rooms, both ways; the other domain on the same host still talks to us."""
+    alice, bob, carol = register(alpha), register(beta), register(gamma)
+    unwanted = fresh_text()
+    async with login(alpha, alice) as one, login(beta, bob) as other, login(gamma, carol) as third:
+        for client in (one, other, third):
+            await client.online()
+        async with rooms.made_room(other, **rooms.PUBLIC) as theirs, rooms.made_room(one, **rooms.PUBLIC) as ours:
+            for client, room in ((one, theirs), (other, ours)):
+                assert (await rooms.enter(client, room, "guest")).get("type") is None
+            await asyncio.to_thread(change, settings)
+            other.say(alice.jid, unwanted)
+            other.say(ours, unwanted, kind="groupchat")
+            assert await refusal(one, bob.jid) == "forbidden"
+            assert rooms.refusal(await rooms.enter(one, theirs, "again")) == "forbidden"
+            await assert_talk(one, third)
+            assert unwanted not in await one.archive()
+            assert unwanted not in await one.archive(ours)
+
+
+async def test_without_federation_no_door_is_open(
+    alpha: Service, beta: Service, register: Register, change: Change
+) -> None:
+    alice, bob = register(alpha), register(beta)
+    async with login(alpha, alice) as one, login(beta, bob) as other:
+        for client in (one, other):
+            await client.online()
+        await assert_talk(one, other)
+        await asyncio.to_thread(change, {"xmpp_federation": "off"})
+        assert await refusal(one, bob.jid) == "forbidden"
+    for port in (5269, 5270):
+        with pytest.raises(OSError, match=r"timed out|refused"):
+            socket.create_connection((alpha.address, port), timeout=3)

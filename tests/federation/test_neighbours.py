@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""People of different servers do together what people of one server do: write, meet in rooms, send files, call."""
+
+from __future__ import annotations
+
+import itertools
+import secrets
+
+import pytest
+
+from ..service.clients import login
+from ..service.service import Service
+from ..service.test_calls import talk
+from ..service.test_rooms import PUBLIC, enter, made_room
+from ..service.test_upload import ask_slot
+from ..service.turn import Transport, credentials_of, relay
+from .between import Register, assert_talk, fresh_text
+
+PAIRS = list(itertools.permutations(["alpha", "beta", "gamma"], 2))
+APART = [("alpha", "beta"), ("beta", "alpha"), ("alpha", "gamma"), ("gamma", "alpha")]
+
+
+@pytest.fixture
+def near(request: pytest.FixtureRequest) -> Service:
+    """The service of the one who begins."""
+    service: Service = request.getfixturevalue(request.param)
+    return service
+
+
+@pytest.fixture
+def far(request: pytest.FixtureRequest) -> Service:
+    """The service of the other."""
+    service: Service = request.getfixturevalue(request.param)
+    return service
+
+
+@pytest.mark.parametrize(("near", "far"), PAIRS, indirect=True)
+async def test_messages_go_both_ways(near: Service, far: Service, register: Register) -> None:
+    alice, bob = register(near), register(far)
+    async with login(near, alice) as one, login(far, bob) as other:
+        await one.online()
+        await other.online()
+        await assert_talk(one, other)
+
+
+@pytest.mark.parametrize(("near", "far"), APART, indirect=True)
+async def test_room_is_open_to_the_neighbours(near: Service, far: Service, register: Register) -> None:
+    alice, bob = register(near), register(far)
+    async with login(near, alice) as owner, login(far, bob) as guest, made_room(owner, **PUBLIC) as room:
+        presence = await enter(guest, room, "guest")
+        assert presence.get("type") is None
+        for sender, receiver in ((owner, guest), (guest, owner)):
+            text = fresh_text()
+            sender.say(room, text, kind="groupchat")
+            heard = await receiver.hear(text)
+            assert heard.get("type") == "groupchat"
+
+
+@pytest.mark.parametrize(("near", "far"), APART, indirect=True)
+async def test_file_reaches_the_neighbour(near: Service, far: Service, register: Register) -> None:
+    """It stays on the sender's server; the other learns its address from a message, and fetches it there."""
+    alice, bob = register(near), register(far)
+    data = secrets.token_bytes(100_000)
+    async with login(near, alice) as sender, login(far, bob) as receiver:
+        await receiver.online()
+        slot = await ask_slot(sender, "picture.jpg", len(data))
+        assert (await near.fetch("PUT", slot.put, data=data)).status == 201
+        sender.say(bob.jid, slot.get)
+        await receiver.hear(slot.get)
+        assert (await near.fetch("GET", slot.get)).body == data
+
+
+@pytest.mark.parametrize("second", ["udp", "tls"])
+@pytest.mark.parametrize("first", ["udp", "tls"])
+async def test_call_from_relay_to_relay(
+    alpha: Service, beta: Service, register: Register, first: Transport, second: Transport
+) -> None:
+    """Each reaches only its own server; sound and picture go from one relay to the other."""
+    alice, bob = register(alpha), register(beta)
+    async with login(alpha, alice) as one, login(beta, bob) as other:
+        keys = await credentials_of(one), await credentials_of(other)
+    async with relay(alpha, keys[0], first) as caller, relay(beta, keys[1], second) as called:
+        assert (caller.address[0], called.address[0]) == ("192.31.196.1", "192.175.48.1")
+        await talk(caller, called)

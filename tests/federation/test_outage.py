@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A server that is away for a while costs nobody a message: each arrives, or comes back to its sender as unsent."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from ..service.clients import Client, login
+from ..service.service import Account, Service
+from .between import CLIENT, Register, assert_talk, fresh_text, part
+
+pytestmark = [pytest.mark.timeout(150), pytest.mark.usefixtures("apart")]
+
+SECONDS_AWAY = 8
+SECONDS_TO_RECOVER = 30
+
+
+@contextlib.contextmanager
+def stopped(service: Service) -> Iterator[None]:
+    """ejabberd is not running."""
+    service.host.check_output("systemctl stop ejabberd")
+    try:
+        yield
+    finally:
+        service.host.check_output("systemctl start ejabberd")
+        service.wait_until_ready()
+
+
+@contextlib.contextmanager
+def killed(service: Service) -> Iterator[None]:
+    """ejabberd ended in the middle of a word, and stays away."""
+    service.host.check_output("systemctl mask --runtime ejabberd && systemctl kill --signal=KILL ejabberd")
+    try:
+        yield
+    finally:
+        service.host.check_output("systemctl unmask --runtime ejabberd && systemctl start ejabberd")
+        service.wait_until_ready()
+
+
+@contextlib.contextmanager
+def unplugged(service: Service) -> Iterator[None]:
+    """Nothing gets through between servers; nobody is told."""
+    rules = "table inet unplugged { chain input { type filter hook input priority -200; tcp dport { 5269, 5270 } drop; "
+    rules += "tcp sport { 5269, 5270 } drop; }; }"
+    service.host.check_output(f"nft '{rules}'")
+    try:
+        yield
+    finally:
+        service.host.check_output("nft delete table inet unplugged")
+
+
+AWAY = {"stopped": stopped, "killed": killed, "unplugged": unplugged}
+
+
+@pytest.mark.parametrize("how", AWAY)
+async def test_no_message_is_lost(alpha: Service, beta: Service, register: Register, how: str) -> None:
+    alice, bob = register(alpha), register(beta)
+    sent: list[str] = []
+
+    def say(sender: Client) -> None:
+        sent.append(fresh_text())
+        sender.say(bob.jid, sent[-1])
+
+    async with login(alpha, alice) as one:
+        await one.online()
+        async with login(beta, bob) as other:
+            await other.online()
+            await assert_talk(one, other)
+        with AWAY[how](beta):
+            deadline = time.monotonic() + SECONDS_AWAY
+            while time.monotonic() < deadline:
+                say(one)
+                await asyncio.sleep(1)  # what people write in the meantime
+        await reached(one, beta, bob, sent)
+
+
+async def reached(sender: Client, service: Service, receiver: Account, sent: list[str]) -> None:
+    """Goes on writing until the other is reached again; then each message must be here or there, not in both."""
+    deadline = time.monotonic() + SECONDS_TO_RECOVER
+    async with login(service, receiver) as other:
+        await other.online()
+
+        def arrived() -> set[str]:
+            return {stanza.findtext(f"{CLIENT}body", "") for stanza in other.messages.all(lambda _: True)}
+
+        def returned() -> set[str]:
+            errors = sender.messages.all(lambda stanza: stanza.get("type") == "error")
+            return {stanza.findtext(f"{CLIENT}body", "") for stanza in errors}
+
+        last = ""
+        while last not in arrived():
+            assert time.monotonic() < deadline, f"not reached again within {SECONDS_TO_RECOVER} seconds"
+            last = fresh_text()
+            sent.append(last)
+            sender.say(receiver.jid, last)
+            await asyncio.sleep(1)  # before the next message, as people do
+        assert set(sent) == arrived() | returned()
+        assert not arrived() & returned()
+
+
+@contextlib.contextmanager
+def without(family: str, *services: Service) -> Iterator[None]:
+    """Servers do not reach each other by this Internet protocol."""
+    rules = "chain input { type filter hook input priority -200; "
+    rules += f"meta nfproto {family} tcp dport {{ 5269, 5270 }} reject with tcp reset; }};"
+    try:
+        for service in services:
+            service.host.check_output(f"nft 'table inet without {{ {rules} }}'")
+        part(*services)
+        yield
+    finally:
+        for service in services:
+            service.host.check_output("nft destroy table inet without")
+        part(*services)
+
+
+@pytest.mark.parametrize("family", ["ipv4", "ipv6"])
+async def test_one_internet_protocol_is_enough(alpha: Service, beta: Service, register: Register, family: str) -> None:
+    alice, bob = register(alpha), register(beta)
+    async with login(alpha, alice) as one, login(beta, bob) as other:
+        await one.online()
+        await other.online()
+        with without(family, alpha, beta):
+            await assert_talk(one, other)

@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Renewal, as certbot's timer does it some night: everybody shows the new certificate, and nobody is cut off."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Iterator
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from ..service.clients import login
+from ..service.service import Service
+from ..service.turn import credentials_of, relay
+from .between import Register, assert_talk
+from .test_certificates import certificate_at
+
+FRAMING = "urn:ietf:params:xml:ns:xmpp-framing"
+
+
+@contextlib.contextmanager
+def time_to_renew(service: Service) -> Iterator[None]:
+    """Lets certbot think that the end of the certificate is near."""
+    renewal = f"/etc/letsencrypt/renewal/xmpp-{service.domain}.conf"
+    service.host.check_output(f"sed -i '1i renew_before_expiry = 1 year' {renewal}")
+    try:
+        yield
+    finally:
+        service.host.check_output(f"sed -i /renew_before_expiry/d {renewal}")
+
+
+def serials(service: Service) -> dict[int, int]:
+    """The certificates' numbers, by port."""
+    doors = {443: service.domain, 5223: service.domain, 5270: service.domain, 5349: service.name("turn")}
+    return {port: certificate_at(service, name, port).serial_number for port, name in doors.items()}
+
+
+@pytest.mark.parametrize("domain", ["alpha", "beta"])
+async def test_renewal_cuts_nobody_off(
+    request: pytest.FixtureRequest, alpha: Service, beta: Service, register: Register, domain: str
+) -> None:
+    """One of the two proves by HTTP that the names are its own, the other by DNS."""
+    service: Service = request.getfixturevalue(domain)
+    alice, bob = register(alpha), register(beta)
+    before = serials(service)
+    assert len(set(before.values())) == 1
+    cut_off: list[object] = []
+    async with (
+        login(alpha, alice) as one,
+        login(beta, bob) as other,
+        service.web() as web,
+        web.ws_connect(f"wss://{service.domain}/ws", protocols=("xmpp",)) as socket,
+        relay(service, await credentials_of(one if domain == "alpha" else other), "tls") as call,
+    ):
+        for client in (one, other):
+            client.add_event_handler("disconnected", cut_off.append)
+            await client.online()
+        with time_to_renew(service):
+            await asyncio.to_thread(service.host.check_output, "systemctl start certbot.service")
+        after = serials(service)
+        assert len(set(after.values())) == 1
+        assert after != before
+        await assert_talk(one, other)
+        await call.permit("9.9.9.9")
+        await socket.send_str(f"<open xmlns='{FRAMING}' to='{service.domain}' version='1.0'/>")
+        assert ET.fromstring(await socket.receive_str(timeout=10)).tag == f"{{{FRAMING}}}open"
+        assert cut_off == []
