@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import base64
 import fnmatch
+import hashlib
 import json
 import zlib
 from pathlib import Path
@@ -16,7 +17,9 @@ from ansible.template import trust_as_template
 
 # Jinja as Ansible's own `template` sets it, plus lstrip_blocks: a block tag may be indented with what it guards.
 JINJA_OVERRIDES = {"trim_blocks": True, "lstrip_blocks": True}
-ARGUMENTS = ("state", "permissions", "validate")
+ARGUMENTS = ("state", "permissions", "validate", "files", "folders")
+# Of a file larger than this (bytes, compressed) the checksum is sent first, and the file only to a host without it.
+LARGE = 8192
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no type hints
@@ -39,25 +42,43 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
         if role is None:
             raise AnsibleActionFail("tree installs the templates/ of a role: call it from a role's tasks")
 
+        host = variables.get("ansible_facts", {}).get("xmpp_host", {})
+        if state == "absent" and role.get_name() not in host.get("trees", [role.get_name()]):
+            return result | {"changed": False, "paths": []}  # what was never on is not worth a round trip
+
         files = []
         if state == "present":
-            files = self._render(Path(role._role_path), variables, args.get("permissions") or {})
-        payload = base64.b64encode(zlib.compress(json.dumps(files).encode(), 6)).decode()
-        module_args = {
-            "name": role.get_name(),
-            "payload": payload,
-            "validate": args.get("validate") or [],
-        }
-        result.update(self._execute_module(module_name="tree", module_args=module_args, task_vars=task_vars))
+            more = self._given(args.get("files") or {}, args.get("folders") or {})
+            files = self._render(Path(role._role_path), variables, args.get("permissions") or {}, more)
+        module_args = {"name": role.get_name(), "validate": args.get("validate") or []}
+        for sent in ([checksum_of(file) if is_large(file) else file for file in files], files):
+            payload = base64.b64encode(zlib.compress(json.dumps(sent).encode(), 6)).decode()
+            done = self._execute_module(
+                module_name="tree", module_args=module_args | {"payload": payload}, task_vars=task_vars
+            )
+            if not done.get("missing"):
+                break
+        result.update(done)
         return result
 
+    def _given(self, files: dict[str, str], folders: dict[str, str]) -> dict[str, bytes]:
+        """Return what is installed beside the tree: texts by path, and the files of folders as they are."""
+        given = {path: str(text).encode() for path, text in files.items()}
+        for target, name in folders.items():
+            folder = Path(name)
+            for source in sorted(path for path in folder.rglob("*") if path.is_file()):
+                inner = source.relative_to(folder)
+                if not any(part.startswith(".") for part in inner.parts):
+                    given[f"{target}/{inner.as_posix()}"] = source.read_bytes()
+        return given
+
     def _render(
-        self, role: Path, variables: dict[str, Any], permissions: dict[str, dict[str, str]]
+        self, role: Path, variables: dict[str, Any], permissions: dict[str, dict[str, str]], more: dict[str, bytes]
     ) -> list[dict[str, Any]]:
         """Return the wanted files; a template that renders to white space only is not wanted (its feature is off)."""
         templates = role / "templates"
         unused = set(permissions)
-        files: list[dict[str, Any]] = []
+        wanted: list[tuple[str, bytes, str]] = [(path, content, "0644") for path, content in more.items()]
         templar = self._templar.copy_with_new_env(
             searchpath=[str(templates), str(role / "files")], available_variables=variables
         )
@@ -78,12 +99,15 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
                 content = text.encode()
             else:
                 content = source.read_bytes()
+            wanted.append((path, content, "0755" if source.stat().st_mode & 0o100 else "0644"))
+        files: list[dict[str, Any]] = []
+        for path, content, mode in wanted:
             entry = {
                 "path": path,
                 "content": base64.b64encode(content).decode(),
                 "owner": "root",
                 "group": "root",
-                "mode": "0755" if source.stat().st_mode & 0o100 else "0644",
+                "mode": mode,
             }
             for pattern, values in permissions.items():
                 if fnmatch.fnmatch(path, pattern):
@@ -93,3 +117,13 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
         if unused:
             raise AnsibleActionFail(f"tree: permissions for {', '.join(sorted(unused))} match no file of {templates}")
         return files
+
+
+def is_large(file: dict[str, Any]) -> bool:
+    """Whether it is worth asking first: a second call costs more than some kilobytes."""
+    return len(zlib.compress(file["content"].encode(), 1)) > LARGE
+
+
+def checksum_of(file: dict[str, Any]) -> dict[str, Any]:
+    """Return a file as it is sent to a host that may have it: with its checksum in the place of its content."""
+    return file | {"content": None, "sha256": hashlib.sha256(base64.b64decode(file["content"])).hexdigest()}

@@ -41,6 +41,14 @@ options:
     type: list
     elements: str
     default: []
+  announce:
+    description: C(subject) and C(body) of a message to everybody who is online now. Sent anew in every run.
+    type: dict
+  invitations:
+    description: Invitations to make, anew in every run. Each is the local part of the account, or empty for any.
+    type: list
+    elements: str
+    default: []
   socket:
     description: Path of ejabberd's API socket.
     type: path
@@ -68,6 +76,11 @@ changes:
   type: list
   elements: str
   returned: always
+invitations:
+  description: The invitations made, each with C(url), the page that leads through it, and C(uri), which an app opens.
+  type: list
+  elements: dict
+  returned: always
 """
 
 import http.client
@@ -78,6 +91,13 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+
+# What the API says to an invitation that it does not make, and what that means.
+NO_INVITATION = {
+    "Username already taken": "exists already: take another name",
+    "reserved": "is promised by an invitation that was not used yet: take another name, or wait until that one expires",
+    "account_name_invalid": "is no valid name: take small letters, digits and . _ - between them",
+}
 
 
 class ApiError(Exception):
@@ -172,6 +192,32 @@ def ensure_rooms(api: Api, params: dict[str, Any], *, check: bool) -> list[str]:
     return changes
 
 
+def invite(api: Api, domain: str, names: list[str]) -> list[dict[str, str]]:
+    """Make an invitation for each local part, "" for any; raises ApiError with what is wrong about the name."""
+    made = []
+    for name in names:
+        try:
+            if name:
+                answer = api.call("generate_invite_with_username", username=name, host=domain)
+            else:
+                answer = api.call("generate_invite", host=domain)
+        except ApiError as error:
+            known = [f"{name}@{domain} {why}" for answer, why in NO_INVITATION.items() if answer in str(error)]
+            raise ApiError(known[0] if known else str(error)) from error
+        made.append({"uri": answer["invite_uri"], "url": answer["landing_page"]})
+    return made
+
+
+def announce(api: Api, params: dict[str, Any], *, check: bool) -> list[str]:
+    """Send a message to who is online; return what was done."""
+    message = params["announce"]
+    if not message:
+        return []
+    if not check:
+        api.call("announce_send_online", host=params["domain"], **message)
+    return [f"announced to everybody online on {params['domain']}: {message['subject']}"]
+
+
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(
@@ -192,6 +238,14 @@ def main() -> None:
             },
             "room_options": {"type": "dict", "default": {}},
             "room_owners": {"type": "list", "elements": "str", "default": []},
+            "announce": {
+                "type": "dict",
+                "options": {
+                    "subject": {"type": "str", "required": True},
+                    "body": {"type": "str", "required": True},
+                },
+            },
+            "invitations": {"type": "list", "elements": "str", "default": []},
             "socket": {"type": "path", "default": "/run/ejabberd/api.sock"},
         },
         supports_check_mode=True,
@@ -205,9 +259,12 @@ def main() -> None:
         api = Api(params["socket"])
         changes = ensure_accounts(api, params, check=module.check_mode)
         changes += ensure_rooms(api, params, check=module.check_mode)
+        changes += announce(api, params, check=module.check_mode)
+        invitations = [] if module.check_mode else invite(api, params["domain"], params["invitations"])
+        changes += ["invitation made" for _ in params["invitations"]]
     except ApiError as error:
         module.fail_json(msg=str(error))
-    module.exit_json(changed=bool(changes), changes=changes)
+    module.exit_json(changed=bool(changes), changes=changes, invitations=invitations)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ short_description: Install a role's templates/ tree in one round trip
 description:
   - Renders every file below C(templates/) of the calling role on the controller (names ending in C(.j2) are Jinja, all
     others are copied byte for byte) and installs them at the same path on the host with one module call.
+  - Of a large file only the checksum is sent as long as the host has it; if not, all is sent in a second call.
   - A file that was installed by an earlier run and is no longer in the tree, or renders to nothing, is removed.
   - Files are written atomically. If a command in I(validate) fails, all is put back as it was and the task fails.
   - When each file last changed is kept for M(services), which restarts what reads it.
@@ -26,6 +27,16 @@ options:
     description:
       - Owner, group and mode by path (shell patterns) where they are not root, root and 0644 (0755 for an executable
         source).
+    type: dict
+    default: {}
+  files:
+    description: Further files that belong to the tree, text by path; for what is made by a plugin.
+    type: dict
+    default: {}
+  folders:
+    description:
+      - Folders on the controller whose files belong to the tree as they are, by the path on the host. They may be
+        missing.
     type: dict
     default: {}
   validate:
@@ -53,6 +64,11 @@ paths:
   type: list
   elements: str
   returned: always
+missing:
+  description: Large files whose content has to be sent as well; nothing has been done then.
+  type: list
+  elements: str
+  returned: when there are any; the caller never sees it
 """
 
 import base64
@@ -112,6 +128,14 @@ def find(path: Path) -> Found | None:
         return None
     status = path.stat()
     return Found(path.read_bytes(), status.st_uid, status.st_gid, status.st_mode & 0o7777)
+
+
+def content_of(entry: dict[str, Any]) -> bytes | None:
+    """Return the wanted content: as it was sent, or, by its checksum, as it stands here; None if it does not."""
+    if entry["content"] is not None:
+        return base64.b64decode(entry["content"])
+    found = find(Path(entry["path"]))
+    return found.content if found and hashlib.sha256(found.content).hexdigest() == entry["sha256"] else None
 
 
 def write(path: Path, content: bytes, uid: int, gid: int, mode: int) -> None:
@@ -281,16 +305,16 @@ def main() -> None:
         supports_check_mode=True,
     )
     params = module.params
-    files = [
-        File(
-            Path(entry["path"]),
-            base64.b64decode(entry["content"]),
-            entry["owner"],
-            entry["group"],
-            int(entry["mode"], 8),
-        )
-        for entry in json.loads(zlib.decompress(base64.b64decode(params["payload"])))
-    ]
+    entries = json.loads(zlib.decompress(base64.b64decode(params["payload"])))
+    files, missing = [], []
+    for entry in entries:
+        content = content_of(entry)
+        if content is None:
+            missing.append(entry["path"])
+        else:
+            files.append(File(Path(entry["path"]), content, entry["owner"], entry["group"], int(entry["mode"], 8)))
+    if missing:
+        module.exit_json(changed=False, paths=[], missing=missing)
     try:
         tree = Tree(params["name"], files)
         paths = tree.paths

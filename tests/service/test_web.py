@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import base64
+import json
+import re
 import secrets
 import ssl
 from collections.abc import Awaitable, Callable
@@ -195,6 +197,56 @@ async def test_start_page_answers(service: Service) -> None:
         assert answer.status == 200
         assert answer.url.host == service.domain
         assert answer.content_type == "text/html"
+
+
+@pytest.mark.parametrize("language", ["de", "en"])
+@pytest.mark.parametrize("page", ["", "faq/", "rooms/", "notices/", "contact/", "terms/", "privacy/"])
+async def test_page_of_the_site_answers(service: Service, language: str, page: str) -> None:
+    """In its language, with nothing that a script could do; without its last slash it is found as well."""
+    url = f"https://{service.domain}/{language}/{page}"
+    answer = await service.fetch("GET", url)
+    assert answer.status == 200
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    assert f'<html lang="{language}">'.encode() in answer.body
+    policy = answer.headers["content-security-policy"]
+    assert policy.startswith("default-src 'none'; style-src 'self'; img-src 'self'; form-action 'none'")
+    assert "script-src" not in policy
+    assert "set-cookie" not in answer.headers
+    short = await service.fetch("GET", url.removesuffix("/"))
+    assert (short.status, short.headers["location"]) == (301, f"/{language}/{page}")
+
+
+@pytest.mark.parametrize("language", ["de", "en"])
+async def test_feed_of_notices_answers(service: Service, language: str) -> None:
+    answer = await service.fetch("GET", f"https://{service.domain}/{language}/notices/feed.atom")
+    assert answer.status == 200
+    assert answer.headers["content-type"] == "application/atom+xml"
+    assert ET.fromstring(answer.body).tag == "{http://www.w3.org/2005/Atom}feed"
+
+
+async def test_status_is_good_while_nothing_is_announced(service: Service) -> None:
+    """XEP-0455: an empty object."""
+    answer = await service.fetch("GET", f"https://{service.domain}/status.json")
+    assert answer.headers["content-type"] == "application/json"
+    assert json.loads(answer.body) == {}
+
+
+async def test_provider_file_tells_what_the_server_does(service: Service) -> None:
+    """Quota and deadlines are those that are in force on the host."""
+    answer = await service.fetch("GET", f"https://{service.domain}/.well-known/xmpp-provider-v2.json")
+    assert answer.headers["content-type"] == "application/json"
+    told = json.loads(answer.body)
+    quota = re.search(r"soft_upload_quota: (\d+)", service.host.file("/etc/ejabberd/xmpp.yml").content_string)
+    uploads = re.search(r"data .* bB:(\d+)d", service.host.file("/etc/tmpfiles.d/xmpp-upload.conf").content_string)
+    archive = re.search(r"/forget (\d+)", service.host.check_output("systemctl cat xmpp-forget.service"))
+    assert quota
+    assert uploads
+    assert archive
+    assert told["maximumHttpFileUploadTotalSize"] == int(quota[1]) * 1024**2 // 1000**2  # MB, not MiB
+    assert told["maximumHttpFileUploadStorageTime"] == int(uploads[1])
+    assert told["maximumMessageArchiveManagementStorageTime"] == int(archive[1])
+    for url in told["website"].values():
+        assert (await service.fetch("GET", url)).status == 200
 
 
 async def test_plain_http_leads_to_https(service: Service) -> None:

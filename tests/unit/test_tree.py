@@ -188,3 +188,14 @@ def test_change_before_a_reboot_is_forgotten(tmp_path: Path, manifests: Path) ->
     text = manifest.read_text(encoding="utf-8")
     manifest.write_text(text.replace(tree.boot_id(), "an earlier one"), encoding="utf-8")
     assert tree.Tree("role", [file]).manifest["changed"] == {}
+
+
+def test_large_file_is_asked_for_unless_it_is_there(tmp_path: Path) -> None:
+    """The caller sends a checksum first; only what the host has under this very path counts."""
+    path = tmp_path / "large"
+    entry = {"path": str(path), "content": None, "sha256": tree.hashlib.sha256(b"one\n").hexdigest()}
+    assert tree.content_of(entry) is None
+    path.write_bytes(b"two\n")
+    assert tree.content_of(entry) is None
+    path.write_bytes(b"one\n")
+    assert tree.content_of(entry) == b"one\n"

@@ -23,7 +23,9 @@ FILES = {
 }
 
 
-def run(folder: Path, arguments: dict[str, Any]) -> tuple[int, str, dict[str, dict[str, Any]]]:
+def run(
+    folder: Path, arguments: dict[str, Any], trees: list[str] | None = None, connection: str = "local"
+) -> tuple[int, str, dict[str, dict[str, Any]]]:
     """Run a role with one `tree` task; return exit code, output, and the diffs by path."""
     role = folder / "roles/part"
     for name, text in FILES.items():
@@ -33,8 +35,20 @@ def run(folder: Path, arguments: dict[str, Any]) -> tuple[int, str, dict[str, di
     (role / "templates/nowhere/script").chmod(0o755)
     (role / "tasks").mkdir()
     (role / "tasks/main.yml").write_text(json.dumps([{"name": "Install", "tree": arguments}]), encoding="utf-8")
+    known = {"action": "set_fact", "args": {"xmpp_host": {"trees": trees}, "cacheable": True}}
     play = [
-        {"hosts": "localhost", "connection": "local", "gather_facts": False, "roles": ["part"], "vars": {"value": 7}}
+        {
+            "hosts": "localhost",
+            "gather_facts": False,
+            "pre_tasks": [] if trees is None else [known],
+            "roles": ["part"],
+            "vars": {
+                "value": 7,
+                "ansible_connection": connection,
+                "ansible_host": "192.0.2.1",
+                "ansible_ssh_common_args": "-o ConnectTimeout=1",
+            },
+        }
     ]
     (folder / "play.yml").write_text(json.dumps(play), encoding="utf-8")
     done = subprocess.run(
@@ -76,6 +90,36 @@ def test_templates_are_rendered_and_other_files_copied(tmp_path: Path) -> None:
     }, "a template that renders to nothing is not installed"
 
 
+def test_files_and_folders_from_elsewhere_belong_to_the_tree(tmp_path: Path) -> None:
+    folder = tmp_path / "own"
+    (folder / "inner").mkdir(parents=True)
+    (folder / "inner/picture").write_bytes(b"\0binary {{ value }}")
+    (folder / "inner/.hidden").write_text("no", encoding="utf-8")
+    code, output, diffs = run(
+        tmp_path,
+        {
+            "files": {"/nowhere/made": "made of {{ value }}\n"},
+            "folders": {"/nowhere/static": str(folder), "/nowhere/none": str(tmp_path / "missing")},
+            "permissions": {"/nowhere/made": {"mode": "0640"}},
+        },
+    )
+    assert code == 0, output
+    assert "/nowhere/static/inner/picture" in diffs
+    assert not [path for path in diffs if "hidden" in path]
+    assert diffs["/nowhere/made"]["added"][0] == "# mode 0640"
+
+
+def test_large_file_is_sent_to_a_host_without_it(tmp_path: Path) -> None:
+    folder = tmp_path / "own"
+    folder.mkdir()
+    content = os.urandom(10_000).hex()
+    (folder / "picture").write_text(content, encoding="utf-8")
+    code, output, diffs = run(tmp_path, {"folders": {"/nowhere/static": str(folder)}})
+    assert code == 0, output
+    assert diffs["/nowhere/static/picture"]["added"] == [content]
+    assert "/nowhere/plain" in diffs
+
+
 def test_check_mode_writes_nothing(tmp_path: Path) -> None:
     run(tmp_path, {})
     assert not Path("/nowhere").exists()
@@ -91,10 +135,20 @@ def test_secret_is_not_in_the_diff(tmp_path: Path) -> None:
     ("arguments", "words"),
     [
         ({"permissions": {"/nowhere/misspelt": {"mode": "0600"}}}, "permissions for /nowhere/misspelt match no file"),
-        ({"units": {}}, "tree knows no units; it takes state, permissions, validate"),
+        ({"units": {}}, "tree knows no units; it takes state, permissions, validate, files, folders"),
     ],
 )
 def test_mistake_in_a_role_is_named(tmp_path: Path, arguments: dict[str, Any], words: str) -> None:
     code, output, _ = run(tmp_path, arguments)
     assert code != 0
     assert words in " ".join(output.split())
+
+
+@pytest.mark.parametrize(("trees", "visited"), [(["nginx"], False), (["nginx", "part"], True), (None, True)])
+def test_host_without_the_role_is_not_visited_to_remove_it(
+    tmp_path: Path, trees: list[str] | None, visited: bool
+) -> None:
+    """No host answers there: who gets through has not asked it."""
+    code, output, _ = run(tmp_path, {"state": "absent"}, trees=trees, connection="ssh")
+    assert ("UNREACHABLE" in output) == visited
+    assert (code == 0) != visited

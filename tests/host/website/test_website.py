@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The start page as a visitor gets it: over TLS, from outside the host."""
+"""The web site as a visitor gets it: over TLS, from outside the host."""
 
 from __future__ import annotations
 
@@ -197,7 +197,7 @@ def test_browsers_insist_on_https_only_where_they_trust_the_certificate(site: Si
     assert ("Strict-Transport-Security" in site.get("/en/").headers) == insist
 
 
-@pytest.mark.parametrize("path", ["/", "/de/", "/en/", "/style.css", "/no-such-page"])
+@pytest.mark.parametrize("path", ["/", "/de/", "/en/faq/", "/style.css", "/status.json", "/no-such-page"])
 def test_no_cookie_is_set(site: Site, path: str) -> None:
     assert "Set-Cookie" not in site.get(path).headers
 
@@ -236,7 +236,7 @@ def test_everything_on_the_page_is_there_and_small(site: Site, language: str) ->
 def test_links_within_the_site_resolve(site: Site, page: Page, language: str) -> None:
     base = f"https://{site.domain}/{language}/"
     targets = {urlsplit(urljoin(base, link)) for link in page.values("a", "href")}
-    ours = [target for target in targets if target.netloc == site.domain]
+    ours = [target for target in targets if (target.scheme, target.netloc) == ("https", site.domain)]
     anchors = {attributes["id"] for _, attributes in page.elements if "id" in attributes}
     assert ours
     assert {site.get(target.path).status for target in ours} == {http.client.OK}
