@@ -1,81 +1,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An account's life in the hands of its user: made, its password changed, deleted with all that belongs to it."""
+"""An account in the hands of its user: its password changed, deleted with all that belongs to it."""
 
 from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
-from xml.etree import ElementTree as ET
-from xml.sax.saxutils import escape
 
 import pytest
 
 from .clients import Refused, login
+from .newcomer import REGISTER
 from .service import Account, Service
-from .stream import CLIENT, Stream, connected
 
 Register = Callable[[int], list[Account]]
-
-REGISTER = "jabber:iq:register"
-
-
-@pytest.fixture
-def forgetful(service: Service) -> None:
-    """Addresses that registered are remembered for a while, in memory only: a restart forgets the test machine's."""
-    service.host.check_output("systemctl restart ejabberd")
-    service.wait_until_ready()
-
-
-def ask_for(stream: Stream, account: Account) -> ET.Element:
-    """In-band registration (XEP-0077) of this account; returns the server's answer."""
-    fields = f"<username>{account.name}</username><password>{escape(account.password)}</password>"
-    return stream.query("set", f"<query xmlns='{REGISTER}'>{fields}</query>")
-
-
-def newcomer() -> Account:
-    return Account(f"newcomer-{secrets.token_hex(4)}", secrets.token_urlsafe(12))
-
-
-@pytest.mark.usefixtures("forgetful")
-def test_account_is_made_from_the_client(service: Service, register: Register) -> None:
-    """It takes a name and a password, nothing else; the account works at once. A taken name is not given again, and
-    who has just got an account gets no second one."""
-    (alice,) = register(1)
-    account = newcomer()
-    with connected(service) as stream:
-        features = stream.starttls()
-        assert features.find("{http://jabber.org/features/iq-register}register") is not None
-        asked = stream.query("get", f"<query xmlns='{REGISTER}'/>").find(f"{{{REGISTER}}}query")
-        assert asked is not None
-        fields = {child.tag.removeprefix(f"{{{REGISTER}}}") for child in asked}
-        assert fields - {"instructions"} == {"username", "password"}
-        assert refusal(ask_for(stream, Account(alice.name, "mine now 7%x"))) == "conflict"
-        assert ask_for(stream, account).get("type") == "result"
-    try:
-        for known in (account, alice):
-            with connected(service) as stream:
-                stream.starttls()
-                stream.scram("SCRAM-SHA-512-PLUS", known)
-                assert stream.bind().startswith(known.jid)
-        with connected(service) as stream:
-            stream.starttls()
-            assert refusal(ask_for(stream, newcomer())) == "resource-constraint"
-    finally:
-        service.unregister([account])
-
-
-def refusal(answer: ET.Element) -> str:
-    """Why the server said no."""
-    error = answer.find(f"{CLIENT}error")
-    assert error is not None, ET.tostring(answer)
-    return error[0].tag.split("}")[1]
-
-
-@pytest.mark.parametrize("name", ["admin", "support", "abuse"])
-def test_name_of_the_operator_is_not_given_away(service: Service, name: str) -> None:
-    with connected(service) as stream:
-        stream.starttls()
-        assert refusal(ask_for(stream, Account(name, "mine now 7%x"))) in ("conflict", "forbidden", "not-allowed")
 
 
 async def test_password_is_changed_from_the_client(service: Service, register: Register) -> None:

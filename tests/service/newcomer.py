@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A newcomer without an account: asks the server for its form, reads the picture, and hands the form in."""
+
+from __future__ import annotations
+
+import secrets
+import shlex
+from dataclasses import dataclass
+from xml.etree import ElementTree as ET
+from xml.sax.saxutils import escape
+
+from .service import Account, Service
+from .stream import CLIENT, Stream
+
+REGISTER = "jabber:iq:register"
+FORM = "jabber:x:data"
+INVITATION = "urn:xmpp:pars:0"
+
+# A person reads the digits off the picture. Here root asks ejabberd's memory for them, which nobody else can.
+_DIGITS = """#!/usr/bin/env escript
+%%! -kernel inet_dist_use_interface {127,0,0,1}
+main([Challenge]) ->
+    {ok, _} = net_kernel:start('digits@localhost', #{name_domain => shortnames, hidden => true, dist_listen => false}),
+    case rpc:call(ejabberd@localhost, ets, lookup, [captcha, list_to_binary(Challenge)]) of
+        [Entry] -> io:put_chars(element(4, Entry));
+        [] -> io:put_chars("none")
+    end.
+"""
+
+
+def newcomer(name: str = "") -> Account:
+    """A name that nobody has, and a password that is strong enough."""
+    return Account(name or f"newcomer-{secrets.token_hex(4)}", secrets.token_urlsafe(12))
+
+
+def forget_addresses(service: Service) -> None:
+    """Who registered is remembered for a while, in memory only: a restart forgets the test machine's address."""
+    service.host.check_output("systemctl restart ejabberd nginx")
+    service.wait_until_ready()
+
+
+def read_picture(service: Service, challenge: str) -> str:
+    """The digits of a picture, or "none" when its time is over."""
+    script = "/run/conexizan-digits"
+    write = f"cd / && printf %s {shlex.quote(_DIGITS)} > {script}"
+    read = f"HOME=/var/lib/ejabberd runuser -u ejabberd -- escript {script} {shlex.quote(challenge)}"
+    digits: str = service.host.check_output(f"{write} && {read}; status=$?; rm {script}; exit $status")
+    return digits
+
+
+@dataclass(frozen=True)
+class Form:
+    """What the server asks of a newcomer."""
+
+    fields: dict[str, str]
+    picture: str  # its type
+    registered: bool  # about an account that exists
+
+    @property
+    def challenge(self) -> str:
+        return self.fields["challenge"]
+
+
+def ask_form(stream: Stream) -> Form:
+    """The form (XEP-0077, XEP-0158) as an app gets it; raises AssertionError if there is none."""
+    answer = stream.query("get", f"<query xmlns='{REGISTER}'/>")
+    assert answer.get("type") == "result", ET.tostring(answer)
+    fields = {field.get("var", ""): field.findtext(f"{{{FORM}}}value", "") for field in answer.iter(f"{{{FORM}}}field")}
+    data = answer.find(".//{urn:xmpp:bob}data")
+    picture = data.get("type", "") if data is not None else ""
+    return Form(fields, picture, answer.find(f".//{{{REGISTER}}}registered") is not None)
+
+
+def hand_in(stream: Stream, **fields: str) -> ET.Element:
+    """The server's answer to a form with just these fields."""
+    inside = "".join(f"<field var='{name}'><value>{escape(value)}</value></field>" for name, value in fields.items())
+    form = f"<x xmlns='{FORM}' type='submit'>{inside}</x>"
+    return stream.query("set", f"<query xmlns='{REGISTER}'>{form}</query>")
+
+
+def ask_for(service: Service, stream: Stream, account: Account) -> ET.Element:
+    """The server's answer to a newcomer who reads the picture."""
+    form = ask_form(stream)
+    digits = read_picture(service, form.challenge)
+    return hand_in(stream, username=account.name, password=account.password, challenge=form.challenge, ocr=digits)
+
+
+def ask_without_form(stream: Stream, account: Account) -> ET.Element:
+    """The server's answer to somebody who knows of no picture (XEP-0077 alone)."""
+    fields = f"<username>{account.name}</username><password>{escape(account.password)}</password>"
+    return stream.query("set", f"<query xmlns='{REGISTER}'>{fields}</query>")
+
+
+def show_invitation(stream: Stream, token: str) -> ET.Element:
+    """The server's answer to an invitation (XEP-0445)."""
+    return stream.query("set", f"<preauth xmlns='{INVITATION}' token='{token}'/>")
+
+
+def refusal(answer: ET.Element) -> str:
+    """Why the server said no, or "" if it did not."""
+    error = answer.find(f"{CLIENT}error")
+    return "" if error is None else error[0].tag.split("}")[1]
