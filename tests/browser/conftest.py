@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Fixtures of the tests in a browser: Debian's Chromium, by Playwright. Run as those of the service are (see
+service/conftest.py). Pictures of all pages are in .cache/screenshots afterwards.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, async_playwright
+from testinfra.host import Host
+
+from ..service.service import Service
+from .site import SCREENSHOTS, Site, explore
+
+SECONDS_PER_TEST = 120
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """No test of this folder may hang. All of a module share an event loop, because they share a browser."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.timeout(SECONDS_PER_TEST))
+
+
+@pytest.fixture(scope="module")
+def service(host: Host) -> Service:
+    """The service on the host under test."""
+    return Service.of(host)
+
+
+@pytest.fixture(scope="session")
+def screenshots() -> Path:
+    """The folder for pictures."""
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    return SCREENSHOTS
+
+
+@pytest.fixture(scope="module")
+def home(service: Service, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Home of a user whose browser trusts the service's authority, beside the public ones."""
+    home = tmp_path_factory.mktemp("home")
+    database = home / ".pki" / "nssdb"
+    database.mkdir(parents=True)
+    certutil = ["certutil", "-d", f"sql:{database}"]
+    subprocess.run([*certutil, "-N", "--empty-password"], check=True)
+    subprocess.run([*certutil, "-A", "-n", "service", "-t", "C,,"], input=service.ca, text=True, check=True)
+    return home
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def browser(service: Service, screenshots: Path, home: Path) -> AsyncIterator[Browser]:
+    """Chromium, which finds the service's names and no others."""
+    names = f"MAP {service.domain} {service.address}, MAP *.{service.domain} {service.address}, MAP * ~NOTFOUND"
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(
+            executable_path="/usr/bin/chromium",
+            args=[f"--host-resolver-rules={names}"],
+            env={"HOME": str(home), "LANG": "C.UTF-8"},
+        )
+        yield browser
+        await browser.close()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def site(service: Service) -> Site:
+    """The web site, found by following its links."""
+    return await explore(service)
