@@ -561,7 +561,7 @@ class Checker:
         for name in COMPONENTS:
             part = self.values.get(name)
             if part and name != "xmpp_turn_domain" and not part.endswith(f".{main}"):
-                wrong = f"must end in .{main}, so that the parts of the domains in xmpp_more_domains can be named like it"
+                wrong = f"must end in .{main}, so that the parts of those in xmpp_more_domains can be named like it"
                 self.complain((name,), part, wrong, yaml_line(name, f"{name.split('_')[1]}.{main}"))
 
     def check_challenge(self) -> None:
@@ -599,7 +599,8 @@ class Checker:
             wrong = 'is not used unless xmpp_federation is "allowlist": remove it, or set xmpp_federation'
             self.complain(("xmpp_federation_allow",), allowed, wrong, yaml_line("xmpp_federation", "allowlist"))
         if mode in (False, "off") and blocked:
-            self.complain(("xmpp_federation_block",), blocked, 'is not used, because xmpp_federation is "off": remove it')
+            wrong = 'is not used, because xmpp_federation is "off": remove it'
+            self.complain(("xmpp_federation_block",), blocked, wrong)
         ours = [self.values.get("xmpp_domain"), *self.values.get("xmpp_more_domains", [])]
         for index, name in enumerate(blocked):
             if any(f".{own}".endswith(f".{name}") for own in ours if own):
@@ -929,7 +930,6 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
             result["problems"] = [report(problem, problem.place or places.find(problem.keys)) for problem in problems]
         return result
 
-
     def check_pages(self, checker: Checker, languages: list[str], variables: Mapping[str, Any]) -> None:
         """Add what is wrong with the pages and the notices that the operator wrote."""
         own, folder = checker.values.get("xmpp_website_dir"), variables.get("inventory_dir")
@@ -940,7 +940,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
             notices=Path(folder) / "notices",
             known=languages,
             variables=variables,
-            donations=bool(checker.values.get("xmpp_donations")),
+            codes=bool(checker.values.get("xmpp_donations")) or checker.values.get("xmpp_registration") != "closed",
         )
         for mistake in found:
             place = shorten(mistake.file) + (f":{mistake.line}" if mistake.line else "")

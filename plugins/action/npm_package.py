@@ -95,7 +95,7 @@ def unpack(package: bytes, files: list[str], folder: Path) -> None:
         for name in files:
             member = archive.extractfile(f"package/dist/{name}")
             if member is None:
-                raise AnsibleActionFail(f"the package has no dist/{name}")
+                raise AnsibleActionFail(f"dist/{name} is no file in the package")
             path = folder / f"{name}.gz"
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(gzip.compress(member.read(), 9, mtime=0))

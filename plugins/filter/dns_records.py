@@ -28,8 +28,8 @@ options:
 """
 
 TTL = 3600
-# The address changes any time: an hour of calling the old one would be long.
-DYNAMIC_TTL = 60
+# As the host writes them itself (roles/dynamic_dns).
+DYNAMIC_TTL = 300
 
 # A router keeps these to itself (RFC 1918, RFC 6598, RFC 4193).
 LOCAL = [

@@ -25,7 +25,7 @@ def named_like(domain: str, example: Mapping[str, str]) -> dict[str, str]:
 
 
 def certificate_names(parts: Mapping[str, str], further: Mapping[str, list[str]]) -> list[str]:
-    """Return the names that a domain's certificate must have, the domain first; *further* has more of them by domain."""
+    """Return the names that a domain's certificate must have, the domain first; *further* has more by domain."""
     return list(dict.fromkeys([*parts.values(), *further.get(parts["domain"], [])]))
 
 

@@ -45,6 +45,7 @@ options:
 
 JINJA_OVERRIDES = {"trim_blocks": True, "lstrip_blocks": True}
 PAGE_KEYS = ("title", "label", "description", "menu", "footer", "script", "when")
+OWN_PAGE_KEYS = tuple(key for key in PAGE_KEYS if key != "script")  # the server lets none but the role's own run
 NOTICE_KEYS = ("title", "kind", "begins", "ends", "updated")
 KINDS = ("maintenance", "outage", "news")
 PAGE_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
@@ -143,7 +144,7 @@ def own_pages(folder: Path, known: Collection[str]) -> Iterator[tuple[str, Path]
             raise Mistake(part, 1, f"is neither static/ nor the folder of a language: {', '.join(sorted(known))}")
         for file in visible(part):
             if file.suffix != ".md" or not PAGE_NAME.fullmatch(file.stem):
-                wrong = "is no page: its name must be small letters, digits and hyphens, and end in .md"
+                wrong = "is no page: its name must be lower-case letters, digits and hyphens, and end in .md"
                 raise Mistake(file, 1, f"{wrong}; other files belong into static/")
             yield part.name, file
 
@@ -316,7 +317,8 @@ class Site:
                 self.sources[language][file.stem] = read(file, PAGE_KEYS)
         for language, file in own_pages(Path(own), known):
             if language in languages:
-                self.sources[language][file.stem] = placed(read(file, PAGE_KEYS), self.sources[language].get(file.stem))
+                page = read(file, OWN_PAGE_KEYS)
+                self.sources[language][file.stem] = placed(page, self.sources[language].get(file.stem))
         self.static = {path.name for path in visible(Path(own) / "static")}
         self.notices = read_notices(Path(notices), known)
         self.pages = {language: self.wanted(language) for language in languages}
@@ -467,11 +469,11 @@ def line_of(text: str, word: str) -> int:
 
 # ---------------------------------------------------------------------- for the front door
 def mistakes(
-    own: Path, notices: Path, known: Collection[str], variables: Collection[str], donations: bool
+    own: Path, notices: Path, known: Collection[str], variables: Collection[str], codes: bool
 ) -> Iterator[Mistake]:
     """Yield what can be told about an operator's pages and notices before anything is rendered."""
     for module, (package, debian) in LIBRARIES.items():
-        if find_spec(module) is None and (donations or module != "segno"):
+        if find_spec(module) is None and (codes or module != "segno"):
             wrong = f"is needed to make the web site (PyPI: {package}): apt install {debian}, or script/setup"
             yield Mistake(Path(f"Python's {module}"), 0, wrong)
     try:
@@ -488,7 +490,7 @@ def mistakes(
     environment = Environment(extensions=["jinja2.ext.do", "jinja2.ext.loopcontrols"])  # noqa: S701  # parses only
     for _, file in files:
         try:
-            source = read(file, PAGE_KEYS)
+            source = read(file, OWN_PAGE_KEYS)
             tree = environment.parse(source.text)
         except Mistake as mistake:
             yield mistake

@@ -96,7 +96,7 @@ from ansible.module_utils.basic import AnsibleModule
 NO_INVITATION = {
     "Username already taken": "exists already: take another name",
     "reserved": "is promised by an invitation that was not used yet: take another name, or wait until that one expires",
-    "account_name_invalid": "is no valid name: take small letters, digits and . _ - between them",
+    "account_name_invalid": "is no valid name: take lower-case letters, digits and . _ - between them",
 }
 
 
@@ -254,7 +254,7 @@ def main() -> None:
     if module.check_mode and not Path(params["socket"]).exists():
         changes = [f"account {name}@{params['domain']} made" for name in params["accounts"]]
         changes += [f"room {room['name']}@{params['muc_domain']} made" for room in params["rooms"]]
-        module.exit_json(changed=bool(changes), changes=changes)
+        module.exit_json(changed=bool(changes), changes=changes, invitations=[])
     try:
         api = Api(params["socket"])
         changes = ensure_accounts(api, params, check=module.check_mode)

@@ -35,7 +35,8 @@ ansible_facts:
     - "C(xmpp_host) with C(release) (codename), C(name), C(mirror) (URI of the Debian archive in use), C(signed_by) (its
       keyring), C(has_backports) (the operator has added them), C(ssh_ports), C(ipv4) and C(ipv6) (source addresses of
       the default routes, of IPv6 the lasting one, or empty), C(has_ipv6), C(versions) (package to installed
-      version), C(trees) (the roles that have files on the host, by M(tree)) and C(time_daemon) (installed package, if any)."
+      version), C(trees) (the roles that have files on the host, by M(tree)) and C(time_daemon) (installed package, if
+      any)."
   type: dict
   returned: always
 """

@@ -24,7 +24,8 @@ SECONDS_PER_TEST = 90
 DOORS = {443: "alpha.test", 5223: "alpha.test", 5270: "alpha.test", 5349: "turn.alpha.test"}
 JUDGES_SECONDS = 480
 # testssl.sh takes minutes: it begins first, tests that leave alpha alone run meanwhile, those that do not come after.
-TURN = {"test_tls": 1, "test_blocking": 2, "test_outage": 2, "test_renewal": 2, "test_trust": 2}
+AFTER = ("test_blocking", "test_dynamic_address", "test_orders", "test_outage", "test_renewal", "test_trust")
+TURN = {"test_tls": 1} | dict.fromkeys(AFTER, 2)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -43,6 +43,13 @@ def test_what_was_printed_is_enough(names: Host) -> None:
     assert code == 0, text
 
 
+def test_delegated_domain_has_no_address(names: Host) -> None:
+    """All that reaches users of beta.test in these tests goes where its SRV records lead."""
+    for kind in ("A", "AAAA"):
+        assert names.run(f"knotc zone-read beta.test @ {kind}").stdout == ""
+    assert "chat.beta.test." in names.check_output("knotc zone-read beta.test _xmpp-server._tcp SRV")
+
+
 @pytest.mark.parametrize(
     ("owner", "kind", "verdict"),
     [

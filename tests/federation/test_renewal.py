@@ -13,7 +13,7 @@ import pytest
 from ..service.clients import login
 from ..service.service import Service
 from ..service.turn import credentials_of, relay
-from .between import Register, assert_talk
+from .between import Register, assert_talk, web_name
 from .test_certificates import certificate_at
 
 FRAMING = "urn:ietf:params:xml:ns:xmpp-framing"
@@ -22,7 +22,7 @@ FRAMING = "urn:ietf:params:xml:ns:xmpp-framing"
 @contextlib.contextmanager
 def time_to_renew(service: Service) -> Iterator[None]:
     """Lets certbot think that the end of the certificate is near."""
-    renewal = f"/etc/letsencrypt/renewal/xmpp-{service.domain}.conf"
+    renewal = f"/etc/letsencrypt/renewal/xmpp_{service.domain}.conf"
     service.host.check_output(f"sed -i '1i renew_before_expiry = 1 year' {renewal}")
     try:
         yield
@@ -32,7 +32,7 @@ def time_to_renew(service: Service) -> Iterator[None]:
 
 def serials(service: Service) -> dict[int, int]:
     """The certificates' numbers, by port."""
-    doors = {443: service.domain, 5223: service.domain, 5270: service.domain, 5349: service.name("turn")}
+    doors = {443: web_name(service), 5223: service.domain, 5270: service.domain, 5349: service.name("turn")}
     return {port: certificate_at(service, name, port).serial_number for port, name in doors.items()}
 
 
@@ -50,7 +50,7 @@ async def test_renewal_cuts_nobody_off(
         login(alpha, alice) as one,
         login(beta, bob) as other,
         service.web() as web,
-        web.ws_connect(f"wss://{service.domain}/ws", protocols=("xmpp",)) as socket,
+        web.ws_connect(f"wss://{web_name(service)}/ws", protocols=("xmpp",)) as socket,
         relay(service, await credentials_of(one if domain == "alpha" else other), "tls") as call,
     ):
         for client in (one, other):

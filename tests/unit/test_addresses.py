@@ -93,10 +93,10 @@ def test_silent_stun_server_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None
     ("own", "given", "expected"),
     [
         (["9.9.9.9", "2620:fe::fe"], [], ["9.9.9.9", "2620:fe::fe"]),
-        (["192.168.1.7", "2620:fe::fe"], [], ["203.0.113.7", "2620:fe::fe"]),
+        (["192.168.1.7", "2620:fe::fe"], [], ["149.112.112.112", "2620:fe::fe"]),
         (["192.168.1.7", "fd00::7"], ["198.51.100.7"], ["198.51.100.7"]),
         (["2620:fe::fe"], [], ["2620:fe::fe"]),
-        (["100.64.0.7"], [], ["203.0.113.7"]),
+        (["100.64.0.7"], [], ["149.112.112.112"]),
     ],
 )
 def test_public_addresses(
@@ -107,11 +107,18 @@ def test_public_addresses(
 
     def ask_stun(server: str) -> str:
         asked.append(server)
-        return "203.0.113.7"
+        return "149.112.112.112"
 
     monkeypatch.setattr(addresses, "ask_stun", ask_stun)
     assert addresses.public(own, given, "stun.test") == expected
-    assert asked == ["stun.test"] * ("203.0.113.7" in expected)
+    assert asked == ["stun.test"] * ("149.112.112.112" in expected)
+
+
+def test_stun_server_cannot_name_a_private_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The relay would be open to it: to the router's own pages, for example."""
+    monkeypatch.setattr(addresses, "ask_stun", lambda _: "192.168.1.1")
+    with pytest.raises(OSError, match=r"it answered 192\.168\.1\.1, which is not public"):
+        addresses.public(["192.168.1.7"], [], "stun.test")
 
 
 def test_relay_is_told_its_addresses() -> None:

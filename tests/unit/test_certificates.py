@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The script that keeps the certificates, run with folders of its own. Orders by ACME are placed in the scenario `federation`."""
+"""The script that keeps the certificates, run with folders of its own.
+
+Orders by ACME are placed in the scenario `federation`.
+"""
 
 from __future__ import annotations
 
@@ -232,6 +235,7 @@ version = 4.0.0
 [renewalparams]
 server = {DIRECTORY}
 authenticator = webroot
+KEPT
 [[webroot_map]]
 chat.test = /srv/xmpp/http
 """
@@ -244,6 +248,9 @@ chat.test = /srv/xmpp/http
         ("first", "there is none yet"),
         ("new name", "the names have changed"),
         ("authority", "the authority has changed"),
+        ("challenge", "the challenge has changed"),
+        ("key", "its key is to stay over renewals"),
+        ("key stays", ""),
         ("near its end", "certbot has not renewed it in time"),
     ],
 )
@@ -252,18 +259,23 @@ def test_order_needs_a_reason(
 ) -> None:
     home, _ = folders
     provide(home, CHAT)
-    live, renewal = (tmp_path / "letsencrypt" / name for name in ("live/xmpp-chat.test", "renewal"))
+    live, renewal = (tmp_path / "letsencrypt" / name for name in ("live/xmpp_chat.test", "renewal"))
     live.mkdir(parents=True)
     renewal.mkdir()
     if reason != "first":
         (home / "provided/fullchain.pem").rename(live / "fullchain.pem")
-    (renewal / "xmpp-chat.test.conf").write_text(RENEWAL, encoding="utf-8")
+    kept = "reuse_key = True" if reason == "key stays" else ""
+    (renewal / "xmpp_chat.test.conf").write_text(RENEWAL.replace("KEPT", kept), encoding="utf-8")
     names = [*CHAT, "muc.chat.test"] if reason == "new name" else CHAT
     if reason == "near its end":
         later = script.now() + datetime.timedelta(days=75)
         monkeypatch.setattr(script, "now", lambda: later)
-    directory = "https://other.test/dir" if reason == "authority" else DIRECTORY
-    assert script.why_order("chat.test", names, directory) == words
+    wanted = {
+        "directory": "https://other.test/dir" if reason == "authority" else DIRECTORY,
+        "authenticator": "manual" if reason == "challenge" else "webroot",
+        "keep_key": reason.startswith("key"),
+    }
+    assert script.why_order("chat.test", names, wanted) == words
 
 
 # As certbot 4.0 prints them.
@@ -274,8 +286,8 @@ Requesting a certificate for chat.test and upload.chat.test
 Certbot failed to authenticate some domains (authenticator: webroot). The Certificate Authority reported these problems:
   Domain: upload.chat.test
   Type:   dns
-  Detail: DNS problem: NXDOMAIN looking up A for upload.chat.test - check that a DNS record exists for this domain; DNS problem: NXDOMAIN
-looking up AAAA for upload.chat.test
+  Detail: DNS problem: NXDOMAIN looking up A for upload.chat.test - check that a DNS record exists for this
+domain; DNS problem: NXDOMAIN looking up AAAA for upload.chat.test
 
   Domain: chat.test
   Type:   connection
@@ -298,9 +310,9 @@ Ask for help or search for solutions at https://community.letsencrypt.org. See t
     [
         (
             FAILED,
-            "upload.chat.test: DNS problem: NXDOMAIN looking up A for upload.chat.test - check that a DNS record exists for this "
-            "domain; DNS problem: NXDOMAIN looking up AAAA for upload.chat.test (dns); chat.test: 192.0.2.1: Fetching "
-            "http://chat.test/.well-known/acme-challenge/x: Timeout (connection)",
+            "upload.chat.test: DNS problem: NXDOMAIN looking up A for upload.chat.test - check that a DNS record "
+            "exists for this domain; DNS problem: NXDOMAIN looking up AAAA for upload.chat.test (dns); "
+            "chat.test: 192.0.2.1: Fetching http://chat.test/.well-known/acme-challenge/x: Timeout (connection)",
         ),
         (
             REFUSED,
@@ -337,3 +349,41 @@ def test_first_challenges_are_answered_and_nothing_else(tmp_path: Path, path: st
         connection.request("GET", path)
         assert connection.getresponse().status == status
         server.shutdown()
+
+
+def test_domain_that_fails_holds_up_no_other(folders: Paths, capsys: pytest.CaptureFixture[str]) -> None:
+    home, hooks = folders
+    provide(home, CHAT)
+    settings(home, "provided", club=["club.test"])
+    assert script.main() == 1
+    assert "No change to the certificate of club.test" in capsys.readouterr().err
+    assert (home / "chat.test/fullchain.pem").exists()
+    assert told(hooks) == 1
+
+
+def test_lineage_that_cannot_be_removed_is_named(
+    folders: Paths, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """certbot is gone, and what it had is still there: everything else is done all the same."""
+    _, hooks = folders
+    (tmp_path / "letsencrypt/renewal").mkdir(parents=True)
+    (tmp_path / "letsencrypt/renewal/xmpp_old.test.conf").touch()
+    monkeypatch.setattr(sys, "argv", ["xmpp-certificates", "--prune"])
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert script.main() == 1
+    assert "certbot's xmpp_old.test could not be removed" in capsys.readouterr().err
+    assert (hooks / "nginx.hook").exists()
+
+
+def test_private_authority_is_trusted_beside_the_public_ones(
+    folders: Paths, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    home, _ = folders
+    monkeypatch.setattr(script, "SYSTEM_ROOTS", tmp_path / "roots")
+    (tmp_path / "roots").write_text("public", encoding="ascii")
+    (home / "acme-ca.pem").write_text("private", encoding="ascii")
+    script.trust()
+    assert (home / "acme-roots.pem").read_text(encoding="ascii") == "publicprivate"
+    (home / "acme-ca.pem").unlink()
+    script.trust()
+    assert not (home / "acme-roots.pem").exists()

@@ -164,7 +164,7 @@ def test_addresses_that_need_a_remark() -> None:
     assert "; The host has no address to the outside" in text(settings(own_addresses=[]))
     dynamic = settings(dynamic=True)
     assert "keeps its own addresses up to date" in text(dynamic)
-    assert {item["ttl"] for item in filters.dns_records(dynamic) if item["type"] == "A"} == {60}
+    assert {item["ttl"] for item in filters.dns_records(dynamic) if item["type"] == "A"} == {300}
 
 
 def test_unknown_authority_is_no_record_but_a_remark() -> None:

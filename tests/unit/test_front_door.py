@@ -483,7 +483,8 @@ CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
             "xmpp_more_domains": ["friends.test", "muc.friends.test", "family.test", "upload.family.test", "Club.test"],
         },
         [
-            'xmpp_host_domain is "upload.friends.test", which is xmpp_upload_domain as well: each needs a name of its own.',
+            'xmpp_host_domain is "upload.friends.test", which is xmpp_upload_domain as well: '
+            "each needs a name of its own.",
             'xmpp_more_domains (entry 5) is "Club.test", which is not in lower case.',
         ],
     ),
@@ -501,7 +502,7 @@ CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
     "more domains without an example to follow": (
         {"xmpp_muc_domain": "rooms.elsewhere.test", "xmpp_more_domains": ["family.test"]},
         [
-            'xmpp_muc_domain is "rooms.elsewhere.test", which must end in .friends.test, so that the parts of the domains '
+            'xmpp_muc_domain is "rooms.elsewhere.test", which must end in .friends.test, so that the parts of those '
             "in xmpp_more_domains can be named like it.",
         ],
     ),
@@ -523,7 +524,8 @@ CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
     "order without what it needs": (
         {"xmpp_acme_challenge": "dns", "xmpp_acme_eab_kid": "kid-1"},
         [
-            "xmpp_acme_eab_secret is not set, but an external account needs both xmpp_acme_eab_kid and xmpp_acme_eab_secret.",
+            "xmpp_acme_eab_secret is not set, "
+            "but an external account needs both xmpp_acme_eab_kid and xmpp_acme_eab_secret.",
             'xmpp_acme_challenge is "dns", but xmpp_dns_server is not set.',
             'xmpp_acme_challenge is "dns", but xmpp_dns_key_name is not set.',
             'xmpp_acme_challenge is "dns", but xmpp_dns_key_secret is not set.',
@@ -549,7 +551,8 @@ CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
             'xmpp_acme_email is "mailto:operator@friends.test", which must be of the form name@domain.',
             f'xmpp_acme_eab_kid is "{"x" * 119}…, which has 201 characters: at most 200 are possible.',
             "xmpp_acme_eab_secret is a value that is not shown, which is not valid (its help is in docs/settings.md).",
-            'xmpp_acme_ca_file is "ca.pem", which is not an absolute path: begin it with / or with {{ inventory_dir }}/.',
+            'xmpp_acme_ca_file is "ca.pem", '
+            "which is not an absolute path: begin it with / or with {{ inventory_dir }}/.",
             'xmpp_dnssec is "yes", which is a text where true or false is meant: write it without quotes.',
         ],
     ),

@@ -62,6 +62,7 @@ CONFIGURATIONS: dict[str, dict[str, Any]] = {
         "xmpp_provider": {"free_of_charge": False},
     },
     "by invitation": {"xmpp_registration": "invite"},
+    "web chat": {"xmpp_webchat": True},
     "another port": {
         "xmpp_https_port": 8443,
         "xmpp_contact_addresses": ["mailto:a_b@friends.test", "https://x.test/y"],
@@ -211,6 +212,8 @@ def test_every_link_within_the_site_leads_somewhere(site: Rendered) -> None:
         f"{SITE}/register.js",
         f"{SITE}/register/plain/",
         f"{SITE}/qrcode.js",
+        f"{SITE}/chat/de/",
+        f"{SITE}/chat/en/",
     }
     for path, page in site.pages():
         for link in page.values("a", "href") + page.values("link", "href") + page.values("img", "src"):
@@ -299,6 +302,7 @@ def test_donations_have_a_page_and_codes(everything: Rendered) -> None:
         ("little", "en/privacy/index", "Whom you call", "our server passes the call on"),
         ("little", "de/faq/index", "Es ist abgeschaltet, bis", "Solange es eingeschaltet ist"),
         ("little", "en/rooms/index", "Your app can list the public rooms", "search of the public rooms"),
+        ("web chat", "en/index", "Scripts run only in the web chat.", "no script either"),
     ],
 )
 def test_text_follows_the_setting(configuration: str, page: str, there: str, missing: str) -> None:
@@ -476,6 +480,10 @@ MISTAKES: dict[str, tuple[dict[str, str], list[tuple[str, str]]]] = {
     "unknown key": (
         {"website/en/faq.md": "---\ntitle: F\ntilte: G\n---\n"},
         [("website/en/faq.md:3", 'unknown key "tilte"')],
+    ),
+    "script": (
+        {"website/en/register.md": "---\ntitle: R\nscript: /static/r.js\n---\n"},
+        [("website/en/register.md:3", 'unknown key "script"')],
     ),
     "no number": (
         {"website/en/faq.md": "---\ntitle: F\nmenu: top\n---\n"},

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 
 from testinfra.host import Host
 
@@ -28,9 +27,9 @@ def test_picture_is_a_small_png(host: Host) -> None:
     assert len(drawn) < SIZE_LIMIT
 
 
-def test_no_two_pictures_are_the_same(host: Host) -> None:
-    """Otherwise a list of pictures with their digits would do."""
-    assert len({hashlib.sha256(picture(host, "481516")).digest() for _ in range(5)}) == 5
+def test_same_digits_have_the_same_picture(host: Host) -> None:
+    """ejabberd draws as often as it is asked: many views of one would give it away. (A new hour brings another.)"""
+    assert len({picture(host, "481516") for _ in range(4)}) <= 2
 
 
 def test_nobody_but_root_changes_what_draws(host: Host) -> None:

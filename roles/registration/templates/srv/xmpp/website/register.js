@@ -156,11 +156,11 @@
     ];
     const variety = signs.reduce((sum, [kind, count]) => sum + (kind.test(password) ? count : 0), 0);
     const letters = [...(name ? password.replaceAll(name, "") : password)].map((letter) => letter.codePointAt(0));
-    const new_ones = letters.filter((letter, index) => {
+    const newOnes = letters.filter((letter, index) => {
       const step = letter - letters[index - 1];
       return index === 0 || (step !== 0 && !(Math.abs(step) === 1 && step === letters[index - 1] - letters[index - 2]));
     });
-    return variety ? Math.min(new_ones.length, new Set(letters).size * 2) * Math.log2(variety) : 0;
+    return variety ? Math.min(newOnes.length, new Set(letters).size * 2) * Math.log2(variety) : 0;
   }
 
   // Four words of three syllables, six bits each: 72 bits that can be read out and typed on a phone.
@@ -184,8 +184,13 @@
     at("proceed").textContent = said(name);
   };
 
-  function read_invitation() {
-    const uri = decodeURIComponent(location.hash.slice(1));
+  function readInvitation() {
+    let uri;
+    try {
+      uri = decodeURIComponent(location.hash.slice(1));
+    } catch {
+      return null; // a % with no number behind it
+    }
     const parts = /^(?:([^@?]+)@)?([a-z0-9.-]+)\?(register|roster);preauth=([\w-]+)/.exec(uri);
     return parts && { name: parts[1] || "", domain: parts[2], kind: parts[3], token: parts[4], uri: `xmpp:${uri}` };
   }
@@ -266,7 +271,7 @@
     if (at("register") && !at("picture").hidden) at("digits").focus();
   }
 
-  function scan_code() {
+  function scanCode() {
     const library = document.createElement("script");
     library.src = "/qrcode.js";
     library.onload = () => {
@@ -277,9 +282,8 @@
   }
 
   async function start() {
-    invitation = read_invitation();
+    invitation = readInvitation();
     for (const link of document.querySelectorAll(".languages a")) link.hash = location.hash;
-    for (const id of ["contact", "invited", "reset", "intro", "uninvited", "register"]) if (at(id)) show(id, false);
     if (invitation?.kind === "roster") {
       at("inviter").textContent = `${invitation.name}@${invitation.domain}`;
       at("contact-open").href = invitation.uri;
@@ -294,7 +298,7 @@
       await attempt(async () => {
         door = await knock(domain(), invitation.token);
         show(door.known ? "reset" : "invited");
-        if (!door.known && !matchMedia("(pointer: coarse)").matches) scan_code();
+        if (!door.known && !matchMedia("(pointer: coarse)").matches) scanCode();
         show("register");
         label(door.known ? "set" : door.challenge ? "proceed" : "make");
         if (door.challenge) {
@@ -329,6 +333,9 @@
     at("password").type = "text";
     rate();
   });
-  window.addEventListener("hashchange", start);
+  // Another invitation begins anew; the link to the content stays on the page.
+  window.addEventListener("hashchange", () => {
+    if (!at(location.hash.slice(1))) location.reload();
+  });
   start();
 })();

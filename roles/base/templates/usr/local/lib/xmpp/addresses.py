@@ -114,5 +114,8 @@ def public(own_addresses: list[str], given: list[str], stun_server: str) -> list
         if any(is_public(address) for address in mine):
             found += mine
         elif mine and family == 4 and stun_server:
-            found.append(ask_stun(stun_server))
+            seen = ask_stun(stun_server)
+            if not is_public(seen):  # the relay would be open to it
+                raise OSError(f"it answered {seen}, which is not public")
+            found.append(seen)
     return found
