@@ -70,4 +70,4 @@ async def test_notice_is_published_and_announced(
     for path in ("/de/notices/", "/en/notices/", "/en/notices/feed.atom", "/status.json"):
         answer = await service.fetch("GET", f"https://{service.domain}{path}")
         assert answer.status == 200
-        assert TEXT in answer.body.decode(), path
+        assert TITLE in answer.body.decode(), path
