@@ -16,8 +16,9 @@ options:
 
 
 def as_text(value: object) -> str:
-    """Return *value* so that Markdown shows it as it is (CommonMark 2.4)."""
-    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", " ".join(str(value).split()))
+    """Return *value* so that Markdown shows it as it is (CommonMark 2.4); spaces that hold words together stay."""
+    line = re.sub(r"\s+", " ", str(value), flags=re.ASCII).strip()
+    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", line)
 
 
 class FilterModule:

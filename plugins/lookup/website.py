@@ -40,10 +40,12 @@ options:
   languages: {description: The languages of the site., type: list, elements: str}
   root: {description: Where the site is on the host., type: path}
   donations: {description: Names and addresses that get a QR code., type: list, elements: dict}
+  ledger: {description: What the lookup C(ledger) returns, rendered once for all pages., type: list, elements: dict}
   name: {description: With C(notice), the name of its file; the newest one without it., type: str}
 """
 
-JINJA_OVERRIDES = {"trim_blocks": True, "lstrip_blocks": True}
+# What Jinja's lstrip_blocks would take away. As an override it would have the layout compiled anew for each page.
+INDENT = re.compile(r"^[ \t]+(?=\{[%#](?!\+))", re.MULTILINE)
 PAGE_KEYS = ("title", "label", "description", "menu", "footer", "script", "when")
 OWN_PAGE_KEYS = tuple(key for key in PAGE_KEYS if key != "script")  # the server lets none but the role's own run
 NOTICE_KEYS = ("title", "kind", "begins", "ends", "updated")
@@ -303,13 +305,22 @@ class Site:
     """All pages in all languages."""
 
     def __init__(
-        self, templar: Any, variables: Mapping[str, Any], *, pages: str, own: str, notices: str, languages: list[str]
+        self,
+        templar: Any,
+        variables: Mapping[str, Any],
+        *,
+        pages: str,
+        own: str,
+        notices: str,
+        languages: list[str],
+        ledger: list[dict[str, Any]],
     ) -> None:
         """Read everything that is to be rendered."""
         self.folder = Path(pages)
         self.languages = languages
-        self.variables = variables
-        self.templar = templar
+        self.variables = {**variables, "website_ledger": ledger}
+        self.ledger = ledger
+        self.templar = templar.copy_with_new_env(searchpath=[pages])
         known = [part.name for part in visible(self.folder) if part.is_dir()]
         self.sources: dict[str, dict[str, Source]] = {language: {} for language in languages}
         for language in languages:
@@ -325,11 +336,9 @@ class Site:
 
     def template(self, source: Source, template: str, **context: Any) -> Any:
         """Render a text of a source; raises Mistake."""
-        templar = self.templar.copy_with_new_env(
-            searchpath=[str(self.folder)], available_variables={**self.variables, **context}
-        )
+        self.templar.available_variables = {**self.variables, **context}
         try:
-            return templar.template(trust_as_template(template), escape_backslashes=False, overrides=JINJA_OVERRIDES)
+            return self.templar.template(trust_as_template(INDENT.sub("", template)), escape_backslashes=False)
         except AnsibleError as error:
             found = re.search(r"'(\w+)' is undefined", str(error))
             raise Mistake(
@@ -365,6 +374,7 @@ class Site:
         start, legal = (self.addresses(name) for name in ("index", "legal"))
         provider = self.plain("provider.json.j2", self.languages[0], {"start": start, "legal": legal})
         yield ".well-known/xmpp-provider-v2.json", provider
+        yield "ledger.json", json.dumps(self.ledger, ensure_ascii=False, indent=2) + "\n"
         yield (
             "status.json",
             json.dumps(status(self.notices, self.languages, datetime.now(UTC)), ensure_ascii=False) + "\n",
@@ -455,11 +465,10 @@ class Site:
 
     def plain(self, name: str, language: str, site: dict[str, Any], page: Mapping[str, Any] | None = None) -> str:
         """Return what one of the role's templates makes of a page or of the site."""
-        file = self.folder / name
         text = self.variables[f"__website_{language}"]
         given = page or {"language": language}
-        source = Source(file, {}, "")
-        return str(self.template(source, file.read_text(encoding="utf-8"), page=given, site=site, text=text))
+        source = Source(self.folder / name, {}, "")
+        return str(self.template(source, f"{{% extends '{name}' %}}\n", page=given, site=site, text=text))
 
 
 def line_of(text: str, word: str) -> int:

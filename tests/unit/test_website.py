@@ -22,7 +22,6 @@ import pytest
 import yaml
 from ansible.errors import AnsibleError
 from ansible.parsing.dataloader import DataLoader
-from ansible.plugins.loader import init_plugin_loader
 from ansible.template import Templar
 
 from .loading import ROOT, load
@@ -52,6 +51,7 @@ CONFIGURATIONS: dict[str, dict[str, Any]] = {
         "xmpp_certificates": "selfsigned",
         "xmpp_federation": "allowlist",
         "xmpp_archive_default": "roster",
+        "xmpp_backup_repository": "/backup",
     },
     "little": {
         "xmpp_federation": False,  # YAML's off
@@ -68,16 +68,6 @@ CONFIGURATIONS: dict[str, dict[str, Any]] = {
         "xmpp_contact_addresses": ["mailto:a_b@friends.test", "https://x.test/y"],
     },
 }
-
-
-@pytest.fixture(scope="session", autouse=True)
-def plugins() -> None:
-    """Let Ansible find the project's filters and lookups."""
-    from ansible.plugins.loader import filter_loader, lookup_loader
-
-    init_plugin_loader()
-    filter_loader.add_directory(str(ROOT / "plugins/filter"))
-    lookup_loader.add_directory(str(ROOT / "plugins/lookup"))
 
 
 class Rendered(dict[str, str]):
@@ -134,8 +124,9 @@ def variables(settings: dict[str, Any]) -> dict[str, Any]:
     loader = DataLoader()
     found: dict[str, Any] = {"inventory_dir": "/nowhere", "xmpp_domain": "friends.test"}
     for role in ("xmpp", "website"):
-        for file in sorted((ROOT / "roles" / role).glob("[dv]*/**/*.yml")):
-            found |= loader.load_from_file(str(file), trusted_as_template=True) or {}
+        for pattern in ("defaults/main.yml", "vars/main.yml", "vars/main/*.yml"):
+            for file in sorted((ROOT / "roles" / role).glob(pattern)):
+                found |= loader.load_from_file(str(file), trusted_as_template=True)
     return found | settings
 
 
@@ -152,6 +143,7 @@ def render(folder: Path, settings: dict[str, Any]) -> Rendered:
         notices=str(folder / "notices"),
         languages=templar.template(known["website_languages"]),
         donations=templar.template(known["website_donations"]),
+        ledger=templar.template(known["website_ledger"]),
         root="/srv",
     )
     return Rendered({path.removeprefix("/srv/"): text for path, text in files.items()})
@@ -297,6 +289,13 @@ def test_donations_have_a_page_and_codes(everything: Rendered) -> None:
         ("everything", "en/faq/index", "a chosen few others only", "This server does not take part"),
         ("everything", "de/faq/index", "brauchst du ein neues Konto", "verhelfen wir dir zu einem neuen Passwort"),
         ("everything", "de/faq/index", "nur Unterhaltungen mit deinen Kontakten", "Es ist abgeschaltet, bis"),
+        ("defaults", "de/privacy/index", "verschwinden Kontaktliste, Profil", "In Sicherungen"),
+        (
+            "everything",
+            "de/privacy/index",
+            "In Sicherungen sind sie danach noch enthalten, höchstens 7 Tage lang.",
+            "verschwinden Kontaktliste, Profil, Archiv und Dateien sofort. Was",
+        ),
         ("little", "en/index", "exchanges messages with no other server", "write to people on other servers"),
         ("little", "en/faq/index", "does not pass calls on", "this service passes the call on"),
         ("little", "en/privacy/index", "Whom you call", "our server passes the call on"),
@@ -315,6 +314,46 @@ def test_only_the_languages_of_the_service_are_there(tmp_path: Path) -> None:
     site = render(tmp_path, {"xmpp_languages": ["de"]})
     assert not [path for path in site if path.startswith("en/")]
     assert not [path for path, page in site.pages() if "/en/" in page.text]
+
+
+# ---------------------------------------------------------------------- what is kept
+def test_pages_and_programs_are_told_the_same(site: Rendered) -> None:
+    """All of the ledger is on the privacy page, its rows for the start page are there; both in every language."""
+    told = json.loads(site["ledger.json"])
+    assert {"account", "archive", "uploads", "connections"} <= {entry["name"] for entry in told}
+    for language in ("de", "en"):
+        privacy = Page(f"{language}/privacy/", site[f"{language}/privacy/index.html"])
+        start = Page(f"{language}/", site[f"{language}/index.html"])
+        for entry in told:
+            for text in entry[language].values():
+                assert text in privacy.words, (language, text)
+            on_start = [entry[language][key] in start.words for key in ("what", "detail", "long")]
+            assert all(on_start) == (entry["start_page"] is not None), (language, entry["name"])
+        assert "/ledger.json" in privacy.values("a", "href")
+
+
+def test_who_can_read_it_is_said_in_words(site: Rendered) -> None:
+    """Not by the names of the host's accounts, which tell a reader nothing."""
+    told = json.loads(site["ledger.json"])
+    accounts = {reader for entry in told for reader in entry["readers"]}
+    for language in ("de", "en"):
+        assert accounts <= set(
+            yaml.safe_load((ROOT / f"roles/website/vars/main/{language}.yml").read_text())[f"__website_{language}"][
+                "readers"
+            ]
+        )
+
+
+def test_changed_period_is_on_every_page_that_tells_it(tmp_path: Path) -> None:
+    site = render(tmp_path, {"xmpp_archive_days": 17, "xmpp_upload_days": 23})
+    for language, words in (("de", "Tage"), ("en", "days")):
+        for page in ("index.html", "privacy/index.html", "faq/index.html"):
+            text = Page(page, site[f"{language}/{page}"]).words
+            assert f"17 {words}" in text, (language, page)
+            assert f"23 {words}" in text, (language, page)
+            assert f"30 {words}" not in text, (language, page)
+    told = {entry["name"]: entry["days"] for entry in json.loads(site["ledger.json"])}
+    assert (told["archive"], told["uploads"]) == (17, 23)
 
 
 # ---------------------------------------------------------------------- an operator's own pages

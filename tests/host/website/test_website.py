@@ -255,6 +255,19 @@ def test_page_tells_the_figures_that_the_server_runs_with(page: Page, settings: 
         assert figure in words
 
 
+def test_programs_are_told_what_is_kept(site: Site, settings: dict[str, Any]) -> None:
+    """The same as the privacy page says, with the periods that the server runs with."""
+    answer = site.get("/ledger.json")
+    assert answer.headers["Content-Type"].startswith("application/json")
+    told = {entry["name"]: entry for entry in json.loads(answer.text)}
+    assert told["archive"]["days"] == settings["xmpp_archive_days"]
+    assert told["uploads"]["days"] == settings["xmpp_upload_days"]
+    assert ("calls" in told) == settings["xmpp_calls"]
+    for code in ("de", "en"):
+        words = Page(site.get(f"/{code}/privacy/").text).words
+        assert [entry[code]["why"] for entry in told.values() if entry[code]["why"] not in words] == []
+
+
 def test_page_offers_every_official_room(page: Page, settings: dict[str, Any]) -> None:
     links = page.values("a", "href")
     for room in settings["xmpp_rooms"]:
