@@ -27,7 +27,7 @@ def test_no_second_logger_is_installed(host: Host) -> None:
 
 
 def test_what_was_kept_so_far_is_gone(host: Host) -> None:
-    """The scenario of this role has kept a line on disk before (molecule/journald/prepare.yml)."""
+    """The scenario of this role has kept a line on disk before (molecule/traces/prepare.yml)."""
     found = host.run("grep --recursive --text --files-with-matches kept-so-far /var/log")
     assert found.stdout == ""
     names = host.check_output("ls /var/log").split()
