@@ -59,6 +59,20 @@ def test_api_is_closed_to_other_accounts(host: Host, user: str) -> None:
     assert "PermissionError" in refused.stderr
 
 
+PORTS = [4369, 5280, 5281]
+DOORS = {"root": PORTS, "www-data": [5280, 5281], "ejabberd": [4369], "turnserver": [], "nobody": []}
+
+
+@pytest.mark.parametrize("user", DOORS)
+def test_internal_port_is_for_who_needs_it(host: Host, user: str) -> None:
+    """ejabberd takes from whoever connects there whose address he says he has."""
+    script = (
+        f"import socket\nfor port in {PORTS}:\n    if not socket.socket().connect_ex(('127.0.0.1', port)): print(port)"
+    )
+    opened = host.check_output(shlex.join(["runuser", "-u", user, "--", "python3", "-c", script]))
+    assert [int(port) for port in opened.split()] == DOORS[user]
+
+
 @pytest.mark.parametrize("user", ["www-data", "turnserver", "nobody"])
 def test_settings_with_secrets_are_closed_to_other_accounts(host: Host, user: str) -> None:
     assert host.run(f"runuser -u {user} -- cat /etc/ejabberd/xmpp.yml").rc != 0
@@ -71,3 +85,12 @@ def test_settings_with_secrets_are_closed_to_other_accounts(host: Host, user: st
 def test_timer_that_forgets_runs(host: Host, timer: str) -> None:
     assert host.service(f"{timer}.timer").is_running
     assert host.service(f"{timer}.timer").is_enabled
+
+
+def test_module_that_a_power_cut_left_half_written_is_made_anew(host: Host) -> None:
+    """ejabberd would not start with it."""
+    beam = "/run/ejabberd/modules/mod_xmpp_guard.beam"
+    whole = host.file(beam).size
+    host.check_output(f"truncate --size=100 {beam} && systemctl restart ejabberd")
+    assert host.file(beam).size == whole
+    assert host.service("ejabberd").is_running

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""ejabberd's commands (mod_http_api) on its local socket: for the programs beside this file."""
+"""ejabberd's commands (mod_http_api) on its local socket: for the programs beside this file.
+
+They run by themselves, when no Ansible brings its modules, which have the like in plugins/module_utils.
+"""
 
 from __future__ import annotations
 

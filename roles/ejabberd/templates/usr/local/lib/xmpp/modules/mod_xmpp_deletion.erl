@@ -1,0 +1,124 @@
+%% SPDX-License-Identifier: GPL-3.0-or-later
+%% When an account is deleted, nothing that names it stays with others on this host, and who takes the name later inherits nothing.
+%% ejabberd removes what is the account's own; this does the rest. What stays: messages that others received, until they are old
+%% enough, and who was blocked by whom (or a new account of the same name would undo a block).
+-module(mod_xmpp_deletion).
+-behaviour(gen_mod).
+-export([start/2, stop/1, reload/3, depends/2, mod_options/1, mod_doc/0]).
+-export([leave_rooms/2, forget/2, expire/0]).
+
+-define(PUSH_DAYS, 90).  %% apps ask for push anew at each login
+
+start(Host, _Opts) ->
+    xmpp_start:attempt(?MODULE, fun() -> hooks(add, Host) end).
+
+stop(Host) ->
+    hooks(delete, Host).
+
+hooks(Do, Host) ->
+    ejabberd_hooks:Do(remove_user, Host, ?MODULE, leave_rooms, 40),  %% before mod_muc, while it is known who owned what
+    ejabberd_hooks:Do(remove_user, Host, ?MODULE, forget, 90),       %% after all others
+    ok.
+
+reload(_Host, _New, _Old) -> ok.
+depends(_Host, _Opts) -> [{mod_muc, hard}, {mod_roster, hard}, {mod_pubsub, hard}].
+mod_options(_Host) -> [].
+mod_doc() -> #{}.
+
+leave_rooms(User, Server) ->
+    JID = jid:make(User, Server),
+    [try leave(Name, Service, Room, JID) catch _:_ -> ok end  %% a room that closes meanwhile
+     || Host <- ejabberd_option:hosts(), Service <- gen_mod:get_module_opt_hosts(Host, mod_muc),
+        {Name, _, Room} <- mod_muc:get_online_rooms(Service)],
+    ok.
+
+leave(Name, Service, Room, JID) ->
+    Owned = lists:member(bare(JID), [Who || {Who, owner} <- affiliations(Name, Service)]),
+    forget_subject_author(Room, JID),
+    mod_muc_room:change_item(Room, JID, affiliation, none, <<>>),
+    mod_muc_room:change_item(Room, JID, role, none, <<>>),
+    mod_muc_room:unsubscribe(Room, JID),
+    Nobody = [] =:= [Who || {Who, Kind} <- affiliations(Name, Service), Kind =/= outcast]
+        andalso mod_muc_admin:get_room_occupants_number(Name, Service) =:= 0
+        andalso mod_muc_admin:get_subscribers(Name, Service) =:= [],
+    case Owned andalso Nobody of
+        true -> mod_muc_room:destroy(Room);
+        false -> ok
+    end.
+
+affiliations(Name, Service) ->
+    [{{User, Server, <<>>}, Kind} || {User, Server, Kind, _} <- mod_muc_admin:get_room_affiliations(Name, Service)].
+
+%% A room keeps the nick and the address of who set its subject.
+forget_subject_author(Room, JID) ->
+    {ok, State} = mod_muc_room:get_state(Room),
+    case list_to_tuple([without(Value, bare(JID)) || Value <- tuple_to_list(State)]) of
+        State -> ok;
+        New ->
+            {ok, _} = p1_fsm:sync_send_all_state_event(Room, {change_state, New}),
+            {ok, Config} = mod_muc_room:get_config(Room),
+            {ok, _} = mod_muc_room:set_config(Room, Config)  %% stores it
+    end.
+
+without({Nick, JID} = Author, Who) when is_binary(Nick), element(1, JID) =:= jid ->
+    case bare(JID) of
+        Who -> {<<>>, list_to_tuple([jid | [<<>> || _ <- tl(tuple_to_list(JID))]])};
+        _ -> Author
+    end;
+without(Value, _) ->
+    Value.
+
+bare(JID) -> jid:tolower(jid:remove_resource(JID)).
+
+forget(User, Server) ->
+    Address = jid:encode({User, Server, <<>>}),
+    case sql(Server, ["SELECT username, server_host FROM rosterusers WHERE jid = ", quote(Address)]) of
+        {selected, _, Contacts} ->
+            [mod_admin_extra:delete_rosteritem(Contact, Host, User, Server) || [Contact, Host] <- Contacts];
+        _ -> tell("rosterusers")
+    end,
+    [forget_in(Table, Server, ["DELETE FROM ", Table, " WHERE ", Column, " = ", quote(Address), " OR substr(", Column, ", 1, ",
+                               integer_to_list(length(unicode:characters_to_list(Address)) + 1), ") = ", quote([Address, "/"])])
+     || {Table, Column} <- [{"pubsub_state", "jid"}, {"pubsub_item", "publisher"}, {"muc_registered", "jid"},
+                            {"muc_room_subscribers", "jid"}, {"invite_token", "invitee"}]],
+    %% Rooms archive with the real address what they show with the nick.
+    [forget_in("archive", Host,
+               ["UPDATE archive SET peer = username, bare_peer = username, xml = replace(xml, ", quote(Address), ", username)"
+                " WHERE server_host = ", quote(Host), " AND bare_peer = ", quote(Address),
+                " AND username IN (SELECT name || '@' || host FROM muc_room)"]) || Host <- ejabberd_option:hosts()],
+    [forget_in(Table, Server, ["DELETE FROM ", Table, " WHERE ", Column, " = ", quote(User), " AND server_host = ", quote(Server)])
+     || {Table, Column} <- [{"roster_version", "username"}, {"motd", "username"}, {"invite_token", "invitee"},
+                            {"invite_token", "account_name"}]],
+    ok.
+
+%% One table that cannot be changed does not save the others.
+forget_in(Table, Host, Statement) ->
+    case sql(Host, Statement) of
+        {updated, _} -> ok;
+        _ -> tell(Table)
+    end.
+
+%% Not whom: the address would be in the journal, and in the answer of the database.
+tell(Table) ->
+    logger:critical("~s: a deleted account is still named in the table ~s", [?MODULE, Table]).
+
+%% What is no longer good for anything: tokens for a login without password that ran out, push for apps that never came back, and
+%% files that came after their account was deleted (a slot that was handed out before still takes one).
+expire() ->
+    Host = hd(ejabberd_option:hosts()),
+    Oldest = erlang:system_time(microsecond) - ?PUSH_DAYS * 86400 * 1000000,
+    {updated, _} = sql(Host, "DELETE FROM auth_fast_tokens WHERE expires < CURRENT_TIMESTAMP"),
+    {updated, _} = sql(Host, ["DELETE FROM push_session WHERE timestamp < ", integer_to_list(Oldest)]),
+    Root = gen_mod:get_module_opt(Host, mod_http_upload, docroot),
+    {ok, Folders} = file:list_dir(Root),  %% first: an account that is made meanwhile has none yet
+    {selected, _, Accounts} = sql(Host, "SELECT DISTINCT username, server_host FROM users"),
+    Used = [binary_to_list(str:sha(<<User/binary, "@", Server/binary>>)) || [User, Server] <- Accounts],
+    [ok = file:del_dir_r(filename:join(Root, Folder)) || Folder <- ordsets:subtract(lists:sort(Folders), lists:sort(Used)),
+                                                         length(Folder) =:= 40],
+    ok.
+
+sql(Host, Statement) ->
+    ejabberd_sql:sql_query(Host, iolist_to_binary(Statement)).
+
+quote(Text) ->
+    ["'", string:replace(Text, "'", "''", all), "'"].

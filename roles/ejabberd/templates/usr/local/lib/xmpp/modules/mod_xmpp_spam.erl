@@ -1,0 +1,221 @@
+%% SPDX-License-Identifier: GPL-3.0-or-later
+%% Strangers may write, but not flood; and nobody on a block list gets through. A stranger is who is not among somebody's contacts.
+%% In an hour or so, a stranger reaches few people, a whole other server many but not any number, and only so many messages of strangers
+%% go to one person. Counted in memory; of a message, only who invites to a room of ours is looked at. Rooms elsewhere are heard by who entered.
+%% Block lists are lists of checksums of addresses and servers (https://xmppbl.org/). Each is fetched whole, once an hour, by this
+%% server for itself: who offers it learns that it is used here, and nothing of who writes to whom.
+-module(mod_xmpp_spam).
+-behaviour(gen_server).
+-behaviour(gen_mod).
+-export([start/2, stop/1, reload/3, depends/2, mod_options/1, mod_opt_type/1, mod_doc/0]).
+-export([init/1, handle_call/3, handle_cast/2, handle_info/2]).
+-export([receive_packet/1, hear_room/1, enter_room/3, say_in_room/3, refresh/0]).
+
+-define(NODE, <<"muc_bans_sha256">>).
+-define(FIRST, 10).      %% seconds after the start
+-define(AGAIN, 3600).    %% seconds
+-define(FAILED, 300).    %% seconds
+%% {at once, seconds until one more is possible}
+-define(PEOPLE, {20, 180}).            %% that one stranger reaches
+-define(PEOPLE_OF_SERVER, {300, 10}).  %% that all strangers of one other server reach
+-define(PEOPLE_OF_SERVERS, {600, 5}).  %% that those of all servers reach whose names have the last two parts in common
+-define(PEOPLE_OF_ALL, {3000, 1}).     %% that all strangers from elsewhere reach
+-define(MESSAGES, {60, 10}).           %% from a stranger to one person who does not answer
+-define(MESSAGES_OF_ALL, {200, 20}).   %% from all strangers to one person
+-define(WAITING, 500).                 %% messages for somebody who is away; the other half of the room is for contacts
+-define(MET, 3600).                    %% seconds until somebody counts as reached anew
+
+start(Host, Opts) ->
+    xmpp_start:attempt(?MODULE, fun() ->
+        xmpp_rate:new(?MODULE),
+        hooks(add, Host),
+        is_first(Host) andalso ({ok, _} = gen_mod:start_child(?MODULE, Host, Opts))
+    end).
+
+stop(Host) ->
+    hooks(delete, Host),
+    is_first(Host) andalso gen_mod:stop_child(?MODULE, Host),
+    ok.
+
+hooks(Do, Host) ->
+    ejabberd_hooks:Do(sm_receive_packet, Host, ?MODULE, receive_packet, 40),
+    ejabberd_hooks:Do(user_receive_packet, Host, ?MODULE, hear_room, 10),
+    ejabberd_hooks:Do(muc_filter_presence, Host, ?MODULE, enter_room, 40),
+    ejabberd_hooks:Do(muc_filter_message, Host, ?MODULE, say_in_room, 40),
+    is_first(Host) andalso ejabberd_hooks:Do(config_reloaded, ?MODULE, refresh, 90).
+
+%% The lists are fetched once for all domains.
+is_first(Host) -> Host =:= hd(ejabberd_option:hosts()).
+
+reload(Host, New, _Old) ->
+    stop(Host),
+    start(Host, New).
+
+depends(_Host, _Opts) -> [{mod_muc, hard}, {mod_roster, hard}].
+mod_options(_Host) -> [{block_lists, []}].
+mod_opt_type(block_lists) -> econf:list(econf:domain()).
+mod_doc() -> #{}.
+
+%% ---------------------------------------------------------------------- strangers
+receive_packet(drop) -> drop;
+receive_packet(Packet) ->
+    case {element(1, Packet), xmpp:get_type(Packet)} of
+        {message, Type} when Type =:= chat; Type =:= normal -> judge(Packet);
+        {message, headline} ->  %% from an account here: what it publishes, to those who subscribed to it
+            {_, Server, _} = bare(xmpp:get_from(Packet)),
+            case ejabberd_router:is_my_host(Server) of
+                true -> Packet;
+                false -> judge(Packet)
+            end;
+        {presence, subscribe} -> judge(Packet);
+        _ -> Packet
+    end.
+
+judge(Packet) ->
+    {From, To} = {sender(Packet), bare(xmpp:get_to(Packet))},
+    case is_stranger(From, To) of
+        false -> Packet;
+        true ->
+            case is_listed(From) orelse has_no_room(Packet, To) orelse is_too_much(From, To) of
+                false -> Packet;
+                true ->
+                    Text = <<"This is more than strangers may send here.">>,
+                    element(1, Packet) =:= message
+                        andalso ejabberd_router:route_error(Packet, xmpp:err_policy_violation(Text, xmpp:get_lang(Packet))),
+                    {stop, drop}
+            end
+    end.
+
+%% The server itself, its rooms and other parts, and its administrators are none.
+is_stranger({User, Server, _} = From, To) ->
+    Ours = ejabberd_router:is_my_host(Server),
+    not (ejabberd_router:is_my_route(Server) andalso not (Ours andalso User =/= <<>>))
+        andalso not mod_roster:is_subscribed(jid:make(From), jid:make(To))
+        andalso not (Ours andalso acl:match_rule(Server, admin, jid:make(From)) =:= allow).
+
+%% Who invites to a room of ours speaks through it.
+sender(Packet) ->
+    From = bare(xmpp:get_from(Packet)),
+    case is_our_room(From) andalso [Inviter || {xmlel, <<"x">>, _, _} = X <- fxml:get_subtags(xmpp:encode(Packet), <<"x">>),
+                                               Inviter <- [fxml:get_path_s(X, [{elem, <<"invite">>}, {attr, <<"from">>}])],
+                                               Inviter =/= <<>>] of
+        [Inviter | _] -> bare(jid:decode(Inviter));
+        _ -> From
+    end.
+
+is_our_room({_, Server, _}) ->
+    ejabberd_router:is_my_route(Server) andalso not ejabberd_router:is_my_host(Server).
+
+has_no_room(Packet, {User, Server, _}) ->
+    element(1, Packet) =:= message andalso mod_offline:count_offline_messages(User, Server) >= ?WAITING.
+
+is_too_much({_, Server, _} = From, To) ->
+    Elsewhere = not ejabberd_router:is_my_host(Server),
+    Met = xmpp_rate:remembers(?MODULE, {met, From, To}),
+    Answered = xmpp_rate:remembers(?MODULE, {met, To, From}),
+    Limits = [Limit || not Answered, Limit <- [{{messages, From, To}, ?MESSAGES}, {{to, To}, ?MESSAGES_OF_ALL}]]
+        ++ [{{people, From}, ?PEOPLE} || not Met]
+        ++ [Limit || Elsewhere, not Met, Limit <- [{{server, Server}, ?PEOPLE_OF_SERVER}, {{servers, last_two(Server)}, ?PEOPLE_OF_SERVERS},
+                                                   {all, ?PEOPLE_OF_ALL}]],
+    case lists:any(fun({Key, {Size, Seconds}}) -> xmpp_rate:used_up(?MODULE, Key, Size, Seconds) end, Limits) of
+        true -> true;
+        false ->
+            [xmpp_rate:use(?MODULE, Key, Seconds) || {Key, {_, Seconds}} <- Limits],
+            xmpp_rate:remember(?MODULE, {met, From, To}, ?MET),
+            false
+    end.
+
+last_two(Server) ->
+    lists:sublist(lists:reverse(binary:split(Server, <<".">>, [global])), 2).
+
+%% What a room elsewhere says without having been entered would be limited by nothing.
+hear_room({Packet, #{pres_a := Entered} = State} = Acc) when element(1, Packet) =:= message ->
+    Room = bare(xmpp:get_from(Packet)),
+    case xmpp:get_type(Packet) =:= groupchat
+        andalso not lists:any(fun(To) -> jid:remove_resource(To) =:= Room end, gb_sets:to_list(Entered))
+        andalso is_stranger(Room, bare(xmpp:get_to(Packet))) of
+        true -> {stop, {drop, State}};
+        false -> Acc
+    end;
+hear_room(Acc) ->
+    Acc.
+
+bare(JID) -> jid:tolower(jid:remove_resource(JID)).
+
+%% ---------------------------------------------------------------------- block lists
+is_listed({_, Server, _} = Address) ->
+    Listed = persistent_term:get(?MODULE, #{}),
+    map_size(Listed) > 0 andalso not ejabberd_router:is_my_host(Server)
+        andalso (is_map_key(checksum(jid:encode(Address)), Listed) orelse is_map_key(checksum(Server), Listed)).
+
+checksum(Text) -> str:to_hexlist(crypto:hash(sha256, Text)).
+
+enter_room(drop, _Room, _Nick) -> drop;
+enter_room(Packet, _Room, _Nick) ->
+    case xmpp:get_type(Packet) =:= available andalso is_listed(bare(xmpp:get_from(Packet))) of
+        true -> refuse(Packet);
+        false -> Packet
+    end.
+
+%% Who was in the room before they got on the list is sent away as they speak.
+say_in_room(drop, _Room, _Nick) -> drop;
+say_in_room(Packet, _Room, _Nick) ->
+    From = xmpp:get_from(Packet),
+    case is_listed(bare(From)) of
+        true ->
+            mod_muc_room:change_item_async(self(), From, role, none, <<"You are on a block list that this server uses.">>),
+            refuse(Packet);
+        false -> Packet
+    end.
+
+refuse(Packet) ->
+    Text = <<"You are on a block list that this server uses.">>,
+    ejabberd_router:route_error(Packet, xmpp:err_forbidden(Text, xmpp:get_lang(Packet))),
+    {stop, drop}.
+
+refresh() ->
+    gen_server:cast(gen_mod:get_module_proc(hd(ejabberd_option:hosts()), ?MODULE), refresh).
+
+%% The state: the domain that asks, and what each list said last.
+init([Host, Opts]) ->
+    persistent_term:put(?MODULE, #{}),
+    Lists = maps:get(block_lists, Opts),
+    [erlang:send_after(?FIRST * 1000, self(), {fetch, List}) || List <- Lists],
+    {ok, {Host, maps:from_keys(Lists, [])}}.
+
+handle_call(_, _, State) -> {reply, ok, State}.
+
+handle_cast(refresh, {_, Lists} = State) ->
+    [fetch(List, State) || List <- maps:keys(Lists)],
+    {noreply, State};
+handle_cast(_, State) -> {noreply, State}.
+
+handle_info({fetch, List}, State) ->
+    fetch(List, State),
+    {noreply, State};
+handle_info({iq_reply, Answer, List}, {Host, Lists} = State) ->
+    case Answer =/= timeout andalso xmpp:get_type(Answer) =:= result of
+        true ->
+            New = Lists#{List => checksums(xmpp:encode(Answer))},
+            persistent_term:put(?MODULE, maps:from_keys(lists:append(maps:values(New)), [])),
+            erlang:send_after(?AGAIN * 1000, self(), {fetch, List}),
+            {noreply, {Host, New}};
+        false ->
+            erlang:send_after(?FAILED * 1000, self(), {fetch, List}),
+            {noreply, State}
+    end;
+handle_info(_, State) -> {noreply, State}.
+
+fetch(List, {Host, _}) ->
+    Items = {xmlel, <<"items">>, [{<<"node">>, ?NODE}], []},
+    Question = {xmlel, <<"pubsub">>, [{<<"xmlns">>, <<"http://jabber.org/protocol/pubsub">>}], [Items]},
+    Attributes = [{<<"type">>, <<"get">>}, {<<"id">>, <<"list">>}],
+    Packet = xmpp:decode({xmlel, <<"iq">>, Attributes, [Question]}, <<"jabber:client">>, [ignore_els]),
+    ejabberd_router:route_iq(xmpp:set_from_to(Packet, jid:make(Host), jid:make(List)), List, self()).
+
+checksums(Answer) ->
+    [Id || {xmlel, <<"item">>, _, _} = Item <- elements(fxml:get_path_s(Answer, [{elem, <<"pubsub">>}, {elem, <<"items">>}])),
+           Id <- [fxml:get_tag_attr_s(<<"id">>, Item)], byte_size(Id) =:= 64].
+
+elements({xmlel, _, _, Elements}) -> Elements;
+elements(_) -> [].

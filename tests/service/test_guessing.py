@@ -1,0 +1,232 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Guessing passwords: it soon takes a minute for each, for a whole line (a /64 of IPv6), and keeps nobody else out."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import ipaddress
+import json
+import secrets
+import shlex
+from collections.abc import Callable, Iterator
+
+import pytest
+from slixmpp.exceptions import IqError
+
+from .clients import login
+from .newcomer import REGISTER
+from .service import Account, Service
+from .stream import BIND2_REQUEST, FAST, SASL2, connected, token_proof
+from .test_forgetting import PLACES, SERVICES
+
+Register = Callable[[int], list[Account]]
+
+AT_ONCE = 60  # wrong passwords
+PICTURES = 10  # a minute
+
+# Runs on the host under test, which gets addresses for it: guesses must not come from where all other tests come from.
+_SAY = """
+import json, re, socket, ssl, sys
+
+def read_until(tls, pattern):
+    said = b""
+    while not (found := re.search(pattern, said)):
+        said += tls.recv(65536) or sys.exit(f"closed after {said}")
+    return found[0].decode()
+
+def say(source, words):
+    target = ("::1", 5223) if ":" in source else ("127.0.0.1", 5223)
+    with socket.create_connection(target, timeout=10, source_address=(source, 0)) as plain:
+        with context.wrap_socket(plain, server_hostname=domain) as tls:
+            tls.sendall(f"<?xml version='1.0'?><stream:stream to='{domain}'{sender} version='1.0' "
+                        "xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>".encode())
+            read_until(tls, b"</stream:features>")
+            tls.sendall(words.encode())
+            return read_until(tls, answers.encode())
+
+context = ssl.create_default_context(cafile="/etc/xmpp/certificates/ca.crt")
+domain, sender, answers, sayings = json.loads(sys.argv[1])
+print(json.dumps([say(source, words) for source, words in sayings]))
+"""
+
+
+def say(service: Service, answers: str, sayings: list[tuple[str, str]], sender: str = "") -> list[str]:
+    """Connects from each address, says something without having logged in, and returns what matches of the answer."""
+    command = shlex.join(["python3", "-c", _SAY, json.dumps([service.domain, sender, answers, sayings])])
+    found: list[str] = json.loads(service.host.check_output(command))
+    return found
+
+
+def guess(service: Service, guesses: list[tuple[str, Account, str]], sasl2: bool = False) -> list[str]:
+    """The answers to logins from these addresses, one after the other."""
+    sayings = []
+    for source, account, password in guesses:
+        proof = base64.b64encode(f"\0{account.name}\0{password}".encode()).decode()
+        if sasl2:
+            inside = f"<initial-response>{proof}</initial-response>"
+            words = f"<authenticate xmlns='urn:xmpp:sasl:2' mechanism='PLAIN'>{inside}</authenticate>"
+        else:
+            words = f"<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>{proof}</auth>"
+        sayings.append((source, words))
+    # Who is named in the header is offered SASL 2; the account is the one of all guesses then.
+    (named, *others) = {account.jid for _, account, _ in guesses}
+    assert not (sasl2 and others)
+    answers = say(service, "<success|not-authorized|policy-violation", sayings, f" from='{named}'" if sasl2 else "")
+    return [answer.removeprefix("<") for answer in answers]
+
+
+@contextlib.contextmanager
+def addresses(service: Service, *wanted: str) -> Iterator[None]:
+    """The host has these addresses, beside its own."""
+    try:
+        for address in wanted:
+            service.host.check_output(f"ip address add {address} dev lo")
+        yield
+    finally:
+        for address in wanted:
+            service.host.check_output(f"ip address del {address} dev lo")
+
+
+def fresh_v4() -> str:
+    """A loopback address that nobody has guessed from; loopback has them all."""
+    return f"127.{1 + secrets.randbelow(250)}.{secrets.randbelow(250)}.{2 + secrets.randbelow(250)}"
+
+
+@pytest.mark.parametrize("sasl2", [False, True], ids=["SASL", "SASL 2"])
+def test_guesses_get_slow_and_nobody_else_is_kept_out(service: Service, register: Register, sasl2: bool) -> None:
+    owner, guest = register(2)
+    attacker, elsewhere = fresh_v4(), fresh_v4()
+    # Who is at home at the attacker's address is not kept out by him.
+    housemate = (attacker, guest, guest.password)
+    assert guess(service, [housemate], sasl2) == ["success"]
+
+    wrong = [(attacker, owner, f"guess {number}") for number in range(AT_ONCE)]
+    assert set(guess(service, wrong, sasl2)) == {"not-authorized"}
+    right = (attacker, owner, owner.password)
+    assert guess(service, [*wrong[:2], right], sasl2) == ["policy-violation"] * 3, "right as well as wrong"
+    assert guess(service, [housemate], sasl2) == ["success"]
+    # Not even at the end of a stream of guesses is the account itself closed.
+    assert guess(service, [(elsewhere, owner, owner.password)], sasl2) == ["success"]
+
+
+def test_own_account_does_not_give_new_guesses(service: Service, register: Register) -> None:
+    """A success in between forgives nothing, as it does in ejabberd's own module for this."""
+    owner, mallory = register(2)
+    attacker = fresh_v4()
+    tries = [(attacker, owner, f"guess {number}") for number in range(AT_ONCE)]
+    assert set(guess(service, tries[: AT_ONCE - 1])) == {"not-authorized"}
+    assert guess(service, [(attacker, mallory, mallory.password)]) == ["success"]
+    assert guess(service, tries[-2:]) == ["not-authorized", "policy-violation"]
+
+
+def test_a_person_who_mistypes_gets_in(service: Service, register: Register) -> None:
+    (alice,) = register(1)
+    here = fresh_v4()
+    wrong = [(here, alice, f"mistyped {number}") for number in range(10)]
+    assert guess(service, [*wrong, (here, alice, alice.password)])[-1] == "success"
+
+
+def test_token_of_an_app_lets_in_where_passwords_do_not(service: Service, register: Register) -> None:
+    """Somebody's old app that tries a wrong password again and again does not shut out the others at home."""
+    (alice,) = register(1)
+    home, kind, agent = fresh_v4(), "HT-SHA-256-NONE", "<user-agent id='d4565fa7-4d72-4749-b3d3-740edbf87771'/>"
+    with connected(service, user=alice) as stream:
+        stream.starttls()
+        request = f"{agent}<request-token xmlns='{FAST[1:-1]}' mechanism='{kind}'/>{BIND2_REQUEST}"
+        given = stream.scram2("SCRAM-SHA-512-PLUS", alice, request).find(f"{FAST}token")
+    assert given is not None
+    guess(service, [(home, alice, f"guess {number}") for number in range(AT_ONCE)])
+    assert guess(service, [(home, alice, alice.password)]) == ["policy-violation"]
+
+    def words(token: str) -> str:
+        proof = base64.b64encode(token_proof(alice, token, b"")).decode()
+        inside = f"<initial-response>{proof}</initial-response>{agent}<fast xmlns='{FAST[1:-1]}'/>{BIND2_REQUEST}"
+        return f"<authenticate xmlns='{SASL2[1:-1]}' mechanism='{kind}'>{inside}</authenticate>"
+
+    answers = "<success|not-authorized|policy-violation"
+    sayings = [(home, words("a guess")), (home, words(given.get("token", "")))]
+    assert say(service, answers, sayings, f" from='{alice.jid}'") == ["policy-violation", "<success"]
+
+
+def test_all_addresses_of_a_line_count_as_one(service: Service, register: Register) -> None:
+    """A /64 of IPv6, of which every line has one at least; the neighbour's is another."""
+    owner, guest = register(2)
+    line, neighbour = (f"fd{secrets.token_hex(1)}:{secrets.token_hex(2)}:{secrets.token_hex(2)}:1" for _ in range(2))
+    ones = [f"{line}::{number + 1:x}" for number in range(4)]
+    with addresses(service, *(f"{one}/128" for one in ones), f"{neighbour}::1/128"):
+        wrong = [(ones[number % 3], owner, f"guess {number}") for number in range(AT_ONCE)]
+        assert set(guess(service, wrong)) == {"not-authorized"}
+        assert guess(service, [(ones[3], owner, "guess"), (ones[3], guest, guest.password)]) == ["policy-violation"] * 2
+        assert guess(service, [(f"{neighbour}::1", owner, owner.password)]) == ["success"]
+
+
+def test_pictures_for_newcomers_are_counted_by_the_line(service: Service) -> None:
+    """Ten a minute; and so is what follows from it, the accounts."""
+    line, neighbour = (f"fd{secrets.token_hex(1)}:{secrets.token_hex(2)}:{secrets.token_hex(2)}:1" for _ in range(2))
+    ones = [f"{line}::{number + 1:x}" for number in range(4)]
+    ask = "<iq type='get' id='ask'><query xmlns='jabber:iq:register'/></iq>"
+    with addresses(service, *(f"{one}/128" for one in ones), f"{neighbour}::1/128"):
+        answers = say(service, "type='(result|error)'", [(ones[number % 4], ask) for number in range(PICTURES + 1)])
+        assert answers == ["type='result'"] * PICTURES + ["type='error'"]
+        assert say(service, "type='(result|error)'", [(f"{neighbour}::1", ask)]) == ["type='result'"]
+
+
+async def test_server_knows_the_network_of_a_client_only(service: Service, register: Register) -> None:
+    """The first half of an IPv6 address is all that limits need; the other half would name the device."""
+    assert service.address6 is not None, "the test host has no IPv6 address"
+    (alice,) = register(1)
+    async with login(service, alice, address=service.address6) as client:
+        sessions = service.api(("user_sessions_info", {"user": alice.name, "host": service.domain}))[0]
+    (seen,) = (session["ip"] for session in sessions if session["resource"] == client.boundjid.resource)
+    assert ipaddress.ip_address(seen) == ipaddress.ip_network(f"{service.address6}/64", strict=False).network_address
+
+
+async def test_who_guessed_is_written_nowhere(service: Service, register: Register) -> None:
+    owner, _ = register(2)
+    attacker = fresh_v4()
+    guess(service, [(attacker, owner, f"guess {number}") for number in range(AT_ONCE + 3)])
+    units = " ".join(f"--unit={name}" for name in SERVICES)
+    journal = service.host.check_output(f"journalctl --no-pager --output=json {units}")
+    assert attacker not in journal
+    assert owner.name not in journal
+    found = service.host.run(
+        f"grep --recursive --text --fixed-strings --files-with-matches {attacker} {' '.join(PLACES)}"
+    )
+    assert found.stdout == ""
+    async with login(service, owner):
+        pass
+
+
+async def test_no_session_deletes_another_account(service: Service, register: Register) -> None:
+    """XEP-0077 would take another account's password in a form, as often as somebody likes to guess."""
+    alice, mallory = register(2)
+    async with login(service, mallory) as client:
+        for name, password in (
+            (alice.name, alice.password),
+            (alice.name.upper(), alice.password),
+            (alice.name, "guess"),
+        ):
+            request = f"<remove/><username>{name}</username><password>{password}</password>"
+            for to in (service.domain, mallory.jid, None):
+                with pytest.raises(IqError) as refused:
+                    await client.query("set", f"<query xmlns='{REGISTER}'>{request}</query>", to=to)
+                assert refused.value.condition == "not-allowed"
+        async with login(service, alice):
+            pass
+        # What apps send for the account that they are logged in to.
+        own = f"<remove/><username>{mallory.name}</username><password>{mallory.password}</password>"
+        client.send_raw(
+            f"<iq type='set' id='delete' to='{service.domain}'><query xmlns='{REGISTER}'>{own}</query></iq>"
+        )
+        await client.disconnected
+
+
+async def test_no_session_changes_the_password_of_another_account(service: Service, register: Register) -> None:
+    alice, mallory = register(2)
+    async with login(service, mallory) as client:
+        request = f"<username>{alice.name}</username><password>{mallory.password}</password>"
+        with pytest.raises(IqError):
+            await client.query("set", f"<query xmlns='{REGISTER}'>{request}</query>", to=service.domain)
+    async with login(service, alice):
+        pass
