@@ -11,7 +11,8 @@ short_description: Accounts and rooms of a running ejabberd, in one round trip
 description:
   - Compares accounts and rooms with what is wanted and makes what is missing, over the HTTP API (C(mod_http_api)) on
     ejabberd's local socket. Passwords appear in no command line and in no log.
-  - An existing account keeps its password, and a room keeps whatever is not named here.
+  - An account gets another password only when another one is given than in the run before; until then its user can
+    change it. A room keeps whatever is not named here.
 options:
   domain:
     description: Domain of the accounts.
@@ -22,9 +23,13 @@ options:
     type: str
     default: ''
   accounts:
-    description: Accounts that are to exist, local part to the password that is used when the account is made.
+    description: Accounts that are to exist, local part to the password.
     type: dict
     default: {}
+  forget_others:
+    description: Whether it is forgotten which password accounts other than these were given once.
+    type: bool
+    default: false
   rooms:
     description:
       - Rooms that are to exist, each with C(name), C(title), C(description) and C(moderated). In a moderated room
@@ -37,7 +42,7 @@ options:
     type: dict
     default: {}
   room_owners:
-    description: Local parts of the accounts that own the rooms.
+    description: Local parts of the accounts that own the rooms. Whoever else owned one stays in it as a member.
     type: list
     elements: str
     default: []
@@ -83,14 +88,15 @@ invitations:
   returned: always
 """
 
-import http.client
-import json
-import socket
-import urllib.parse
+import hashlib
+import hmac
+import secrets
 from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.ejabberd_api import SOCKET, Api, ApiError, user_of
+from ansible.module_utils.private_json import PASSWORDS, read, write
 
 # What the API says to an invitation that it does not make, and what that means.
 NO_INVITATION = {
@@ -100,40 +106,14 @@ NO_INVITATION = {
 }
 
 
-class ApiError(Exception):
-    """The API refused a call or could not be reached."""
+# As much work for who guesses a given password as the hashes that ejabberd keeps of it (SCRAM: 4096 rounds), and
+# milliseconds for a run that changes nothing.
+ROUNDS = 4096
 
 
-class Api:
-    """ejabberd's commands as HTTP calls over one connection to its socket.
-
-    GET only: over a socket, ejabberd 26.07 answers every POST with 400 (its request log expects a port number).
-    """
-
-    def __init__(self, path: str) -> None:
-        self.path = path
-        self.connection = http.client.HTTPConnection("localhost", timeout=60)
-        self.connection.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.connection.sock.settimeout(60)
-        try:
-            self.connection.sock.connect(path)
-        except OSError as error:
-            raise ApiError(
-                f"ejabberd does not answer on {path}: {error.strerror}; is ejabberd.service running?"
-            ) from error
-
-    def call(self, command: str, **arguments: str) -> Any:
-        """Call *command* and return its decoded answer; raises ApiError naming the command, never its arguments."""
-        try:
-            self.connection.request("GET", f"/api/{command}?{urllib.parse.urlencode(arguments)}")
-            response = self.connection.getresponse()
-            body = response.read().decode()
-            answer = json.loads(body) if body else None
-        except (OSError, http.client.HTTPException, ValueError) as error:
-            raise ApiError(f"{command} got no answer from ejabberd: {type(error).__name__} {error}") from error
-        if response.status != http.client.OK:
-            raise ApiError(f"{command} answered {response.status}: {answer}")
-        return answer
+def hashed(password: str, salt: str) -> str:
+    """Return the hash of a password, with its salt in front."""
+    return f"{salt}:{hashlib.pbkdf2_hmac('sha256', password.encode(), bytes.fromhex(salt), ROUNDS).hex()}"
 
 
 def option_text(value: object) -> str:
@@ -142,15 +122,31 @@ def option_text(value: object) -> str:
 
 
 def ensure_accounts(api: Api, params: dict[str, Any], *, check: bool) -> list[str]:
-    """Make missing accounts; return what was done."""
+    """Make missing accounts, set passwords that are others than last time; return what was done."""
     changes = []
-    for name, password in params["accounts"].items():
-        user = {"user": name, "host": params["domain"]}
-        if api.call("check_account", **user) == 0:
+    given = read(PASSWORDS)
+    wanted = {f"{name}@{params['domain']}": password for name, password in params["accounts"].items()}
+    for address, password in wanted.items():
+        user = user_of(address)
+        before = given.get(address, "")
+        same = hmac.compare_digest(before, hashed(password, before.partition(":")[0]))
+        exists = api.call("check_account", **user) == 0
+        if exists and same:
             continue
-        changes.append(f"account {name}@{params['domain']} made")
-        if not check:
+        if not exists:
+            changes.append(f"account {address} made")
+        elif before:
+            changes.append(f"account {address} has the new password")
+        if check:
+            continue
+        if not exists:
             api.call("register", **user, password=password)
+        elif before:
+            api.call("change_password", **user, newpass=password)
+            api.call("kick_user", **user)
+        write(PASSWORDS, given := given | {address: hashed(password, secrets.token_hex(16))})
+    if params["forget_others"] and not check and given.keys() - wanted.keys():
+        write(PASSWORDS, {address: before for address, before in given.items() if address in wanted})
     return changes
 
 
@@ -171,7 +167,8 @@ def ensure_rooms(api: Api, params: dict[str, Any], *, check: bool) -> list[str]:
             if owners and not owners & {f"{name}@{params['domain']}" for name in params["room_owners"]}:
                 raise ApiError(
                     f"the room {address} exists already and belongs to {', '.join(sorted(owners))}: take another name "
-                    f"for the official room, or destroy that one: ejabberdctl destroy_room {room['name']} {service}"
+                    "for the official room, or take the room over: ansible-playbook playbooks/room.yml "
+                    f"-e room={room['name']} -e owner={params['room_owners'][0]}"
                 )
         else:
             changes.append(f"room {address} made")
@@ -189,6 +186,10 @@ def ensure_rooms(api: Api, params: dict[str, Any], *, check: bool) -> list[str]:
             changes.append(f"room {address}: {owner} is an owner")
             if not check:
                 api.call("set_room_affiliation", **where, user=owner, host=params["domain"], affiliation="owner")
+        for address_of_owner in sorted(owners - {f"{name}@{params['domain']}" for name in params["room_owners"]}):
+            changes.append(f"room {address}: {address_of_owner} is an owner no longer")
+            if not check:
+                api.call("set_room_affiliation", **where, **user_of(address_of_owner), affiliation="member")
     return changes
 
 
@@ -225,6 +226,7 @@ def main() -> None:
             "domain": {"type": "str", "required": True},
             "muc_domain": {"type": "str", "default": ""},
             "accounts": {"type": "dict", "default": {}, "no_log": True},
+            "forget_others": {"type": "bool", "default": False},
             "rooms": {
                 "type": "list",
                 "elements": "dict",
@@ -246,7 +248,7 @@ def main() -> None:
                 },
             },
             "invitations": {"type": "list", "elements": "str", "default": []},
-            "socket": {"type": "path", "default": "/run/ejabberd/api.sock"},
+            "socket": {"type": "path", "default": SOCKET},
         },
         supports_check_mode=True,
     )

@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Read what the operator said after ``-e`` to a playbook that is a verb, and refuse what makes no sense.
+
+Each problem is told before anything is changed, in three parts: what is wrong, with the value; where to change it; an
+example that would pass.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from ansible import context
+from ansible.errors import AnsibleActionFail
+from ansible.parsing.splitter import parse_kv
+from ansible.plugins.action import ActionBase
+from ansible.utils.vars import load_extra_vars
+
+DOCUMENTATION = r"""
+name: command_line
+short_description: What was asked for on the command line
+description:
+  - >-
+    Reads the words that a playbook takes (C(-e ban=mallory)), checks them, and returns C(verb), the one that
+    says what to do (C(list) without any), C(words), each in full, and C(format).
+  - >-
+    Every playbook takes C(-e format=table) or C(json), which the callback C(terminal) heeds as well.
+options:
+  verbs:
+    description: >-
+      Verb to the words that it needs, the verb itself among them, each with its kind. An C(account) is of the service,
+      NAME or NAME@DOMAIN; an C(address) is of anybody; a C(room) is of the service; a C(flag) is true or false; a text
+      is anything else.
+    type: dict
+    default: {}
+  optional:
+    description: Words that may be left out, each with its kind.
+    type: dict
+    default: {}
+  domains:
+    description: The domains of the service, the one that a NAME alone is of first. Each with C(domain) and C(muc).
+    type: list
+    elements: dict
+    default: []
+"""
+
+FORMATS = ("table", "json")
+FLAGS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
+EXAMPLES = {
+    "account": "maria",
+    "address": "mallory@neighbour.example",
+    "domain": "friends.example",
+    "flag": "true",
+    "room": "garden",
+    "text": '"…"',
+}
+Domains = list[dict[str, str]]
+
+
+class Wrong(Exception):
+    """What is wrong about a value, to follow "… is …, which "."""
+
+
+def account(value: str, domains: Domains) -> str:
+    """Return the address of an account of the service."""
+    name, at, domain = value.partition("@")
+    known = [entry["domain"] for entry in domains]
+    if not name or re.search(r"[\s/@]", name + domain):
+        raise Wrong("is no name of an account: NAME or NAME@DOMAIN is meant")
+    if at and domain not in known:
+        raise Wrong(f"is of another domain than {', '.join(known)}: only accounts of this service are meant")
+    return f"{name}@{domain or known[0]}"
+
+
+def address(value: str, domains: Domains) -> str:
+    """Return the address of an account of any service."""
+    name, _, domain = value.partition("@")
+    if not name or re.search(r"[\s/@]", name + domain) or value.endswith("@"):
+        raise Wrong("is no address: NAME, or NAME@DOMAIN of any service, is meant")
+    return f"{name}@{domain or domains[0]['domain']}"
+
+
+def room(value: str, domains: Domains) -> str:
+    """Return the address of a room of the service."""
+    name, at, service = value.partition("@")
+    known = [entry["muc"] for entry in domains]
+    if not name or re.search(r"[\s/@]", name + service):
+        raise Wrong("is no name of a room: NAME or NAME@DOMAIN is meant")
+    if at and service not in known:
+        raise Wrong(f"is on another domain than {', '.join(known)}: only rooms of this service are meant")
+    return f"{name}@{service or known[0]}"
+
+
+def domain(value: str, domains: Domains) -> str:
+    """Return a domain of the service."""
+    known = [entry["domain"] for entry in domains]
+    if value not in known:
+        raise Wrong(f"is not one of {', '.join(known)}")
+    return value
+
+
+def text(value: str, domains: Domains) -> str:
+    """Return a line of text."""
+    if not value.isprintable():
+        raise Wrong("has a line break or another sign that cannot be printed")
+    return value
+
+
+def flag(value: str, domains: Domains) -> bool:
+    """Return what a yes or no means."""
+    if value.lower() not in FLAGS:
+        raise Wrong("can be true or false")
+    return FLAGS[value.lower()]
+
+
+KINDS: dict[str, Callable[[str, Domains], str | bool]] = {
+    "account": account,
+    "address": address,
+    "domain": domain,
+    "flag": flag,
+    "room": room,
+    "text": text,
+}
+
+
+def say(words: Mapping[str, str]) -> str:
+    """Return words as they are written on the command line, with examples for their values."""
+    return " ".join(f"-e {word}={EXAMPLES[kind]}" for word, kind in words.items())
+
+
+def with_whole_texts(given: Mapping[str, Any], options: Iterable[str]) -> dict[str, Any]:
+    """Return the words with texts whole: of -e reason="two words" the shell leaves no quotes, and Ansible takes one."""
+    whole = {}
+    for option in options:
+        word, equals, rest = option.partition("=")
+        if equals and word.isidentifier() and "_raw_params" in parse_kv(option):
+            whole[word] = rest
+    return {word: value for word, value in given.items() if word != "_raw_params"} | whole
+
+
+def understand(
+    given: Mapping[str, Any], verbs: Mapping[str, dict[str, str]], optional: dict[str, str], domains: Domains
+) -> dict[str, Any]:
+    """Return verb, words and format; raises AnsibleActionFail with everything that is wrong."""
+    optional = optional | {"format": "text"}
+    known = optional | {word: kind for words in verbs.values() for word, kind in words.items()}
+    format = str(given.get("format", FORMATS[0]))
+    if format not in FORMATS:
+        raise AnsibleActionFail(
+            f'format is "{format}", it can be table or json. Change it on the command line, for example: -e format=json'
+        )
+    for word in given.keys() - known.keys():
+        if near := difflib.get_close_matches(word, known, n=1, cutoff=0.75):
+            raise AnsibleActionFail(
+                f"{word} is nothing that this playbook knows. Did you mean {near[0]}? Change it on the command line, "
+                f"for example: {say({near[0]: known[near[0]]})}"
+            )
+    asked = [verb for verb in verbs if verb in given]
+    if len(asked) > 1:
+        raise AnsibleActionFail(
+            f"{' and '.join(asked)} are asked for at once. Leave one of them on the command line, for example: "
+            f"{say(verbs[asked[0]])}"
+        )
+    needed = verbs[asked[0]] if asked else {}
+    missing = [word for word in needed if str(given.get(word, "")) == ""]
+    left_over = [word for word in given if word in known and word not in needed | optional]
+    if missing:
+        raise AnsibleActionFail(
+            f"{missing[0]} is missing. Say it on the command line, for example: {say(needed)}"
+            if missing[0] not in given
+            else f"{missing[0]} is empty. Change it on the command line, for example: {say(needed)}"
+        )
+    if left_over:
+        fitting = [verb for verb in verbs if left_over[0] in verbs[verb]]
+        raise AnsibleActionFail(
+            f"{left_over[0]} is given, but nothing that is to be done with it. Say that on the command line as well, "
+            f"for example: {say(verbs[fitting[0]])}"
+        )
+    words: dict[str, str | bool] = {}
+    for word, kind in (needed | optional).items():
+        if word in given and word != "format":
+            value = str(given[word])
+            try:
+                words[word] = KINDS[kind](value, domains)
+            except Wrong as wrong:
+                raise AnsibleActionFail(
+                    f"{word} is {json.dumps(value, ensure_ascii=False)}, which {wrong}. Change it on the command line, "
+                    f"for example: -e {word}={EXAMPLES[kind]}"
+                ) from None
+    return {"verb": asked[0] if asked else "list", "words": words, "format": format}
+
+
+class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no type hints
+    """Read the command line; changes nothing, needs no connection."""
+
+    TRANSFERS_FILES = False
+    _requires_connection = False
+    _supports_check_mode = True
+    _VALID_ARGS = frozenset(("verbs", "optional", "domains"))
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Return what was asked for; raises AnsibleActionFail with what is wrong about it."""
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        args = self._task.args
+        given = with_whole_texts(load_extra_vars(self._loader), context.CLIARGS.get("extra_vars", ()))
+        result |= understand(given, args.get("verbs", {}), args.get("optional", {}), args.get("domains", []))
+        result["changed"] = False
+        return result

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""ejabberd's commands (mod_http_api) on its local socket: for the modules that run on its host."""
+
+from __future__ import annotations
+
+import difflib
+import http.client
+import json
+import socket
+import urllib.parse
+from collections.abc import Iterable
+from typing import Any
+
+SOCKET = "/run/ejabberd/api.sock"
+SECONDS = 60
+
+
+class ApiError(Exception):
+    """The API refused a call or could not be reached, or what was asked for makes no sense. Holds no secret."""
+
+
+class Api:
+    """ejabberd's commands as HTTP calls over one connection to its socket.
+
+    GET only: over a socket, ejabberd 26.07 answers every POST with 400 (its request log expects a port number).
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.connection = http.client.HTTPConnection("localhost", timeout=SECONDS)
+        self.connection.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.connection.sock.settimeout(SECONDS)
+        try:
+            self.connection.sock.connect(path)
+        except OSError as error:
+            raise ApiError(
+                f"ejabberd does not answer on {path}: {error.strerror}; is ejabberd.service running?"
+            ) from error
+
+    def call(self, command: str, **arguments: str) -> Any:
+        """Call *command* and return its decoded answer; raises ApiError naming the command, never its arguments."""
+        try:
+            self.connection.request("GET", f"/api/{command}?{urllib.parse.urlencode(arguments)}")
+            response = self.connection.getresponse()
+            body = response.read().decode()
+            answer = json.loads(body) if body else None
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            raise ApiError(f"{command} got no answer from ejabberd: {type(error).__name__} {error}") from error
+        if response.status != http.client.OK:
+            raise ApiError(f"{command} answered {response.status}: {answer}")
+        return answer
+
+
+def user_of(address: str) -> dict[str, str]:
+    """Return the address of an account as the commands take it."""
+    user, _, host = address.partition("@")
+    return {"user": user, "host": host}
+
+
+def room_of(address: str) -> dict[str, str]:
+    """Return the address of a room as the commands take it."""
+    room, _, service = address.partition("@")
+    return {"room": room, "service": service}
+
+
+def unknown(word: str, name: str, what: str, known: Iterable[str]) -> ApiError:
+    """Return the error that says that *name*, the value of *word*, is none of the *known* ones."""
+    names = sorted(known)
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.8)
+    maybe = f" Did you mean {near[0]}?" if near else ""
+    example = (near or names[-1:] or [name])[0]
+    return ApiError(
+        f'{word} is "{name}", which is no {what} here.{maybe} Change it on the command line, '
+        f"for example: -e {word}={example}"
+    )

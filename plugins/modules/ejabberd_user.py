@@ -1,0 +1,240 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Look after the accounts of a running ejabberd, over the HTTP API on its local socket."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: ejabberd_user
+short_description: List, ban or delete accounts, or let somebody set a new password
+description:
+  - A banned account is a member of the shared roster group C(banned) of its domain, which the rule C(c2s) denies,
+    and keeps its password and all that belongs to it. The reason is in its private storage.
+options:
+  verb:
+    description: What to do. C(list) is done in any case, afterwards.
+    type: str
+    choices: [list, ban, unban, delete, reset]
+    default: list
+  account:
+    description: Address of the account. Needed by all verbs but C(list).
+    type: str
+    default: ''
+  reason:
+    description: Why it is banned, for the operator.
+    type: str
+    default: ''
+  link:
+    description: With C(reset), makes a link to set a new password by. Otherwise sets one and ends all sessions.
+    type: bool
+    default: true
+  domains:
+    description: Domains whose accounts are listed.
+    type: list
+    elements: str
+    default: []
+  socket:
+    description: Path of ejabberd's API socket.
+    type: path
+    default: /run/ejabberd/api.sock
+author: [Conexizan contributors (@conexizan)]
+attributes:
+  check_mode: {support: full}
+"""
+
+EXAMPLES = r"""
+- name: Shut somebody out
+  ejabberd_user:
+    verb: ban
+    account: mallory@chat.example.org
+    reason: sent spam
+"""
+
+RETURN = r"""
+changes:
+  description: What was (in check mode, would be) changed, one sentence each.
+  type: list
+  elements: str
+  returned: always
+accounts:
+  description: >-
+    The accounts of I(domains), each with C(address), C(banned), C(deleted) (there is no account any more, but nobody
+    gets in by its name) and C(reason).
+  type: list
+  elements: dict
+  returned: always
+url:
+  description: The page where the user sets a new password.
+  type: str
+  returned: with I(link)
+password:
+  description: The new password.
+  type: str
+  returned: without I(link)
+"""
+
+import secrets
+import subprocess
+from typing import Any
+from xml.etree import ElementTree as ET
+from xml.sax.saxutils import escape
+
+from ansible.module_utils import ejabberd_program
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.ejabberd_api import SOCKET, Api, ApiError, unknown, user_of
+from ansible.module_utils.private_json import PASSWORDS, read, write
+
+GROUP = "banned"  # the name that roles/ejabberd has in its access rules
+NAMESPACE = "conexizan:banned"  # of the reason in the private storage (XEP-0049)
+PASSWORD_BYTES = 15
+SECONDS = 60
+
+
+def accounts_of(api: Api, domain: str) -> list[str]:
+    """Return the addresses of a domain's accounts, sorted."""
+    return sorted(f"{name}@{domain}" for name in api.call("registered_users", host=domain))
+
+
+def banned_of(api: Api, domain: str) -> set[str]:
+    """Return the addresses of a domain's banned accounts; raises ApiError where the service cannot ban yet."""
+    try:
+        return set(api.call("srg_get_members", group=GROUP, host=domain))
+    except ApiError as error:
+        raise ApiError(
+            f"the service on this host does not know of bans yet: run site.yml, then this again ({error})"
+        ) from error
+
+
+def reason_of(api: Api, account: str) -> str:
+    """Return why an account is banned."""
+    stored = api.call("private_get", **user_of(account), element="banned", ns=NAMESPACE)
+    return ET.fromstring(stored).findtext(f"{{{NAMESPACE}}}banned") or ""  # noqa: S314 (ejabberd wrote it)
+
+
+def note(api: Api, account: str, reason: str) -> None:
+    """Keep the reason where only the operator finds it: who is banned cannot read it."""
+    element = f"<banned xmlns='{NAMESPACE}'>{escape(reason)}</banned>"
+    api.call("private_set", **user_of(account), element=element)
+
+
+def ban(api: Api, account: str, reason: str, *, check: bool) -> list[str]:
+    """Shut an account out and end its sessions; return what was done."""
+    where = user_of(account)
+    banned = account in banned_of(api, where["host"])
+    if banned and reason_of(api, account) == reason:
+        return []
+    if not check:
+        note(api, account, reason)
+        if not banned:
+            if GROUP not in api.call("srg_list", host=where["host"]):
+                api.call("srg_add", group=GROUP, host=where["host"])
+            api.call("srg_user_add", **where, group=GROUP, grouphost=where["host"])
+            api.call("kick_user", **where)
+    return [f"{account}: the reason is now: {reason}" if banned else f"{account} is banned: {reason}"]
+
+
+def unban(api: Api, account: str, *, check: bool) -> list[str]:
+    """Let an account, or whoever gets its name, in again; return what was done."""
+    where = user_of(account)
+    if account not in banned_of(api, where["host"]):
+        return []
+    if not check:
+        ejabberd_program.run("sqlite", "forget-ban", given=account, seconds=SECONDS)
+        api.call("srg_user_del", **where, group=GROUP, grouphost=where["host"])
+    return [f"{account} is banned no longer"]
+
+
+def withdraw_links(api: Api, account: str) -> None:
+    """Make links for a new password useless: for whoever gets the name next they would open the account."""
+    where = user_of(account)
+    for token in api.call("list_invites", host=where["host"]):
+        if token["type"] == "reset_token" and token["account_name"] == where["user"]:
+            api.call("delete_invite_by_token", host=where["host"], token=token["token"])
+
+
+def delete(api: Api, account: str, *, check: bool) -> list[str]:
+    """Delete an account with all that belongs to it; return what was done."""
+    where = user_of(account)
+    if not check:
+        withdraw_links(api, account)
+        if account in banned_of(api, where["host"]):
+            api.call("srg_user_del", **where, group=GROUP, grouphost=where["host"])
+        api.call("unregister", **where)
+        if account in (given := read(PASSWORDS)):  # of an administrator that was
+            write(PASSWORDS, {address: password for address, password in given.items() if address != account})
+    return [f"{account} is deleted"]
+
+
+def reset(api: Api, account: str, *, link: bool, check: bool) -> dict[str, Any]:
+    """Make a link to a new password, the only one that holds, or set one; return it with what was done."""
+    where = user_of(account)
+    if check:
+        return {"changes": [f"{account}: a new password can be set" if link else f"{account} has a new password"]}
+    withdraw_links(api, account)
+    if link:
+        made = api.call("generate_reset_token", username=where["user"], host=where["host"])
+        return {"changes": [f"{account}: a new password can be set"], "url": made["landing_page"]}
+    password = secrets.token_urlsafe(PASSWORD_BYTES)
+    api.call("change_password", **where, newpass=password)
+    api.call("kick_user", **where)
+    return {"changes": [f"{account} has a new password"], "password": password}
+
+
+def do(api: Api, params: dict[str, Any], *, check: bool) -> dict[str, Any]:
+    """Do what is asked for; raises ApiError before anything is changed if there is no such account (or ban to lift)."""
+    verb, account = params["verb"], params["account"].lower()
+    if verb == "list":
+        return {"changes": []}
+    known = accounts_of(api, domain := user_of(account)["host"])
+    if verb == "unban":
+        known += banned_of(api, domain)
+    if account not in known:
+        raise unknown(verb, account, "account", known)
+    if verb == "ban":
+        return {"changes": ban(api, account, params["reason"], check=check)}
+    if verb == "unban":
+        return {"changes": unban(api, account, check=check)}
+    if verb == "delete":
+        return {"changes": delete(api, account, check=check)}
+    return reset(api, account, link=params["link"], check=check)
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "verb": {"type": "str", "choices": ["list", "ban", "unban", "delete", "reset"], "default": "list"},
+            "account": {"type": "str", "default": ""},
+            "reason": {"type": "str", "default": ""},
+            "link": {"type": "bool", "default": True},
+            "domains": {"type": "list", "elements": "str", "default": []},
+            "socket": {"type": "path", "default": SOCKET},
+        },
+        supports_check_mode=True,
+    )
+    params = module.params
+    try:
+        api = Api(params["socket"])
+        done = do(api, params, check=module.check_mode)
+        done["accounts"] = []
+        for domain in params["domains"]:
+            banned = banned_of(api, domain)
+            there = set(accounts_of(api, domain))
+            for account in sorted(there | banned):
+                reason = reason_of(api, account) if account in banned & there else ""
+                done["accounts"].append(
+                    {
+                        "address": account,
+                        "banned": account in banned,
+                        "deleted": account not in there,
+                        "reason": reason,
+                    }
+                )
+    except (ApiError, RuntimeError, OSError, subprocess.TimeoutExpired) as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(changed=bool(done["changes"]), **done)
+
+
+if __name__ == "__main__":
+    main()
