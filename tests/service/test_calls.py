@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
+import contextlib
 import hmac
 import re
 import secrets
@@ -82,6 +84,41 @@ async def talk(caller: Relay, called: Relay) -> None:
     assert await called.receive() == (there, caller.address)
     await called.send(back, caller.address)
     assert await caller.receive() == (back, called.address)
+
+
+CAP = 3_000_000  # bytes a second of one relay, roles/coturn/templates/etc/coturn/xmpp.conf.j2
+PACKET = 1200
+
+
+@pytest.mark.parametrize(("rate", "arrives"), [(1_000_000, 0.9), (4 * CAP, 0)], ids=["call", "flood"])
+async def test_relay_carries_calls_but_no_floods(
+    service: Service, credentials: Credentials, rate: int, arrives: float
+) -> None:
+    """8 Mbit/s of sound and picture pass; who would use up the operator's line does not get much more."""
+    seconds = 3
+    async with relay(service, credentials, "tcp") as caller, relay(service, credentials, "tcp") as called:
+        await talk(caller, called)
+        began, sent, received = time.monotonic(), 0, 0
+        while sent < rate * seconds:
+            for _ in range(int(rate * 0.02 / PACKET)):
+                await caller.send(secrets.token_bytes(PACKET), called.address)
+                sent += PACKET
+            received += await drain(called, 0.02)
+        received += await drain(called, 1)
+        elapsed = time.monotonic() - began
+    assert received >= arrives * sent
+    # A second's worth is let through at once.
+    assert received <= CAP * (elapsed + 1)
+
+
+async def drain(called: Relay, quiet: float) -> int:
+    """Bytes that are there, until none has come for so many seconds."""
+    size = 0
+    with contextlib.suppress(TimeoutError):
+        while True:
+            async with asyncio.timeout(quiet):
+                size += len((await called.receive())[0])
+    return size
 
 
 PRIVATE4 = [

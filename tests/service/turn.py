@@ -99,6 +99,13 @@ class Relay:
         """The other way to reach a peer: a channel."""
         await self._client.channel_bind(0x4000, (peer, 9))
 
+    def send_unasked(self, data: bytes, peer: tuple[str, int]) -> None:
+        """Sends to a peer without a permission for it, which is no request: nothing answers."""
+        message = stun.Message(message_method=stun.Method.SEND, message_class=stun.Class.INDICATION)
+        message.attributes["XOR-PEER-ADDRESS"] = peer
+        message.attributes["DATA"] = data
+        self._client.send_stun(message, self._client.server)
+
 
 @contextlib.asynccontextmanager
 async def relay(
