@@ -5,19 +5,16 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import secrets
 import subprocess
-import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
+from ..playbook import CHECKOUT, run
 from ..service.clients import SECONDS, Client
 from ..service.service import Account, Service
 
-CHECKOUT = Path(__file__).resolve().parents[2]
 STATE = CHECKOUT / ".cache" / "molecule" / "federation"
 CLIENT = "{jabber:client}"
 RUN_SECONDS = 240
@@ -82,23 +79,23 @@ def run_playbook(
     playbook: str, *arguments: str, limit: str, settings: dict[str, Any] | None = None
 ) -> subprocess.CompletedProcess[str]:
     """Runs a playbook as an operator does; *settings* win over those of the inventory."""
-    command = [str(Path(sys.executable).with_name("ansible-playbook")), playbook, f"--limit={limit}", *arguments]
-    command += ["--inventory=molecule/inventory", f"--extra-vars={json.dumps(settings or {})}"]
-    return subprocess.run(
-        command,
-        cwd=CHECKOUT,
-        env={**os.environ, "ANSIBLE_CONFIG": str(CHECKOUT / "ansible.cfg"), "ANSIBLE_FORCE_COLOR": "0"},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=RUN_SECONDS,
-    )
+    return run(playbook, *arguments, f"--extra-vars={json.dumps(settings or {})}", limit=limit, seconds=RUN_SECONDS)
 
 
 def deploy(service: Service, *arguments: str, settings: dict[str, Any] | None = None) -> None:
     """Runs site.yml for one host, which must succeed."""
     done = run_playbook("site.yml", *arguments, limit=service.domain.removesuffix(".test"), settings=settings)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def audit(*needles: str, **settings: Any) -> tuple[int, dict[str, dict[str, Any]]]:
+    """Runs the operator's audit of alpha; returns its exit code, and path to find."""
+    settings = {"format": "json", "names": True, "needles": list(needles)} | settings
+    done = run_playbook("playbooks/audit.yml", limit="alpha", settings=settings)
+    start = done.stdout.find('{\n  "alpha"')
+    assert start >= 0, done.stdout + done.stderr
+    finds, _ = json.JSONDecoder().raw_decode(done.stdout, start)
+    return done.returncode, {find["path"]: find for find in finds["alpha"]}
 
 
 def part(*services: Service) -> None:
