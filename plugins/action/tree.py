@@ -17,7 +17,7 @@ from ansible.template import trust_as_template
 
 # Jinja as Ansible's own `template` sets it, plus lstrip_blocks: a block tag may be indented with what it guards.
 JINJA_OVERRIDES = {"trim_blocks": True, "lstrip_blocks": True}
-ARGUMENTS = ("state", "permissions", "validate", "files", "folders")
+ARGUMENTS = ("name", "state", "permissions", "validate", "files", "folders")
 # Of a file larger than this (bytes, compressed) the checksum is sent first, and the file only to a host without it.
 LARGE = 8192
 
@@ -39,18 +39,19 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
         if state not in ("present", "absent"):
             raise AnsibleActionFail(f"tree: state is {state}, it can be present or absent")
         role = self._task._role
-        if role is None:
+        if role is None and not (state == "absent" and "name" in args):
             raise AnsibleActionFail("tree installs the templates/ of a role: call it from a role's tasks")
+        name = args.get("name") or role.get_name()
 
         host = variables.get("ansible_facts", {}).get("xmpp_host", {})
-        if state == "absent" and role.get_name() not in host.get("trees", [role.get_name()]):
+        if state == "absent" and name not in host.get("trees", [name]):
             return result | {"changed": False, "paths": []}  # what was never on is not worth a round trip
 
         files = []
         if state == "present":
             more = self._given(args.get("files") or {}, args.get("folders") or {})
             files = self._render(Path(role._role_path), variables, args.get("permissions") or {}, more)
-        module_args = {"name": role.get_name(), "validate": args.get("validate") or []}
+        module_args = {"name": name, "validate": args.get("validate") or []}
         for sent in ([checksum_of(file) if is_large(file) else file for file in files], files):
             payload = base64.b64encode(zlib.compress(json.dumps(sent).encode(), 6)).decode()
             done = self._execute_module(

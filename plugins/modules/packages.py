@@ -14,6 +14,7 @@ description:
     more (docs/decisions/packages.md has the figures).
   - No service is started by its package (C(policy-rc.d)), so that none runs before it is configured.
   - Configuration files that the operator has changed stay.
+  - What came and what went is written down on the host, so that C(playbooks/remove.yml) can leave it as it was.
 options:
   state:
     description: V(absent) removes the packages with their configuration.
@@ -46,6 +47,7 @@ packages:
 
 import contextlib
 import fcntl
+import json
 import os
 import re
 import subprocess
@@ -57,6 +59,8 @@ from ansible.module_utils.basic import AnsibleModule
 
 POLICY = Path("/usr/sbin/policy-rc.d")
 HELD_BACK = "#!/bin/sh\n# Written while packages are installed by Ansible.\nexit 101\n"
+RECORD = Path("/var/lib/xmpp/packages.json")
+STATUS = Path("/var/lib/dpkg/status")
 LISTS_LOCK = Path("/var/lib/apt/lists/lock")
 LOCK_SECONDS = 300
 OPTIONS = [
@@ -126,6 +130,28 @@ def refuse_old(wanted: dict[str, str]) -> None:
             raise PackagesError(f"{name} must be at least {minimum}, the newest that apt offers is {candidate}")
 
 
+def installed() -> set[str]:
+    """Return the names of all installed packages, from dpkg's database."""
+    pattern = r"^Package: (\S+)\nStatus: \S+ ok installed$"
+    return set(re.findall(pattern, STATUS.read_text(encoding="utf-8"), re.MULTILINE))
+
+
+def write_down(before: set[str], after: set[str]) -> None:
+    """Add to the record what came (C(added)), what went (C(gone)), and what came and went again (C(been))."""
+    record: dict[str, list[str]] = {"added": [], "gone": [], "been": []}
+    if RECORD.exists():
+        record |= json.loads(RECORD.read_text(encoding="utf-8"))
+    came, went = after - before, before - after
+    added, gone, been = (set(record[key]) for key in ("added", "gone", "been"))
+    record = {
+        "added": sorted((added | came - gone) - went),
+        "gone": sorted((gone | went - added) - came),
+        "been": sorted((been | went & added) - came),
+    }
+    RECORD.parent.mkdir(parents=True, exist_ok=True)
+    RECORD.write_text(json.dumps(record, indent=1), encoding="utf-8")
+
+
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(
@@ -152,7 +178,11 @@ def main() -> None:
             with services_held_back() if present else contextlib.nullcontext():
                 # Finish what a power cut interrupted, if anything; apt refuses to go on otherwise.
                 run("dpkg", "--force-confdef", "--force-confold", "--configure", "-a")
-                plan = run("apt-get", verb, *OPTIONS, *wanted)
+                before = installed()
+                try:
+                    plan = run("apt-get", verb, *OPTIONS, *wanted)
+                finally:
+                    write_down(before, installed())
             pattern = r"^Setting up (\S+?)(?::\S+)? \((\S+)\)" if present else r"^Removing (\S+?)(?::\S+)? \((\S+)\)"
     except PackagesError as error:
         module.fail_json(msg=str(error))

@@ -23,6 +23,9 @@ options:
     choices: [present, absent]
     default: present
     type: str
+  name:
+    description: The role; the calling one without it. Only where C(state) is V(absent).
+    type: str
   permissions:
     description:
       - Owner, group and mode by path (shell patterns) where they are not root, root and 0644 (0755 for an executable

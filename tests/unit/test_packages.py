@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -65,3 +66,22 @@ def test_services_are_held_back_and_the_operators_policy_comes_back(
     with pytest.raises(RuntimeError, match="installation broke"):
         break_off()
     assert (policy.read_text(encoding="ascii") if policy.exists() else None) == own
+
+
+def test_record_knows_how_the_host_was(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What went and came again is in it no more."""
+    record = tmp_path / "xmpp/packages.json"
+    monkeypatch.setattr(packages, "RECORD", record)
+    bare = {"bash", "rsyslog"}
+    for before, after in (
+        (bare, {"bash", "coturn", "nginx"}),
+        ({"bash", "coturn", "nginx"}, {"bash", "nginx"}),
+        ({"bash", "nginx"}, {"bash", "nginx", "rsyslog"}),
+        ({"bash", "nginx", "rsyslog"}, {"bash", "nginx"}),
+    ):
+        packages.write_down(before, after)
+    assert json.loads(record.read_text(encoding="utf-8")) == {
+        "added": ["nginx"],
+        "gone": ["rsyslog"],
+        "been": ["coturn"],
+    }

@@ -135,7 +135,7 @@ def test_secret_is_not_in_the_diff(tmp_path: Path) -> None:
     ("arguments", "words"),
     [
         ({"permissions": {"/nowhere/misspelt": {"mode": "0600"}}}, "permissions for /nowhere/misspelt match no file"),
-        ({"units": {}}, "tree knows no units; it takes state, permissions, validate, files, folders"),
+        ({"units": {}}, "tree knows no units; it takes name, state, permissions, validate, files, folders"),
     ],
 )
 def test_mistake_in_a_role_is_named(tmp_path: Path, arguments: dict[str, Any], words: str) -> None:

@@ -23,7 +23,7 @@ def test_calls_were_on(host: Host) -> None:
     assert " install coturn" in host.file("/var/log/dpkg.log").content_string
 
 
-@pytest.mark.parametrize("package", ["coturn"])
+@pytest.mark.parametrize("package", ["coturn", "prometheus-node-exporter"])
 def test_package_is_gone(host: Host, package: str) -> None:
     assert not host.package(package).is_installed
 
@@ -48,6 +48,19 @@ def test_web_chat_is_gone(host: Host) -> None:
     assert "converse.min.js.gz" in host.file("/var/lib/xmpp/tree/webchat.json").content_string
     assert not host.file("/srv/xmpp/website/chat").exists
     assert not host.file("/etc/nginx/xmpp.web.d/webchat.conf").exists
+
+
+def test_nothing_is_counted(host: Host) -> None:
+    assert "/usr/local/lib/xmpp/metrics" in host.file("/var/lib/xmpp/tree/metrics.json").content_string
+    assert host.run("find /etc /usr/local /run -name '*metrics*' -o -name '*node-exporter*'").stdout == ""
+    assert host.run("ss -Hlnt 'sport = :9100'").stdout == ""
+
+
+def test_backup_is_gone_but_not_the_repository(host: Host) -> None:
+    assert "/usr/local/sbin/xmpp-backup" in host.file("/var/lib/xmpp/tree/backup.json").content_string
+    assert host.run("find /etc /usr /var -path /var/lib/xmpp/tree -prune -o -name '*xmpp-backup*' -print").stdout == ""
+    assert not host.file("/etc/xmpp/backup").exists
+    assert host.file("/srv/backup").is_directory
 
 
 def test_firewall_lets_everything_in(host: Host) -> None:

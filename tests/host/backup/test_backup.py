@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A night's backup into a folder of the host. (The scenario `restore` shows that a service comes back from one.)"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from testinfra.host import Host
+
+REPOSITORY = "/srv/backup"
+RESTIC = f"restic --repo {REPOSITORY} --password-file /etc/xmpp/backup/password --no-cache"
+
+
+def snapshots(host: Host) -> list[dict[str, Any]]:
+    """Return what the repository holds."""
+    found: list[dict[str, Any]] = json.loads(host.check_output(f"{RESTIC} snapshots --json"))
+    return found
+
+
+@pytest.fixture(scope="module")
+def night(host: Host) -> None:
+    """A night has passed, in which a backup of eight days ago was in the repository."""
+    host.check_output("systemctl start xmpp-backup.service")
+    domain = snapshots(host)[0]["hostname"]
+    old = host.check_output("date --utc --date='8 days ago' '+%F %T'")
+    host.check_output(f"{RESTIC} backup --host {domain} --tag files --time '{old}' /etc/hostname")
+    host.check_output("systemctl start xmpp-backup.service")
+
+
+@pytest.mark.usefixtures("night")
+def test_backup_is_complete_and_the_old_one_forgotten(host: Host) -> None:
+    times: dict[str, set[str]] = {}
+    for one in snapshots(host):
+        times.setdefault(one["time"], set()).update(one["tags"])
+        assert "/etc/hostname" not in one["paths"]
+    assert all(tags == {"database", "files"} for tags in times.values())
+    assert len(times) >= 2
+
+
+@pytest.mark.usefixtures("night")
+def test_backup_holds_what_cannot_be_made_anew(host: Host) -> None:
+    """Accounts, the key of the authority that people trust, the folder of the uploads."""
+    dump = host.check_output(f"{RESTIC} dump --tag database latest /xmpp.sql")
+    assert "INSERT INTO users VALUES('admin'" in dump
+    assert dump.endswith("COMMIT;")
+    listed = host.check_output(f"{RESTIC} ls --tag files latest").splitlines()
+    assert {"/etc/xmpp/certificates/ca.key", "/srv/xmpp/upload/data"} <= set(listed)
+
+
+@pytest.mark.usefixtures("night")
+def test_success_is_written_down(host: Host) -> None:
+    status = json.loads(host.file("/var/lib/xmpp-backup/status.json").content_string)
+    assert status["success"]
+    assert status["error"] == ""
+
+
+@pytest.mark.usefixtures("night")
+def test_night_leaves_nothing_behind(host: Host) -> None:
+    assert host.check_output("ls /var/lib/xmpp-backup") == "status.json"
+
+
+@pytest.mark.parametrize("name", ["settings.json", "password"])
+def test_secrets_are_root_s(host: Host, name: str) -> None:
+    file = host.file(f"/etc/xmpp/backup/{name}")
+    assert (file.user, file.mode) == ("root", 0o600)
+
+
+@pytest.mark.parametrize("folder", ["/var/lib/xmpp-backup", "/var/cache/xmpp-backup", REPOSITORY])
+@pytest.mark.usefixtures("night")
+def test_folders_are_root_s(host: Host, folder: str) -> None:
+    assert (host.file(folder).user, host.file(folder).mode) == ("root", 0o700)
+
+
+@pytest.mark.usefixtures("night")
+def test_repository_that_is_gone_is_not_made_anew(host: Host) -> None:
+    """A disk that is not mounted would look like a success, and nobody would know until it is needed."""
+    host.check_output(f"mv {REPOSITORY} {REPOSITORY}.away && mkdir --mode=0700 {REPOSITORY}")
+    try:
+        assert host.run("systemctl start xmpp-backup.service").rc != 0
+        assert "is gone" in json.loads(host.file("/var/lib/xmpp-backup/status.json").content_string)["error"]
+    finally:
+        host.check_output(f"rmdir {REPOSITORY} && mv {REPOSITORY}.away {REPOSITORY}")
+        host.check_output("systemctl reset-failed xmpp-backup.service && systemctl start xmpp-backup.service")
+
+
+@pytest.mark.usefixtures("night")
+def test_night_fails_if_ejabberd_is_stopped(host: Host) -> None:
+    """Nobody may believe that there is a backup; what is too old goes nevertheless, the newest one stays."""
+    domain = snapshots(host)[0]["hostname"]
+    before = {one["id"] for one in snapshots(host)}
+    old = host.check_output("date --utc --date='8 days ago' '+%F %T'")
+    host.check_output(f"{RESTIC} backup --host {domain} --tag files --time '{old}' /etc/hostname")
+    host.check_output("systemctl stop ejabberd.service")
+    try:
+        assert host.run("systemctl start xmpp-backup.service").rc != 0
+    finally:
+        host.check_output("systemctl start ejabberd.service")
+    assert {one["id"] for one in snapshots(host)} == before
+    assert "does not run" in json.loads(host.file("/var/lib/xmpp-backup/status.json").content_string)["error"]
+    host.check_output("systemctl start xmpp-backup.service")
+
+
+def test_damaged_database_is_not_kept(host: Host) -> None:
+    """SQLite ends the dump of one with a line, and without an error."""
+    program = "/usr/local/sbin/xmpp-backup"
+    rows = "CREATE TABLE t (x); INSERT INTO t SELECT randomblob(900) FROM generate_series(1, 2000)"
+    host.check_output(
+        f"sqlite3 /root/bad.db '{rows}' && "
+        "dd if=/dev/zero of=/root/bad.db bs=4096 seek=20 count=200 conv=notrunc status=none && "
+        f"sed 's#/var/lib/ejabberd/xmpp.db#/root/bad.db#' {program} >/root/dump && chmod +x /root/dump"
+    )
+    done = host.run("/root/dump dump")
+    host.check_output("rm /root/bad.db /root/dump")
+    assert done.rc == 1
+    assert "damaged" in done.stderr
+
+
+@pytest.mark.parametrize(("folder", "hours"), [("aside", 7 * 24), ("staged", 24)])
+def test_what_a_restore_left_goes(host: Host, folder: str, hours: int) -> None:
+    """It is not encrypted. Until its time is over, a restore may go on with it."""
+    path = f"/var/lib/xmpp-backup/{folder}"
+    host.check_output(f"mkdir --mode=0700 {path} && touch {path}/xmpp.db")
+    try:
+        for age, there in ((hours - 1, True), (hours, False)):
+            host.check_output(f"touch --date='{age} hours ago' {path} && systemctl start xmpp-backup.service")
+            assert host.file(path).exists == there
+    finally:
+        host.check_output(f"rm -rf {path}")
+
+
+@pytest.mark.usefixtures("night")
+def test_tokens_are_not_brought_back(host: Host) -> None:
+    """What an account's owner has revoked since would be good again."""
+    tables = ("auth_fast_tokens", "invite_token")
+    host.check_output(
+        'systemctl stop ejabberd.service && sqlite3 /var/lib/ejabberd/xmpp.db "'
+        "INSERT INTO auth_fast_tokens (username, server_host, ua, type, token, expires)"
+        " VALUES ('admin', 'nowhere.test', 'ua', 'c', 'token', '2099-01-01 00:00:00');"
+        "INSERT INTO invite_token (token, username, server_host, type, account_name, expires)"
+        " VALUES ('token', 'admin', 'nowhere.test', 'R', '', '2099-01-01 00:00:00')\""
+        "; systemctl start ejabberd.service && systemctl start xmpp-backup.service"
+    )
+    staged = "/var/lib/xmpp-backup/staged"
+    try:
+        dump = host.check_output(f"{RESTIC} dump --tag database latest /xmpp.sql")
+        host.check_output("xmpp-backup stage")
+        for table in tables:
+            assert f"INSERT INTO {table} " in dump, "it was in the backup"
+            assert host.check_output(f"sqlite3 -readonly {staged}/xmpp.db 'SELECT count(*) FROM {table}'") == "0"
+    finally:
+        host.check_output("xmpp-backup done")
+        host.check_output(
+            'systemctl stop ejabberd.service && sqlite3 /var/lib/ejabberd/xmpp.db "'
+            + "".join(f"DELETE FROM {table} WHERE server_host = 'nowhere.test';" for table in tables)
+            + '"; systemctl start ejabberd.service'
+        )

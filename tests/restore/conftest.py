@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A service with a life of its own, which is then lost.
+
+Run by Molecule's verifier, or by hand on converged hosts, none of which is lost yet (see service/conftest.py).
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import testinfra
+from testinfra.host import Host
+
+from ..service.clients import Client, affiliate, befriend, login
+from ..service.service import Account, Service
+from ..service.test_rooms import PRIVATE, configure, enter
+from ..service.test_upload import ask_slot
+
+ROOT = Path(__file__).resolve().parents[2]
+SECRETS = ROOT / ".cache/molecule/restore/secrets"
+DOMAIN = "restore.test"
+REPOSITORY = "/home/keeper/restore"
+SECONDS_PER_TEST = 600
+BUNDLE = "eu.siacs.conversations.axolotl.bundles:4223"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """No test of this folder may hang."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.timeout(SECONDS_PER_TEST))
+
+
+@pytest.fixture(scope="session")
+def host_named(pytestconfig: pytest.Config) -> Callable[[str], Host]:
+    """Gives a host of the inventory, reached as testinfra's own fixture would."""
+    options = {
+        name: pytestconfig.getoption(f"--{name.replace('_', '-')}") for name in ("ssh_config", "ansible_inventory")
+    }
+    return lambda name: testinfra.get_host(f"ansible://{name}", **options)
+
+
+@dataclass(frozen=True)
+class Life:
+    """What people did on the service, all of which must come back."""
+
+    service: Service
+    alice: Account
+    bob: Account
+    said: str  # in their archives
+    waiting: str  # for bob, who was away
+    key: str  # a part of alice's OMEMO keys
+    room: str  # alice's, with bob as its only member
+    told: str  # in the room
+    file: str  # its address
+    content: bytes
+
+
+async def live(service: Service) -> Life:
+    """Use the service as people do."""
+    alice, bob = service.register(2)
+    said, waiting, told = (f"text {secrets.token_hex(12)}" for _ in range(3))
+    key, content = secrets.token_hex(20), secrets.token_bytes(300_000)
+    room = f"room-{secrets.token_hex(6)}@{service.name('muc')}"
+    async with login(service, alice) as one:
+        async with login(service, bob) as other:
+            await one.online()
+            await other.online()
+            await befriend(one, other)
+            one.say(bob.jid, said)
+            await other.hear(said)
+            await publish(one, key)
+            await enter(one, room, "alice")
+            await configure(one, room, **PRIVATE)
+            await affiliate(one, room, bob.jid, "member")
+            one.say(room, told, kind="groupchat")
+            await one.hear(told)
+        one.say(bob.jid, waiting)
+        slot = await ask_slot(one, "photo.jpg", len(content))
+        assert (await service.fetch("PUT", slot.put, data=content)).status == 201
+    return Life(service, alice, bob, said, waiting, key, room, told, slot.get, content)
+
+
+async def publish(client: Client, key: str) -> None:
+    """Publishes an OMEMO bundle (XEP-0384 0.3)."""
+    bundle = f"<bundle xmlns='eu.siacs.conversations.axolotl'><identityKey>{key}</identityKey></bundle>"
+    item = f"<publish node='{BUNDLE}'><item id='current'>{bundle}</item></publish>"
+    await client.query("set", f"<pubsub xmlns='http://jabber.org/protocol/pubsub'>{item}</pubsub>")
+
+
+@pytest.fixture(scope="session")
+def vault(host_named: Callable[[str], Host]) -> Host:
+    """The server that takes the backups; it has been told whom to let in."""
+    host = host_named("vault")
+    key = (SECRETS / "backup-ssh.pub").read_text(encoding="ascii").strip()
+    host.check_output(
+        "install -d -m 0700 -o keeper -g keeper /home/keeper/.ssh && "
+        f"echo '{key}' >/home/keeper/.ssh/authorized_keys && chown keeper: /home/keeper/.ssh/authorized_keys"
+    )
+    return host
