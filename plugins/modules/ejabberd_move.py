@@ -1,0 +1,136 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Take accounts into a running ejabberd, or give them out, as XEP-0227."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: ejabberd_move
+short_description: Take accounts in, or give them out, as XEP-0227
+description:
+  - >-
+    An account comes as a whole or not at all: everything that belongs to it is stored before it can be logged in to.
+    The data goes to the host within the call and is in no file there.
+  - >-
+    Used as a task, the action plugin of the same name does the rest: it reads I(file) on the controller, checks all
+    accounts before it has the first one made, and writes what was given out.
+options:
+  verb:
+    description: >-
+      C(check) what C(import) would do; C(export) with the keys of the password, with which the account can be imported
+      elsewhere, or C(copy) without. A task asks for one of the last three; C(import) checks first.
+    type: str
+    choices: [check, import, export, copy]
+    required: true
+  hosts:
+    description: XEP-0227 C(host) elements to take in, without prefixes; from the action plugin.
+    type: list
+    elements: str
+    default: []
+  file:
+    description: >-
+      Of a task. File of XEP-0227, or folder with several (C(*.xml)), on the controller.
+    type: path
+  account:
+    description: Address of the account to give out.
+    type: str
+    default: ''
+  source:
+    description: Of a task. The domain in the files whose accounts are taken in.
+    type: str
+  target:
+    description: Of a task. The domain that they are to be of.
+    type: str
+  domains:
+    description: Of a task. The domains of the service.
+    type: list
+    elements: str
+author: [Conexizan contributors (@conexizan)]
+attributes:
+  check_mode: {support: full}
+"""
+
+EXAMPLES = r"""
+- name: Take in what Prosody has written
+  ejabberd_move:
+    verb: import
+    file: moving/
+    domains: [chat.example.org]
+"""
+
+RETURN = r"""
+accounts:
+  description: >-
+    Each account with C(address), C(state) (C(new) is or would be made, C(exists) was left alone, C(failed)) and
+    C(note), what of it could not be taken, or why it failed.
+  type: list
+  elements: dict
+  returned: for C(import)
+broken:
+  description: Those of I(accounts) that failed.
+  type: list
+  elements: dict
+  returned: for C(import)
+file:
+  description: The file that was written.
+  type: str
+  returned: for C(export) and C(copy)
+"""
+
+import subprocess
+from xml.sax.saxutils import quoteattr
+
+from ansible.module_utils import ejabberd_program
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.ejabberd_api import SOCKET, Api, ApiError, unknown
+
+SECONDS = 3600
+
+
+def run(verb: str, host: str) -> str:
+    """Return what the program answers; raises as ejabberd_program.run does."""
+    answer: str = ejabberd_program.run("move", verb, given=host, seconds=SECONDS)
+    return answer
+
+
+def states(answer: str) -> list[dict[str, str]]:
+    """Return the lines of an answer; each has a name, a state and a note."""
+    lines = (line.split("\t") for line in answer.splitlines())
+    return [dict(zip(("name", "state", "note"), line, strict=True)) for line in lines]
+
+
+def give(verb: str, account: str) -> str:
+    """Return an account as XEP-0227; raises ApiError if there is none of that name."""
+    name, _, domain = account.lower().partition("@")
+    known = Api(SOCKET).call("registered_users", host=domain)
+    if name not in known:
+        raise unknown("user", f"{name}@{domain}", "account", (f"{one}@{domain}" for one in known))
+    return run(verb, f"<host jid={quoteattr(domain)}><user name={quoteattr(name)}></user></host>")
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "verb": {"type": "str", "choices": ["check", "import", "export", "copy"], "required": True},
+            "hosts": {"type": "list", "elements": "str", "default": [], "no_log": True},
+            "account": {"type": "str", "default": ""},
+        },
+        supports_check_mode=True,
+    )
+    verb = module.params["verb"]
+    try:
+        if verb in ("export", "copy"):
+            module.exit_json(changed=False, document=give(verb, module.params["account"]))
+        if verb == "import" and module.check_mode:
+            verb = "check"
+        module.exit_json(changed=False, answers=[states(run(verb, host)) for host in module.params["hosts"]])
+    except (RuntimeError, ApiError) as error:
+        module.fail_json(msg=str(error))
+    except (OSError, subprocess.TimeoutExpired) as error:
+        module.fail_json(msg=f"{ejabberd_program.FOLDER / 'move'}: {type(error).__name__}")
+
+
+if __name__ == "__main__":
+    main()
