@@ -4,7 +4,7 @@
 Arguments: ``records`` (of the filter dns_records), ``resolver`` (ADDRESS or ADDRESS:PORT; by default those of the
 system), ``certificate_names`` (the names that certificates are ordered for), ``authorities`` (the names of our
 authority in CAA records; empty if it is not known) and ``challenge`` (http, dns, hook; empty without an authority).
-Returns ``rows``, each with subject, status (pass, warn, fail), found and mend.
+Returns ``rows``, each with subject, status (pass, warn, fail), found and mend; and ``addresses``, name to a list.
 """
 
 from __future__ import annotations
@@ -376,4 +376,6 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
         )
         result["changed"] = False
         result["rows"] = [asdict(row) for row in rows]
+        names = {name for name, kind in doctor.wanted if kind == "address"}
+        result["addresses"] = {plain(name): sorted(asker.addresses(name).values) for name in names}
         return result

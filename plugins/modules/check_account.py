@@ -1,0 +1,93 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Make an account for one run of the checks, and take it away again."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: check_account
+short_description: An account for one run of playbooks/check.yml
+description:
+  - Its name is drawn by lot. It is written down before the account is made, and only what is written down is ever
+    deleted, so that no account of a person can be meant.
+  - Accounts of runs that broke off are deleted with the next call, if they are older than two minutes.
+options:
+  domain:
+    description: The domain it is made for.
+    type: str
+    required: true
+  name:
+    description: The account to delete, as it was returned. Without it, one is made.
+    type: str
+    default: ''
+  socket:
+    description: Path of ejabberd's API socket.
+    type: path
+    default: /run/ejabberd/api.sock
+author: [Conexizan contributors (@conexizan)]
+attributes:
+  check_mode: {support: full, details: Is nothing that lasts.}
+"""
+
+EXAMPLES = r"""
+- name: Make an account to try
+  check_account:
+    domain: chat.example.org
+"""
+
+RETURN = r"""
+account:
+  description: C(name) and C(password) of the account that was made.
+  type: dict
+  returned: without I(name)
+"""
+
+import secrets
+import time
+from pathlib import Path
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.ejabberd_api import SOCKET, Api, ApiError, user_of
+from ansible.module_utils.private_json import read, write
+
+MADE = Path("/var/lib/xmpp/check.json")  # the accounts, by address, with the time
+OLD = 120  # seconds; more than any run has use for one
+
+
+def delete(api: Api, made: dict[str, float], addresses: list[str]) -> None:
+    """Delete those of the addresses that were made here, with all that belongs to them."""
+    for address in [address for address in addresses if address in made]:
+        api.call("unregister", **user_of(address))
+        del made[address]
+        write(MADE, made)
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "domain": {"type": "str", "required": True},
+            "name": {"type": "str", "default": ""},
+            "socket": {"type": "path", "default": SOCKET},
+        },
+        supports_check_mode=True,
+    )
+    domain, name, now = module.params["domain"], module.params["name"], time.time()
+    try:
+        api, made = Api(module.params["socket"]), read(MADE)
+        delete(api, made, [address for address, when in made.items() if not 0 <= now - when <= OLD])
+        if name:
+            delete(api, made, [f"{name}@{domain}"])
+            module.exit_json(changed=False)
+        account = {"name": f"check-{secrets.token_hex(16)}", "password": secrets.token_urlsafe(24)}
+        made[f"{account['name']}@{domain}"] = now
+        write(MADE, made)
+        api.call("register", user=account["name"], host=domain, password=account["password"])
+    except (ApiError, OSError) as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(changed=False, account=account)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,302 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Look after a host that runs the service, in one round trip."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: host_health
+short_description: What on a host keeps the service from running, or soon will
+description:
+  - Looks at services, timers, disks, memory, clock, security updates, our modules in ejabberd, a restart that waits,
+    the journal and the firewall. Changes nothing, and asks nobody outside of the host.
+options:
+  services:
+    description: Units that must run.
+    type: list
+    elements: str
+    required: true
+  firewall:
+    description: Whether the service's own firewall rules must be there.
+    type: bool
+    required: true
+  now:
+    description: The time on the controller, in seconds since 1970.
+    type: float
+    required: true
+author: [Conexizan contributors (@conexizan)]
+attributes:
+  check_mode: {support: full}
+"""
+
+EXAMPLES = r"""
+- name: Look after the host
+  host_health:
+    services: [ejabberd.service, nginx.service]
+    firewall: true
+    now: "{{ now().timestamp() }}"
+"""
+
+RETURN = r"""
+rows:
+  description: Each with C(subject), C(status) (pass, warn, fail), C(found) and C(mend).
+  type: list
+  elements: dict
+  returned: always
+authority:
+  description: The certificate of the host's own authority, or empty.
+  type: str
+  returned: always
+"""
+
+import importlib
+import os
+import re
+import subprocess
+import time
+from pathlib import Path
+
+from ansible.module_utils import ejabberd_program
+from ansible.module_utils.basic import AnsibleModule
+
+PASS, WARN, FAIL = "pass", "warn", "fail"
+PLACES = ("/", "/var", "/var/lib/ejabberd", "/srv/xmpp", "/boot")
+# Debian's, beside those that are called xmpp-*.
+TIMERS = ("apt-daily.timer", "apt-daily-upgrade.timer")
+AUTHORITY = Path("/etc/xmpp/certificates/ca.crt")
+LISTS = Path("/var/lib/apt/lists")
+MODULES = Path("/usr/local/lib/xmpp/modules")
+SECONDS = 20
+SHOWN = 4  # names in a row
+DAY = 86400
+Row = dict[str, str]
+
+
+def row(subject: str, status: str, found: str, mend: str = "") -> Row:
+    """Return a row."""
+    return {"subject": subject, "status": status, "found": found, "mend": mend}
+
+
+def output(*command: str) -> str:
+    """Return what a program prints; nothing if it is missing or fails."""
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=10).stdout
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+
+
+def listed(names: list[str]) -> str:
+    """Return some names, and how many more there are."""
+    more = len(names) - SHOWN
+    return ", ".join(names[:SHOWN]) + (f" and {more} more" if more > 0 else "")
+
+
+def units(names: list[str], *properties: str) -> dict[str, dict[str, str]]:
+    """Return properties of units, by name, in one call of systemctl."""
+    asked = ",".join(("Id", *properties))
+    text = output("systemctl", "show", f"--property={asked}", *names) if names else ""
+    stanzas = [dict(line.split("=", 1) for line in stanza.splitlines() if "=" in line) for stanza in text.split("\n\n")]
+    return {stanza["Id"]: stanza for stanza in stanzas if "Id" in stanza}
+
+
+def judge_services(wanted: list[str], states: dict[str, dict[str, str]], failed: list[str]) -> Row:
+    """Judge what must run, and whether something else has failed."""
+    down = [name for name in wanted if states.get(name, {}).get("ActiveState") != "active"]
+    if down:
+        words = " ".join(down)
+        return row(
+            "services", FAIL, f"not running: {listed(down)}", f"systemctl restart {words}; systemctl status {words}"
+        )
+    ours = [name for name in failed if name.startswith("xmpp-")]
+    if failed:
+        status = FAIL if ours else WARN
+        return row("services", status, f"failed: {listed(failed)}", f"systemctl status {' '.join(failed[:SHOWN])}")
+    return row(
+        "services", PASS, f"{listed([name.removesuffix('.service') for name in wanted])} run, nothing has failed"
+    )
+
+
+def judge_timers(timers: dict[str, dict[str, str]], results: dict[str, dict[str, str]]) -> Row:
+    """Judge whether what is to be done now and then is done: stopped timers, and runs that ended badly."""
+    stopped = [name for name, state in timers.items() if state.get("ActiveState") != "active"]
+    if stopped:
+        return row("timers", FAIL, f"stopped: {listed(stopped)}", f"systemctl enable --now {' '.join(stopped)}")
+    bad = [
+        name for name, state in results.items() if state.get("Result", "success") not in ("success", "exec-condition")
+    ]
+    if bad:
+        words = " ".join(bad)
+        return row("timers", FAIL, f"the last run failed: {listed(bad)}", f"systemctl status {words}, then start it")
+    return row("timers", PASS, f"{len(timers)} wait for their time, no last run failed")
+
+
+def judge_disk(place: str, total: int, free: int, inodes: int, free_inodes: int) -> Row | None:
+    """Judge a file system (bytes, and files there can be); nothing is said about one with room."""
+    part, unit = (free / total if total else 1.0), "room"
+    if inodes and free_inodes / inodes < part:
+        part, unit = free_inodes / inodes, "places for files"
+    if part >= 0.15:
+        return None
+    found = f"{place} has {part:.0%} of its {unit} left ({free / 2**30:.1f} GiB)"
+    mend = (
+        f"Find what takes the place (du -xhd2 {place} | sort -h), or lower xmpp_upload_days or xmpp_upload_quota_mib."
+    )
+    return row("disk", FAIL if part < 0.05 else WARN, found, mend)
+
+
+def judge_memory(meminfo: str) -> Row:
+    """Judge /proc/meminfo."""
+    found = {key: int(value) * 1024 for key, value in re.findall(r"^(\w+):\s+(\d+) kB", meminfo, re.MULTILINE)}
+    total, free = found["MemTotal"], found["MemAvailable"]
+    words = f"{free / 2**20:.0f} of {total / 2**20:.0f} MiB are free"
+    if free / total < 0.1:
+        mend = "See what takes it (ps --sort=-rss -eo rss,comm | head), or give the host more."
+        return row("memory", FAIL if free / total < 0.04 else WARN, words, mend)
+    return row("memory", PASS, words)
+
+
+def judge_clock(difference: float, *, synchronized: bool, contained: bool) -> Row:
+    """Judge the time: how many seconds it differs from the controller's, and whether somebody sets it."""
+    if abs(difference) > 30:
+        words = f"{abs(difference):.0f} s {'ahead of' if difference > 0 else 'behind'} this machine's"
+        mend = "See timedatectl on both: passwords for calls and certificates go by the time."
+        return row("clock", FAIL, words, mend)
+    if contained:
+        return row("clock", PASS, "right, and set by the machine that the container runs on")
+    if not synchronized:
+        return row(
+            "clock", WARN, "right, but set by nobody", "timedatectl set-ntp true, or see why it does not reach a server"
+        )
+    return row("clock", PASS, "right, and set by a time server")
+
+
+def judge_updates(waiting: list[str] | None, age: float) -> Row:
+    """Judge security updates that are known and not installed, and how old (seconds) the knowledge is."""
+    if waiting is None:
+        return row(
+            "security updates", WARN, "not checked: python3-apt is missing", "apt-get install unattended-upgrades"
+        )
+    if waiting:
+        mend = "They come by themselves within a day; now: unattended-upgrade"
+        return row("security updates", WARN, f"{len(waiting)} wait: {listed(waiting)}", mend)
+    if age > 3 * DAY:
+        mend = "See why: apt-get update; systemctl status apt-daily.timer"
+        return row("security updates", WARN, f"not looked for in {age / DAY:.0f} days", mend)
+    return row("security updates", PASS, "none waits")
+
+
+def security_updates() -> list[str] | None:
+    """Return the installed packages of which Debian's security archive has newer versions that would be installed."""
+    try:
+        apt_pkg = importlib.import_module("apt_pkg")  # Debian's, there with unattended-upgrades
+    except ImportError:
+        return None
+    apt_pkg.init()
+    cache = apt_pkg.Cache(None)
+    policy = apt_pkg.DepCache(cache)
+    found = []
+    for package in cache.packages:
+        if package.current_ver and policy.is_upgradable(package):
+            candidate = policy.get_candidate_ver(package)
+            if candidate and any(
+                "security" in file.archive or "Security" in file.label for file, _ in candidate.file_list
+            ):
+                found.append(package.name)
+    return sorted(set(found))
+
+
+def lists_age(now: float) -> float:
+    """Return how old the newest of apt's lists is, in seconds."""
+    stamps = [Path("/var/lib/apt/periodic/update-success-stamp"), LISTS / "partial", LISTS]
+    return now - max((path.stat().st_mtime for path in stamps if path.exists()), default=0.0)
+
+
+def disks() -> list[Row]:
+    """Judge each file system that the service writes to, once."""
+    rows, seen, least = [], set(), 1.0
+    for place in PLACES:
+        if not Path(place).is_dir() or (device := os.stat(place).st_dev) in seen:
+            continue
+        seen.add(device)
+        room = os.statvfs(place)
+        least = min(least, room.f_bavail / room.f_blocks if room.f_blocks else 1.0)
+        judged = judge_disk(
+            place, room.f_blocks * room.f_frsize, room.f_bavail * room.f_frsize, room.f_files, room.f_favail
+        )
+        rows += [judged] if judged else []
+    return rows or [row("disk", PASS, f"{least:.0%} free at least")]
+
+
+def judge_modules(domains: set[str], wanted: set[str], asked: set[str]) -> Row:
+    """Judge whether ejabberd asks our modules: "hook module" by the sources, and "domain hook module" in force."""
+    missing = sorted({f"{domain} {one}" for domain in domains for one in wanted} - asked)
+    if missing:
+        modules = sorted({one.split()[-1] for one in missing})
+        mend = "systemctl restart ejabberd; journalctl -u ejabberd. After an update of ejabberd: a newer Conexizan."
+        return row("own modules", FAIL, f"without effect: {listed(modules)}", mend)
+    return row("own modules", PASS, "ejabberd asks them")
+
+
+def own_modules() -> Row:
+    """Return the row about what roles/ejabberd adds to ejabberd, which runs on without a module that does not start."""
+    wanted = {
+        f"{hook} {source.stem}"
+        for source in MODULES.glob("mod_*.erl")
+        for hook in re.findall(r"ejabberd_hooks:Do\((\w+), Host,", source.read_text(encoding="utf-8"))
+    }
+    try:
+        lines = ejabberd_program.run("hooks", seconds=SECONDS).splitlines()
+    except (RuntimeError, OSError, subprocess.TimeoutExpired) as error:
+        return row("own modules", WARN, f"not checked: {type(error).__name__}", "Once ejabberd runs, check again.")
+    domains = {line.split()[1] for line in lines if line.startswith("domain ")}
+    return judge_modules(domains, wanted, set(lines))
+
+
+def look(services: list[str], *, firewall: bool, now: float) -> list[Row]:
+    """Return the rows."""
+    here = time.time()
+    ours = sorted(path.name for path in Path("/etc/systemd/system").glob("xmpp-*.timer"))
+    timers = units([*ours, *TIMERS], "ActiveState", "Unit")
+    results = units([state["Unit"] for state in timers.values() if state.get("Unit")], "Result")
+    failed = output("systemctl", "list-units", "--state=failed", "--plain", "--no-legend").splitlines()
+    rows = [
+        judge_services(services, units(services, "ActiveState"), [line.split()[0] for line in failed if line.strip()]),
+        judge_timers(timers, results),
+        *disks(),
+        judge_memory(Path("/proc/meminfo").read_text(encoding="ascii")),
+        judge_clock(
+            here - now,
+            synchronized=output("timedatectl", "show", "--property=NTPSynchronized", "--value").strip() == "yes",
+            contained=bool(output("systemd-detect-virt", "--container").strip() not in ("", "none")),
+        ),
+        judge_updates(security_updates(), lists_age(here)),
+        own_modules(),
+    ]
+    if Path("/run/reboot-required").exists():
+        rows.append(row("restart", WARN, "an update waits for one", "systemctl reboot, at a quiet hour"))
+    if any(Path("/var/log/journal").glob("*/*.journal")):
+        mend = "Run site.yml --tags traces, which keeps it in memory."
+        rows.append(row("journal", WARN, "is written to the disk", mend))
+    if firewall and "table inet xmpp\n" not in output("nft", "list", "tables"):
+        rows.append(row("firewall", FAIL, "has no rules", "systemctl restart xmpp-firewall"))
+    return rows
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "services": {"type": "list", "elements": "str", "required": True},
+            "firewall": {"type": "bool", "required": True},
+            "now": {"type": "float", "required": True},
+        },
+        supports_check_mode=True,
+    )
+    rows = look(module.params["services"], firewall=module.params["firewall"], now=module.params["now"])
+    authority = AUTHORITY.read_text(encoding="ascii") if AUTHORITY.exists() else ""
+    module.exit_json(changed=False, rows=rows, authority=authority)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""playbooks/check.yml: content with a host that is well, exact about what is not, and gone without a trace."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import secrets
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ..nameserver import NameServer
+from .service import UPLOADS, Service
+
+pytestmark = pytest.mark.timeout(240)
+
+MADE = "/var/lib/xmpp/check.json"
+PROVIDER = "/srv/xmpp/website/.well-known/xmpp-provider-v2.json"
+# It promises 20 on a machine that does nothing else; here others run beside it.
+SECONDS = 60
+
+Rows = dict[str, dict[str, str]]
+
+
+def examine(service: Service, *words: str) -> tuple[int, Rows]:
+    """The exit code, and the rows by their subjects."""
+    done = service.run_playbook("check", "format=json", *words)
+    found: dict[str, list[dict[str, str]]] = json.loads(done.stdout)
+    (rows,) = found.values()
+    return done.returncode, {row["subject"]: row for row in rows}
+
+
+def accounts(service: Service) -> set[str]:
+    names: list[str]
+    (names,) = service.api(("registered_users", {"host": service.domain}))
+    return set(names)
+
+
+@contextlib.contextmanager
+def broken(service: Service, *steps: tuple[str, str]) -> Iterator[None]:
+    """Breaks the host, each step with what mends it."""
+    with contextlib.ExitStack() as mending:
+        for breaks, mends in steps:
+            mending.callback(service.host.check_output, mends)
+            service.host.check_output(breaks)
+        yield
+
+
+@pytest.fixture(scope="module")
+def resolver(service: Service, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A name server that has what playbooks/dns.yml prints."""
+    folder: Path = tmp_path_factory.mktemp("zones")
+    done = service.run_playbook("dns", f"zone_dir={folder}")
+    assert done.returncode == 0, done.stdout + done.stderr
+    server = NameServer()
+    try:
+        server.load((folder / f"{service.domain}.zone").read_text(encoding="utf-8"), service.domain)
+        yield server.address
+    finally:
+        server.close()
+
+
+def test_host_that_is_well(service: Service, resolver: str) -> None:
+    """All rows pass, soon; no account stays, also of a run that broke off, and a user's is none of its business."""
+    left, like = (f"check-{secrets.token_hex(16)}" for _ in range(2))
+    service.api(*(("register", {"user": name, "host": service.domain}) for name in (left, like)))
+    made = json.dumps({f"{left}@{service.domain}": time.time() - 3600})
+    service.host.check_output("printf %%s %s > %s", made, MADE)
+    service.host.check_output("systemctl start xmpp-backup.service")  # the first night is still to come
+    before = accounts(service)
+    try:
+        began = time.monotonic()
+        code, rows = examine(service, f"resolver={resolver}")
+        assert time.monotonic() - began < SECONDS
+        # What Debian has published since the image was made is no fault.
+        faults = [row for row in rows.values() if row["status"] != "pass" and row["subject"] != "security updates"]
+        assert faults == []
+        assert code == 0
+        assert {"login", "TURN", "STUN", "XEPs", "file upload", f"{service.domain} certificate"} <= set(rows)
+        assert accounts(service) == before - {left}
+        assert not service.host.file(MADE).exists
+    finally:
+        service.api(("unregister", {"user": like, "host": service.domain}))
+
+
+def test_each_fault_is_named(service: Service, resolver: str) -> None:
+    """Several at once, each in a row of its own with its remedy; what works goes on being checked."""
+    certificate = f"/etc/xmpp/certificates/{service.domain}"
+    other = (
+        f"cp -a {certificate} /root/certificate && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 "
+        f"-nodes -days 9 -subj /CN=elsewhere.test -keyout {certificate}/privkey.pem -out {certificate}/fullchain.pem "
+        "2>/dev/null && systemctl reload nginx"
+    )
+    own = (
+        f"cp -a /root/certificate/. {certificate}/ && rm -r /root/certificate && systemctl reload nginx "
+        "&& systemctl restart xmpp-certificates"
+    )
+    with broken(
+        service,
+        ("systemctl stop coturn xmpp-relay.timer", "systemctl start coturn xmpp-relay.timer"),
+        ("systemctl stop xmpp-forget.timer", "systemctl start xmpp-forget.timer"),
+        (
+            "nft insert rule inet xmpp input tcp dport 5270 drop",
+            "systemctl restart xmpp-firewall",
+        ),
+        (f"mv {PROVIDER} /root/provider", f"mv /root/provider {PROVIDER}"),
+        (f"chmod 000 {UPLOADS}/data", f"chmod 2770 {UPLOADS}/data"),
+        (other, own),
+    ):
+        code, rows = examine(service, f"resolver={resolver}")
+    assert code != 0
+    expected: dict[str, tuple[str, str]] = {
+        "services": ("not running: coturn.service", "systemctl restart coturn.service"),
+        "timers": ("stopped: xmpp-forget.timer, xmpp-relay.timer", "systemctl enable --now xmpp-forget.timer"),
+        f"ports of {service.address}": (
+            "closed: TCP 3478, 5270, 5349",
+            "systemctl status coturn ejabberd xmpp-firewall",
+        ),
+        f"{service.domain} certificate": ("self-signed certificate", "Run site.yml"),
+        f"{service.domain} servers": ("port 5270 does not answer", "systemctl status ejabberd"),
+        "TURN over TLS": ("port 5349 refuses connections", "systemctl status coturn"),
+        "provider file": ("answers 404", "Run site.yml --tags website."),
+        "STUN": ("port 3478", "systemctl status coturn"),
+        "TURN": ("port 3478", "systemctl restart coturn"),
+        "file upload": ("sending a file is answered", "systemd-tmpfiles --create"),
+    }
+    for subject, (found, mend) in expected.items():
+        row = rows[subject]
+        assert (row["status"], found in row["found"], mend in row["mend"]) == ("fail", True, True), row
+    for subject in ("login", "XEPs", "WebSocket and BOSH", "web site", f"{service.domain} clients"):
+        assert rows[subject]["status"] == "pass", rows[subject]
+
+
+def test_module_without_effect_is_named(service: Service) -> None:
+    """ejabberd runs on without a module of ours that does not start, as may be after an update."""
+    source, restart = "/usr/local/lib/xmpp/modules/mod_xmpp_guard.erl", "systemctl restart ejabberd"
+    with broken(
+        service,
+        (f"cp -a {source} /root/guard.erl", f"mv /root/guard.erl {source} && {restart}"),
+        (f"sed -i 's/hooks(add, Host)/error(changed)/' {source} && {restart}", "true"),
+    ):
+        service.wait_until_ready()
+        _, rows = examine(service)
+    service.wait_until_ready()
+    assert rows["own modules"]["found"] == "without effect: mod_xmpp_guard", rows["own modules"]
+    assert rows["own modules"]["status"] == "fail"
+
+
+def test_restore_that_broke_off_is_named(service: Service) -> None:
+    """What it has left is not encrypted."""
+    left = "/var/lib/xmpp-backup/staged"
+    with broken(service, (f"mkdir --mode=0700 {left}", f"rmdir {left}")):
+        _, rows = examine(service)
+    row = rows["restore"]
+    assert (row["status"], left in row["found"], "xmpp-backup done" in row["mend"]) == ("warn", True, True), row
+
+
+def test_without_the_server(service: Service) -> None:
+    """Nothing hangs, and what could not be looked at is said, also without DNS."""
+    with broken(service, ("systemctl stop ejabberd", "systemctl start ejabberd")):
+        code, rows = examine(service)
+    service.wait_until_ready()
+    assert code != 0
+    assert "is ejabberd.service running?" in rows["login"]["found"]
+    unchecked: dict[str, Any] = {subject: rows[subject]["found"] for subject in ("TURN", "XEPs", "file upload")}
+    assert set(unchecked.values()) == {"not checked: no login"}
+    assert "5222" in rows[f"ports of {service.address}"]["found"]
+    assert "where the host is by itself" in rows[f"ports of {service.address}"]["found"]
+    assert rows["web site"]["status"] == "pass"
+    assert accounts(service) >= {"admin"}

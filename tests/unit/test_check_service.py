@@ -1,0 +1,305 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What playbooks/check.yml says about what it sees, without a host: certificates, ports, STUN, the state of a host."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import socket
+import struct
+from typing import Any
+
+import pytest
+
+from .loading import load
+
+check = load("plugins/action/check_service.py")
+health = load("plugins/modules/host_health.py")
+
+NOW = 1_800_000_000.0  # 2027-01-15 08:00 UTC
+DAY = 86400
+
+
+def doctor(**settings: Any) -> Any:
+    domain = {"domain": "friends.test", "host": "friends.test"}
+    domain |= {part: f"{part}.friends.test" for part in ("muc", "upload", "proxy", "pubsub")}
+    return check.Doctor(
+        {
+            "domains": [domain],
+            "turn_domain": "turn.friends.test",
+            "https_port": 443,
+            "federation": True,
+            "registration": "closed",
+            "certificate_names": {"friends.test": ["friends.test", "muc.friends.test"]},
+            "certificates": "acme",
+            "ca": "",
+            "upload_days": 30,
+            "archive_days": 30,
+            "addresses": {"friends.test": ["192.31.196.1"], "turn.friends.test": ["192.31.196.1"]},
+            "own": ["192.31.196.1"],
+            "account": {},
+            "account_trouble": "",
+        }
+        | settings
+    )
+
+
+def certificate(*names: str, begins: float = -60, ends: float = 30, serial: str = "01") -> dict[str, Any]:
+    """A certificate as Python's ssl shows it; times in days from now."""
+    times = {}
+    for key, days in (("notBefore", begins), ("notAfter", ends)):
+        moment = check.datetime.datetime.fromtimestamp(NOW + days * DAY, check.datetime.UTC)
+        times[key] = moment.strftime("%b %d %H:%M:%S %Y GMT")
+    return {"subjectAltName": [("DNS", name) for name in names], "serialNumber": serial, **times}
+
+
+BOTH = ("friends.test", "muc.friends.test")
+
+
+@pytest.mark.parametrize(
+    ("shown", "status", "found"),
+    [
+        ({"a": certificate(*BOTH)}, "pass", "until 2027-02-14, good for all 2 names"),
+        ({"a": certificate("friends.test", "*.friends.test")}, "pass", "until 2027-02-14, good for all 2 names"),
+        ({"a": certificate("friends.test")}, "fail", "a: is not good for muc.friends.test"),
+        ({"a": certificate(*BOTH, ends=15)}, "warn", "ends on 2027-01-30, and has not been renewed"),
+        ({"a": certificate(*BOTH, ends=5)}, "fail", "ends on 2027-01-20, and has not been renewed"),
+        # One that is good for six days only is renewed more often.
+        ({"a": certificate(*BOTH, begins=-3, ends=3)}, "pass", "until 2027-01-18, good for all 2 names"),
+        # One that is good for years needs no warning half a year before.
+        ({"a": certificate(*BOTH, begins=-700, ends=30)}, "pass", "until 2027-02-14, good for all 2 names"),
+        (
+            {"a": certificate(*BOTH), "b": certificate(*BOTH, ends=25, serial="02")},
+            "warn",
+            "b still shows the one that ends on 2027-02-09",
+        ),
+        ({}, "warn", "not checked: no port that shows it answers"),
+    ],
+)
+def test_certificate(shown: dict[str, dict[str, Any]], status: str, found: str) -> None:
+    seen = [check.Seen(way, "friends.test", certificate=one) for way, one in shown.items()]
+    row = doctor().certificate("friends.test", seen, NOW)
+    assert (row.status, row.found) == (status, found)
+    assert bool(row.mend) == (status != "pass")
+
+
+def test_untrusted_certificate_names_the_way_in() -> None:
+    seen = [check.Seen("port 5223", "friends.test", mistrust="unable to get local issuer certificate")]
+    row = doctor(certificates="provided").certificate("friends.test", seen, NOW)
+    assert (row.status, row.found) == ("fail", "port 5223: unable to get local issuer certificate")
+    assert "behind your own in xmpp_certificate_file" in row.mend
+
+
+@pytest.mark.parametrize(
+    ("name", "covered"),
+    [
+        ("friends.test", True),
+        ("muc.friends.test", True),
+        ("a.muc.friends.test", False),
+        ("enemies.test", False),
+        ("test", False),
+    ],
+)
+def test_names_that_a_certificate_covers(name: str, covered: bool) -> None:
+    assert check.matches(name, ["Friends.test", "*.friends.test"]) == covered
+
+
+@pytest.mark.parametrize(
+    ("closed", "settings", "status", "found", "mend"),
+    [
+        ([], {}, "pass", "all 9 TCP ports are open", ""),
+        ([5269, 5270], {}, "fail", "closed: TCP 5269, 5270", "systemctl status ejabberd xmpp-firewall"),
+        ("all", {}, "fail", "none of 9 TCP ports is open", "See whether the host runs"),
+        ("all", {"own": ["192.168.1.7"]}, "fail", "none of 9 TCP ports is open", "it may not be led back in"),
+        ([], {"addresses": {}}, "pass", "all 9 TCP ports are open, where the host is by itself", ""),
+    ],
+)
+def test_ports(
+    closed: list[int] | str,
+    settings: dict[str, Any],
+    status: str,
+    found: str,
+    mend: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    looks = doctor(**settings)
+    shut = looks.needed() if closed == "all" else closed
+    looks.open = {"192.31.196.1": {port: "does not answer" if port in shut else "" for port in looks.needed()}}
+    monkeypatch.setattr(check, "has_route", lambda address: True)
+    row = looks.ports("192.31.196.1")
+    assert (row.status, row.found) == (status, found)
+    assert mend in row.mend
+
+
+def test_without_a_way_to_ipv6_nothing_is_claimed(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = doctor(addresses={"friends.test": ["2001:db8::7"]})
+    looks.open = {"2001:db8::7": dict.fromkeys(looks.needed(), "does not answer")}
+    monkeypatch.setattr(check, "has_route", lambda address: False)
+    assert (looks.ports("2001:db8::7").status, looks.ports("2001:db8::7").found) == (
+        "warn",
+        "not checked: this machine has no IPv6",
+    )
+
+
+async def test_closed_ports_and_open_ones_are_told_apart() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+        assert await doctor().probe("127.0.0.1", port) == ""
+    assert await doctor().probe("127.0.0.1", port) == "refuses connections"
+
+
+def test_parts_that_are_switched_off_are_not_looked_for() -> None:
+    assert doctor(turn_domain="", federation=False).needed() == [80, 443, 5222, 5223, 7777]
+
+
+# ---------------------------------------------------------------------- STUN (RFC 8489)
+# RFC 5769 2.2: a response over IPv4, with its software, address, integrity and fingerprint.
+RESPONSE = bytes.fromhex(
+    "0101003c2112a442b7e7a701bc34d686fa87dfae8022000b7465737420766563746f7220"
+    "002000080001a147e112a643000800142b91f599fd9e90c38c7489f92af9ba53f06be7d7"
+    "80280004c07d4c96"
+)
+
+
+def test_address_in_an_answer() -> None:
+    attributes = check.stun_attributes(RESPONSE)
+    assert check.xor_address(attributes[check.MAPPED], RESPONSE[8:20]) == "192.0.2.1"
+
+
+def test_integrity_of_a_request() -> None:
+    """RFC 5769 2.4: long-term credentials; the user name is in UTF-8, the password prepared with SASLprep."""
+    user, realm, nonce = (
+        "\u30de\u30c8\u30ea\u30c3\u30af\u30b9".encode(),
+        b"example.org",
+        b"f//499k954d6OL34oL9FSTvy64sA",
+    )
+    key = hashlib.md5(b":".join((user, realm, b"TheMatrIX")), usedforsecurity=False).digest()
+    message = check.stun_message(
+        check.BINDING,
+        bytes.fromhex("78ad3433c6ad72c029da412e"),
+        [(check.USERNAME, user), (check.NONCE, nonce), (check.REALM, realm)],
+        key,
+    )
+    assert message[-20:] == bytes.fromhex("f67024656dd64a3e02b8e0712e85c9a28ca89666")
+    assert struct.unpack_from("!H", message, 2)[0] == len(message) - 20
+
+
+async def test_relay_that_is_silent_is_not_waited_for_long() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+        silent.bind(("127.0.0.1", 0))
+        loop = asyncio.get_running_loop()
+        _, relay = await loop.create_datagram_endpoint(check.Relay, remote_addr=silent.getsockname())
+        with pytest.raises(TimeoutError):
+            await relay.request(check.BINDING, [])
+        relay.transport.close()
+
+
+# ---------------------------------------------------------------------- the host
+UP = {"ActiveState": "active"}
+
+
+@pytest.mark.parametrize(
+    ("row", "status", "found", "mend"),
+    [
+        (health.judge_services(["a.service"], {"a.service": UP}, []), "pass", "a run, nothing has failed", ""),
+        (
+            health.judge_modules({"a.test"}, {"hook mod"}, {"domain a.test", "a.test hook mod"}),
+            "pass",
+            "ejabberd asks them",
+            "",
+        ),
+        (
+            health.judge_modules({"a.test", "b.test"}, {"hook mod"}, {"a.test hook mod"}),
+            "fail",
+            "without effect: mod",
+            "systemctl restart ejabberd; journalctl -u ejabberd. After an update of ejabberd: a newer Conexizan.",
+        ),
+        (
+            health.judge_services(["a.service"], {}, []),
+            "fail",
+            "not running: a.service",
+            "systemctl restart a.service; systemctl status a.service",
+        ),
+        (
+            health.judge_services([], {}, ["own.service"]),
+            "warn",
+            "failed: own.service",
+            "systemctl status own.service",
+        ),
+        (
+            health.judge_services([], {}, ["xmpp-forget.service"]),
+            "fail",
+            "failed: xmpp-forget.service",
+            "systemctl status xmpp-forget.service",
+        ),
+        (
+            health.judge_timers({"a.timer": UP, "b.timer": {"ActiveState": "inactive"}}, {}),
+            "fail",
+            "stopped: b.timer",
+            "systemctl enable --now b.timer",
+        ),
+        (
+            health.judge_timers({"a.timer": UP}, {"a.service": {"Result": "exit-code"}}),
+            "fail",
+            "the last run failed: a.service",
+            "systemctl status a.service, then start it",
+        ),
+        (
+            health.judge_timers({"a.timer": UP}, {"a.service": {"Result": "exec-condition"}}),
+            "pass",
+            "1 wait for their time, no last run failed",
+            "",
+        ),
+        (
+            health.judge_memory("MemTotal: 1024000 kB\nMemAvailable: 512000 kB\n"),
+            "pass",
+            "500 of 1000 MiB are free",
+            "",
+        ),
+        (
+            health.judge_memory("MemTotal: 1024000 kB\nMemAvailable: 30720 kB\n"),
+            "fail",
+            "30 of 1000 MiB are free",
+            "See what takes it (ps --sort=-rss -eo rss,comm | head), or give the host more.",
+        ),
+        (health.judge_clock(1.0, synchronized=True, contained=False), "pass", "right, and set by a time server", ""),
+        (
+            health.judge_clock(-90, synchronized=True, contained=True),
+            "fail",
+            "90 s behind this machine's",
+            "See timedatectl on both: passwords for calls and certificates go by the time.",
+        ),
+        (health.judge_updates([], 3600), "pass", "none waits", ""),
+        (
+            health.judge_updates(["a", "b", "c", "d", "e", "f"], 3600),
+            "warn",
+            "6 wait: a, b, c, d and 2 more",
+            "They come by themselves within a day; now: unattended-upgrade",
+        ),
+        (
+            health.judge_updates([], 9 * DAY),
+            "warn",
+            "not looked for in 9 days",
+            "See why: apt-get update; systemctl status apt-daily.timer",
+        ),
+    ],
+)
+def test_state_of_a_host(row: dict[str, str], status: str, found: str, mend: str) -> None:
+    assert (row["status"], row["found"], row["mend"]) == (status, found, mend)
+
+
+GIB = 2**30
+
+
+@pytest.mark.parametrize(
+    ("free", "inodes", "expected"),
+    [
+        (50 * GIB, 900, None),
+        (10 * GIB, 900, ("warn", "/srv has 10% of its room left (10.0 GiB)")),
+        (1 * GIB, 900, ("fail", "/srv has 1% of its room left (1.0 GiB)")),
+        (50 * GIB, 20, ("fail", "/srv has 2% of its places for files left (50.0 GiB)")),
+    ],
+)
+def test_room_on_a_disk(free: int, inodes: int, expected: tuple[str, str] | None) -> None:
+    row = health.judge_disk("/srv", 100 * GIB, free, 1000, inodes)
+    assert (row and (row["status"], row["found"])) == expected
