@@ -35,6 +35,7 @@ ENTRY_POINT = "settings"
 DOMAIN_MAX = 253  # RFC 1035 2.3.4, written out
 LABEL_MAX = 63
 OWN_DOMAIN_MAX = DOMAIN_MAX - len("upload.")
+METRICS_PORT = 9100
 RESERVED = ("example.org", "example.com", "example.net", "invalid")
 LABEL = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
 LOCALPART = re.compile(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?")
@@ -153,6 +154,24 @@ def stun_server(value: str) -> str | None:
     return None if is_address(host) else domain(host)
 
 
+def split_address(value: str, port: int) -> tuple[str, int]:
+    """Return address and port of ADDRESS, ADDRESS:PORT or [ADDRESS]:PORT, which the value may not be."""
+    found = re.fullmatch(r"(?:\[([^\[\]]+)\]|([^:\[\]]+)):(\d{1,5})", value, re.ASCII)
+    return (found[1] or found[2], int(found[3])) if found else (value, port)
+
+
+def metrics_address(value: str) -> str | None:
+    """An address of the host, with a port or without; an IPv6 address with a port is in brackets."""
+    address, port = split_address(value, METRICS_PORT)
+    if address.startswith("[") or not is_address(address):
+        return "is not an IP address, with or without a port"
+    if not 1024 <= port <= 49151:
+        return "has a port that is not from 1024 to 49151"
+    if ipaddress.ip_address(address).is_unspecified:
+        return "means every address of the host: anybody could read it, name one"
+    return None
+
+
 def key_name(value: str) -> str | None:
     """The name of a TSIG key, which looks like a domain but need not be one (RFC 8945 4.2)."""
     return None if re.fullmatch(r"[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*\.?", value) else "is no name of a key"
@@ -222,6 +241,23 @@ def day(value: str) -> str | None:
 def country(value: str) -> str | None:
     """A country as ISO 3166 abbreviates it."""
     return None if re.fullmatch(r"[A-Z]{2}", value) else "must be the two capital letters of a country (ISO 3166)"
+
+
+def repository(value: str) -> str | None:
+    """A place for backups as restic writes it, without a password in it: it is shown."""
+    kind, colon, rest = value.partition(":")
+    if value.startswith("/"):
+        if re.match(r"/(home|root|run|tmp|var/tmp|proc|sys|dev)(/|$)", value) or value.rstrip("/") == "":
+            return "is a folder that the backup cannot write to, or that does not last"
+        return "has white space in it" if re.search(r"\s", value) else None
+    if not colon or kind not in ("sftp", "s3"):
+        return "must begin with / or sftp: or s3:"
+    if kind == "s3" and not re.fullmatch(r"https?://[^@/?#\s]+/[^@?#\s]+", rest):
+        return "must go on with https://host/bucket after s3:"
+    # restic's two forms: user@host:folder, and with a port //user@host:port/folder
+    if kind == "sftp" and not re.fullmatch(r"(//)?[^@:/\s]+@([^@:/\s]+|\[[0-9a-f:]+\])(:\d+/|/|:)\S+", rest):
+        return "must go on with user@host:/folder after sftp:"
+    return None
 
 
 def optional_folder(value: str) -> str | None:
@@ -307,6 +343,7 @@ RULES: dict[str, Rule] = {
     "xmpp_stun_server": Rule(stun_server, empty=True),
     "xmpp_federation_allow": Rule(domain, empty=True, unique=same),
     "xmpp_federation_block": Rule(domain, empty=True, unique=same),
+    "xmpp_block_lists": Rule(domain, empty=True, unique=same),
     "xmpp_admins": Rule(localpart, unique=same),
     "xmpp_contact_addresses": Rule(contact, unique=same),
     "xmpp_rooms": Rule(empty=True, unique=lambda room: room.get("name")),
@@ -331,8 +368,13 @@ RULES: dict[str, Rule] = {
     "xmpp_upload_days": Rule(low=1, high=3650),
     "xmpp_upload_max_mib": Rule(low=1, high=4096),
     "xmpp_upload_quota_mib": Rule(low=1, high=1048576),
+    "xmpp_backup_repository": Rule(repository, empty=True),
+    "xmpp_backup_days": Rule(low=1, high=365),
+    "xmpp_backup_s3_key_id": Rule(high=200, empty=True),
+    "xmpp_backup_s3_secret": Rule(empty=True),
     "xmpp_https_port": Rule(low=1, high=49151),  # above are the ports of the relay (RFC 6335: dynamic ports)
     "xmpp_public_addresses": Rule(public_address, empty=True, unique=ipaddress.ip_address),
+    "xmpp_metrics": Rule(metrics_address, empty=True),
     "xmpp_secrets_dir": Rule(absolute_path),
 }
 NO_RULE = Rule()
@@ -385,12 +427,17 @@ class Checker:
         self.begun: set[str] = set()
         self.done: set[str] = set()
 
-    def check(self, renamed: Mapping[str, str], taken_ports: Mapping[int, str], read: Callable[[str], bytes]) -> None:
-        """Check everything."""
+    def check(
+        self, renamed: Mapping[str, str], taken_ports: Mapping[int, str], changes: int, read: Callable[[str], bytes]
+    ) -> None:
+        """Check everything. *changes* is how many there are to acknowledge."""
         self.check_names(renamed)
         for name in self.options:
             self.check_setting(name)
         self.check_together(taken_ports)
+        if not 0 <= (number := self.values.get("xmpp_acknowledged", 0)) <= changes:
+            wrong = f"is not the number of a change in CHANGELOG.md: the last one is {changes}"
+            self.complain(("xmpp_acknowledged",), number, wrong)
         self.check_files(read)
         order = list(self.options)
         self.problems.sort(key=lambda problem: order.index(problem.keys[0]) if problem.keys[0] in order else -1)
@@ -518,6 +565,7 @@ class Checker:
         self.check_challenge()
         self.check_dynamic_address()
         self.check_federation()
+        self.check_backup()
         if {"xmpp_upload_max_mib", "xmpp_upload_quota_mib"} <= self.values.keys():
             largest, quota = self.values["xmpp_upload_max_mib"], self.values["xmpp_upload_quota_mib"]
             if quota < largest:
@@ -532,6 +580,11 @@ class Checker:
         port = self.values.get("xmpp_https_port", 0)
         if port in taken_ports:
             self.complain(("xmpp_https_port",), port, f"is used by another part of the service: {taken_ports[port]}")
+
+        metrics = self.values.get("xmpp_metrics")
+        taken = {**taken_ports, port: "the web site"}
+        if metrics and (number := split_address(metrics, METRICS_PORT)[1]) in taken:
+            self.complain(("xmpp_metrics",), metrics, f"has a port of another part of the service: {taken[number]}")
 
         source = self.values.get("xmpp_certificates")
         for name in ("xmpp_certificate_file", "xmpp_certificate_key_file"):
@@ -601,11 +654,21 @@ class Checker:
         if mode in (False, "off") and blocked:
             wrong = 'is not used, because xmpp_federation is "off": remove it'
             self.complain(("xmpp_federation_block",), blocked, wrong)
+        if mode in (False, "off") and self.values.get("xmpp_block_lists"):
+            wrong = 'cannot be fetched, because xmpp_federation is "off": remove it'
+            self.complain(("xmpp_block_lists",), self.values["xmpp_block_lists"], wrong)
         ours = [self.values.get("xmpp_domain"), *self.values.get("xmpp_more_domains", [])]
         for index, name in enumerate(blocked):
             if any(f".{own}".endswith(f".{name}") for own in ours if own):
                 wrong = "is this service's own domain, or above it"
                 self.complain(("xmpp_federation_block", index), name, wrong)
+
+    def check_backup(self) -> None:
+        """Check that what an S3 repository needs is there."""
+        if str(self.values.get("xmpp_backup_repository")).startswith("s3:"):
+            for name in ("xmpp_backup_s3_key_id", "xmpp_backup_s3_secret"):
+                if self.values.get(name) == "":
+                    self.add((name,), f"xmpp_backup_repository is in S3, but {name} is not set.")
 
     def check_files(self, read: Callable[[str], bytes]) -> None:
         """Check the folder of the secrets, if there is one yet, and the files of a provided certificate."""
@@ -901,7 +964,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
 
     TRANSFERS_FILES = False
     _requires_connection = False
-    _VALID_ARGS = frozenset(("renamed", "taken_ports"))
+    _VALID_ARGS = frozenset(("renamed", "taken_ports", "changes"))
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Return all problems, for people, and fail if there is one."""
@@ -915,6 +978,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
         checker.check(
             renamed=self._task.args.get("renamed", {}),
             taken_ports=self._task.args.get("taken_ports", {}),
+            changes=int(self._task.args.get("changes", 0)),
             read=lambda path: Path(self._loader.get_real_file(path)).read_bytes(),
         )
         self.check_pages(checker, spec["xmpp_languages"]["choices"], variables)

@@ -35,8 +35,10 @@ ansible_facts:
     - "C(xmpp_host) with C(release) (codename), C(name), C(mirror) (URI of the Debian archive in use), C(signed_by) (its
       keyring), C(has_backports) (the operator has added them), C(ssh_ports), C(ipv4) and C(ipv6) (source addresses of
       the default routes, of IPv6 the lasting one, or empty), C(has_ipv6), C(versions) (package to installed
-      version), C(trees) (the roles that have files on the host, by M(tree)) and C(time_daemon) (installed package, if
-      any)."
+      version), C(trees) (the roles that have files on the host, by M(tree)), C(acknowledged) (number of the last change
+      that the operator has acknowledged; 0 before there were any, -1 on a host without the service),
+      C(packages) (those that the service has C(added), those that are C(gone) for it, and those that have C(been)) and
+      C(time_daemon) (installed package, if any)."
   type: dict
   returned: always
 """
@@ -53,6 +55,8 @@ from ansible.module_utils.basic import AnsibleModule
 
 APT = Path("/etc/apt")
 TREES = Path("/var/lib/xmpp/tree")
+ACKNOWLEDGED = Path("/etc/xmpp/acknowledged")
+PACKAGES = Path("/var/lib/xmpp/packages.json")
 TIME_DAEMONS = ("chrony", "ntpsec", "openntpd", "systemd-timesyncd")
 SSH_SERVERS = ("/usr/sbin/sshd", "/usr/sbin/dropbear")
 OUR_SOURCE = "xmpp-backports.sources"
@@ -60,8 +64,8 @@ OUR_SOURCE = "xmpp-backports.sources"
 IPV6_ADDR_PREFERENCES, IPV6_PREFER_SRC_PUBLIC = 72, 2
 # What apt takes for no (apt's StringToBool).
 DISABLED = ("no", "false", "0", "off", "without", "disable")
-# Packages that a role removes.
-LOOKED_FOR = ("coturn", "rsyslog")
+# Packages that a role removes or configures, and none installs.
+LOOKED_FOR = ("coturn", "rsyslog", "openssh-server", "sudo", "wtmpdb", "libpam-wtmpdb", "lastlog2", "libpam-lastlog2")
 
 
 def os_release() -> dict[str, str]:
@@ -186,6 +190,13 @@ def trees() -> list[str]:
     return sorted(role for role, manifest in found.items() if manifest["files"])
 
 
+def acknowledged(roles: list[str]) -> int:
+    """Return the number of the last change of the project that the operator has acknowledged on this host."""
+    if not ACKNOWLEDGED.exists():
+        return 0 if roles else -1
+    return int(ACKNOWLEDGED.read_text(encoding="utf-8").splitlines()[-1])
+
+
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(
@@ -194,6 +205,7 @@ def main() -> None:
     release = os_release()
     codename = release.get("VERSION_CODENAME", "")
     uri, keyring = mirror(codename)
+    roles = trees()
     installed = versions([*module.params["packages"], *LOOKED_FOR, *TIME_DAEMONS])
     facts: dict[str, Any] = {
         "name": release.get("PRETTY_NAME", ""),
@@ -207,7 +219,9 @@ def main() -> None:
         "has_ipv6": Path("/proc/net/if_inet6").exists(),
         "has_backports": has_backports(codename),
         "versions": installed,
-        "trees": trees(),
+        "packages": json.loads(PACKAGES.read_text(encoding="utf-8")) if PACKAGES.exists() else {},
+        "trees": roles,
+        "acknowledged": acknowledged(roles),
         "time_daemon": next((name for name in TIME_DAEMONS if name in installed), ""),
     }
     module.exit_json(changed=False, ansible_facts={"xmpp_host": facts})

@@ -10,16 +10,20 @@ module: services
 short_description: Bring every service into force in one round trip
 description:
   - Enables and starts what is not, and restarts or reloads what was last started or reloaded before one of its files
-    changed. It goes by what is so on the host, not by what this run did, so a run that broke off is made up for by the
-    next one. When files changed is known from M(tree).
-  - All checks run before any service is touched. Units of one kind are restarted together, so they start side by side.
+    changed, or runs a program that an update has replaced. It goes by what is so on the host, not by what this run
+    did, so a run that broke off is made up for by the next one. When files changed is known from M(tree).
+  - >-
+    The checks of all services that run are done before any is touched: a configuration that is wrong leaves the old one
+    in force. (What does not run has nothing to lose.) Units of one kind are restarted together, so they start side by
+    side.
   - If a unit fails, the message holds the end of its journal.
 options:
   services:
     description:
       - Units, each with C(unit), C(reads) (shell patterns of the files it reads as it starts), C(reload_for) (those of
         them that a reload is enough for), C(check) (a command that judges its configuration), C(probe) (a command that
-        fails when the unit runs but has no effect) and C(then) (a command to run after it was started).
+        fails when the unit runs but has no effect), C(then) (a command to run after it was started) and C(optional)
+        (the operator's business whether it runs; it is left alone where it does not).
     type: list
     elements: dict
     required: true
@@ -47,6 +51,7 @@ actions:
 
 import fnmatch
 import json
+import os
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,6 +70,7 @@ PROPERTIES = (
     "InactiveExitTimestampMonotonic",
     "StateChangeTimestampMonotonic",
     "ReloadResult",
+    "MainPID",
 )
 
 
@@ -82,6 +88,7 @@ class Service:
     check: list[str]
     probe: list[str]
     then: list[str]
+    optional: bool = False
 
 
 @dataclass(frozen=True)
@@ -136,8 +143,18 @@ def matches(path: str, patterns: list[str]) -> bool:
     return any(fnmatch.fnmatch(path, pattern) for pattern in patterns)
 
 
+def runs_what_was_replaced(pid: str) -> bool:
+    """Tell whether a process runs a program that was replaced: services are held back while packages change."""
+    try:
+        return os.readlink(f"/proc/{pid}/exe").endswith(" (deleted)")
+    except OSError:  # no process, or it has just ended
+        return False
+
+
 def action(service: Service, state: dict[str, str], changed: dict[str, int]) -> Action | None:
     """Return what it takes to bring a unit into force, None if it is."""
+    if service.optional and state["ActiveState"] not in RUNNING:
+        return None
     if state["LoadState"] != "loaded":
         return Action("start", f"is {state['LoadState']}")
     if state["ActiveState"] not in RUNNING:
@@ -157,7 +174,9 @@ def action(service: Service, state: dict[str, str], changed: dict[str, int]) -> 
     if newer:
         enough = all(matches(path, service.reload_for) for path in newer)
         return Action("reload" if enough else "restart", f"was older than {', '.join(newer)}")
-    if state["UnitFileState"] not in ENABLED:
+    if runs_what_was_replaced(state.get("MainPID", "0")):
+        return Action("restart", "was older than its program")
+    if state["UnitFileState"] not in ENABLED and not service.optional:
         return Action("enable", "was not enabled")
     return None
 
@@ -179,19 +198,23 @@ def systemctl(verb: str, units: list[str]) -> None:
 def apply(services: list[Service], actions: dict[str, Action], found: dict[str, dict[str, str]]) -> None:
     """Check everything, then enable, restart and reload."""
     concerned = [service for service in services if service.unit in actions]
+    wrong = []  # all of it is told at once
     for service in concerned:
         if actions[service.unit].verb == "start":
-            raise ServiceError(
+            wrong.append(
                 f"{service.unit} {actions[service.unit].reason}: run site.yml without --tags if a package is missing, "
                 f"systemctl unmask {service.unit} if it is masked"
             )
-        if service.check:
+        elif service.check and found[service.unit]["ActiveState"] in RUNNING:
             done = run(*service.check)
             if done.returncode:
                 words = (done.stderr or done.stdout).strip()
-                raise ServiceError(f"{service.unit} stays as it was, its new configuration is refused: {words}")
-    systemctl("enable", [one.unit for one in concerned if found[one.unit]["UnitFileState"] not in ENABLED])
-    wrong = []  # one that fails does not keep the others from what they need
+                wrong.append(f"{service.unit} stays as it was, its new configuration is refused: {words}")
+    if wrong:
+        raise ServiceError("\n".join(wrong))
+    disabled = [one.unit for one in concerned if found[one.unit]["UnitFileState"] not in ENABLED and not one.optional]
+    systemctl("enable", disabled)
+    # One that fails does not keep the others from what they need.
     for verb in ("restart", "reload"):
         try:
             systemctl(verb, [one.unit for one in concerned if actions[one.unit].verb == verb])
@@ -210,6 +233,7 @@ def main() -> None:
     """Run the module."""
     options = {
         "unit": {"type": "str", "required": True},
+        "optional": {"type": "bool", "default": False},
         **{name: {"type": "list", "elements": "str", "default": []} for name in LISTS},
     }
     module = AnsibleModule(

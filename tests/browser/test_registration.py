@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import subprocess
 from collections.abc import Iterator
 from typing import Any
 
@@ -136,35 +135,28 @@ async def test_account_is_made_without_scripts(browser: Browser, service: Servic
     await works(service, guest)
 
 
-def invite(service: Service, inventory: str) -> str:
+def link(service: Service, playbook: str, *words: str) -> str:
     """The link that the operator passes on."""
-    command = [
-        "ansible-playbook",
-        f"--inventory={inventory}",
-        f"--limit={service.host.backend.host}",
-        "playbooks/invite.yml",
-    ]
-    output = subprocess.run(command, cwd=CHECKOUT, stdout=subprocess.PIPE, text=True, check=True).stdout
-    (link,) = re.findall(rf"https://{re.escape(service.domain)}/invite#\S+", output)
-    return str(link)
+    done = service.run_playbook(playbook, *words)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (found,) = re.findall(rf"https://{re.escape(service.domain)}/invite#\S+", done.stdout)
+    return str(found)
 
 
-async def test_invitation_leads_to_an_account(
-    browser: Browser, service: Service, guest: Account, pytestconfig: pytest.Config
-) -> None:
+async def test_invitation_leads_to_an_account(browser: Browser, service: Service, guest: Account) -> None:
     """By way of the app, on this device or on a phone, or right there; once."""
-    link = await asyncio.to_thread(invite, service, pytestconfig.getoption("--ansible-inventory"))
-    uri = "xmpp:" + link.partition("#")[2]
+    invitation = await asyncio.to_thread(link, service, "invite")
+    uri = "xmpp:" + invitation.partition("#")[2]
 
     computer = await Visit.begin(browser, service.domain, "desktop", locale="en")
-    page = await computer.open(link)
+    page = await computer.open(invitation)
     await expect(page.locator("#invited h2")).to_have_text(WORDS["en"]["invited_title"])
     await expect(page.locator("#invited-open")).to_have_attribute("href", uri)
     await expect(page.locator("#code svg")).to_be_visible()
     await computer.check(page, "register-invited-en")
 
     phone = await Visit.begin(browser, service.domain, "phone", locale="de")
-    page = await phone.open(link)
+    page = await phone.open(invitation)
     await expect(page.locator("#invited h2")).to_have_text(WORDS["de"]["invited_title"])
     await expect(page.locator("#invited-open")).to_have_attribute("href", uri)
     await expect(page.locator("#code")).to_be_hidden()
@@ -181,8 +173,29 @@ async def test_invitation_leads_to_an_account(
     assert await phone.end() == []
     await works(service, guest)
 
-    page = await computer.open(link)
+    page = await computer.open(invitation)
     await expect(page.get_by_role("alert")).to_have_text(WORDS["en"]["said"]["invitation"])
     await expect(page.locator("#register")).to_be_hidden()
     await computer.check(page, "register-used-en")
     assert await computer.end() == []
+
+
+async def test_link_leads_to_a_new_password(browser: Browser, service: Service, taken: Account) -> None:
+    """With a picture, where everybody reads one; once, and for nobody else's name."""
+    reset = await asyncio.to_thread(link, service, "user", f"reset={taken.name}")
+    changed = newcomer(taken.name)
+    visit = await Visit.begin(browser, service.domain, "phone", locale="en")
+    page = await visit.open(reset)
+    await expect(page.locator("#reset h2")).to_have_text(WORDS["en"]["reset_title"])
+    await expect(page.locator("#name")).to_have_value(taken.name)
+    await expect(page.locator("#name")).not_to_be_editable()
+    await page.locator("#password").fill(changed.password)
+    await page.locator("#proceed").click()
+    await expect(page.locator("#digits")).to_be_focused()
+    await page.locator("#digits").fill(await read(service, visit))
+    await visit.check(page, "register-reset-en")
+    await page.locator("#proceed").click()
+    await expect(page.locator("#done-title")).to_have_text(WORDS["en"]["changed_title"])
+    await expect(page.locator("#address")).to_have_text(taken.jid)
+    assert await visit.end() == []
+    await works(service, changed)

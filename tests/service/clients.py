@@ -8,6 +8,7 @@ import contextlib
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Literal
 from xml.etree import ElementTree as ET
+from xml.sax.saxutils import escape, quoteattr
 
 from slixmpp import JID, ClientXMPP
 from slixmpp.xmlstream.handler import Callback
@@ -17,6 +18,8 @@ from slixmpp.xmlstream.stanzabase import StanzaBase
 from .service import Account, Service
 
 SECONDS = 10
+ADMIN = "http://jabber.org/protocol/muc#admin"
+REPORTING = "urn:xmpp:reporting:1"
 
 Match = Callable[[ET.Element], bool]
 
@@ -173,6 +176,28 @@ async def befriend(one: Client, other: Client) -> None:
         await asked.presences.get(lambda stanza: stanza.get("type") == "subscribe")
         asked.send_presence_subscription(pto=asking.boundjid.bare, ptype="subscribed")
         await asking.presences.get(lambda stanza: stanza.get("type") == "subscribed")
+
+
+async def affiliate(
+    client: Client, room: str, jid: str, affiliation: str, nick: str | None = None, reason: str = ""
+) -> None:
+    """Makes somebody a member of a room, an admin, an outcast, …; only some of its people may."""
+    name = f" nick={quoteattr(nick)}" if nick else ""
+    item = f"<item affiliation='{affiliation}' jid='{jid}'{name}><reason>{escape(reason)}</reason></item>"
+    await client.query("set", f"<query xmlns='{ADMIN}'>{item}</query>", to=room)
+
+
+async def report(
+    client: Client, about: str, text: str = "", reason: str = "spam", messages: tuple[str, ...] = ()
+) -> None:
+    """Blocks somebody and reports them, as an app does (XEP-0377)."""
+    ids = "".join(f"<stanza-id xmlns='urn:xmpp:sid:0' by='{client.boundjid.bare}' id='{one}'/>" for one in messages)
+    inside = f"{ids}<text>{escape(text)}</text>" if text else ids
+    await client.query(
+        "set",
+        f"<block xmlns='urn:xmpp:blocking'><item jid='{about}'>"
+        f"<report xmlns='{REPORTING}' reason='urn:xmpp:reporting:{reason}'>{inside}</report></item></block>",
+    )
 
 
 @contextlib.asynccontextmanager

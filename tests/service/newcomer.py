@@ -16,11 +16,15 @@ REGISTER = "jabber:iq:register"
 FORM = "jabber:x:data"
 INVITATION = "urn:xmpp:pars:0"
 
-# A person reads the digits off the picture. Here root asks ejabberd's memory for them, which nobody else can.
-_DIGITS = """#!/usr/bin/env escript
+# As root may: a hidden node beside ejabberd's own, so that what follows can call into it.
+_NODE = """#!/usr/bin/env escript
 %%! -kernel inet_dist_use_interface {127,0,0,1}
-main([Challenge]) ->
+main(Arguments) ->
     {ok, _} = net_kernel:start('digits@localhost', #{name_domain => shortnames, hidden => true, dist_listen => false}),
+    run(Arguments).
+"""
+# A person reads the digits off the picture. Here root asks ejabberd's memory for them, which nobody else can.
+_DIGITS = """run([Challenge]) ->
     case rpc:call(ejabberd@localhost, ets, lookup, [captcha, list_to_binary(Challenge)]) of
         [Entry] -> io:put_chars(element(4, Entry));
         [] -> io:put_chars("none")
@@ -39,13 +43,18 @@ def forget_addresses(service: Service) -> None:
     service.wait_until_ready()
 
 
+def run_in_erlang(service: Service, script: str, *arguments: str) -> str:
+    """What the function run/1 of this script says, which may call into ejabberd."""
+    path = "/run/conexizan-script"
+    write = f"cd / && printf %s {shlex.quote(_NODE + script)} > {path}"
+    run = f"HOME=/var/lib/ejabberd runuser -u ejabberd -- escript {path} {shlex.join(arguments)}"
+    said: str = service.host.check_output(f"{write} && {run}; status=$?; rm {path}; exit $status")
+    return said
+
+
 def read_picture(service: Service, challenge: str) -> str:
     """The digits of a picture, or "none" when its time is over."""
-    script = "/run/conexizan-digits"
-    write = f"cd / && printf %s {shlex.quote(_DIGITS)} > {script}"
-    read = f"HOME=/var/lib/ejabberd runuser -u ejabberd -- escript {script} {shlex.quote(challenge)}"
-    digits: str = service.host.check_output(f"{write} && {read}; status=$?; rm {script}; exit $status")
-    return digits
+    return run_in_erlang(service, _DIGITS, challenge)
 
 
 @dataclass(frozen=True)

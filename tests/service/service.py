@@ -9,6 +9,7 @@ import secrets
 import shlex
 import socket
 import ssl
+import subprocess
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -18,6 +19,9 @@ import aiohttp
 import aiohttp.abc
 from testinfra.host import Host
 
+from .. import playbook
+
+PLAYBOOK_SECONDS = 120
 DOMAIN = "site.test"
 DATABASE = "/var/lib/ejabberd/xmpp.db"
 UPLOADS = "/srv/xmpp/upload"
@@ -172,6 +176,18 @@ class Service:
         """Deletes accounts and all that belongs to them; those that deleted themselves are no error."""
         if accounts:
             self.api(*(("unregister", {"user": account.name, "host": self.domain}) for account in accounts))
+
+    def run_playbook(self, name: str, *words: str) -> subprocess.CompletedProcess[str]:
+        """Runs playbooks/NAME.yml as an operator does, from this run's inventory; *words* follow each -e."""
+        backend = self.host.backend
+        extra = [part for word in words for part in ("--extra-vars", word)]
+        return playbook.run(
+            f"playbooks/{name}.yml",
+            *extra,
+            inventory=backend.ansible_inventory,
+            limit=backend.host,
+            seconds=PLAYBOOK_SECONDS,
+        )
 
     def checkpoint(self) -> None:
         """Moves the database's write-ahead log into its file now; the service does so by itself every few minutes."""

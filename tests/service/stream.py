@@ -28,6 +28,9 @@ SASL = "{urn:ietf:params:xml:ns:xmpp-sasl}"
 SASL2 = "{urn:xmpp:sasl:2}"
 BIND2 = "{urn:xmpp:bind:0}"
 FAST = "{urn:xmpp:fast:0}"
+BIND2_REQUEST = "<bind xmlns='urn:xmpp:bind:0'><tag>test</tag></bind>"
+# Whom a token is for: one device of an account's (XEP-0388 2.2).
+DEVICE = "d4565fa7-4d72-4749-b3d3-740edbf87770"
 
 SECONDS = 10
 
@@ -281,3 +284,31 @@ def connected(service: Service, port: int = 5222, user: Account | None = None) -
         yield stream
     finally:
         stream.close()
+
+
+def token_proof(account: Account, token: str, binding: bytes) -> bytes:
+    """The first message of a HT-SHA-256 login (XEP-0484)."""
+    return account.name.encode() + b"\0" + hmac.digest(token.encode(), b"Initiator" + binding, hashlib.sha256)
+
+
+def ask_token(service: Service, account: Account, about: str = "") -> tuple[str, ET.Element]:
+    """Logs in by password; returns a token for later logins of DEVICE, and the answer it came with.
+
+    *about* is what the device says of itself, as XML.
+    """
+    agent = f"<user-agent id='{DEVICE}'>{about}</user-agent>"
+    request = f"{agent}<request-token xmlns='{FAST[1:-1]}' mechanism='HT-SHA-256-EXPR'/>"
+    with connected(service, user=account) as stream:
+        stream.starttls()
+        success = stream.scram2("SCRAM-SHA-512-PLUS", account, request + BIND2_REQUEST)
+    given = success.find(f"{FAST}token")
+    assert given is not None, ET.tostring(success)
+    return given.get("token", ""), success
+
+
+def login_by_token(stream: Stream, account: Account, token: str) -> ET.Element:
+    """Logs in with a token instead of a password and returns the answer."""
+    stream.starttls()
+    agent = f"<user-agent id='{DEVICE}'/>"
+    proof = token_proof(account, token, stream.binding)
+    return stream.authenticate2("HT-SHA-256-EXPR", proof, f"{agent}<fast xmlns='{FAST[1:-1]}'/>{BIND2_REQUEST}")

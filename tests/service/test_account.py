@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import Callable
 
@@ -27,6 +28,24 @@ async def test_password_is_changed_from_the_client(service: Service, register: R
     with pytest.raises(Refused, match="not-authorized"):
         async with login(service, alice):
             pass
+
+
+@pytest.mark.parametrize("by", ["app", "operator"])
+async def test_new_password_ends_the_sessions_of_the_old_one(service: Service, register: Register, by: str) -> None:
+    """Whoever had learned it is out; the app that changes it stays in."""
+    (alice,) = register(1)
+    new = secrets.token_urlsafe(12)
+    async with login(service, alice) as client, login(service, alice) as elsewhere:
+        ends = [elsewhere.disconnected] if by == "app" else [client.disconnected, elsewhere.disconnected]
+        if by == "app":
+            request = f"<username>{alice.name}</username><password>{new}</password>"
+            await client.query("set", f"<query xmlns='{REGISTER}'>{request}</query>", to=service.domain)
+        else:
+            service.api(("change_password", {"user": alice.name, "host": service.domain, "newpass": new}))
+        async with asyncio.timeout(10):
+            await asyncio.gather(*ends)
+        if by == "app":
+            await client.query("get", "<ping xmlns='urn:xmpp:ping'/>", to=service.domain)
 
 
 async def test_account_is_deleted_from_the_client(service: Service, register: Register) -> None:

@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import secrets
 import socket
 import ssl
@@ -15,11 +13,23 @@ import pytest
 
 from . import clients
 from .service import Account, Service
-from .stream import BIND2, FAST, SASL, SASL2, TLS, Refused, Stream, condition, connected, mechanisms
+from .stream import (
+    BIND2,
+    BIND2_REQUEST,
+    FAST,
+    SASL,
+    SASL2,
+    TLS,
+    Refused,
+    ask_token,
+    condition,
+    connected,
+    login_by_token,
+    mechanisms,
+)
 
 Register = Callable[[int], list[Account]]
 
-BIND2_REQUEST = "<bind xmlns='urn:xmpp:bind:0'><tag>test</tag></bind>"
 PLUS = ["SCRAM-SHA-256-PLUS", "SCRAM-SHA-512-PLUS"]
 
 
@@ -134,37 +144,18 @@ def test_offer_under_tls(service: Service, register: Register) -> None:
         assert inline.find(f"{FAST}fast/{FAST}mechanism") is not None
 
 
-def token_proof(account: Account, token: str, binding: bytes) -> bytes:
-    """The first message of a HT-SHA-256 login (XEP-0484)."""
-    return account.name.encode() + b"\0" + hmac.digest(token.encode(), b"Initiator" + binding, hashlib.sha256)
-
-
-def login_by_token(stream: Stream, account: Account, token: str, device: str) -> ET.Element:
-    stream.starttls()
-    agent = f"<user-agent id='{device}'/>"
-    proof = token_proof(account, token, stream.binding)
-    return stream.authenticate2("HT-SHA-256-EXPR", proof, f"{agent}<fast xmlns='{FAST[1:-1]}'/>{BIND2_REQUEST}")
-
-
 def test_fast_comes_back_with_a_token_in_one_step(service: Service, register: Register) -> None:
     """SASL 2 with Bind 2 and a token bound to the TLS connection; then in by the token; a guessed token is refused."""
     (alice,) = register(1)
-    device = "d4565fa7-4d72-4749-b3d3-740edbf87770"
-    request = f"<user-agent id='{device}'/><request-token xmlns='{FAST[1:-1]}' mechanism='HT-SHA-256-EXPR'/>"
+    token, success = ask_token(service, alice)
+    assert success.findtext(f"{SASL2}authorization-identifier", "").startswith(f"{alice.jid}/test")
+    assert success.find(f"{BIND2}bound") is not None
     with connected(service, user=alice) as stream:
-        stream.starttls()
-        success = stream.scram2("SCRAM-SHA-512-PLUS", alice, request + BIND2_REQUEST)
-        assert success.findtext(f"{SASL2}authorization-identifier", "").startswith(f"{alice.jid}/test")
-        assert success.find(f"{BIND2}bound") is not None
-        given = success.find(f"{FAST}token")
-        assert given is not None, ET.tostring(success)
-        token = given.get("token", "")
-    with connected(service, user=alice) as stream:
-        success = login_by_token(stream, alice, token, device)
+        success = login_by_token(stream, alice, token)
         assert success.tag == f"{SASL2}success", ET.tostring(success)
         assert success.find(f"{BIND2}bound") is not None
     with connected(service, user=alice) as stream:
-        failure = login_by_token(stream, alice, "a guess", device)
+        failure = login_by_token(stream, alice, "a guess")
         assert failure.tag == f"{SASL2}failure"
 
 

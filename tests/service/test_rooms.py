@@ -11,7 +11,7 @@ from xml.etree import ElementTree as ET
 import pytest
 from slixmpp.exceptions import IqError
 
-from .clients import Client, login
+from .clients import Client, affiliate, login
 from .service import Account, Service
 
 Register = Callable[[int], list[Account]]
@@ -103,8 +103,7 @@ async def test_private_room_is_only_for_members(service: Service, register: Regi
         login(service, mallory) as stranger,
         made_room(owner, **PRIVATE) as room,
     ):
-        item = f"<item affiliation='member' jid='{bob.jid}'/>"
-        await owner.query("set", f"<query xmlns='http://jabber.org/protocol/muc#admin'>{item}</query>", to=room)
+        await affiliate(owner, room, bob.jid, "member")
         assert (await enter(member, room, "member")).get("type") is None
         owner.say(room, text, kind="groupchat")
         await member.hear(text)

@@ -6,10 +6,8 @@ from __future__ import annotations
 import json
 import os
 import re
-import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,6 +22,7 @@ import dns.zone
 import pytest
 from ansible.errors import AnsibleActionFail
 
+from ..nameserver import NameServer
 from .loading import ROOT, load
 from .test_dns_records import ACME, certificate, domain, settings
 
@@ -37,64 +36,6 @@ SETTINGS = settings(
     certificates={"friends.test": PEM, "family.test": PEM}, **ACME,
 )  # fmt: skip
 NAMES = ["friends.test", "muc.friends.test", "turn.friends.test", "family.test"]
-
-
-class NameServer:
-    """Answers from zones by UDP, each on its own like an authoritative server; ``mood`` is a code, or silence."""
-
-    def __init__(self) -> None:
-        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.socket.bind(("127.0.0.1", 0))
-        self.address = f"127.0.0.1:{self.socket.getsockname()[1]}"
-        self.zones: dict[dns.name.Name, dns.zone.Zone] = {}
-        self.moods: dict[str, dns.rcode.Rcode | None] = {}  # type of query, or *
-        self.thread = threading.Thread(target=self.serve)
-        self.thread.start()
-
-    def load(self, text: str, origin: str) -> None:
-        """Serve a zone."""
-        zone = dns.zone.from_text(text, origin=origin, relativize=False, check_origin=False)
-        self.zones[dns.name.from_text(origin)] = zone
-
-    def serve(self) -> None:
-        """Answer until an empty datagram comes."""
-        while True:
-            data, client = self.socket.recvfrom(4096)
-            if not data:
-                return
-            if reply := self.reply(dns.message.from_wire(data)):
-                self.socket.sendto(reply.to_wire(), client)
-
-    def reply(self, query: dns.message.Message) -> dns.message.Message | None:
-        """Return the reply, or None to stay silent."""
-        question = query.question[0]
-        response = dns.message.make_response(query)
-        response.flags |= dns.flags.AA
-        mood = self.moods.get(question.rdtype.name, self.moods.get("*", dns.rcode.NOERROR))
-        if mood is None:
-            return None
-        name = question.name
-        origin = max((origin for origin in self.zones if name.is_subdomain(origin)), key=len, default=None)
-        if mood or origin is None:
-            response.set_rcode(mood or dns.rcode.REFUSED)
-            return response
-        zone = self.zones[origin]
-        while alias := zone.get_rrset(name, dns.rdatatype.CNAME) if name.is_subdomain(origin) else None:
-            response.answer.append(alias)
-            name = alias[0].target
-        if name.is_subdomain(origin):
-            if found := zone.get_rrset(name, question.rdtype):
-                response.answer.append(found)
-            elif not any(known.is_subdomain(name) for known in zone.nodes):
-                response.set_rcode(dns.rcode.NXDOMAIN)
-        return response
-
-    def close(self) -> None:
-        """Stop."""
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stopper:
-            stopper.sendto(b"", self.socket.getsockname())
-        self.thread.join()
-        self.socket.close()
 
 
 @pytest.fixture
@@ -391,10 +332,11 @@ def test_playbooks(tmp_path: Path, server: NameServer) -> None:
     assert "; No TLSA record: the host has no certificate for friends.test yet." in zone
     server.load(zone, "friends.test")
     server.load(zone.replace("turn  ", "relay "), "friends.test")
-    asked = ("playbooks/check.yml", "--extra-vars", f"resolver={server.address}", "--extra-vars", "format=json")
+    asked = ("playbooks/check.yml", "--extra-vars", f"resolver={server.address} only=dns format=json")
     done = play(tmp_path, *asked)
     assert done.returncode != 0, "a program wants to know without reading"
-    rows = json.loads(done.stdout)["here"]
+    bare, *rows = json.loads(done.stdout)["here"]
+    assert (bare["subject"], bare["status"]) == ("service", "warn"), "there is none on this machine"
     assert {(row["subject"], row["mend"]) for row in rows if row["found"] == "no address"} == {
         ("turn.friends.test A", "Add: turn.friends.test. 3600 IN A 192.31.196.1")
     }

@@ -26,6 +26,7 @@ ANSIBLE_PLAYBOOK = Path(sys.executable).with_name("ansible-playbook")
 OPTIONS: dict[str, Any] = yaml.safe_load((ROOT / "roles/xmpp/meta/argument_specs.yml").read_text())["argument_specs"][
     "settings"
 ]["options"]
+CHANGES: list[str] = yaml.safe_load((ROOT / "roles/xmpp/vars/main.yml").read_text())["__xmpp_changes"]
 GOOD = {"xmpp_domain": "friends.test"}
 NAMES = ["friends.test", *(f"{name}.friends.test" for name in ("muc", "upload", "turn", "proxy", "pubsub"))]
 DEFAULT = " Give it a value, or remove it to have the default."
@@ -101,6 +102,63 @@ CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
         },
         [],
     ),
+    # backups
+    **{
+        f"backup {place}": ({"xmpp_backup_repository": place}, [])
+        for place in (
+            "/mnt/backup",
+            "sftp:u1@nas.test:/srv/xmpp",
+            "sftp:u1@nas.test:xmpp",
+            "sftp://u1@nas.test:23/xmpp",
+            "sftp:u1@[2001:db8::1]:/xmpp",
+        )
+    },
+    "backup in S3": (
+        {
+            "xmpp_backup_repository": "s3:https://s3.test/bucket/xmpp",
+            "xmpp_backup_s3_key_id": "id",
+            "xmpp_backup_s3_secret": "key",
+        },
+        [],
+    ),
+    **{
+        f"backup {place}": (
+            {"xmpp_backup_repository": place},
+            [f'xmpp_backup_repository is "{place}", which {wrong}.'],
+        )
+        for place, wrong in (
+            ("backups", "must begin with / or sftp: or s3:"),
+            ("rest:https://nas.test/", "must begin with / or sftp: or s3:"),
+            ("/", "is a folder that the backup cannot write to, or that does not last"),
+            ("/home/maria/backup", "is a folder that the backup cannot write to, or that does not last"),
+            ("/mnt/my backup", "has white space in it"),
+            ("sftp:nas.test", "must go on with user@host:/folder after sftp:"),
+            ("sftp:backup:secret@nas.test:/srv", "must go on with user@host:/folder after sftp:"),
+            ("s3:nas.test/bucket", "must go on with https://host/bucket after s3:"),
+            ("s3:https://id:secret@s3.test/bucket", "must go on with https://host/bucket after s3:"),
+        )
+    },
+    "backup in S3 without keys": (
+        {"xmpp_backup_repository": "s3:https://s3.test/bucket"},
+        [
+            f"xmpp_backup_repository is in S3, but {name} is not set."
+            for name in ("xmpp_backup_s3_key_id", "xmpp_backup_s3_secret")
+        ],
+    ),
+    "backup, values": (
+        {
+            "xmpp_backup_days": 0,
+            "xmpp_backup_uploads": "no",
+            "xmpp_backup_s3_key_id": "x" * 201,
+            "xmpp_backup_s3_secret": " key",
+        },
+        [
+            "xmpp_backup_days is 0, which must be from 1 to 365.",
+            'xmpp_backup_uploads is "no", which is a text where true or false is meant: write it without quotes.',
+            f'xmpp_backup_s3_key_id is "{"x" * 119}…, which has 201 characters: at most 200 are possible.',
+            "xmpp_backup_s3_secret is a value that is not shown, which is not valid (its help is in docs/settings.md).",
+        ],
+    ),
     # names
     "misspelt": (
         {"XMPP_CALLS": False, "xmpp_admin": ["maria"], "xmp_rooms": EMPTY_LIST},
@@ -156,6 +214,7 @@ CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
     "types": (
         {
             "xmpp_name": 2025,
+            "xmpp_sha1_passwords": "yes",
             "xmpp_admins": "maria",
             "xmpp_rooms": ["support"],
             "xmpp_archive_days": "30",
@@ -167,6 +226,7 @@ CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
         },
         [
             "xmpp_name is 2025, which is a whole number where a text is meant: write it in quotes.",
+            'xmpp_sha1_passwords is "yes", which is a text where true or false is meant: write it without quotes.',
             'xmpp_admins is "maria", which is a text where a list is meant: '
             "write it in brackets, or each entry on a line of its own behind a hyphen.",
             'xmpp_rooms (entry 1) is "support", which is a text where a set of keys and values is meant.',
@@ -393,6 +453,13 @@ CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
             "xmpp_https_port is 65536, which must be from 1 to 49151.",
         ],
     ),
+    "change that is still to come": (
+        {"xmpp_acknowledged": 1000},
+        [
+            "xmpp_acknowledged is 1000, which is not the number of a change in CHANGELOG.md: "
+            f"the last one is {len(CHANGES)}."
+        ],
+    ),
     "quota below file size": (
         {"xmpp_upload_max_mib": 2000},
         [
@@ -444,6 +511,29 @@ CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
             'xmpp_stun_server is "2001:db8::7", '
             "which is an IPv6 address: the question is which IPv4 address the server sees.",
         ],
+    ),
+    # counters
+    **{
+        f"metrics on {place}": ({"xmpp_metrics": place}, [])
+        for place in ("127.0.0.1", "127.0.0.1:9101", "::1", "[::1]:9100", "10.8.0.1:9100")
+    },
+    **{
+        f"metrics on {place}": ({"xmpp_metrics": place}, [f'xmpp_metrics is "{place}", which {wrong}.'])
+        for place, wrong in (
+            ("localhost:9100", "is not an IP address, with or without a port"),
+            ("127.0.0.1:", "is not an IP address, with or without a port"),
+            ("[::1]", "is not an IP address, with or without a port"),
+            ("::1:99999x", "is not an IP address, with or without a port"),
+            ("127.0.0.1:80", "has a port that is not from 1024 to 49151"),
+            ("[::1]:65000", "has a port that is not from 1024 to 49151"),
+            ("0.0.0.0", "means every address of the host: anybody could read it, name one"),
+            ("[::]:9100", "means every address of the host: anybody could read it, name one"),
+            ("127.0.0.1:5280", "has a port of another part of the service: WebSocket and BOSH on loopback"),
+        )
+    },
+    "metrics where the web site is": (
+        {"xmpp_metrics": "127.0.0.1", "xmpp_https_port": 9100},
+        ['xmpp_metrics is "127.0.0.1", which has a port of another part of the service: the web site.'],
     ),
     "port taken": (
         {"xmpp_https_port": 5223},
@@ -581,6 +671,18 @@ CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
             "remove it, or set xmpp_federation.",
             'xmpp_federation_block is ["b.test"], which is not used, because xmpp_federation is "off": remove it.',
         ],
+    ),
+    "block lists": ({"xmpp_block_lists": ["xmppbl.org", "lists.neighbour.test"]}, []),
+    "block lists that are none": (
+        {"xmpp_block_lists": ["lists.test", "https://xmppbl.org/"]},
+        [
+            'xmpp_block_lists (entry 2) is "https://xmppbl.org/", which is a web address: '
+            "only the name of the host in it is meant.",
+        ],
+    ),
+    "block lists out of reach": (
+        {"xmpp_federation": "off", "xmpp_block_lists": ["xmppbl.org"]},
+        ['xmpp_block_lists is ["xmppbl.org"], which cannot be fetched, because xmpp_federation is "off": remove it.'],
     ),
     "federation without oneself": (
         {"xmpp_domain": "chat.friends.test", "xmpp_federation_block": ["friends.test"]},

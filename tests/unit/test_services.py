@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -51,6 +53,36 @@ def test_action(state: dict[str, str], changed: dict[str, int], verb: str | None
     assert (todo and todo.verb) == verb
 
 
+@pytest.mark.parametrize(
+    ("state", "changed", "verb"),
+    [
+        ({"ActiveState": "inactive"}, {"/etc/ssh/x.conf": 1001}, None),
+        ({"ActiveState": "inactive", "LoadState": "not-found"}, {}, None),
+        ({"UnitFileState": "disabled"}, {}, None),
+        ({}, {"/etc/ssh/x.conf": 1001}, "restart"),
+    ],
+)
+def test_where_the_operator_decides_nothing_is_started(
+    state: dict[str, str], changed: dict[str, int], verb: str | None
+) -> None:
+    ssh = services.Service("ssh.service", ["/etc/ssh/*"], [], [], [], [], optional=True)
+    found = services.action(ssh, RUNNING | state, changed)
+    assert (found.verb if found else None) == verb
+
+
+def test_program_that_was_replaced_is_started_anew(tmp_path: Path) -> None:
+    """By an update, during which services are held back."""
+    program = Path(shutil.copy(shutil.which("sleep") or "", tmp_path))
+    with subprocess.Popen([program, "60"]) as running:
+        state = RUNNING | {"MainPID": str(running.pid)}
+        before = services.action(NGINX, state, {})
+        program.unlink()
+        after = services.action(NGINX, state, {})
+        running.kill()
+    assert before is None
+    assert after.verb == "restart"
+
+
 def test_changes_of_all_roles_in_this_boot_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(services, "MANIFESTS", tmp_path)
     for name, boot, path in (
@@ -70,6 +102,23 @@ def test_refused_configuration_is_named_and_nothing_is_restarted(monkeypatch: py
     with pytest.raises(services.ServiceError, match=r"nginx.service stays as it was.*line 3 is wrong"):
         services.apply([service], actions, {"nginx.service": RUNNING})
     assert calls == []
+
+
+def test_all_that_is_refused_is_told_at_once() -> None:
+    one, other = (services.Service(unit, [], [], ["sh", "-c", f"echo {unit}: no; exit 1"], [], []) for unit in "ab")
+    actions = {"a": services.Action("reload", ""), "b": services.Action("restart", "")}
+    with pytest.raises(services.ServiceError, match=r"(?s)a: no.*b: no"):
+        services.apply([one, other], actions, {"a": RUNNING, "b": RUNNING})
+
+
+def test_what_does_not_run_has_nothing_to_lose(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its start is the check."""
+    calls: list[tuple[str, list[str]]] = []
+    monkeypatch.setattr(services, "systemctl", lambda verb, units: calls.append((verb, units)))
+    service = services.Service("a.service", [], [], ["false"], [], [])
+    stopped = RUNNING | {"ActiveState": "inactive"}
+    services.apply([service], {"a.service": services.Action("restart", "")}, {"a.service": stopped})
+    assert ("restart", ["a.service"]) in calls
 
 
 @pytest.mark.parametrize(("probe", "verb"), [("true", None), ("false", "restart")])

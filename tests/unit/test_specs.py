@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -76,6 +77,15 @@ def test_defaults_carry_the_name_of_the_role(role: Path) -> None:
     assert [name for name in load(role / "defaults/main.yml") if not name.startswith(f"{role.name}_")] == []
 
 
+def test_changelog_has_every_change_that_must_be_acknowledged() -> None:
+    """With its number, in the words that the operator is told when a run stops for it."""
+    told = load(ROOT / "roles/xmpp/vars/main.yml")["__xmpp_changes"]
+    changelog = " ".join((ROOT / "CHANGELOG.md").read_text().split())
+    written = re.findall(r"You must \((\d+)\): ", changelog)
+    assert written == [str(number) for number in range(1, len(told) + 1)]
+    assert [text for number, text in enumerate(told, 1) if f"You must ({number}): {text}" not in changelog] == []
+
+
 def test_settings_have_defaults_and_examples() -> None:
     """The operator's settings: everything but the domain has a default, also in the help, and an example."""
     options = options_of(ROOT / "roles/xmpp")
@@ -83,10 +93,10 @@ def test_settings_have_defaults_and_examples() -> None:
     assert [name for name, option in options.items() if "example" not in option] == []
 
 
-def test_settings_page_is_fresh() -> None:
-    """docs/settings.md is what script/settings writes."""
+def test_generated_pages_are_fresh() -> None:
+    """docs/settings.md and the table of docs/privacy.md are what script/docs writes."""
     done = subprocess.run(
-        [sys.executable, ROOT / "script/settings", "--check"],
+        [sys.executable, ROOT / "script/docs", "--check"],
         stderr=subprocess.PIPE,
         text=True,
         check=False,

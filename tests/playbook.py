@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Playbooks, run as an operator runs them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+INVENTORY = CHECKOUT / "molecule" / "inventory"
+ENVIRONMENT = {**os.environ, "ANSIBLE_CONFIG": str(CHECKOUT / "ansible.cfg"), "ANSIBLE_FORCE_COLOR": "0"}
+
+
+def command(playbook: str, *arguments: str, inventory: str | Path = INVENTORY, limit: str) -> list[str]:
+    """What runs a playbook of the project's, in CHECKOUT and ENVIRONMENT."""
+    program = str(Path(sys.executable).with_name("ansible-playbook"))
+    return [program, f"--inventory={Path(inventory).resolve()}", f"--limit={limit}", *arguments, playbook]
+
+
+def run(
+    playbook: str, *arguments: str, inventory: str | Path = INVENTORY, limit: str, seconds: float
+) -> subprocess.CompletedProcess[str]:
+    """Runs a playbook to its end, however that is; raises TimeoutExpired if it is not there after *seconds*."""
+    return subprocess.run(
+        command(playbook, *arguments, inventory=inventory, limit=limit),
+        cwd=CHECKOUT,
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=seconds,
+    )

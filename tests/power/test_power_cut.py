@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The power goes, while people write and while site.yml runs: nothing is lost that the server has acknowledged.
+
+It is a container's power: its processes end at once, and what they had written to files stays. What a real power cut
+may take along is said in docs/decisions/sqlite.md.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import os
+import random
+import re
+import secrets
+import signal
+import subprocess
+from pathlib import Path
+from typing import Literal
+from xml.etree import ElementTree as ET
+
+import pytest
+import yaml
+from slixmpp import JID
+from slixmpp.xmlstream.stanzabase import StanzaBase
+from testinfra.host import Host
+
+from ..playbook import CHECKOUT, ENVIRONMENT, command
+from ..service.clients import Client, login
+from ..service.service import Service
+from ..service.test_rooms import configure
+
+WRITERS = 4
+ACKNOWLEDGED = 200  # messages of one writer, after which the power goes
+CUTS = 3
+RUN_SECONDS = 120
+BODY = "{jabber:client}body"
+# Addresses to write to, and the type of message that each takes.
+Places = dict[str, Literal["chat", "groupchat"]]
+# Turn by turn, so that each run has files to write and services to start anew.
+SETTINGS: tuple[dict[str, object], ...] = (
+    {"ejabberd_small_host": True, "nginx_upload_max_mib": 99, "coturn_total_quota": 2399},
+    {},
+)
+
+pytestmark = pytest.mark.timeout(3 * RUN_SECONDS)
+
+
+def container(host: Host) -> str:
+    """The name by which script/testbed knows the host."""
+    inventory = yaml.safe_load(Path(host.backend.ansible_inventory, "hosts.yml").read_text(encoding="utf-8"))
+    name: str = inventory["all"]["hosts"][host.backend.host]["ansible_host"]
+    return name.removeprefix("conexizan-")
+
+
+def power(word: str, host: Host) -> None:
+    subprocess.run([CHECKOUT / "script/testbed", word, container(host)], check=True, capture_output=True, timeout=120)
+
+
+def power_up(host: Host) -> Service:
+    """The host after it has booted with no unit failed (script/testbed sees to that), serving again."""
+    power("up", host)
+    service = Service.of(host)
+    service.wait_until_ready()
+    return service
+
+
+def site(host: Host, settings: dict[str, object]) -> subprocess.Popen[str]:
+    backend, extra = host.backend, f"--extra-vars={json.dumps(settings)}"
+    return subprocess.Popen(
+        command("site.yml", extra, inventory=backend.ansible_inventory, limit=backend.host),
+        cwd=CHECKOUT,
+        env=ENVIRONMENT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def deploy(host: Host) -> str:
+    """What a run to its end says."""
+    with site(host, {}) as run:
+        said, _ = run.communicate(timeout=RUN_SECONDS)
+    assert run.returncode == 0, said
+    return said
+
+
+class Writer:
+    """Somebody who writes without a pause, and remembers what the server has acknowledged (XEP-0198)."""
+
+    def __init__(self, client: Client, places: Places, enough: asyncio.Event) -> None:
+        self.client = client
+        self.places = places
+        self.enough = enough
+        self.acknowledged: dict[str, set[str]] = {place: set() for place in places}
+        client.add_event_handler("stanza_acked", self._note)
+
+    def _note(self, stanza: StanzaBase) -> None:
+        body = stanza.xml.findtext(BODY)
+        if body:
+            self.acknowledged[stanza["to"].bare].add(body)
+            if sum(map(len, self.acknowledged.values())) >= ACKNOWLEDGED:
+                self.enough.set()
+
+    async def write(self) -> None:
+        for number in itertools.count():
+            for place, kind in self.places.items():
+                self.client.send_message(mto=JID(place), mbody=f"{number} {secrets.token_hex(20)}", mtype=kind)
+            await asyncio.sleep(0.005)  # as long as a very fast person needs, and time for what comes in
+
+
+async def join(client: Client, room: str) -> None:
+    """Enter (or make) a room, by a stanza that slixmpp counts: else it takes an acknowledgement for one of the next."""
+    presence = client.make_presence(pto=JID(f"{room}/{client.boundjid.user}"))
+    presence.append(ET.fromstring("<x xmlns='http://jabber.org/protocol/muc'><history maxstanzas='0'/></x>"))
+    presence.send()
+    await client.presences.get(lambda stanza: stanza.get("from") == f"{room}/{client.boundjid.user}")
+
+
+async def archive(client: Client, entity: str | None = None) -> set[str | None]:
+    """All texts of an archive."""
+    found: set[str | None] = set()
+    after = ""
+    client.register_plugin("xep_0313")
+    async for message in client.plugin["xep_0313"].iterate(
+        jid=JID(entity) if entity else None, rsm={"max": "200", "after": after}
+    ):
+        found.add(message.xml.findtext(f".//{{urn:xmpp:forward:0}}forwarded//{BODY}"))
+    return found
+
+
+def texts(*clients: Client, kind: str) -> set[str | None]:
+    """What has come to these clients in messages of this type."""
+    return {
+        stanza.findtext(BODY)
+        for client in clients
+        for stanza in client.messages.all(lambda stanza: stanza.get("type") == kind and stanza.find(BODY) is not None)
+    }
+
+
+async def test_acknowledged_messages_survive(host: Host) -> None:
+    """What was acknowledged is in the sender's archive and waits for who was away; what others saw is in theirs."""
+    service = Service.of(host)
+    *accounts, reader, sleeper = service.register(WRITERS + 2)
+    room = f"r{secrets.token_hex(6)}@{service.name('muc')}"
+    places: Places = {reader.jid: "chat", sleeper.jid: "chat", room: "groupchat"}
+    writers: list[Writer] = []
+    enough = asyncio.Event()
+    online = Client(service, reader, plugins=("xep_0198",))
+    await online.start()
+    await online.online()
+    for account in accounts:
+        client = Client(service, account, plugins=("xep_0198",))
+        await client.start()
+        await client.online()
+        await join(client, room)
+        if not writers:
+            await configure(client, room)
+        writers.append(Writer(client, places, enough))
+    tasks = [asyncio.create_task(writer.write()) for writer in writers]
+    async with asyncio.timeout(RUN_SECONDS):
+        await enough.wait()
+    await asyncio.to_thread(power, "cut", host)
+    for task in tasks:
+        task.cancel()
+    for client in (online, *(writer.client for writer in writers)):
+        client.abort()
+
+    service = await asyncio.to_thread(power_up, host)
+    waiting = set().union(*(writer.acknowledged[sleeper.jid] for writer in writers))
+    assert len(waiting) > ACKNOWLEDGED / 4, "the test has written too little to prove anything"
+    async with login(service, sleeper) as client:
+        assert waiting <= await archive(client)
+        await client.online()
+        for text in waiting:
+            await client.hear(text)
+    for account, writer in zip(accounts, writers, strict=True):
+        async with login(service, account) as client:
+            assert writer.acknowledged[sleeper.jid] | writer.acknowledged[reader.jid] <= await archive(client)
+    async with login(service, reader) as client:
+        assert texts(online, kind="chat") <= await archive(client)
+    async with login(service, accounts[0]) as client:
+        await client.online()
+        await join(client, room)
+        assert texts(*(writer.client for writer in writers), kind="groupchat") <= await archive(client, room)
+    service.unregister([*accounts, reader, sleeper])
+
+
+def test_converge_that_broke_off_is_made_up_for(host: Host) -> None:
+    """Wherever the power goes, the host boots with what it has, and the next run makes all as it should be."""
+    # Before these, nothing is changed.
+    tasks = re.findall(r"^TASK \[(?!xmpp : |facts : |.*Validating)(.*)\]", deploy(host), re.MULTILINE)
+    chosen = random.sample(tasks, CUTS)
+    print(f"the power goes at: {chosen}")
+    for settings, task in zip(itertools.cycle(SETTINGS), chosen, strict=False):
+        with site(host, settings) as run:
+            assert run.stdout
+            assert any(f"TASK [{task}]" in line for line in run.stdout), f"the run did not come to: {task}"
+            power("cut", host)
+            os.killpg(run.pid, signal.SIGKILL)
+        print(f"the power went at: {task}")
+        power_up(host)
+    deploy(host)
+    said = deploy(host)
+    assert "changed=0" in said, said

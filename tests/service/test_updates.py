@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A new configuration that a server would refuse: the old one goes on, and the next good run mends everything."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from .clients import Client, login
+from .service import PLAYBOOK_SECONDS, Account, Service
+
+Register = Callable[[int], list[Account]]
+
+# A mistake in a role: a word that ejabberd does not take, along with a change for which it has to be started anew.
+MISTAKE = {"__ejabberd_registration_seconds": "soon", "ejabberd_small_host": True, "nginx_upload_max_mib": 99}
+# And what an operator's own site can do.
+BROKEN_SITE = "/etc/nginx/conf.d/broken.conf"
+
+pytestmark = pytest.mark.timeout(3 * PLAYBOOK_SECONDS)
+
+
+@pytest.fixture
+def broken_site(service: Service) -> Iterator[None]:
+    service.host.check_output(f"echo 'server {{ lisen 80; }}' > {BROKEN_SITE}")
+    yield
+    service.host.check_output(f"rm -f {BROKEN_SITE}")
+
+
+def running(service: Service) -> str:
+    """The first processes of the servers, which change when they are started anew."""
+    units = "ejabberd.service nginx.service coturn.service"
+    pids: str = service.host.check_output(f"systemctl show --property=MainPID --value {units}")
+    return pids
+
+
+async def assert_talk(alice: Client, bob: Client) -> None:
+    text = secrets.token_hex(8)
+    alice.say(bob.boundjid.bare, text)
+    await bob.hear(text)
+
+
+@pytest.mark.usefixtures("broken_site")
+async def test_bad_configuration_leaves_the_old_one_running(service: Service, register: Register) -> None:
+    before = running(service)
+    accounts = register(2)
+    async with login(service, accounts[0]) as alice, login(service, accounts[1]) as bob:
+        await alice.online()
+        await bob.online()
+
+        done = service.run_playbook("../site", json.dumps(MISTAKE))
+        told = " ".join(done.stdout.split())
+        assert done.returncode
+        assert "ejabberd.service stays as it was, its new configuration is refused" in told
+        assert "Invalid value of option registration_timeout" in told
+        assert "nginx.service stays as it was, its new configuration is refused" in told
+        assert 'unknown directive "lisen"' in told
+        assert running(service) == before
+        await assert_talk(alice, bob)
+        assert (await service.fetch("GET", f"https://{service.domain}/")).status in (200, 302)
+
+    service.host.check_output(f"rm {BROKEN_SITE}")
+    done = service.run_playbook("../site")
+    assert done.returncode == 0, done.stdout
+    service.wait_until_ready()
+    assert "registration_timeout: soon" not in service.host.check_output("cat /etc/ejabberd/xmpp.yml")
+    async with login(service, accounts[0]) as alice:
+        await alice.online()
+    done = service.run_playbook("../site")
+    assert "changed=0" in done.stdout, done.stdout

@@ -1,0 +1,229 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The documentation: every command in it is run by a test, names what exists, and every link leads somewhere."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from .loading import ROOT
+
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted(ROOT.glob("docs/**/*.md"))]
+# The decisions and the changelog tell of commands, but nobody is told there to type one.
+GUIDES = [page for page in PAGES if page.name != "CHANGELOG.md" and page.parent.name != "decisions"]
+PLAYBOOK = "ansible-playbook -i inventories/home "
+PROGRAM = re.compile(
+    r"(sudo |source |export )?"
+    r"(script/|playbooks/|site\.yml|RESTIC_|\.venv/|"
+    r"(ansible[\w-]*|apt|ejabberdctl|git|journalctl|molecule|pip|prosody-migrator|pytest|restic) |"
+    r"(ssh|systemctl|xmpp-\w+) )"
+)
+
+
+def fences(text: str) -> Iterator[str]:
+    """Yield what stands between lines of three backticks."""
+    yield from re.findall(r"^```\w*\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+def bare(line: str) -> str:
+    """Return a command without its comment and without what all playbooks' commands begin with."""
+    return re.sub(r"\s+#.*", "", line).strip().removeprefix(PLAYBOOK)
+
+
+def commands(page: Path) -> Iterator[str]:
+    """Yield the commands of a page: what looks like one between backticks, and all lines of a block that has one."""
+    text = page.read_text(encoding="utf-8")
+    for block in fences(text):
+        lines = [command for line in block.splitlines() if (command := bare(line))]
+        if any(map(PROGRAM.match, lines)):
+            yield from lines
+    prose = re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
+    yield from filter(PROGRAM.match, map(bare, re.findall(r"`([^`\n]+)`", prose)))
+
+
+ALL = sorted({command for page in GUIDES for command in commands(page)})
+
+# Where a playbook is run as an operator runs it. Each word that the documentation puts after -e is said there, too.
+TESTS = {
+    "audit": "tests/federation/test_audit.py",
+    "backup": "tests/restore/test_restore.py",
+    "check": "tests/service/test_doctor.py",
+    "dns": "tests/service/test_doctor.py",
+    "export": "tests/service/test_moving.py",
+    "import": "tests/service/test_moving.py",
+    "invite": "tests/browser/test_registration.py",
+    "notice": "tests/service/test_notices.py",
+    "remove": "molecule/off/tests/test_removed.py",
+    "restore": "tests/restore/test_restore.py",
+    "room": "tests/service/test_room_playbook.py",
+    "user": "tests/service/test_people.py",
+}
+# Words that no test says to their playbook yet: they are only known to be words that it knows.
+PARSED = {("export", "password"), ("restore", "snapshot")}
+# Who runs a script. The options that the documentation names are those that the script knows.
+SCRIPTS = {
+    "docs": "tests/unit/test_specs.py",
+    "lint": "script/test",
+    "setup": "script/test",
+    "test": ".ci/run",
+    "testbed": "molecule/_shared/create.yml",
+}
+# Scripts that no test runs, but people do before a release; parsed here.
+BY_HAND = {"bench", "demo"}
+# Words of a program on the host that no test says to it yet: the program knows them.
+ON_THE_HOST = {"xmpp-backup undo": "roles/backup/templates/usr/local/sbin/xmpp-backup"}
+# What is not ours to test: other people's programs, at the operator's own machine, repository or disk.
+OTHERS = (
+    r"(sudo )?apt install [\w -]+",
+    r"(export RESTIC_|restic ).*",
+    r"ansible -m setup|ansible-playbook -i inventories/home",
+    r"git pull",
+    r"ejabberdctl (export_piefxis_host|register)\b.*",
+    r"journalctl -u [\w-]+|systemctl --failed",
+    r"source \.venv/bin/activate",
+    r"ssh -F \.cache/testbed/ssh_config conexizan-site",
+)
+# The rest: by which words in which file it is run.
+ELSEWHERE = {
+    "xmpp-backup done": ("tests/host/backup/test_backup.py", "xmpp-backup done"),
+    "ansible-doc -t lookup ledger": ("tests/unit/test_ledger.py", "plugins/lookup/ledger.py"),
+    "pip install -r requirements.txt": ("script/setup", "requirements"),
+    "prosody-migrator --config /etc/prosody/moving.cfg.lua": (
+        "tests/service/test_moving.py",
+        "prosody-migrator --config",
+    ),
+}
+
+
+def words(command: str) -> list[str]:
+    """Return the names of what stands after each -e."""
+    parts = shlex.split(command.partition(" | ")[0].replace("'", '"') if command.count("'") % 2 else command)
+    return [re.split("[=:{]", after.strip('{"'))[0] for before, after in itertools.pairwise(parts) if before == "-e"]
+
+
+def known_words(playbook: str) -> set[str]:
+    """Return the words that a playbook takes."""
+    plays = yaml.safe_load((ROOT / f"playbooks/{playbook}.yml").read_text(encoding="utf-8"))
+    found = {"format"}
+
+    def walk(thing: Any) -> None:
+        if isinstance(thing, Mapping):
+            if (asked := thing.get("command_line")) is not None or "command_line" in thing:
+                asked = asked or {}
+                found.update(asked.get("optional", {}), *asked.get("verbs", {}).values())
+            for value in thing.values():
+                walk(value)
+        elif isinstance(thing, list):
+            for value in thing:
+                walk(value)
+
+    walk(plays)
+    return found
+
+
+@pytest.mark.parametrize("command", ALL)
+def test_command_is_run_by_a_test(command: str) -> None:
+    if any(re.fullmatch(pattern, command) for pattern in OTHERS):
+        return
+    first, *rest = command.removeprefix("sudo ").removeprefix(PLAYBOOK).removeprefix("ansible-playbook ").split()
+    if match := re.fullmatch(r"playbooks/(\w+)\.yml", first):
+        name = match[1]
+        assert name in TESTS, f"{command} is in the documentation, but no test is said to run it: add it to TESTS"
+        proof = (ROOT / TESTS[name]).read_text(encoding="utf-8")
+        assert re.search(rf'["/]{name}(\.yml)?"', proof), f"{TESTS[name]} does not run {first}"
+        for word in words(command):
+            assert word in known_words(name), f"{command}: the playbook does not know {word}"
+            tested = re.search(rf'["\']{word}["\'=]', proof) is not None
+            assert tested or (name, word) in PARSED, f"{command}: no test in {TESTS[name]} says {word}"
+    elif match := re.fullmatch(r"script/(\w+)", first):
+        name = match[1]
+        text = (ROOT / "script" / name).read_text(encoding="utf-8")
+        for option in rest:
+            assert option in text, f"{command}: script/{name} does not know {option}"
+        assert name in BY_HAND or f"script/{name}" in (ROOT / SCRIPTS[name]).read_text(encoding="utf-8")
+    elif "site.yml" in (first, *rest):
+        (play,) = yaml.safe_load((ROOT / "site.yml").read_text(encoding="utf-8"))
+        tags = {role["tags"] for role in play["roles"]}
+        assert "--tags" not in rest or rest[rest.index("--tags") + 1] in tags
+        assert set(words(command)) <= {"ansible_connection"}
+    elif first == "molecule":
+        assert (ROOT / "molecule" / rest[rest.index("-s") + 1] / "molecule.yml").is_file()
+    elif command in ON_THE_HOST:
+        assert f'"{rest[0]}"' in (ROOT / ON_THE_HOST[command]).read_text(encoding="utf-8")
+    else:
+        assert command in ELSEWHERE, f"{command} is in the documentation, and no test is said to run it: see {__file__}"
+        proof_file, needle = ELSEWHERE[command]
+        assert needle in (ROOT / proof_file).read_text(encoding="utf-8")
+
+
+def test_playbooks_and_scripts_of_the_documentation_parse() -> None:
+    """All of them: Ansible's for what no host is there for, a script's by its own interpreter."""
+    playbooks = ["site.yml", *(f"playbooks/{name}.yml" for name in TESTS)]
+    program = str(Path(sys.executable).with_name("ansible-playbook"))
+    environment = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_FORCE_COLOR": "0"}
+    subprocess.run([program, "--syntax-check", *playbooks], cwd=ROOT, env=environment, check=True, capture_output=True)
+    for script in (*SCRIPTS, *BY_HAND):
+        path = ROOT / "script" / script
+        text = path.read_text(encoding="utf-8")
+        assert os.access(path, os.X_OK)
+        if "python" in text.partition("\n")[0]:
+            compile(text, path, "exec")
+        else:
+            subprocess.run(["bash", "-n", path], check=True)
+
+
+def test_every_playbook_is_in_the_documentation() -> None:
+    """An operator finds each verb there is; demo.yml is part of script/demo."""
+    there = {path.stem for path in ROOT.glob("playbooks/*.yml")} - {"demo"}
+    told = {match for command in ALL for match in re.findall(r"playbooks/(\w+)\.yml", command)}
+    assert there == told
+
+
+@functools.cache
+def anchors(page: Path) -> set[str]:
+    """Return where links may lead within a page, as GitHub and others name headings."""
+    text = re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    text = re.sub(r"^```.*?^```$|`[^`\n]*`", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    for link in re.findall(r"\]\(([^)\s]+)\)", text):
+        if link.startswith(("https://", "http://")):
+            continue
+        path, _, anchor = link.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        assert target.exists(), f"{page.relative_to(ROOT)}: {link} leads nowhere"
+        assert not anchor or anchor in anchors(target), f"{page.relative_to(ROOT)}: {link}: there is no such heading"
+
+
+@pytest.mark.parametrize("page", GUIDES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_names_are_of_what_exists(page: Path) -> None:
+    """Files of the repository, tests, and settings. (What an operator makes is in inventories/.)"""
+    text = page.read_text(encoding="utf-8")
+    files = re.findall(
+        r"(?<![\w/.<-])((?:docs|molecule|playbooks|plugins|roles|script|tests)/[\w./-]*\w)(?![\w/<]|-\w)", text
+    )
+    files += [f"tests/{name}.py" for name in re.findall(r"`((?:attack|browser|federation|service)/test_\w+)`", text)]
+    missing = [name for name in files if not (ROOT / name).exists()]
+    assert missing == []
+    spec = yaml.safe_load((ROOT / "roles/xmpp/meta/argument_specs.yml").read_text(encoding="utf-8"))
+    settings = {name for entry in spec["argument_specs"].values() for name in entry.get("options", {})}
+    figures = "".join(
+        path.read_text(encoding="utf-8") for path in ROOT.glob("roles/metrics/templates/**/*") if path.is_file()
+    )
+    names = {name for name in re.findall(r"`(xmpp_[a-z0-9_]+)", text) if not name.endswith("_")}
+    assert {name for name in names if name not in figures} <= settings
