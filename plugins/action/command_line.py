@@ -49,7 +49,7 @@ options:
 
 FORMATS = ("table", "json")
 FLAGS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
-EXAMPLES = {
+SAMPLES = {
     "account": "maria",
     "address": "mallory@neighbour.example",
     "domain": "friends.example",
@@ -128,7 +128,7 @@ KINDS: dict[str, Callable[[str, Domains], str | bool]] = {
 
 def say(words: Mapping[str, str]) -> str:
     """Return words as they are written on the command line, with examples for their values."""
-    return " ".join(f"-e {word}={EXAMPLES[kind]}" for word, kind in words.items())
+    return " ".join(f"-e {word}={SAMPLES[kind]}" for word, kind in words.items())
 
 
 def with_whole_texts(given: Mapping[str, Any], options: Iterable[str]) -> dict[str, Any]:
@@ -188,7 +188,7 @@ def understand(
             except Wrong as wrong:
                 raise AnsibleActionFail(
                     f"{word} is {json.dumps(value, ensure_ascii=False)}, which {wrong}. Change it on the command line, "
-                    f"for example: -e {word}={EXAMPLES[kind]}"
+                    f"for example: -e {word}={SAMPLES[kind]}"
                 ) from None
     return {"verb": asked[0] if asked else "list", "words": words, "format": format}
 
