@@ -16,8 +16,8 @@ from .day import household
 pytestmark = pytest.mark.timeout(180)
 
 ODD = "/var/log/odd.log"
-# What the services write themselves meanwhile is not there to be compared; neither is who reads what in /etc and /var, as timers and a
-# login do.
+# What the services write themselves meanwhile is not there to be compared; neither is what is read in /etc and /var, as
+# timers and a login do.
 STAMPS = (
     "find /etc /home /opt /root /srv /usr/local /var -xdev -type f -not -path '/var/lib/ejabberd/*'"
     " -printf '%p %T@ %C@\\n' | sort; find /home /opt /root /srv /usr/local -xdev -type f -printf '%p %A@\\n' | sort"
