@@ -151,6 +151,25 @@ async def test_acknowledged_messages_survive(host: Host) -> None:
     online = Client(service, reader, plugins=("xep_0198",))
     await online.start()
     await online.online()
+    # Contacts, since strangers are slowed down and may fill a part only of what waits for somebody.
+    service.api(
+        *(
+            (
+                "add_rosteritem",
+                {
+                    "localuser": one.name,
+                    "localhost": one.domain,
+                    "user": writer.name,
+                    "host": writer.domain,
+                    "nick": "",
+                    "groups": "",
+                    "subs": "both",
+                },
+            )
+            for one in (reader, sleeper)
+            for writer in accounts
+        )
+    )
     for account in accounts:
         client = Client(service, account, plugins=("xep_0198",))
         await client.start()
