@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import concurrent.futures
-
 import pytest
 
 from ..service.service import Service
@@ -26,7 +24,8 @@ STARTTLS = "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>"
 def test_a_thousand_idle_connections_are_borne(
     service: Service, neighbour: Neighbour, bystander: Bystander, port: int
 ) -> None:
-    with neighbour.doing("crowd", {"address": service.address, "port": port, "count": 1000}) as connected:
+    crowd = {"port": port, "count": 1000}
+    with neighbour.doing("crowd", {"address": service.address, "crowds": [crowd]}) as connected:
         assert int(connected) == 1000, "the attack was none"
         bystander.wait(ROUNDS)
 
@@ -38,10 +37,8 @@ def test_one_address_cannot_take_all_places(
     """Of all services together, it has a thousand or so; others come in as before."""
     address = service.address6 if ipv6 else service.address
     assert address is not None
-    with (
-        neighbour.doing("crowd", {"address": address, "port": 443, "count": 2000, "first": HALF_TLS}),
-        neighbour.doing("crowd", {"address": address, "port": 5222, "count": 2000}),
-    ):
+    crowds = [{"port": 443, "count": 2000, "first": HALF_TLS}, {"port": 5222, "count": 2000}]
+    with neighbour.doing("crowd", {"address": address, "crowds": crowds}):
         held = int(
             service.host.check_output(
                 "ss -Htn state established '( sport = :443 or sport = :5222 )' "
@@ -75,13 +72,7 @@ SECONDS = 140  # ejabberd gives a stream two minutes to log in: long enough to r
 
 def test_who_dawdles_is_let_go(service: Service, neighbour: Neighbour, bystander: Bystander) -> None:
     """All kinds at once; after SECONDS the server has closed each connection."""
-
-    def dawdle(kind: str) -> dict[str, float]:
-        port, first, drip = SLOW[kind]
-        wanted = {"address": service.address, "port": port, "count": PLACES, "first": first, "drip": drip}
-        result: dict[str, float] = neighbour.run("crowd", {**wanted, "seconds": SECONDS}, seconds=SECONDS + 30)
-        return result
-
-    with concurrent.futures.ThreadPoolExecutor(len(SLOW)) as pool:
-        results = dict(zip(SLOW, pool.map(dawdle, SLOW), strict=True))
+    crowds = [{"port": port, "count": PLACES, "first": first, "drip": drip} for port, first, drip in SLOW.values()]
+    wanted = {"address": service.address, "crowds": crowds, "seconds": SECONDS}
+    results = dict(zip(SLOW, neighbour.run("crowd", wanted, seconds=SECONDS + 30), strict=True))
     assert {kind: result["closed"] for kind, result in results.items()} == dict.fromkeys(SLOW, PLACES), results
