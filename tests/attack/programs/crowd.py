@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Run on the neighbour. Opens many connections, says on each what it was told, and then as good as nothing.
 
-Argument: {"address", "seconds", "crowds": [{"port", "count", "first": text sent at once (latin-1), "drip": text sent each
-second}]}. Waits until the server has closed them all, but no longer than so many seconds; or, if none are given, says how
-many are connected and waits until its input ends. Prints what became of each crowd, in their order: [{"connected",
-"closed", "seconds": to the last}].
+Argument: {"address", "seconds", "crowds": [{"port", "count", "first": text sent at once (latin-1), "drip": text sent
+each second}]}. Waits until the server has closed them all, but no longer than so many seconds; or, if none are given,
+says how many are connected and waits until its input ends. Prints what became of each crowd, in their order:
+[{"connected", "closed", "seconds": to the last}].
 """
 
 from __future__ import annotations
