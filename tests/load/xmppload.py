@@ -2,8 +2,9 @@
 """Put a bounded, ordinary load on an XMPP server and say how quickly its messages arrive.
 
 Run by script/bench, only ever against the bench's own containers. Every client is an asyncio connection with direct
-TLS, SCRAM, roster, presence and stream management, as a phone's client has. Sender and receiver live in one process,
-so one clock gives the latency. The answer is one JSON document on standard output.
+TLS, SCRAM, roster, presence and stream management, and asks for an acknowledgement of each message, as a phone's client
+does. Sender and receiver live in one process, so one clock gives the latency. The answer is one JSON document on
+standard output.
 """
 
 from __future__ import annotations
@@ -205,6 +206,8 @@ class Client:
         if element.tag == f"{SM}r":
             self.send(f"<a xmlns='urn:xmpp:sm:3' h='{self._handled}'/>")
             return
+        if element.tag == f"{SM}a":
+            return
         if not self._live or not element.tag.startswith(CLIENT):
             self._stanzas.put_nowait(element)
             return
@@ -302,6 +305,7 @@ class Load:
         receiver = self._clients[(sender + 1) % len(self._clients)].jid
         self._clients[sender].send(
             f"<message type='chat' id='{identity}' to={quoteattr(receiver)}><body>{self._body}</body></message>"
+            f"<r xmlns='{SM[1:-1]}'/>"
         )
 
     def _arrived(self, message: Element) -> None:
