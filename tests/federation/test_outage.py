@@ -12,7 +12,7 @@ import pytest
 
 from ..service.clients import Client, login
 from ..service.service import Account, Service
-from .between import CLIENT, Register, assert_talk, fresh_text, part
+from .between import CLIENT, Register, assert_reaches, assert_talk, fresh_text, part
 
 pytestmark = [pytest.mark.timeout(150), pytest.mark.usefixtures("apart")]
 
@@ -130,3 +130,14 @@ async def test_one_internet_protocol_is_enough(alpha: Service, beta: Service, re
         await other.online()
         with without(family, alpha, beta):
             await assert_talk(one, other)
+
+
+async def test_new_connections_lose_nothing(alpha: Service, beta: Service, register: Register) -> None:
+    """Each message needs a connection of its own. (One in ten broke off: docs/decisions/federation.md.)"""
+    alice, bob = register(alpha), register(beta)
+    async with login(alpha, alice) as one, login(beta, bob) as other:
+        for client in (one, other):
+            await client.online()
+        for _ in range(20):
+            await asyncio.to_thread(alpha.api, ("stop_s2s_connections", {}))
+            await assert_reaches(one, other)

@@ -1,0 +1,53 @@
+%% SPDX-License-Identifier: GPL-3.0-or-later
+%% A connection to another server that breaks off in its first moments is tried again, before any message comes back. ejabberd gives
+%% up at once and for minutes, and one of its own accidents is common on a busy host: a direct TLS connection whose first answer
+%% comes between two lines of xmpp_socket (starttls lets it come as a message, finish_tls_handshake then waits for it to be read).
+%% The bytes end up in the next connection, as "TLS failed" or "not-well-formed".
+-module(mod_xmpp_s2s).
+-behaviour(gen_mod).
+-export([start/2, stop/1, reload/3, depends/2, mod_options/1, mod_doc/0]).
+-export([retry/2]).
+
+-define(RETRIES, 3).
+-define(SECONDS, 30).  %% as ejabberd's own limit (negotiation_timeout)
+
+start(Host, _Opts) ->
+    xmpp_start:attempt(?MODULE, fun() -> hooks(add, Host) end).
+
+stop(Host) ->
+    hooks(delete, Host).
+
+hooks(Do, Host) ->
+    ejabberd_hooks:Do(s2s_out_closed, Host, ?MODULE, retry, 50),  %% before ejabberd_s2s_out, which gives up
+    ok.
+
+reload(_Host, _New, _Old) -> ok.
+depends(_Host, _Opts) -> [].
+mod_options(_Host) -> [].
+mod_doc() -> #{}.
+
+%% What waits to be sent stays in the queue.
+retry(#{on_route := queue} = State, Reason) ->
+    Left = maps:get(?MODULE, State, ?RETRIES),
+    case Left > 0 andalso accident(Reason) of
+        true ->
+            forget_the_old_connection(),
+            xmpp_stream_out:connect(self()),
+            {stop, xmpp_stream_out:set_timeout(State#{?MODULE => Left - 1}, timer:seconds(?SECONDS))};
+        false ->
+            State
+    end;
+retry(State, _Reason) ->
+    State.
+
+accident({tls, _}) -> true;
+accident({stream, {out, Error}}) -> element(1, Error) =:= stream_error andalso element(2, Error) =:= 'not-well-formed';
+accident(_) -> false.
+
+forget_the_old_connection() ->
+    receive
+        {tcp, _, _} -> forget_the_old_connection();
+        {tcp_closed, _} -> forget_the_old_connection();
+        {tcp_error, _, _} -> forget_the_old_connection()
+    after 0 -> ok
+    end.
