@@ -55,11 +55,17 @@ def until(stream: Stream, tag: str) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def session(service: Service, account: Account) -> Iterator[Stream]:
-    """Logged in and online, with stream management."""
+def logged_in(service: Service, account: Account) -> Iterator[Stream]:
     with connected(service) as stream:
         stream.starttls()
         stream.scram("SCRAM-SHA-512-PLUS", account)
+        yield stream
+
+
+@contextlib.contextmanager
+def session(service: Service, account: Account) -> Iterator[Stream]:
+    """Logged in and online, with stream management."""
+    with logged_in(service, account) as stream:
         stream.bind()
         stream.send(f"<enable xmlns='{SM}' resume='true'/>")
         until(stream, f"{{{SM}}}enabled")
@@ -103,3 +109,20 @@ def test_request_is_answered_in_order_and_each(service: Service, register: Regis
     assert counts == sorted(counts)
     assert counts[-1] - counts[0] <= 49
     assert counts[-1] == 51  # and one presence
+
+
+@pytest.mark.parametrize("waiting", [False, True], ids=["at once", "with an answer on its way"])
+def test_who_comes_back_is_told_the_count(service: Service, register: Register, waiting: bool) -> None:
+    alice, bob = register(2)
+    with session(service, bob):
+        with logged_in(service, alice) as stream:
+            stream.bind()
+            stream.send(f"<enable xmlns='{SM}' resume='true'/>")
+            name = until(stream, f"{{{SM}}}enabled")["id"]
+            stream.send(f"<message to='{bob.jid}' type='chat'><body>text</body></message>")
+            if waiting:
+                stream.send(f"<r xmlns='{SM}'/>")
+        with logged_in(service, alice) as stream:
+            stream.send(f"<resume xmlns='{SM}' h='0' previd='{name}'/>")
+            assert until(stream, f"{{{SM}}}resumed")["h"] == "1"
+            assert acknowledged(stream) == 1

@@ -82,12 +82,14 @@ done(#{?MODULE := #{to := To, asked := Asked, count := Old, waiting := {Monitor,
 done(State, _Info) ->
     State.
 
-%% By mod_stream_mgmt, as if no more had come in yet.
-answer(Requests, Count, #{mgmt_stanzas_in := Now} = State) ->
+%% By mod_stream_mgmt, as if no more had come in yet. (Who is gone meanwhile is told the count when they come back.)
+answer(Requests, Count, #{mgmt_state := active, mgmt_stanzas_in := Now} = State) ->
     lists:foldl(fun(Request, Acc) ->
                     {stop, New} = mod_stream_mgmt:c2s_authenticated_packet(Acc#{mgmt_stanzas_in := Count}, Request),
                     New#{mgmt_stanzas_in := Now}
-                end, State, Requests).
+                end, State, Requests);
+answer(_Requests, _Count, State) ->
+    State.
 
 %% Who comes back is told a count at once.
 resume(#{lserver := Host} = State, #{?MODULE := Mine}) ->
