@@ -173,7 +173,7 @@ async def test_servers_of_one_name_are_limited_together(service: Service, regist
             *(
                 ("send_stanza", {"from": f"{number}@server-{number % 20}.{name}", "to": other.jid, "stanza": words})
                 for other_number, other in enumerate(others)
-                for number in range(other_number * 1000, other_number * 1000 + PEOPLE_OF_SERVERS // len(others) + 5)
+                for number in range(other_number * 1000, other_number * 1000 + each)
             )
         )
         come_in(service, f"late@server.{name}", last.jid, "buy")
