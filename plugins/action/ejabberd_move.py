@@ -1,26 +1,30 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The controller's half of the module ejabberd_move: reads and writes files of XEP-0227.
 
-It has all accounts checked before the first one is made.
+What a Prosody stores beside them is read by the lookup plugin prosody. All accounts and rooms are checked before the
+first one is made.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 from xml.sax.saxutils import escape, quoteattr
 
-from ansible.errors import AnsibleActionFail
+from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.plugins.action import ActionBase
+from ansible.plugins.loader import lookup_loader
 
 DOCUMENTATION = "See the module of the same name."
 
 NAMESPACES = ("urn:xmpp:pie:0", "http://www.xmpp.org/extensions/xep-0227.html#ns")
 INCLUDE = "{http://www.w3.org/2001/XInclude}include"
 VCARD = "vcard-temp"
+PRIVACY = "jabber:iq:privacy"
+BLOCKED = "Blocked contacts"  # as ejabberd calls it
 VCARD4 = "urn:ietf:params:xml:ns:vcard-4.0"
 XML = "{http://www.w3.org/XML/1998/namespace}"
 ADDRESSES = ("jid", "from", "to", "by")  # attributes
@@ -28,7 +32,11 @@ DEPTH = 100  # more would be an attack
 CALL_BYTES = 8 << 20  # of XML, about, in one call
 SHOWN = 10
 
+# Items of these nodes (XEP-0402, XEP-0490) are called after the address of what they are about.
+BY_ADDRESS = ("urn:xmpp:bookmarks:1", "urn:xmpp:mds:displayed:0")
+
 Accounts = dict[str, dict[str, ET.Element]]  # by domain and name
+Moves = dict[str, str]  # old domain to new
 
 
 class Wrong(Exception):
@@ -63,7 +71,7 @@ def read(place: Path) -> Accounts:
     """Return the accounts in a file, or in the files of a folder; raises Wrong."""
     paths = sorted(place.glob("*.xml")) if place.is_dir() else [place]
     if not paths:
-        raise Wrong("a folder without a file *.xml")
+        raise Wrong("a folder without a file *.xml, or the folder of a Prosody's rooms")
     found: Accounts = {}
     for path in paths:
         try:
@@ -87,27 +95,28 @@ def read(place: Path) -> Accounts:
     return found
 
 
-def moved(address: str, old: str, new: str) -> str:
-    """Return an address after the move of a domain."""
+def moved(address: str, moves: Moves) -> str:
+    """Return an address after the move of domains."""
     bare, slash, resource = address.partition("/")
     name, at, domain = bare.rpartition("@")
-    return f"{name}{at}{new}{slash}{resource}" if domain.lower() == old else address
+    return f"{name}{at}{moves.get(domain.lower(), domain)}{slash}{resource}"
 
 
-def plain(element: ET.Element, old: str, new: str, outer: str = "") -> Iterator[str]:
-    """Return an element in pieces: no prefixes, as ejabberd does not look at them, and the domain replaced."""
+def plain(element: ET.Element, moves: Moves, outer: str = "", node: str = "") -> Iterator[str]:
+    """Return an element in pieces: no prefixes, as ejabberd does not look at them, and domains replaced."""
     namespace, name = split(element.tag)
     yield f"<{name}"
     if namespace and namespace != outer:
         yield f" xmlns={quoteattr(namespace)}"
     for key, value in element.items():
         if "}" not in key or key.startswith(XML):  # others are a server's own business
-            said = moved(value, old, new) if key in ADDRESSES else value
+            address = key in ADDRESSES or (name == "item" and key == "id" and node in BY_ADDRESS)
+            said = moved(value, moves) if address else value
             yield f" {key.replace(XML, 'xml:')}={quoteattr(said)}"
     yield ">"
     yield escape(element.text or "")
     for child in element:
-        yield from plain(child, old, new, namespace)
+        yield from plain(child, moves, namespace, element.get("node", "") if name == "items" else "")
         yield escape(child.tail or "")
     yield f"</{name}>"
 
@@ -120,20 +129,32 @@ def vcard(element: ET.Element) -> str:
     return f"<vCard xmlns='{VCARD}'>{parts}</vCard>" if parts else ""
 
 
-def user(name: str, element: ET.Element, old: str, new: str) -> str:
+def block_list(blocked: Iterable[str], moves: Moves) -> str:
+    """Return a privacy list that blocks these, in force, as apps make it (XEP-0191)."""
+    items = "".join(
+        f"<item type='jid' value={quoteattr(moved(jid, moves))} action='deny' order='{place}'/>"
+        for place, jid in enumerate(blocked, 1)
+    )
+    lists = f"<list name='{BLOCKED}'>{items}</list><default name='{BLOCKED}'/>"
+    return f"<query xmlns='{PRIVACY}'>{lists}</query>" if items else ""
+
+
+def user(name: str, element: ET.Element, moves: Moves, blocked: Iterable[str] = ()) -> str:
     """Return an account as the program on the host reads it, each part with its own xmlns."""
     password = f" password={quoteattr(element.get('password', ''))}" if element.get("password") else ""
-    parts = "".join("".join(plain(child, old, new)) for child in element)
+    parts = "".join("".join(plain(child, moves)) for child in element)
     if element.find(f"{{{VCARD}}}vCard") is None:
         parts += vcard(element)
+    if element.find(f"{{{PRIVACY}}}query") is None:
+        parts += block_list(blocked, moves)
     return f"<user name={quoteattr(name)}{password}>{parts}</user>"
 
 
-def batches(domain: str, users: list[str]) -> list[str]:
+def batches(domain: str, parts: list[str]) -> list[str]:
     """Return host elements of a bounded size."""
     groups: list[list[str]] = [[]]
     size = 0
-    for one in users:
+    for one in parts:
         if groups[-1] and size + len(one) > CALL_BYTES:
             groups.append([])
             size = 0
@@ -146,6 +167,8 @@ def choose(found: Accounts, source: str, target: str, domains: list[str], file: 
     """Return which domains of the files become which of the service; raises AnsibleActionFail."""
     there = ", ".join(sorted(found))
     into = target or domains[0]
+    if not found:
+        return {source: into} if source else {}
     if source and source not in found:
         raise AnsibleActionFail(
             f'domain is "{source}", of which there is no account in {file}, but of {there}. Change it on the command '
@@ -162,10 +185,36 @@ def choose(found: Accounts, source: str, target: str, domains: list[str], file: 
     return {domain: domain for domain in found}
 
 
-def complain(file: str, accounts: list[dict[str, str]]) -> None:
-    """Raise AnsibleActionFail if an account cannot be taken in."""
+def service_of(domain: str, into: Moves, target: str, services: Moves) -> str:
+    """Return the domain that another server's rooms move to; *services* are those of our rooms, by domain."""
+    of = [new for old, new in into.items() if domain == old or domain.endswith(f".{old}")]
+    return services[of[0] if of else target or next(iter(services))]
+
+
+def rooms_of(rooms: list[dict[str, str]], moves: Moves, ours: Iterable[str]) -> dict[str, dict[str, tuple[str, str]]]:
+    """Return rooms as the program on the host reads them, with what is not taken, by new domain and name.
+
+    Raises Wrong if two have the same name. *ours* are the domains of which somebody should own a room.
+    """
+    found: dict[str, dict[str, tuple[str, str]]] = {}
+    for room in rooms:
+        name, _, domain = room["address"].partition("@")
+        there = found.setdefault(moves[domain], {})
+        if name in there:
+            raise Wrong(f"with two rooms that would both be {name}@{moves[domain]}")
+        element = ET.fromstring(room["xml"])  # noqa: S314 (by our own plugin)
+        owners = (one.get("jid", "") for one in element.iter("affiliation") if one.get("is") == "owner")
+        owned = any(moved(jid, moves).rpartition("@")[2] in ours for jid in owners)
+        left = ", ".join(filter(None, (room["left"], "" if owned else "an owner on this service")))
+        there[name] = ("".join(plain(element, moves)), left)
+    return found
+
+
+def complain(file: str, accounts: list[dict[str, str]], rooms: list[dict[str, str]]) -> None:
+    """Raise AnsibleActionFail if an account or a room cannot be taken in."""
     wrong = [f"{one['address']} {one['note']}" for one in accounts if one["state"] == "wrong"]
     old_hash = [one["address"] for one in accounts if one["state"] == "sha1"]
+    closed = [f"{one['address']} {one['note']}" for one in rooms if one["state"] == "wrong"]
     if wrong:
         raise AnsibleActionFail(
             f'file is "{file}", in which {len(wrong)} of {len(accounts)} accounts cannot be taken: {some(wrong)}. '
@@ -177,6 +226,12 @@ def complain(file: str, accounts: list[dict[str, str]]) -> None:
             f'file is "{file}", in which {len(old_hash)} of {len(accounts)} accounts have a SHA-1 key of their '
             f"password and no other ({some(old_hash)}): most apps could not log in to them. Nothing was changed. Let "
             "them in first: put xmpp_sha1_passwords: true into the inventory and run site.yml"
+        )
+    if closed:
+        raise AnsibleActionFail(
+            f'file is "{file}", in which {len(closed)} of {len(rooms)} rooms cannot be taken: {some(closed)}. Nothing '
+            "was changed. Take them out by deleting the file of each, which is called after it, for example: "
+            "config/garden.dat"
         )
 
 
@@ -198,7 +253,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
         args = self._task.args
         file = Path(str(args["file"])).expanduser()
         if args["verb"] == "import":
-            return result | self._bring(file, args.get("source", ""), args.get("target", ""), list(args["domains"]))
+            return result | self._bring(file, args.get("source", ""), args.get("target", ""), dict(args["domains"]))
         return result | self._give(args["verb"], args["account"], file)
 
     def _call(self, verb: str, **args: object) -> dict[str, Any]:
@@ -209,35 +264,54 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
             raise AnsibleActionFail(str(done.get("msg", "the module failed")))
         return done
 
-    def _bring(self, file: Path, source: str, target: str, domains: list[str]) -> dict[str, Any]:
+    def _bring(self, file: Path, source: str, target: str, services: Moves) -> dict[str, Any]:
         try:
-            found = read(file)
-        except Wrong as wrong:
+            lookup = lookup_loader.get("prosody")
+            stored = lookup.run(["rooms"], folder=file)
+            [blocked] = lookup.run(["blocked"], folder=file)
+            found = read(file) if not stored or any(file.glob("*.xml")) else {}
+            into = choose(found, source, target, list(services), str(file))
+            domains = sorted({room["address"].partition("@")[2] for room in stored})
+            moves = into | {domain: service_of(domain, into, target, services) for domain in domains}
+            rooms = rooms_of(stored, moves, services)
+        except (Wrong, AnsibleError) as wrong:
+            if isinstance(wrong, AnsibleActionFail):
+                raise
             raise AnsibleActionFail(
                 f'file is "{file}", {wrong}. Change it on the command line, for example: -e file=moving/ '
                 "(docs/operations.md says how to get it)"
             ) from None
-        into = choose(found, source, target, domains, str(file))
-        calls = [
-            (new, host)
+        users = {
+            new: [
+                user(name, element, moves, blocked.get(f"{name}@{old}".lower(), []))
+                for name, element in sorted(found.get(old, {}).items())
+            ]
             for old, new in into.items()
-            for host in batches(new, [user(name, element, old, new) for name, element in sorted(found[old].items())])
-        ]
+        }
 
-        def ask(verb: str) -> list[dict[str, str]]:
+        halls = {domain: [xml for xml, _ in there.values()] for domain, there in rooms.items()}
+        left = {f"{name}@{domain}": what for domain, there in rooms.items() for name, (_, what) in there.items()}
+
+        def ask(verb: str, parts: dict[str, list[str]]) -> list[dict[str, str]]:
             return [
                 {"address": f"{one['name']}@{domain}", "state": one["state"], "note": one["note"]}
-                for domain, host in calls
+                for domain, those in parts.items()
+                for host in batches(domain, those)
                 for one in self._call(verb, hosts=[host])["answers"][0]
             ]
 
-        accounts = ask("check")
-        complain(str(file), accounts)
-        changed = any(one["state"] == "new" for one in accounts)
+        def take(verb: str) -> tuple[list[dict[str, str]], list[dict[str, str]]]:
+            # Rooms first: somebody's app that finds none by that name would make it, and own it.
+            opened = ask(verb, halls)
+            return [one | {"note": one["note"] or left[one["address"]]} for one in opened], ask(verb, users)
+
+        opened, accounts = take("check")
+        complain(str(file), accounts, opened)
+        changed = any(one["state"] == "new" for one in (*opened, *accounts))
         if changed and not self._task.check_mode:
-            accounts = ask("import")
-        broken = [one for one in accounts if one["state"] not in ("new", "exists")]
-        return {"changed": changed, "accounts": accounts, "broken": broken}
+            opened, accounts = take("import")
+        broken = [one for one in (*opened, *accounts) if one["state"] not in ("new", "exists")]
+        return {"changed": changed, "accounts": accounts, "rooms": opened, "broken": broken}
 
     def _give(self, verb: str, account: str, file: Path) -> dict[str, Any]:
         if file.exists():

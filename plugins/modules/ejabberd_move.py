@@ -7,14 +7,14 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: ejabberd_move
-short_description: Take accounts in, or give them out, as XEP-0227
+short_description: Take accounts and rooms in, or give accounts out, as XEP-0227
 description:
   - >-
-    An account comes as a whole or not at all: everything that belongs to it is stored before it can be logged in to.
-    The data goes to the host within the call and is in no file there.
+    An account comes as a whole or not at all: everything that belongs to it is stored before it can be logged in to;
+    a room is made with all its settings. The data goes to the host within the call and is in no file there.
   - >-
     Used as a task, the action plugin of the same name does the rest: it reads I(file) on the controller, checks all
-    accounts before it has the first one made, and writes what was given out.
+    accounts and rooms before it has the first one made, and writes what was given out.
 options:
   verb:
     description: >-
@@ -24,13 +24,16 @@ options:
     choices: [check, import, export, copy]
     required: true
   hosts:
-    description: XEP-0227 C(host) elements to take in, without prefixes; from the action plugin.
+    description: >-
+      XEP-0227 C(host) elements to take in, without prefixes, and such with rooms as the lookup plugin C(prosody)
+      returns them; from the action plugin.
     type: list
     elements: str
     default: []
   file:
     description: >-
-      Of a task. File of XEP-0227, or folder with several (C(*.xml)), on the controller.
+      Of a task. File of XEP-0227, or folder with several (C(*.xml)) and with data folders of a Prosody's rooms, on
+      the controller.
     type: path
   account:
     description: Address of the account to give out.
@@ -43,9 +46,8 @@ options:
     description: Of a task. The domain that they are to be of.
     type: str
   domains:
-    description: Of a task. The domains of the service.
-    type: list
-    elements: str
+    description: Of a task. The domains of the service, each with that of its rooms.
+    type: dict
 author: [Conexizan contributors (@conexizan)]
 attributes:
   check_mode: {support: full}
@@ -56,7 +58,7 @@ EXAMPLES = r"""
   ejabberd_move:
     verb: import
     file: moving/
-    domains: [chat.example.org]
+    domains: {chat.example.org: muc.chat.example.org}
 """
 
 RETURN = r"""
@@ -67,8 +69,13 @@ accounts:
   type: list
   elements: dict
   returned: for C(import)
+rooms:
+  description: Each room, as I(accounts).
+  type: list
+  elements: dict
+  returned: for C(import)
 broken:
-  description: Those of I(accounts) that failed.
+  description: Those of I(rooms) and I(accounts) that failed.
   type: list
   elements: dict
   returned: for C(import)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""playbooks/import.yml and export.yml: people move in from a Prosody of Debian, and out again, with all they have."""
+"""playbooks/import.yml and export.yml: from a Prosody of Debian, people move in with their rooms, and out again."""
 
 from __future__ import annotations
 
@@ -19,22 +19,29 @@ from xml.etree import ElementTree as ET
 import pytest
 from testinfra.host import Host
 
-from .clients import SECONDS, Client, befriend, login
+from .clients import SECONDS, Client, affiliate, befriend, login
 from .service import PLAYBOOK_SECONDS, Account, Service
+from .test_rooms import USER, configure, enter, refusal
 
 pytestmark = pytest.mark.timeout(6 * PLAYBOOK_SECONDS)
 
 OLD = "old.test"
-OLDER = "older.test"  # as Prosody is by default: it keeps SHA-1
+OLDER = "older.test"  # as Prosody is by default: it keeps SHA-1; its data is in SQL
+ROOMS = f"rooms.{OLD}"  # in files
+HALLS = f"halls.{OLD}"  # in SQL
 PORT = 15222
+PACKAGES = "prosody lua-dbi-sqlite3"
 PUBSUB = "http://jabber.org/protocol/pubsub"
 DEVICES = "eu.siacs.conversations.axolotl.devicelist"
 BUNDLE = "eu.siacs.conversations.axolotl.bundles:4711"
 BOOKMARKS = "urn:xmpp:bookmarks:1"
 AVATAR = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 
+SQL = 'storage = "sql"; sql = { driver = "SQLite3"; database = "prosody.sqlite" }'
 PROSODY = f"""
-modules_enabled = {{ "roster"; "saslauth"; "disco"; "bookmarks"; "pep"; "private"; "vcard4"; "vcard_legacy"; "mam" }}
+modules_enabled = {{
+  "roster"; "saslauth"; "disco"; "bookmarks"; "pep"; "private"; "vcard4"; "vcard_legacy"; "mam"; "blocklist"
+}}
 modules_disabled = {{ "s2s" }}
 interfaces = {{ "127.0.0.1" }}
 c2s_ports = {{ {PORT} }}
@@ -43,23 +50,34 @@ authentication = "internal_hashed"
 VirtualHost "{OLD}"
   password_hash = "SHA-256"
 VirtualHost "{OLDER}"
+  {SQL}
+Component "{ROOMS}" "muc"
+Component "{HALLS}" "muc"
+  {SQL}
 """
 MIGRATOR = """
 input {
   hosts = { ["%s"] = { "accounts"; "roster"; "vcard"; "private"; "pep-pubsub"; "archive-archive" } };
-  type = "internal";
+  type = "%s"; driver = "SQLite3"; database = "prosody.sqlite";
 }
 output { type = "xep0227"; config = { password_hash = "%s" } }
+"""
+REST_MIGRATOR = f"""
+input {{
+  hosts = {{ ["{OLDER}"] = {{ "blocklist" }}; ["{HALLS}"] = {{ "config"; "vcard_muc" }} }};
+  type = "sql"; driver = "SQLite3"; database = "prosody.sqlite";
+}}
+output {{ type = "internal"; path = "/var/lib/prosody/moving" }}
 """
 
 
 class OldClient(Client):
-    """A client of the Prosody, which is reached through ssh alone and needs no TLS."""
+    """A client of the old server, which is reached through ssh alone and needs no TLS."""
 
     async def start(self) -> None:
         """Connects and logs in."""
         self.enable_starttls, self.enable_plaintext = False, True
-        self.plugin["feature_mechanisms"].unencrypted_scram = True
+        self.plugin["feature_mechanisms"].unencrypted_scram = self.plugin["feature_mechanisms"].unencrypted_plain = True
         self.ready = asyncio.get_running_loop().create_future()
         self.connect("127.0.0.1", PORT)
         async with asyncio.timeout(SECONDS):
@@ -80,24 +98,18 @@ class Prosody:
         )
         return Account(name, password, domain)
 
-    def give_out(self, domain: str, hash: str, folder: Path) -> None:
+    def give_out(self, domain: str, storage: str, hash: str, folder: Path) -> None:
         """Writes a domain's accounts into a folder of this machine, as docs/operations.md says."""
-        self.host.check_output("printf %%s %s > /etc/prosody/moving.cfg.lua", MIGRATOR % (domain, hash))
+        self.host.check_output("printf %%s %s > /etc/prosody/moving.cfg.lua", MIGRATOR % (domain, storage, hash))
         self.host.check_output("prosody-migrator --config /etc/prosody/moving.cfg.lua")
-        for name in self.host.check_output("ls /var/lib/prosody").splitlines():
-            if name.endswith(f"@{domain}.xml"):
-                content = self.host.file(f"/var/lib/prosody/{name}").content_string
-                (folder / name).write_text(content, encoding="utf-8")
+        copy(self.host, f"/var/lib/prosody/*@{domain}.xml", folder)
 
-    @contextlib.asynccontextmanager
-    async def login(self, service: Service, account: Account, mechanism: str) -> AsyncIterator[OldClient]:
-        """A client that is logged in."""
-        client = OldClient(service, account, mechanism=mechanism)
-        try:
-            await client.start()
-            yield client
-        finally:
-            await client.stop()
+    def give_the_rest_out(self, folder: Path) -> None:
+        """Copies block lists and rooms into a folder of this machine, as docs/operations.md says."""
+        self.host.check_output("printf %%s %s > /etc/prosody/rest.cfg.lua", REST_MIGRATOR)
+        self.host.check_output("prosody-migrator --config /etc/prosody/rest.cfg.lua")
+        for place in (OLD, ROOMS, f"moving/{HALLS}"):
+            copy(self.host, f"/var/lib/prosody/{place.replace('.', '%2e')}", folder)
 
 
 @pytest.fixture(scope="module")
@@ -105,36 +117,35 @@ def prosody(host: Host) -> Iterator[Prosody]:
     """Prosody as Debian has it, from its installation until nothing of it is left."""
     host.check_output("systemctl mask --runtime prosody.service")
     try:
-        host.check_output("DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends prosody")
+        host.check_output(f"DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends {PACKAGES}")
         host.check_output("printf %%s %s > /etc/prosody/test.cfg.lua", PROSODY)
         host.check_output(
             "systemd-run --unit=test-prosody --property=User=prosody --property=RuntimeDirectory=prosody "
             "prosody -F --config /etc/prosody/test.cfg.lua"
         )
-        with subprocess.Popen(
-            [
-                "ssh",
-                "-F",
-                host.backend.ssh_config,
-                "-N",
-                "-L",
-                f"{PORT}:127.0.0.1:{PORT}",
-                host.ansible.get_variables()["ansible_host"],
-            ]
-        ) as tunnel:
-            try:
-                wait_for_prosody()
-                yield Prosody(host)
-            finally:
-                tunnel.terminate()
+        with tunnel(host):
+            yield Prosody(host)
     finally:
         host.run("systemctl stop test-prosody.service")
-        host.check_output("DEBIAN_FRONTEND=noninteractive apt-get purge -qy --autoremove prosody")
+        host.check_output(f"DEBIAN_FRONTEND=noninteractive apt-get purge -qy --autoremove {PACKAGES}")
         host.check_output("rm -rf /var/lib/prosody /etc/prosody && systemctl unmask --runtime prosody.service")
 
 
-def wait_for_prosody() -> None:
-    """Returns when Prosody answers through the tunnel, which is open before Prosody is."""
+@contextlib.contextmanager
+def tunnel(host: Host) -> Iterator[None]:
+    """Leads from PORT here to the old server's on the host."""
+    to = f"{PORT}:127.0.0.1:{PORT}"
+    command = ["ssh", "-F", host.backend.ssh_config, "-o", "ExitOnForwardFailure=yes", "-N", "-L", to, ssh_name(host)]
+    with subprocess.Popen(command) as process:
+        try:
+            wait_for_answer()
+            yield
+        finally:
+            process.terminate()
+
+
+def wait_for_answer() -> None:
+    """Returns when the old server answers through the tunnel, which is open before the server is."""
     deadline = time.monotonic() + 30
     while True:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", PORT), timeout=5) as connection:
@@ -144,8 +155,30 @@ def wait_for_prosody() -> None:
             )
             if connection.recv(100):
                 return
-        assert time.monotonic() < deadline, "Prosody does not answer within 30 seconds"
+        assert time.monotonic() < deadline, "the old server does not answer within 30 seconds"
         time.sleep(0.2)  # ssh refuses at once: not to be asked in a busy loop
+
+
+def ssh_name(host: Host) -> str:
+    """The host as ssh knows it."""
+    return str(host.ansible.get_variables()["ansible_host"])
+
+
+def copy(host: Host, source: str, folder: Path) -> None:
+    """Copies from the host; *source* may be a pattern."""
+    command = ["scp", "-q", "-r", "-F", host.backend.ssh_config, f"{ssh_name(host)}:{source}", folder]
+    subprocess.run(command, check=True, timeout=60)
+
+
+@contextlib.asynccontextmanager
+async def at_old(service: Service, account: Account, mechanism: str) -> AsyncIterator[OldClient]:
+    """A client that is logged in to the old server."""
+    client = OldClient(service, account, mechanism=mechanism)
+    try:
+        await client.start()
+        yield client
+    finally:
+        await client.stop()
 
 
 def publication(node: str, item: str, payload: str, **options: str) -> str:
@@ -159,7 +192,7 @@ def publication(node: str, item: str, payload: str, **options: str) -> str:
     )
 
 
-async def live(client: Client, friend: Client) -> None:
+async def live(client: Client, friend: Client, room: str) -> None:
     """What somebody's apps leave on a server."""
     await client.online()
     await friend.online()
@@ -170,9 +203,10 @@ async def live(client: Client, friend: Client) -> None:
     await client.query("set", publication(DEVICES, "current", devices, access_model="open"))
     keys = "<bundle xmlns='eu.siacs.conversations.axolotl'><identityKey>QUJD</identityKey></bundle>"
     await client.query("set", publication(BUNDLE, "current", keys, access_model="open"))
-    for room in ("garden@rooms.test", "kitchen@rooms.test"):
+    for bookmarked in (room, "kitchen@elsewhere.test"):
         bookmark = f"<conference xmlns='{BOOKMARKS}' name='A room' autojoin='true'/>"
-        await client.query("set", publication(BOOKMARKS, room, bookmark, access_model="whitelist", max_items="max"))
+        options = {"access_model": "whitelist", "max_items": "max"}
+        await client.query("set", publication(BOOKMARKS, bookmarked, bookmark, **options))
     await client.query(
         "set",
         "<vCard xmlns='vcard-temp'><FN>Änne &amp; Co</FN>"
@@ -183,17 +217,93 @@ async def live(client: Client, friend: Client) -> None:
     await friend.hear("see you elsewhere")
 
 
+async def block(client: Client, address: str) -> None:
+    """Wants to hear nothing of somebody any more (XEP-0191)."""
+    await client.query("set", f"<block xmlns='urn:xmpp:blocking'><item jid='{address}'/></block>")
+
+
+async def furnish(client: Client, friend: Client, outcast: Client, name: str, password: str) -> None:
+    """Two rooms: one for friends, one for everybody who has the password, in which newcomers listen."""
+    garden, square = f"{name}@{ROOMS}", f"{name}-square@{HALLS}"
+    await enter(client, garden, "host")
+    hidden = {"membersonly": "1", "publicroom": "0", "whois": "anyone", "allowpm": "moderator", "changesubject": "1"}
+    words = {"roomname": 'The "Gärten"', "roomdesc": "Roses &amp; thorns;", "lang": "de"}
+    await configure(client, garden, persistentroom="1", **hidden, **words)
+    await affiliate(client, garden, friend.boundjid.bare, "member")
+    await affiliate(client, garden, "far@elsewhere.test", "admin")
+    client.send_raw(f"<message to='{garden}' type='groupchat'><subject>Weeds</subject></message>")
+    await client.messages.get(lambda stanza: stanza.findtext("{jabber:client}subject") == "Weeds")
+    picture = f"<PHOTO><TYPE>image/png</TYPE><BINVAL>{AVATAR}</BINVAL></PHOTO>"
+    await client.query("set", f"<vCard xmlns='vcard-temp'>{picture}</vCard>", to=garden)
+    await enter(client, square, "host")
+    open_to_all = {"membersonly": "0", "publicroom": "1", "whois": "moderators", "moderatedroom": "1"}
+    await configure(client, square, persistentroom="1", **open_to_all, roomsecret=password)
+    await affiliate(client, square, outcast.boundjid.bare, "outcast", reason="was rude")
+    # A room that is gone when everybody has left is none to take along.
+    await enter(client, f"{name}-passing@{ROOMS}", "host")
+    await configure(client, f"{name}-passing@{ROOMS}", persistentroom="0")
+
+
+async def assert_rooms_are_the_same(
+    service: Service, account: Account, friend: Account, outcast: Account, stranger: Account, name: str, password: str
+) -> None:
+    """To each of its people, and to whoever is none."""
+    garden, square = (f"{room}@{service.name('muc')}" for room in (name, f"{name}-square"))
+
+    def item(presence: ET.Element) -> dict[str, str]:
+        found = presence.find(f"{USER}x/{USER}item")
+        assert found is not None, ET.tostring(presence)
+        return {key: found.get(key, "") for key in ("affiliation", "role")}
+
+    async with (
+        login(service, account, mechanism="SCRAM-SHA-256") as client,
+        login(service, friend, mechanism="SCRAM-SHA-256") as member,
+        login(service, outcast, mechanism="SCRAM-SHA-256") as shut_out,
+        login(service, stranger) as other,
+    ):
+        # Who is shut out tries first: a room that somebody else makes by trying to enter would be found out.
+        assert refusal(await enter(other, garden, "other")) == "registration-required"
+        assert refusal(await enter(shut_out, square, "again", password)) == "forbidden"
+        assert refusal(await enter(other, square, "other")) == "not-authorized"
+        assert item(await enter(other, square, "other", password)) == {"affiliation": "none", "role": "visitor"}
+        assert item(await enter(client, garden, "host")) == {"affiliation": "owner", "role": "moderator"}
+        assert item(await enter(member, garden, "guest")) == {"affiliation": "member", "role": "participant"}
+        await member.messages.get(lambda stanza: stanza.findtext("{jabber:client}subject") == "Weeds")
+        features = {"muc_membersonly", "muc_hidden", "muc_nonanonymous", "muc_persistent", "muc_unmoderated"}
+        assert features <= await member.announced(garden)
+        features = {"muc_open", "muc_public", "muc_semianonymous", "muc_passwordprotected", "muc_moderated"}
+        assert features <= await other.announced(square)
+        vcard = await member.query("get", "<vCard xmlns='vcard-temp'/>", to=garden)
+        assert vcard.findtext(".//{vcard-temp}BINVAL") == AVATAR
+        options, affiliations = service.api(
+            ("get_room_options", {"room": name, "service": service.name("muc")}),
+            ("get_room_affiliations", {"room": f"{name}-square", "service": service.name("muc")}),
+        )
+        assert {key: options[key] for key in ("title", "description", "lang", "allowpm", "allow_change_subj")} == {
+            "title": 'The "Gärten"',
+            "description": "Roses & thorns;",
+            "lang": "de",
+            "allowpm": "moderators",
+            "allow_change_subj": "true",
+        }
+        assert {entry["jid"]: entry["reason"] for entry in affiliations}[outcast.jid] == "was rude"
+        await configure(client, garden, roomname="Its new name")
+
+
 async def items(client: Client, node: str, owner: str | None = None) -> dict[str | None, str]:
     """The items of a node, as text."""
     answer = await client.query("get", f"<pubsub xmlns='{PUBSUB}'><items node='{node}'/></pubsub>", to=owner)
     return {item.get("id"): ET.tostring(item[0], encoding="unicode") for item in answer.iter(f"{{{PUBSUB}}}item")}
 
 
-async def assert_everything_is_there(service: Service, account: Account, friend: Account, mechanism: str) -> None:
+async def assert_everything_is_there(
+    service: Service, account: Account, friend: Account, blocked: Account, mechanism: str, room: str
+) -> None:
     """The same apps find what they left."""
     async with (
         login(service, account, mechanism=mechanism) as client,
         login(service, friend, mechanism=mechanism) as other,
+        login(service, blocked, mechanism=mechanism) as unheard,
     ):
         roster = await client.query("get", "<query xmlns='jabber:iq:roster'/>")
         contacts = {item.get("jid"): item for item in roster.iter("{jabber:iq:roster}item")}
@@ -201,13 +311,17 @@ async def assert_everything_is_there(service: Service, account: Account, friend:
         assert contacts[friend.jid].get("subscription") == "both"
         assert contacts["far@elsewhere.test"].get("name") == "A & B"
         assert contacts["far@elsewhere.test"].findtext("{jabber:iq:roster}group") == "Far away"
-        assert (await items(client, BOOKMARKS)).keys() == {"garden@rooms.test", "kitchen@rooms.test"}
+        assert (await items(client, BOOKMARKS)).keys() == {room, "kitchen@elsewhere.test"}
         vcard = await client.query("get", "<vCard xmlns='vcard-temp'/>")
         assert vcard.findtext(".//{vcard-temp}FN") == "Änne & Co"
         assert vcard.findtext(".//{vcard-temp}BINVAL") == AVATAR
         prefs = await client.query("get", "<query xmlns='jabber:iq:private'><prefs xmlns='app:prefs'/></query>")
         assert prefs.find(".//{app:prefs}dark") is not None
         assert await client.archive() == ["see you elsewhere"]
+        blocklist = await client.query("get", "<blocklist xmlns='urn:xmpp:blocking'/>")
+        assert [item.get("jid") for item in blocklist.iter("{urn:xmpp:blocking}item")] == [blocked.jid]
+        unheard.say(account.jid, "it is me again")
+        await unheard.messages.get(lambda stanza: stanza.get("type") == "error")
         # Friends are friends, and can still encrypt for each other.
         await other.online()
         await client.online()
@@ -216,19 +330,25 @@ async def assert_everything_is_there(service: Service, account: Account, friend:
         assert "QUJD" in (await items(other, BUNDLE, account.jid))["current"]
 
 
-def test_people_move_in_and_out_with_all_they_have(service: Service, prosody: Prosody, tmp_path: Path) -> None:
-    old, old_friend = prosody.register(OLD), prosody.register(OLD)
-    account, friend = (Account(one.name, one.password, service.domain) for one in (old, old_friend))
+def test_people_and_rooms_move_in_and_people_out(service: Service, prosody: Prosody, tmp_path: Path) -> None:
+    old, old_friend, old_outcast = (prosody.register(OLD) for _ in range(3))
+    moved = [Account(one.name, one.password, service.domain) for one in (old, old_friend, old_outcast)]
+    account, friend, outcast = moved
+    name, password = f"garden-{secrets.token_hex(4)}", 'a;b,c="d'
+    room = f"{name}@{service.name('muc')}"
     in_, out = tmp_path / "in", tmp_path / "out"
     in_.mkdir()
     out.mkdir()
 
     async def at_prosody() -> None:
         async with (
-            prosody.login(service, old, "SCRAM-SHA-256") as client,
-            prosody.login(service, old_friend, "SCRAM-SHA-256") as other,
+            at_old(service, old, "SCRAM-SHA-256") as client,
+            at_old(service, old_friend, "SCRAM-SHA-256") as other,
+            at_old(service, old_outcast, "SCRAM-SHA-256") as third,
         ):
-            await live(client, other)
+            await live(client, other, f"{name}@{ROOMS}")
+            await furnish(client, other, third, name, password)
+            await block(client, old_outcast.jid)
 
     def bring(folder: Path, *words: str) -> str:
         done = service.run_playbook("import", f"file={folder}", *words)
@@ -236,15 +356,23 @@ def test_people_move_in_and_out_with_all_they_have(service: Service, prosody: Pr
         return done.stdout
 
     asyncio.run(at_prosody())
-    prosody.give_out(OLD, "SHA-256", in_)
+    prosody.give_out(OLD, "internal", "SHA-256", in_)
+    prosody.give_the_rest_out(in_)
+    (stranger,) = service.register(1)
     try:
-        said = bring(in_, f"domain={OLD}")
+        said = bring(in_, f"domain={OLD}", f"into={service.domain}")
         assert f"{account.jid} is here now" in said
-        assert "Accounts: 2 here now, 0 here before and left alone." in said
-        asyncio.run(assert_everything_is_there(service, account, friend, "SCRAM-SHA-256"))
+        assert f"{room} is here now" in said
+        assert "Rooms: 2 here now, 0 here before and left alone." in said
+        assert "Accounts: 3 here now, 0 here before and left alone." in said
+        asyncio.run(assert_everything_is_there(service, account, friend, outcast, "SCRAM-SHA-256", room))
+        asyncio.run(assert_rooms_are_the_same(service, account, friend, outcast, stranger, name, password))
         again = bring(in_, f"domain={OLD}")
-        assert "Accounts: 0 here now, 2 here before and left alone." in again
+        assert "Rooms: 0 here now, 2 here before and left alone." in again
+        assert "Accounts: 0 here now, 3 here before and left alone." in again
         assert "changed=0" in again
+        [options] = service.api(("get_room_options", {"room": name, "service": service.name("muc")}))
+        assert options["title"] == "Its new name"
         for one in (account, friend):
             file = out / f"{one.name}.xml"
             done = service.run_playbook("export", f"user={one.name}", f"file={file}")
@@ -253,16 +381,26 @@ def test_people_move_in_and_out_with_all_they_have(service: Service, prosody: Pr
             keys = re.findall("<(?:stored|server)-key>(.*?)<", file.read_text(encoding="utf-8"))
             assert len(keys) == 2
             assert not any(key in done.stdout + done.stderr for key in keys)
+        copy = tmp_path / "copy.xml"
+        done = service.run_playbook("export", f"user={account.name}", f"file={copy}", "password=false")
+        assert done.returncode == 0, done.stdout + done.stderr
+        kept, whole = (file.read_text(encoding="utf-8") for file in (copy, out / f"{account.name}.xml"))
+        # All the same, but for the keys, which are in no other form there either.
+        assert kept == re.sub("<scram-credentials .*?</scram-credentials>", "", whole)
+        assert not re.search("scram|password", kept, re.IGNORECASE)
         service.unregister([account, friend])
         bring(out)
-        asyncio.run(assert_everything_is_there(service, account, friend, "SCRAM-SHA-256"))
+        asyncio.run(assert_everything_is_there(service, account, friend, outcast, "SCRAM-SHA-256", room))
     finally:
-        service.unregister([account, friend])
+        service.unregister([*moved, stranger])
+        rooms = service.api(("muc_online_rooms", {"service": service.name("muc")}))[0]
+        for made in (one.partition("@")[0] for one in rooms if one.startswith(name)):
+            service.api(("destroy_room", {"room": made, "service": service.name("muc")}))
 
 
 def test_accounts_that_could_not_log_in_do_not_come(service: Service, prosody: Prosody, tmp_path: Path) -> None:
     old = prosody.register(OLDER)
-    prosody.give_out(OLDER, "SHA-1", tmp_path)
+    prosody.give_out(OLDER, "sql", "SHA-1", tmp_path)
     done = service.run_playbook("import", f"file={tmp_path}", f"domain={OLDER}")
     assert done.returncode != 0
     assert "1 of 1 accounts have a SHA-1 key" in done.stdout + done.stderr

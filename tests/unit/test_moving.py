@@ -1,17 +1,19 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is read out of files of XEP-0227, and what is said about files that are none."""
+"""What is read out of files of XEP-0227 and out of a Prosody's rooms, and what is said about files that are none."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
-from ansible.errors import AnsibleActionFail
+from ansible.errors import AnsibleActionFail, AnsibleError
 
 from .loading import load
 
 move = load("plugins/action/ejabberd_move.py")
+prosody = load("plugins/lookup/prosody.py")
 
 PIE = "urn:xmpp:pie:0"
 
@@ -30,7 +32,7 @@ def file(folder: Path, content: str, name: str = "accounts.xml") -> Path:
 
 def sent(path: Path, old: str = "old.test", new: str = "new.test") -> dict[str, str]:
     """What goes to the host, by name."""
-    return {name: move.user(name, element, old, new) for name, element in move.read(path)[old].items()}
+    return {name: move.user(name, element, {old: new}) for name, element in move.read(path)[old].items()}
 
 
 def test_file_with_several_accounts(tmp_path: Path) -> None:
@@ -137,6 +139,11 @@ def test_domain_that_is_said(source: str, target: str, chosen: dict[str, str]) -
     assert move.choose({"old.test": {}, "a.test": {}}, source, target, ["a.test", "b.test"], "f") == chosen
 
 
+@pytest.mark.parametrize(("source", "chosen"), [("old.test", {"old.test": "b.test"}), ("", {})])
+def test_domain_of_rooms_alone(source: str, chosen: dict[str, str]) -> None:
+    assert move.choose({}, source, "b.test", ["a.test", "b.test"], "f") == chosen
+
+
 def test_domains_that_are_ours_need_not_be_said() -> None:
     both = {"a.test": "a.test", "b.test": "b.test"}
     assert move.choose({"a.test": {}, "b.test": {}}, "", "", ["a.test", "b.test"], "f") == both
@@ -165,4 +172,183 @@ def test_all_or_nothing(state: str, complaint: str) -> None:
         {"address": "b@a.test", "state": state, "note": "note"},
     ]
     with pytest.raises(AnsibleActionFail, match=complaint):
-        move.complain("f", accounts)
+        move.complain("f", accounts, [])
+
+
+def test_bookmarks_lead_to_where_rooms_are_now(tmp_path: Path) -> None:
+    node = "<items node='{}'><item id='garden@rooms.old.test'><conference jid='x'/></item></items>"
+    nodes = (node.format(name) for name in ("urn:xmpp:bookmarks:1", "urn:example:other"))
+    old_way = "<storage xmlns='storage:bookmarks'><conference jid='garden@rooms.old.test'/></storage>"
+    inner = f"<pubsub xmlns='http://jabber.org/protocol/pubsub'>{''.join(nodes)}</pubsub>{old_way}"
+    accounts = move.read(file(tmp_path, document(f"<user name='anna'>{inner}</user>")))["old.test"]
+    moves = {"old.test": "new.test", "rooms.old.test": "muc.new.test"}
+    found = ET.fromstring(move.user("anna", accounts["anna"], moves))
+    pubsub = "{http://jabber.org/protocol/pubsub}"
+    assert [item.get("id") for item in found.iter(f"{pubsub}item")] == ["garden@muc.new.test", "garden@rooms.old.test"]
+    assert [one.get("jid") for one in found.iter("{storage:bookmarks}conference")] == ["garden@muc.new.test"]
+
+
+DATA = '["_data"] = { ["persistent"] = true; %s };'
+# As Prosody 13 writes it, and as Prosody did before.
+PEOPLE = '["anna@old.test"] = "owner"; ["_x@old.test"] = "admin"; ["evil.test"] = "outcast";'
+ROOM = f'return {{ ["_jid"] = "%s"; {PEOPLE} %s }};\n'
+OLD_ROOM = f'return {{ ["jid"] = "%s"; ["_affiliations"] = {{ {PEOPLE} }}; %s }};\n'
+
+
+def stored(folder: Path, content: str, name: str = "garden", domain: str = "rooms%2eold%2etest") -> Path:
+    """A folder with a Prosody's room."""
+    path = folder / domain / "config" / f"{name}.dat"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(content, encoding="utf-8")
+    return folder
+
+
+def rooms_in(folder: Path) -> list[dict[str, str]]:
+    """The rooms in a folder."""
+    found: list[dict[str, str]] = prosody.LookupModule().run(["rooms"], folder=folder)
+    return found
+
+
+def settings(**data: Any) -> dict[str, str]:
+    """ejabberd's settings for those of a Prosody."""
+    return {name: value for _, name, value in prosody.settings({"persistent": True, **data})[0]}
+
+
+@pytest.mark.parametrize(
+    ("source", "value"),
+    [
+        ('return "a\\"b\\\\c\\n\\195\\164";', 'a"b\\c\nä'),
+        ('return { 1.5; -2; ["x"] = { }; nil };', {1: 1.5, 2: -2.0, "x": {}, 3: None}),
+        ("return {[1]=true,false}", {1: False}),
+        ('return "}; return 1"', "}; return 1"),
+    ],
+)
+def test_what_prosody_writes_is_read(source: str, value: object) -> None:
+    assert prosody.lua(source.encode()) == value
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "",
+        "return",
+        "return {",
+        "return { os.exit() }",
+        "return 1 + 1",
+        "return 1; return 2",
+        'return { ["a"] 1 }',
+        'return "\\255"',
+        "return { } }",
+        "{ }",
+        "return " + "{" * 100_000,
+    ],
+)
+def test_what_is_more_than_a_value_is_none(tmp_path: Path, source: str) -> None:
+    with pytest.raises(AnsibleError, match=r'with "rooms%2eold%2etest/config/garden.dat", which is not as Prosody'):
+        rooms_in(stored(tmp_path, source))
+
+
+@pytest.mark.parametrize("layout", [ROOM, OLD_ROOM])
+def test_room_and_its_people(tmp_path: Path, layout: str) -> None:
+    more = '["_affiliation_data"] = { ["evil.test"] = { ["reason"] = "spam & more"; ["reserved_nickname"] = "x" } };'
+    named = (
+        '["name"] = "Gärten <3"; ["password"] = "true"; ["subject_from"] = "garden@rooms.old.test/A"; ["novel"] = true'
+    )
+    [found] = rooms_in(stored(tmp_path, layout % ("Garden@rooms.old.test", DATA % named + more)))
+    assert found["address"] == "garden@rooms.old.test"
+    assert found["left"] == "novel, reserved_nickname"
+    room = ET.fromstring(found["xml"])
+    assert [(one.get("jid"), one.get("is"), one.text) for one in room.iter("affiliation")] == [
+        ("anna@old.test", "owner", None),
+        ("_x@old.test", "admin", None),
+        ("evil.test", "outcast", "spam & more"),
+    ]
+    assert {one.get("name"): one.text for one in room.iter("text")} == {
+        "subject_author": "A",
+        "title": "Gärten <3",
+        "password": "true",
+    }
+
+
+def test_who_is_blocked_stays_blocked(tmp_path: Path) -> None:
+    path = tmp_path / "old%2etest/blocklist/anna%5fx.dat"
+    path.parent.mkdir(parents=True)
+    path.write_text('return { [false] = { ["created"] = 1.5; }; ["a&b@far.test"] = true; ["c@old.test"] = true; };')
+    [blocked] = prosody.LookupModule().run(["blocked"], folder=tmp_path)
+    assert blocked == {"anna_x@old.test": ["a&b@far.test", "c@old.test"]}
+    user = move.user("anna_x", ET.fromstring("<user/>"), {"old.test": "new.test"}, blocked["anna_x@old.test"])
+    items = ET.fromstring(user).iter("{jabber:iq:privacy}item")
+    assert [(one.get("value"), one.get("action")) for one in items] == [
+        ("a&b@far.test", "deny"),
+        ("c@new.test", "deny"),
+    ]
+
+
+def test_room_that_does_not_stay_is_none(tmp_path: Path) -> None:
+    for name, data in (("a", '["_data"] = {}'), ("b", DATA % '["destroyed"] = true')):
+        stored(tmp_path, ROOM % (f"{name}@rooms.old.test", data), name)
+    assert rooms_in(tmp_path) == []
+    assert rooms_in(tmp_path / "nothing") == []
+
+
+@pytest.mark.parametrize(
+    ("data", "wanted"),
+    [
+        ({}, {"members_only": "false", "public": "true", "anonymous": "true", "allowpm": "anyone"}),
+        (
+            {"members_only": True, "hidden": True},
+            {"members_only": "true", "public": "false", "allow_user_invites": "false"},
+        ),
+        ({"members_only": True, "allow_member_invites": True}, {"allow_user_invites": "true"}),
+        ({"moderated": True}, {"moderated": "true", "members_by_default": "false"}),
+        ({"whois": "anyone"}, {"anonymous": "false"}),
+        ({"password": "x"}, {"password_protected": "true", "password": "x"}),
+        ({"archiving": False}, {"mam": "false"}),
+        ({"allow_pm": "affiliated"}, {"allowpm": "moderators"}),
+        ({"presence_broadcast": {"moderator": True, "none": True}}, {"presence_broadcast": "moderator"}),
+    ],
+)
+def test_settings_of_a_room(data: dict[str, Any], wanted: dict[str, str]) -> None:
+    """Never less closed than it was."""
+    assert settings(**data).items() >= wanted.items()
+
+
+def test_archive_of_a_room_is_as_in_every_new_one_unless_it_says() -> None:
+    assert "mam" not in settings()
+
+
+def test_rooms_move_with_their_people(tmp_path: Path) -> None:
+    rooms = rooms_in(stored(tmp_path, ROOM % ("garden@rooms.old.test", DATA % "")))
+    moves = {"old.test": "new.test", "rooms.old.test": "muc.new.test"}
+    xml, left = move.rooms_of(rooms, moves, ["new.test"])["muc.new.test"]["garden"]
+    assert [one.get("jid") for one in ET.fromstring(xml).iter("affiliation")] == [
+        "anna@new.test",
+        "_x@new.test",
+        "evil.test",
+    ]
+    assert left == ""
+    assert (
+        move.rooms_of(rooms, {"rooms.old.test": "m.test"}, ["m.test"])["m.test"]["garden"][1]
+        == "an owner on this service"
+    )
+    with pytest.raises(move.Wrong, match=r"two rooms that would both be garden@muc\.new\.test"):
+        move.rooms_of(rooms * 2, moves, ["new.test"])
+
+
+@pytest.mark.parametrize(
+    ("domain", "into", "target", "service"),
+    [
+        ("rooms.old.test", {"old.test": "b.test"}, "b.test", "muc.b.test"),
+        ("muc.b.test", {"a.test": "a.test", "b.test": "b.test"}, "", "muc.b.test"),
+        ("elsewhere.test", {"old.test": "a.test"}, "", "muc.a.test"),
+        ("elsewhere.test", {}, "b.test", "muc.b.test"),
+    ],
+)
+def test_where_rooms_come_to(domain: str, into: dict[str, str], target: str, service: str) -> None:
+    assert move.service_of(domain, into, target, {"a.test": "muc.a.test", "b.test": "muc.b.test"}) == service
+
+
+def test_room_that_cannot_be_is_told() -> None:
+    wrong = [{"address": "a b@muc.test", "state": "wrong", "note": "is no name that a room can have"}]
+    with pytest.raises(AnsibleActionFail, match="1 of 1 rooms cannot be taken: a b@"):
+        move.complain("f", [], wrong)

@@ -1,0 +1,234 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a Prosody stores and does not give out as XEP-0227: its rooms, and who is blocked."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+from xml.etree import ElementTree as ET
+from xml.sax.saxutils import escape, quoteattr
+
+from ansible.errors import AnsibleError
+from ansible.plugins.lookup import LookupBase
+
+DOCUMENTATION = r"""
+name: prosody
+short_description: Rooms and block lists of a Prosody
+description:
+  - Reads copies of the data folders of a Prosody's domains.
+  - >-
+    With the term C(rooms), returns the rooms that stay when everybody has left, each as C(address), C(xml) as
+    /usr/local/lib/xmpp/move takes it, with the addresses as they were, and C(left), what of it is not taken.
+  - With the term C(blocked), returns one dictionary, address of an account to a list of those whom it has blocked.
+options:
+  _terms: {description: What to return., choices: [rooms, blocked], required: true}
+  folder: {description: The folder with the data folders in it; another file has none., type: path, required: true}
+"""
+
+# What there is in Prosody's tables of plain values.
+TOKEN = re.compile(
+    r'\s*(?:"(?P<text>(?:[^"\\]|\\.)*)"|(?P<number>-?\d+(?:\.\d*)?(?:e[+-]?\d+)?)'
+    r"|(?P<word>true|false|nil|return)|(?P<sign>[][{}=;,]))",
+    re.DOTALL,
+)
+ESCAPED = re.compile(r"\\(\d{1,3}|.)", re.DOTALL)
+ESCAPES = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
+WORDS = {"true": True, "false": False, "nil": None}
+
+AFFILIATIONS = ("owner", "admin", "member", "outcast")
+ROLES = ("moderator", "participant", "visitor")
+TEXTS = {
+    "name": "title",
+    "description": "description",
+    "password": "password",
+    "language": "lang",
+    "subject": "subject",
+}
+# Who may write to one person. Members only, as Prosody can say, ejabberd cannot: the next stricter.
+PRIVATE = {
+    "anyone": "anyone",
+    "everyone": "anyone",
+    "visitor": "anyone",
+    "participant": "participants",
+    "participants": "participants",
+    "moderator": "moderators",
+    "moderators": "moderators",
+    "none": "none",
+}
+# How a server runs a room, or what it will be anew: nobody misses it.
+UNSAID = {"default_history_messages", "history_length", "locked", "occupant_id_salt", "subject_time"}
+
+Table = dict[Any, Any]
+
+
+class Tokens:
+    """What is left to be read of a file that returns a value; raises ValueError where there is anything else in it."""
+
+    def __init__(self, source: str) -> None:
+        """Take the whole file, a byte a character."""
+        self.left: list[tuple[str, str]] = []
+        place, end = 0, len(source.rstrip())
+        while place < end:
+            found = TOKEN.match(source, place)
+            if found is None:
+                raise ValueError(f"at byte {place}")
+            kind = str(found.lastgroup)
+            self.left.append((kind, found[kind]))
+            place = found.end()
+        self.left.reverse()
+
+    def take(self, *signs: str) -> bool:
+        """Go on if one of the signs is next, and tell whether it was."""
+        return bool(self.left) and self.left[-1][0] != "text" and self.left[-1][1] in signs and bool(self.left.pop())
+
+    def need(self, sign: str) -> None:
+        """Go on behind the sign."""
+        if not self.take(sign):
+            raise ValueError(f"without {sign}")
+
+    def value(self) -> Any:
+        """Return the value that is next; a table as dictionary."""
+        kind, said = self.left.pop() if self.left else ("", "nothing")
+        if kind == "text":
+            return ESCAPED.sub(unescaped, said).encode("latin-1").decode()
+        if kind == "number":
+            return float(said)
+        if said in WORDS:
+            return WORDS[said]
+        if said != "{":
+            raise ValueError(f"{said} is no value")
+        table: Table = {}
+        place = 0
+        while not self.take("}"):
+            if self.take("["):
+                key = self.value()
+                self.need("]")
+                self.need("=")
+            else:
+                key = place = place + 1
+            table[key] = self.value()
+            self.take(";", ",")
+        return table
+
+
+def unescaped(found: re.Match[str]) -> str:
+    """Return what a backslash and what follows it stand for."""
+    sign = found[1]
+    return chr(int(sign)) if sign.isdigit() else ESCAPES.get(sign, sign)
+
+
+def lua(content: bytes) -> Any:
+    """Return the value that a file returns; raises ValueError if there is more in it."""
+    tokens = Tokens(content.decode("latin-1"))
+    tokens.need("return")
+    value = tokens.value()
+    tokens.take(";")
+    if tokens.left:
+        raise ValueError("with more than a value")
+    return value
+
+
+def markup(stanza: Table) -> str:
+    """Return XML that Prosody has stored as a table."""
+    attributes = "".join(f" {key}={quoteattr(value)}" for key, value in stanza["attr"].items())
+    parts = (stanza[key] for key in sorted(key for key in stanza if isinstance(key, int)))
+    inside = "".join(escape(part) if isinstance(part, str) else markup(part) for part in parts)
+    return f"<{stanza['name']}{attributes}>{inside}</{stanza['name']}>"
+
+
+def settings(data: Table) -> tuple[list[tuple[str, str, str]], set[str]]:
+    """Return ejabberd's settings (kind, name and value) for Prosody's, and which of Prosody's it has none for."""
+    rest = {name: value for name, value in data.items() if name not in UNSAID}
+    closed, moderated = bool(rest.pop("members_only", False)), bool(rest.pop("moderated", False))
+    flags = {
+        "allow_change_subj": bool(rest.pop("changesubject", False)),
+        "allow_user_invites": bool(rest.pop("allow_member_invites", False)) or not closed,
+        "anonymous": rest.pop("whois", "") != "anyone",
+        "members_by_default": not moderated,
+        "members_only": closed,
+        "moderated": moderated,
+        "password_protected": bool(rest.get("password")),
+        "persistent": bool(rest.pop("persistent", False)),
+        "public": not rest.pop("hidden", False),
+    }
+    if "archiving" in rest:
+        flags["mam"] = bool(rest.pop("archiving"))
+    private = rest.pop("allow_pm", "anyone")
+    found = [("word", name, str(value).lower()) for name, value in flags.items()]
+    found.append(("word", "allowpm", PRIVATE.get(private, "moderators")))
+    if (roles := rest.pop("presence_broadcast", None)) is not None:
+        found.append(("words", "presence_broadcast", " ".join(role for role in ROLES if roles.get(role))))
+    if author := rest.pop("subject_from", "").partition("/")[2]:
+        found.append(("text", "subject_author", author))
+    found += [("text", ours, rest.pop(theirs)) for theirs, ours in TEXTS.items() if rest.get(theirs)]
+    left = {name for name, value in rest.items() if value and name not in TEXTS}
+    return found, left if private in PRIVATE else left | {"allow_pm"}
+
+
+def room(stored: Table, vcard: Table) -> dict[str, str] | None:
+    """Return a room, or None if it goes when everybody has left, or is only remembered as destroyed."""
+    data = stored["_data"]
+    if not data.get("persistent") or data.get("destroyed"):
+        return None
+    address = str(stored.get("_jid") or stored["jid"]).lower()
+    found, left = settings(data)
+    parts = [f"<{kind} name='{name}'>{escape(value)}</{kind}>" for kind, name, value in found]
+    # Older Prosodys have people in a table of their own, newer ones among other keys.
+    for jid, what in (stored.get("_affiliations") or stored).items():
+        if what in AFFILIATIONS and "/" not in jid:
+            more = (stored.get("_affiliation_data") or {}).get(jid) or {}
+            left |= {name for name, value in more.items() if value} - {"reason"}
+            reason = escape(more.get("reason") or "")
+            parts.append(f"<affiliation jid={quoteattr(jid)} is='{what}'>{reason}</affiliation>")
+    if vcard:
+        parts.append(markup(vcard))
+    xml = f"<room name={quoteattr(address.partition('@')[0])}>{''.join(parts)}</room>"
+    ET.fromstring(xml)  # noqa: S314 (made here; there are signs that XML cannot have)
+    return {"address": address, "xml": xml, "left": ", ".join(sorted(left))}
+
+
+def load(path: Path) -> Table:
+    """Return the table in a file; raises OSError, ValueError."""
+    table = lua(path.read_bytes())
+    if not isinstance(table, dict):
+        raise ValueError("without a table")
+    return table
+
+
+def read_room(path: Path) -> dict[str, str] | None:
+    """Return the room in a file, as room() does."""
+    picture = path.parents[1] / "vcard_muc" / path.name
+    return room(load(path), load(picture) if picture.exists() else {})
+
+
+def read_blocked(path: Path) -> tuple[str, list[str]]:
+    """Return whose block list is in a file, and who is blocked."""
+    # What is stored under "false" is about the list.
+    return f"{unquote(path.stem)}@{unquote(path.parts[-3])}".lower(), [jid for jid in load(path) if jid]
+
+
+def read(folder: Path, kind: str, reader: Callable[[Path], Any]) -> list[Any]:
+    """Return what *reader* says to all files of a kind; raises AnsibleError with what is wrong about one."""
+    found = []
+    for path in sorted(folder.glob(f"*/{kind}/*.dat")):
+        try:
+            found.append(reader(path))
+        except OSError as error:
+            raise AnsibleError(f'with "{path.relative_to(folder)}", which cannot be read: {error.strerror}') from error
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError, ET.ParseError) as error:
+            raise AnsibleError(f'with "{path.relative_to(folder)}", which is not as Prosody stores it') from error
+    return found
+
+
+class LookupModule(LookupBase):  # type: ignore[misc]  # ansible-core ships no type hints
+    """Returns rooms, or who is blocked."""
+
+    def run(self, terms: list[str], variables: Mapping[str, Any] | None = None, **options: Any) -> list[dict[str, Any]]:
+        """Return what the term says; raises AnsibleError."""
+        folder = Path(options["folder"])
+        if terms == ["rooms"]:
+            return [one for one in read(folder, "config", read_room) if one is not None]
+        return [dict(read(folder, "blocklist", read_blocked))]
