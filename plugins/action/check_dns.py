@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Compare what DNS says with the records that the service needs; asks from the controller, changes nothing.
 
-Arguments: ``records`` (of the filter dns_records), ``resolver`` (ADDRESS or ADDRESS:PORT; by default those of the
+Arguments: ``records`` (of the filter dns_records), ``names`` (of hosts, to be found even if no record says where they
+should lead: then nobody knows where the host is), ``resolver`` (ADDRESS or ADDRESS:PORT; by default those of the
 system), ``certificate_names`` (the names that certificates are ordered for), ``authorities`` (the names of our
 authority in CAA records; empty if it is not known) and ``challenge`` (http, dns, hook; empty without an authority).
 Returns ``rows``, each with subject, status (pass, warn, fail), found and mend; and ``addresses``, name to a list.
@@ -15,7 +16,7 @@ import re
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
@@ -136,7 +137,7 @@ class Asker:
             if answer.values or answer.trouble or not answer.name or answer.name == name:
                 break
             name = answer.name
-        return answer
+        return replace(answer, name=name) if answer.trouble else answer
 
     def addresses(self, name: str) -> Answer:
         """Return where a name leads to, by both families."""
@@ -184,21 +185,21 @@ def climb(name: str) -> Iterator[str]:
 class Doctor:
     """Judges the answers."""
 
-    def __init__(self, records: list[dict[str, Any]], asker: Asker) -> None:
-        """Take the wanted records."""
+    def __init__(self, records: list[dict[str, Any]], asker: Asker, names: Iterable[str] = ()) -> None:
+        """Take the wanted records, and names to find whatever they should be."""
         self.asker = asker
         self.wanted: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
         for record in records:
             kind = "address" if record["type"] in ("A", "AAAA", "CNAME") else record["type"]
             self.wanted[(record["name"], kind)].append(record)
+        self.names = {name for name, kind in self.wanted if kind == "address"} | {f"{plain(name)}." for name in names}
 
     async def examine(self, certificate_names: list[str], authorities: list[str], challenge: str) -> list[Row]:
         """Return the rows: one for each name and type that is wanted."""
         asker = self.asker
-        names = {name for name, kind in self.wanted if kind == "address"}
         named = [f"{plain(name)}." for name in certificate_names] if authorities else []
         await asyncio.gather(
-            asker.ask_addresses(names, FIRST),
+            asker.ask_addresses(self.names, FIRST),
             asker.ask([question for question in self.wanted if question[1] in ("SRV", "TLSA")], FIRST),
             asker.ask([(parent, "CAA") for name in named for parent in climb(name)], FIRST),
         )
@@ -240,6 +241,9 @@ class Doctor:
         subject = f"{plain(name)} {' '.join(sorted({record['type'] for record in records}))}"
         answer, expected = self.asker.addresses(name), self.expected(name)
         if answer.trouble:
+            if answer.name not in (name, *(record["value"] for record in records)):
+                words = f"an alias of {plain(answer.name)}, about which {answer.trouble}"
+                return Row(subject, FAIL, words, lines("Replace it by", records))
             return Row(subject, FAIL, answer.trouble, "Look after the name servers of this domain.")
         found = set(answer.values)
         missing, extra = expected - found, found - expected
@@ -361,14 +365,14 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
     TRANSFERS_FILES = False
     _requires_connection = False
     _supports_check_mode = True
-    _VALID_ARGS = frozenset(("records", "resolver", "certificate_names", "authorities", "challenge"))
+    _VALID_ARGS = frozenset(("records", "names", "resolver", "certificate_names", "authorities", "challenge"))
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Return the rows; raises AnsibleActionFail for a resolver that cannot be one."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         args = self._task.args
         asker = Asker(str(args.get("resolver") or ""))
-        doctor = Doctor(args["records"], asker)
+        doctor = Doctor(args["records"], asker, args.get("names") or [])
         rows = asyncio.run(
             doctor.examine(
                 args.get("certificate_names") or [], args.get("authorities") or [], args.get("challenge") or ""
@@ -376,6 +380,5 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
         )
         result["changed"] = False
         result["rows"] = [asdict(row) for row in rows]
-        names = {name for name, kind in doctor.wanted if kind == "address"}
-        result["addresses"] = {plain(name): sorted(asker.addresses(name).values) for name in names}
+        result["addresses"] = {plain(name): sorted(asker.addresses(name).values) for name in doctor.names}
         return result

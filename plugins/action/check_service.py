@@ -105,7 +105,7 @@ def reason(error: BaseException) -> str:
     if isinstance(error, TimeoutError):
         return "does not answer"
     if isinstance(error, ssl.SSLCertVerificationError):
-        return str(error.verify_message)
+        return str(error.verify_message).rstrip(".")
     if isinstance(error, ssl.SSLError):
         return f"TLS fails: {error.reason or error}"
     if isinstance(error, ConnectionRefusedError):
@@ -400,12 +400,13 @@ class Doctor:
             return Row(subject, WARN, f"not checked: this machine has no {kind}", f"Run this where there is {kind}.")
         listed = ", ".join(str(port) for port in closed)
         if len(closed) == len(self.open[address]):
-            inside = known and address not in self.own and not is_public(self.own)
+            inside = known and is_public([address]) and self.own and not is_public(self.own)
             mend = (
                 f"Open TCP {listed} in the router (docs/home-server.md). If this machine is behind the same router, it "
                 "may not be led back in: run this elsewhere."
                 if inside
-                else "See whether the host runs, and whether the firewall of its provider lets people in."
+                else "If a row above says that this is not the host, mend DNS. See whether the host runs, and whether "
+                "the firewall of its provider lets people in."
             )
             return Row(subject, FAIL, f"none of {len(closed)} TCP ports is open{words}", mend)
         units = " ".join(sorted({UNITS.get(port, "nginx") for port in closed}))
@@ -477,9 +478,18 @@ class Doctor:
             "acme": "On the host: systemctl start xmpp-certificates.service certbot.service, and see what they say.",
             "selfsigned": "Run site.yml, which makes it anew.",
         }[self.service["certificates"]]
-        doubts = {one.mistrust: one.way for one in seen if one.mistrust}
+        doubts = sorted({one.mistrust for one in seen if one.mistrust})
+        if doubts and self.service["certificates"] == "selfsigned" and not self.service["ca"]:
+            found = "not checked: without a way into the host, its own authority is not known"
+            return Row(subject, WARN, found, "Mend that first.")
         if doubts:
-            words = "; ".join(f"{way}: {doubt}" for doubt, way in doubts.items())
+            reached = [one for one in seen if one.mistrust or one.certificate]
+            ways = {doubt: [one.way for one in reached if one.mistrust == doubt] for doubt in doubts}
+            # What all of them show needs no list.
+            words = "; ".join(
+                doubt if 1 < len(reached) == len(ways[doubt]) else f"{', '.join(ways[doubt])}: {doubt}"
+                for doubt in doubts
+            )
             if any("issuer" in doubt for doubt in doubts) and self.service["certificates"] == "provided":
                 orders = "Put the certificates of the authorities between behind your own in xmpp_certificate_file."
             return Row(subject, FAIL, words, orders)
@@ -693,11 +703,11 @@ class Doctor:
             ]
 
         if not account:
-            mend = "On the host: systemctl status ejabberd"
+            mend = "Mend what the rows above say first. Else on the host: systemctl status ejabberd"
             trouble = self.service["account_trouble"]
             if not trouble:
                 rest.insert(0, "login")
-                return unchecked("the host cannot be reached by ssh")
+                return unchecked("there is no way into the host")
             return [Row("login", FAIL, f"no account to try with: {trouble}", mend), *unchecked("no login")]
         try:
             async with asyncio.timeout(ANSWER):

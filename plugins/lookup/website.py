@@ -62,8 +62,8 @@ class Mistake(Exception):
     """What is wrong with a file, to follow its name: "has no title"."""
 
     def __init__(self, file: Path, line: int, wrong: str) -> None:
-        """Take the file, the line (from 1) and the words."""
-        super().__init__(f"{file}:{line} {wrong}.")
+        """Take the file, the line (from 1; 0 for all of it) and the words."""
+        super().__init__(f"{file}{f':{line}' if line else ''} {wrong}.")
         self.file = file
         self.line = line
         self.wrong = wrong
@@ -556,8 +556,10 @@ def notice_message(folder: Path, languages: list[str], name: str) -> dict[str, s
     """Return a notice as a message: its titles, and its texts one below the other."""
     notices = read_notices(folder, {"de", "en", *languages})
     chosen = [notice for notice in notices if name in ("", notice.name)]
+    if not notices:
+        raise Mistake(folder, 0, "has no notice yet; write one, for example 2026-11-22-news.md (docs/website.md)")
     if not chosen:
-        names = ", ".join(notice.name for notice in notices) or "none"
+        names = ", ".join(notice.name for notice in notices)
         raise Mistake(folder, 0, f"has no notice {name}; there are: {names}")
     sources = list(
         {source.file: source for source in (chosen[0].source(language)[1] for language in languages)}.values()

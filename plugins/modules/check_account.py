@@ -76,10 +76,15 @@ def main() -> None:
     domain, name, now = module.params["domain"], module.params["name"], time.time()
     try:
         api, made = Api(module.params["socket"]), read(MADE)
-        delete(api, made, [address for address, when in made.items() if not 0 <= now - when <= OLD])
+        served = api.call("registered_vhosts")
+        # One of a domain that is not served for now stays noted.
+        left = [address for address in made if user_of(address)["host"] in served]
+        delete(api, made, [address for address in left if not 0 <= now - made[address] <= OLD])
         if name:
             delete(api, made, [f"{name}@{domain}"])
             module.exit_json(changed=False)
+        if domain not in served:
+            module.fail_json(msg=f"ejabberd serves {', '.join(served)} and not {domain}: run site.yml")
         account = {"name": f"check-{secrets.token_hex(16)}", "password": secrets.token_urlsafe(24)}
         made[f"{account['name']}@{domain}"] = now
         write(MADE, made)

@@ -20,18 +20,25 @@ pytestmark = pytest.mark.timeout(240)
 
 MADE = "/var/lib/xmpp/check.json"
 PROVIDER = "/srv/xmpp/website/.well-known/xmpp-provider-v2.json"
-# It promises 20 on a machine that does nothing else; here others run beside it.
-SECONDS = 60
+# What it promises.
+SECONDS = 20
+# How long each run took that found a service to use.
+TOOK: list[float] = []
 
 Rows = dict[str, dict[str, str]]
 
 
 def examine(service: Service, *words: str) -> tuple[int, Rows]:
     """The exit code, and the rows by their subjects."""
+    began = time.monotonic()
     done = service.run_playbook("check", "format=json", *words)
+    took = time.monotonic() - began
     found: dict[str, list[dict[str, str]]] = json.loads(done.stdout)
     (rows,) = found.values()
-    return done.returncode, {row["subject"]: row for row in rows}
+    named = {row["subject"]: row for row in rows}
+    if named["login"]["status"] == "pass":
+        TOOK.append(took)
+    return done.returncode, named
 
 
 def accounts(service: Service) -> set[str]:
@@ -65,7 +72,7 @@ def resolver(service: Service, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 
 def test_host_that_is_well(service: Service, resolver: str) -> None:
-    """All rows pass, soon; no account stays, also of a run that broke off, and a user's is none of its business."""
+    """All rows pass; no account stays, also of a run that broke off, and a user's is none of its business."""
     left, like = (f"check-{secrets.token_hex(16)}" for _ in range(2))
     service.api(*(("register", {"user": name, "host": service.domain}) for name in (left, like)))
     made = json.dumps({f"{left}@{service.domain}": time.time() - 3600})
@@ -73,9 +80,7 @@ def test_host_that_is_well(service: Service, resolver: str) -> None:
     service.host.check_output("systemctl start xmpp-backup.service")  # the first night is still to come
     before = accounts(service)
     try:
-        began = time.monotonic()
         code, rows = examine(service, f"resolver={resolver}")
-        assert time.monotonic() - began < SECONDS
         # What Debian has published since the image was made is no fault.
         faults = [row for row in rows.values() if row["status"] != "pass" and row["subject"] != "security updates"]
         assert faults == []
@@ -103,6 +108,7 @@ def test_each_fault_is_named(service: Service, resolver: str) -> None:
         service,
         ("systemctl stop coturn xmpp-relay.timer", "systemctl start coturn xmpp-relay.timer"),
         ("systemctl stop xmpp-forget.timer", "systemctl start xmpp-forget.timer"),
+        ("systemctl stop systemd-tmpfiles-clean.timer", "systemctl start systemd-tmpfiles-clean.timer"),
         (
             "nft insert rule inet xmpp input tcp dport 5270 drop",
             "systemctl restart xmpp-firewall",
@@ -115,7 +121,10 @@ def test_each_fault_is_named(service: Service, resolver: str) -> None:
     assert code != 0
     expected: dict[str, tuple[str, str]] = {
         "services": ("not running: coturn.service", "systemctl restart coturn.service"),
-        "timers": ("stopped: xmpp-forget.timer, xmpp-relay.timer", "systemctl enable --now xmpp-forget.timer"),
+        "timers": (
+            "stopped: xmpp-forget.timer, xmpp-relay.timer, systemd-tmpfiles-clean.timer",
+            "systemctl enable --now xmpp-forget.timer",
+        ),
         f"ports of {service.address}": (
             "closed: TCP 3478, 5270, 5349",
             "systemctl status coturn ejabberd xmpp-firewall",
@@ -151,10 +160,14 @@ def test_module_without_effect_is_named(service: Service) -> None:
 
 
 def test_restore_that_broke_off_is_named(service: Service) -> None:
-    """What it has left is not encrypted."""
+    """What it has left is not encrypted. What a check that broke off has left of a former domain is harmless."""
     left = "/var/lib/xmpp-backup/staged"
-    with broken(service, (f"mkdir --mode=0700 {left}", f"rmdir {left}")):
+    made = json.dumps({"check-1@gone.test": time.time() - 3600}).replace('"', '\\"')
+    with broken(
+        service, (f"mkdir --mode=0700 {left}", f"rmdir {left}"), (f'printf %s "{made}" > {MADE}', f"rm {MADE}")
+    ):
         _, rows = examine(service)
+    assert rows["login"]["status"] == "pass", rows["login"]
     row = rows["restore"]
     assert (row["status"], left in row["found"], "xmpp-backup done" in row["mend"]) == ("warn", True, True), row
 
@@ -172,3 +185,10 @@ def test_without_the_server(service: Service) -> None:
     assert "where the host is by itself" in rows[f"ports of {service.address}"]["found"]
     assert rows["web site"]["status"] == "pass"
     assert accounts(service) >= {"admin"}
+
+
+def test_it_takes_seconds(service: Service) -> None:
+    """The fastest of the runs above counts, since what else the machine does only adds to them."""
+    if not TOOK:
+        examine(service)
+    assert min(TOOK) < SECONDS, TOOK

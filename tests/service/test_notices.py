@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -23,35 +22,45 @@ ends: 2099-11-28T23:30+01:00
 ---
 {TEXT}
 """
+LATER = "There are two new rooms."
+NEWS = f"""---
+title: News
+---
+{LATER}
+"""
 
 
-def publish(service: Service, folder: Path, *, announce: bool = False) -> None:
+def publish(service: Service, folder: Path, *words: str) -> None:
     """Runs the playbook with the notices of this folder."""
-    done = service.run_playbook("notice", json.dumps({"website_notices_dir": str(folder), "announce": announce}))
+    done = service.run_playbook("notice", f"website_notices_dir={folder}", *words)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.fixture
 def notices(service: Service, tmp_path: Path) -> Iterator[Path]:
-    """A folder with one notice; the site is without notices again afterwards."""
+    """A folder with two notices; the site is without notices again afterwards."""
     folder = tmp_path / "notices"
     folder.mkdir()
     (folder / "2026-11-22-maintenance.md").write_text(NOTICE, encoding="utf-8")
+    (folder / "2026-11-23-news.md").write_text(NEWS, encoding="utf-8")
     yield folder
-    (folder / "2026-11-22-maintenance.md").unlink()
+    for notice in folder.iterdir():
+        notice.unlink()
     publish(service, folder)
 
 
-@pytest.mark.timeout(2 * PLAYBOOK_SECONDS)
+@pytest.mark.timeout(3 * PLAYBOOK_SECONDS)
 async def test_notice_is_published_and_announced(
     service: Service, register: Callable[[int], list[Account]], notices: Path
 ) -> None:
     (alice,) = register(1)
     async with login(service, alice) as client:
         await client.online()
-        await asyncio.to_thread(publish, service, notices, announce=True)
-        heard = await client.messages.get(lambda stanza: TEXT in stanza.findtext("{jabber:client}body", ""))
-        assert heard.get("from") == service.domain
+        for words, text in (("announce=true",), LATER), (("announce=true", "notice=2026-11-22-maintenance"), TEXT):
+            await asyncio.to_thread(publish, service, notices, *words)
+            heard = await client.messages.get(lambda _: True)
+            assert heard.get("from") == service.domain
+            assert text in heard.findtext("{jabber:client}body", "")
     for path in ("/de/notices/", "/en/notices/", "/en/notices/feed.atom", "/status.json"):
         answer = await service.fetch("GET", f"https://{service.domain}{path}")
         assert answer.status == 200

@@ -352,7 +352,15 @@ def test_invitation_that_does_not_hold_is_refused(service: Service, kind: str) -
 
 @pytest.mark.usefixtures("forgetful")
 def test_invitation_to_a_name_gives_that_name(service: Service, guest: Account) -> None:
-    token = invite(service, guest.name)
+    """As the operator makes it; nobody gets the name by another one."""
+    done = service.run_playbook("invite", f"user={guest.name}", f"domain={service.domain}", "format=json")
+    link = json.loads(done.stdout)["url"]
+    assert link.startswith(f"https://{service.domain}/invite#{guest.jid}?register;preauth=")
+    token = link.partition(";preauth=")[2]
+    with connected(service) as stream:
+        stream.starttls()
+        assert refusal(show_invitation(stream, invite(service))) == ""
+        assert refusal(ask_for(service, stream, guest)) == "not-allowed"
     with connected(service) as stream:
         stream.starttls()
         assert refusal(show_invitation(stream, token)) == ""

@@ -231,6 +231,26 @@ async def test_refusal_is_no_missing_record(server: NameServer) -> None:
     assert [(row.subject, row.found) for row in rows] == [("name server", f"{server.address} answers REFUSED")]
 
 
+async def test_alias_into_what_the_name_server_does_not_know(server: NameServer) -> None:
+    """It is the alias that is wrong, not the name server."""
+    row, *_ = await not_passed(server, {"muc 3600 IN CNAME friends.test.": "muc 60 IN CNAME old.example."})
+    assert row == (
+        "muc.friends.test CNAME",
+        "fail",
+        f"an alias of old.example, about which {server.address} answers REFUSED",
+        "Replace it by: muc.friends.test. 3600 IN CNAME friends.test.",
+    )
+
+
+async def test_names_are_found_where_no_record_is_wanted(server: NameServer) -> None:
+    """A host that is not reached by ssh may well be reached by everybody else."""
+    server.load("@ 60 IN A 203.0.113.7\n@ 60 IN AAAA 2001:db8::7", "friends.test")
+    asker = check.Asker(server.address)
+    doctor = check.Doctor([], asker, ["friends.test"])
+    assert await doctor.examine([], [], "") == []
+    assert asker.addresses("friends.test.").values == {"203.0.113.7", "2001:db8::7"}
+
+
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
@@ -321,6 +341,36 @@ def play(folder: Path, *arguments: str, **variables: Any) -> subprocess.Complete
         text=True,
         check=False,
     )
+
+
+@pytest.mark.parametrize(
+    ("settings", "found"),
+    [
+        ({"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 1}, "cannot be reached by ssh"),
+        (
+            {"ansible_become": True, "ansible_become_user": "nobody", "ansible_become_exe": "/bin/false"},
+            "is reached by ssh, but Ansible cannot work there: ",
+        ),
+    ],
+)
+def test_without_a_way_into_the_host_the_rest_is_checked(
+    tmp_path: Path, server: NameServer, settings: dict[str, Any], found: str
+) -> None:
+    server.load("_xmpp-client._tcp 60 IN SRV 0 1 5222 friends.test.\n@ 60 IN A 192.31.196.1", "friends.test")
+    asked = ("playbooks/check.yml", "--extra-vars", f"resolver={server.address} only=dns format=json")
+    done = play(tmp_path, *asked, **settings)
+    assert done.returncode != 0
+    rows = {row["subject"]: row for row in json.loads(done.stdout)["here"]}
+    assert rows["host"]["found"].startswith(found)
+    assert rows["host"]["mend"]
+    assert rows["_xmpp-client._tcp.friends.test SRV"]["status"] == "pass"
+
+
+def test_mistyped_inventory_is_a_failure(tmp_path: Path) -> None:
+    """It is no service that is well."""
+    program = Path(sys.executable).with_name("ansible-playbook")
+    done = subprocess.run([program, "-i", tmp_path / "mistyped", "playbooks/check.yml"], cwd=ROOT, check=False)
+    assert done.returncode != 0
 
 
 def test_playbooks(tmp_path: Path, server: NameServer) -> None:

@@ -83,6 +83,20 @@ def test_certificate(shown: dict[str, dict[str, Any]], status: str, found: str) 
     assert bool(row.mend) == (status != "pass")
 
 
+def test_what_all_ways_in_show_is_said_once() -> None:
+    expired = [check.Seen(way, "friends.test", mistrust="certificate has expired") for way in ("a", "b")]
+    good = check.Seen("c", "friends.test", certificate=certificate(*BOTH))
+    down = check.Seen("d", "friends.test", trouble="does not answer")
+    assert doctor().certificate("friends.test", [*expired, down], NOW).found == "certificate has expired"
+    assert doctor().certificate("friends.test", [*expired, good], NOW).found == "a, b: certificate has expired"
+
+
+def test_own_authority_that_is_not_known_is_not_mistrusted() -> None:
+    seen = [check.Seen("port 5223", "friends.test", mistrust="self-signed certificate in certificate chain")]
+    row = doctor(certificates="selfsigned").certificate("friends.test", seen, NOW)
+    assert (row.status, "not checked" in row.found) == ("warn", True)
+
+
 def test_untrusted_certificate_names_the_way_in() -> None:
     seen = [check.Seen("port 5223", "friends.test", mistrust="unable to get local issuer certificate")]
     row = doctor(certificates="provided").certificate("friends.test", seen, NOW)
@@ -109,8 +123,9 @@ def test_names_that_a_certificate_covers(name: str, covered: bool) -> None:
     [
         ([], {}, "pass", "all 9 TCP ports are open", ""),
         ([5269, 5270], {}, "fail", "closed: TCP 5269, 5270", "systemctl status ejabberd xmpp-firewall"),
-        ("all", {}, "fail", "none of 9 TCP ports is open", "See whether the host runs"),
+        ("all", {}, "fail", "none of 9 TCP ports is open", "mend DNS. See whether the host runs"),
         ("all", {"own": ["192.168.1.7"]}, "fail", "none of 9 TCP ports is open", "it may not be led back in"),
+        ("all", {"own": []}, "fail", "none of 9 TCP ports is open", "See whether the host runs"),
         ([], {"addresses": {}}, "pass", "all 9 TCP ports are open, where the host is by itself", ""),
     ],
 )
@@ -196,6 +211,8 @@ async def test_relay_that_is_silent_is_not_waited_for_long() -> None:
 
 # ---------------------------------------------------------------------- the host
 UP = {"ActiveState": "active"}
+# Begun two days after the machine was switched on.
+RUNNING = {"ActiveState": "activating", "Result": "success", "InactiveExitTimestampMonotonic": str(2 * DAY * 10**6)}
 
 
 @pytest.mark.parametrize(
@@ -233,24 +250,6 @@ UP = {"ActiveState": "active"}
             "systemctl status xmpp-forget.service",
         ),
         (
-            health.judge_timers({"a.timer": UP, "b.timer": {"ActiveState": "inactive"}}, {}),
-            "fail",
-            "stopped: b.timer",
-            "systemctl enable --now b.timer",
-        ),
-        (
-            health.judge_timers({"a.timer": UP}, {"a.service": {"Result": "exit-code"}}),
-            "fail",
-            "the last run failed: a.service",
-            "systemctl status a.service, then start it",
-        ),
-        (
-            health.judge_timers({"a.timer": UP}, {"a.service": {"Result": "exec-condition"}}),
-            "pass",
-            "1 wait for their time, no last run failed",
-            "",
-        ),
-        (
             health.judge_memory("MemTotal: 1024000 kB\nMemAvailable: 512000 kB\n"),
             "pass",
             "500 of 1000 MiB are free",
@@ -286,6 +285,28 @@ UP = {"ActiveState": "active"}
 )
 def test_state_of_a_host(row: dict[str, str], status: str, found: str, mend: str) -> None:
     assert (row["status"], row["found"], row["mend"]) == (status, found, mend)
+
+
+def test_timers() -> None:
+    """Each kind of fault is told, and hides no other."""
+    stopped = {"a.timer": UP, "b.timer": {"ActiveState": "inactive"}}
+    results = {"a.service": {"Result": "exit-code"}, "b.service": {"Result": "exec-condition"}, "c.service": RUNNING}
+    rows = health.judge_timers(stopped, results, 3 * DAY)
+    assert [(row["status"], row["found"], row["mend"]) for row in rows] == [
+        ("fail", "stopped: b.timer", "systemctl enable --now b.timer"),
+        (
+            "fail",
+            "the last run failed: a.service",
+            "See why: systemctl status a.service; once that is mended: systemctl start a.service",
+        ),
+        (
+            "warn",
+            "running for more than 6 hours: c.service",
+            "See what it waits for: systemctl status c.service; then: systemctl restart c.service",
+        ),
+    ]
+    (well,) = health.judge_timers({"a.timer": UP}, {"c.service": RUNNING}, 2 * DAY + 60)
+    assert (well["status"], well["found"]) == ("pass", "1 wait for their time, no last run failed")
 
 
 GIB = 2**30

@@ -482,6 +482,8 @@ def test_notice_as_a_message_has_every_language_once(tmp_path: Path) -> None:
     assert newest["subject"] == "Moving / Umzug"
     assert newest["body"].count("Text *here*") == 2
     assert WEBSITE.notice_message(tmp_path, ["en", "de"], "2026-01-01-hello")["body"].count("Text *here*") == 1
+    with pytest.raises(WEBSITE.Mistake, match="notices has no notice yet; write one"):
+        WEBSITE.notice_message(tmp_path / "none" / "notices", ["en"], "")
     with pytest.raises(WEBSITE.Mistake, match="has no notice nothing; there are: 2026-01-02-move, 2026-01-01-hello"):
         WEBSITE.notice_message(tmp_path, ["en", "de"], "nothing")
 

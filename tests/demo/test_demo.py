@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""script/demo, as somebody runs it who has just cloned this: what it prints is true, and --destroy leaves nothing."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import socket
+import subprocess
+from collections.abc import Iterator
+from urllib.parse import urljoin
+
+import pytest
+import testinfra
+
+from ..playbook import CHECKOUT
+from ..service.clients import login
+from ..service.service import Account, Service
+
+pytestmark = pytest.mark.timeout(900)
+
+CACHE, SECRETS = CHECKOUT / ".cache", CHECKOUT / "inventories/demo/secrets"
+
+
+def run(*command: str) -> str:
+    """What a command prints; fails with all of it if the command does."""
+    done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def hosts() -> list[str]:
+    return [json.loads(line)["name"] for line in run("script/testbed", "list").splitlines()]
+
+
+def told(text: str, words: str) -> re.Match[str]:
+    """What the demo says, with groups for what differs."""
+    found = re.search(words, text)
+    assert found, f"the demo does not say {words}:\n{text}"
+    return found
+
+
+@pytest.fixture(scope="module")
+def card() -> Iterator[str]:
+    """What the first run prints."""
+    assert "demo" not in hosts(), "there is a demo already, and this test would remove it: script/demo --destroy"
+    try:
+        yield run("script/demo")
+    finally:
+        subprocess.run(["script/demo", "--destroy"], cwd=CHECKOUT, check=True)
+
+
+@pytest.fixture(scope="module")
+def service(card: str) -> Service:
+    """The service, by the address and the authority that the demo names."""
+    address = told(card, r"Chat server +host ([\d.]+), port 5222 \(STARTTLS\) or 5223 \(TLS\)")[1]
+    with open(told(card, r"CA to trust +(\S+)")[1], encoding="utf-8") as file:
+        ca = file.read()
+    command = shlex.split(told(card, r"Look inside +(ssh .+)")[1])
+    assert command[:2] == ["ssh", "-F"]
+    host = testinfra.get_host(f"ssh://{command[-1]}", ssh_config=str(CHECKOUT / command[2]))
+    return Service(host, address, None, ca, domain="chat.localhost")
+
+
+async def test_what_it_prints_is_true(card: str, service: Service) -> None:
+    told(card, r"bob@chat\.localhost received “Hello from alice! \(\w+\)” after \d+ ms over TLSv1\.3")
+    people = {}
+    for name in ("alice", "bob"):
+        password = told(card, rf"{name}@{service.domain} +password +(\S+)")[1]
+        people[name] = Account(name, password, service.domain)
+    async with login(service, people["alice"]) as alice, login(service, people["bob"], direct_tls=True) as bob:
+        await bob.online()
+        alice.say(bob.boundjid.bare, "by both ports")
+        await bob.hear("by both ports")
+        assert "muc_persistent" in await alice.announced(told(card, r"Join the room (\S+?)\.\n")[1])
+    start = told(card, r"Web page +(https://\S+)")[1]
+    entrance = await service.fetch("GET", start)
+    page = await service.fetch("GET", urljoin(start, entrance.headers.get("location", "")))
+    assert (page.status, b"Conexizan demo" in page.body) == (200, True)
+    assert service.host.check_output("hostname") == "demo"
+
+
+def test_second_run_changes_nothing(card: str) -> None:
+    again = run("script/demo")
+    assert set(re.findall(r"changed=(\d+)", again)) == {"0"}, again
+    assert told(again, "alice@.*")[0] == told(card, "alice@.*")[0]
+
+
+def test_nothing_of_it_is_left(service: Service) -> None:
+    run("script/demo", "--destroy")
+    assert not SECRETS.exists()
+    assert not (CACHE / "demo").exists()
+    with socket.socket() as client:
+        assert client.connect_ex((service.address, 5222)) != 0
+    others = hosts()
+    assert "demo" not in others
+    assert others or not (CACHE / "testbed").exists(), "the image and the packages of no use to anybody are still there"
