@@ -116,8 +116,12 @@ safe(Host, Addresses, Patience) ->
 stored(Addresses, Deadline) ->
     Answers = [has_taken_all(Pid, Deadline) || Address <- Addresses, Pid <- keepers(Address)],
     case lists:all(fun(Answer) -> Answer =:= ok end, Answers) of
-        true -> ok;
-        false -> stored(Addresses, Deadline)  %% a session ended; what waited for it went to the one that took its place
+        true ->
+            ok;
+        false ->
+            %% A session ended, and what waited for it goes to the one that takes its place; or nobody has noted its end yet.
+            erlang:monotonic_time(millisecond) < Deadline orelse exit(timeout),
+            receive after 20 -> stored(Addresses, Deadline) end
     end.
 
 has_taken_all(Pid, Deadline) ->
