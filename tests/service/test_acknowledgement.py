@@ -126,3 +126,21 @@ def test_who_comes_back_is_told_the_count(service: Service, register: Register, 
             stream.send(f"<resume xmlns='{SM}' h='0' previd='{name}'/>")
             assert until(stream, f"{{{SM}}}resumed")["h"] == "1"
             assert acknowledged(stream) == 1
+
+
+def test_who_comes_back_sends_again_what_is_not_safe(service: Service, register: Register) -> None:
+    alice, bob = register(2)
+    message = f"<message to='{bob.jid}' type='chat'><body>text</body></message>"
+    with session(service, bob), logged_in(service, alice) as stream, logged_in(service, alice) as back:
+        stream.bind()
+        stream.send(f"<enable xmlns='{SM}' resume='true'/>")
+        name = until(stream, f"{{{SM}}}enabled")["id"]
+        stream.send(message)
+        assert acknowledged(stream) == 1
+        with held(service, "session", bob.jid):
+            stream.send(message)
+            back.send(f"<resume xmlns='{SM}' h='0' previd='{name}'/>")
+            assert until(back, f"{{{SM}}}resumed")["h"] == "1"
+            back.send(message)
+            assert acknowledged(back) == 1
+        assert acknowledged(back) == 2

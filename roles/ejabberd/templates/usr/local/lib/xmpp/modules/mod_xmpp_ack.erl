@@ -8,13 +8,13 @@
 -behaviour(gen_mod).
 -behaviour(gen_server).
 -export([start/2, stop/1, reload/3, depends/2, mod_options/1, mod_doc/0]).
--export([note/1, asked/2, done/2, resume/2]).
+-export([note/1, asked/2, done/2, resume/3]).
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2, terminate/2, code_change/3]).
 
--define(PATIENCE, 5_000).        %% ms; then what is safe is acknowledged. (A recipient whose line is stuck is let go after 15 s.)
+-define(PATIENCE, 5_000).        %% ms; then what is safe is acknowledged
+-define(TRIES, 4).               %% then somebody whose line is stuck holds up nobody's count any more
 -define(RESUME_PATIENCE, 2_000). %% ms, while which nothing else happens in this session
 -define(MANY, 500).              %% addresses, for who writes to many and never asks
--define(NEW, #{to => #{}, asked => [], waiting => none, count => 0}).
 
 start(Host, Opts) ->
     xmpp_start:attempt(?MODULE, fun() ->
@@ -28,9 +28,10 @@ stop(Host) ->
 
 hooks(Do, Host) ->
     ejabberd_hooks:Do(user_send_packet, Host, ?MODULE, note, 99),
-    ejabberd_hooks:Do(c2s_authenticated_packet, Host, ?MODULE, asked, 40),  %% before mod_stream_mgmt
+    %% Before mod_stream_mgmt:
+    ejabberd_hooks:Do(c2s_authenticated_packet, Host, ?MODULE, asked, 40),
     ejabberd_hooks:Do(c2s_handle_info, Host, ?MODULE, done, 40),
-    ejabberd_hooks:Do(c2s_copy_session, Host, ?MODULE, resume, 50),
+    ejabberd_hooks:Do(c2s_handle_call, Host, ?MODULE, resume, 40),
     ok.
 
 reload(_Host, _New, _Old) -> ok.
@@ -38,46 +39,64 @@ depends(_Host, _Opts) -> [{mod_stream_mgmt, hard}, {mod_muc, hard}].
 mod_options(_Host) -> [].
 mod_doc() -> #{}.
 
-%% A session: `to`, whom it has written to since `count` stanzas were safe; `asked`, the requests that wait for an answer;
-%% `waiting`, what it waits for: the process, which requests it will answer, and with what count.
-note({Packet, #{mgmt_state := active} = State}) when element(1, Packet) =:= message ->
-    #{to := To, waiting := Waiting} = Mine = maps:get(?MODULE, State, ?NEW),
+%% A session: `to`, whom it has written to since `count` stanzas were safe, with those who stored for them then (a session that ends
+%% is in no list any more and may still have messages to pass on), and how often they did not answer in time; `asked`, the requests
+%% that wait for an answer; `waiting`, what it waits for: the process, whom that asks, which requests it is for, and their count.
+fresh(Count) ->
+    #{to => #{}, asked => [], waiting => none, count => Count}.
+
+note({Packet, #{mgmt_state := active, mgmt_stanzas_in := Count} = State}) when element(1, Packet) =:= message ->
     {User, Server, _} = jid:tolower(xmpp:get_to(Packet)),
-    New = State#{?MODULE => Mine#{to := To#{{User, Server} => []}}},
-    case Waiting =:= none andalso map_size(To) >= ?MANY of
-        true -> {Packet, settle(New)};
-        false -> {Packet, New}
-    end;
+    Address = case ejabberd_router:is_my_route(Server) of
+                  true -> {User, Server};
+                  false -> elsewhere  %% nobody to ask; the sender's copy is to be flushed
+              end,
+    #{to := To} = Mine = maps:get(?MODULE, State, fresh(max(0, Count - 1))),
+    {Noted, Tries} = maps:get(Address, To, {[], 0}),
+    New = To#{Address => {lists:usort(keepers(Address) ++ Noted), Tries}},
+    %% By a message, since this one is yet to be routed.
+    map_size(New) =:= ?MANY andalso (self() ! {?MODULE, settle}),
+    {Packet, State#{?MODULE => Mine#{to := New}}};
 note(Acc) ->
     Acc.
 
 asked(#{mgmt_state := active, mgmt_stanzas_in := Count} = State, Packet) when element(1, Packet) =:= sm_r ->
-    case maps:get(?MODULE, State, ?NEW) of
+    case maps:get(?MODULE, State, fresh(Count)) of
         #{to := To, waiting := none} = Mine when map_size(To) =:= 0 ->
             {stop, answer([Packet], Count, State#{?MODULE => Mine#{count := Count}})};
-        #{asked := Asked, waiting := Waiting} = Mine ->
-            New = State#{?MODULE => Mine#{asked := [Packet | Asked]}},
-            case Waiting of
-                none -> {stop, settle(New)};
-                _ -> {stop, New}
-            end
+        #{asked := Asked} = Mine ->
+            {stop, settle(State#{?MODULE => Mine#{asked := [Packet | Asked]}})}
     end;
 asked(State, _Packet) ->
     State.
 
-settle(#{?MODULE := #{to := To, asked := Asked} = Mine, mgmt_stanzas_in := Count, lserver := Host} = State) ->
-    {_, Monitor} = spawn_monitor(fun() -> safe(Host, maps:keys(To), ?PATIENCE) end),
-    State#{?MODULE := Mine#{to := #{}, asked := [], waiting := {Monitor, To, Asked, Count}}}.
+settle(#{?MODULE := #{to := To, asked := Asked, waiting := none} = Mine, mgmt_stanzas_in := Count, lserver := Host} = State) ->
+    {_, Monitor} = spawn_monitor(fun() -> safe(Host, To, ?PATIENCE, []) end),
+    State#{?MODULE := Mine#{to := #{}, asked := [], waiting := {Monitor, To, Asked, Count}}};
+settle(State) ->
+    State.
 
-done(#{?MODULE := #{to := To, asked := Asked, count := Old, waiting := {Monitor, Before, Answers, Count}} = Mine} = State,
+done(#{?MODULE := #{to := To}} = State, {?MODULE, settle}) when map_size(To) > 0 ->
+    {stop, settle(State)};
+done(State, {?MODULE, settle}) ->
+    {stop, State};
+done(#{?MODULE := #{to := To, asked := Asked, count := Old, waiting := {Monitor, Before, Requests, Count}} = Mine} = State,
      {'DOWN', Monitor, process, _, Reason}) ->
-    New = case Reason of
-              normal -> answer(Answers, Count, State#{?MODULE := Mine#{waiting := none, count := Count}});
-              _ -> answer(Answers, Old, State#{?MODULE := Mine#{waiting := none, to := maps:merge(Before, To)}})
-          end,
-    case Asked of
-        [] -> {stop, New};
-        _ -> {stop, settle(New)}
+    Left = case Reason of
+               normal -> #{};
+               {stuck, Stuck} -> maps:filtermap(fun(_, {Noted, Tries}) -> Tries + 1 < ?TRIES andalso {true, {Noted, Tries + 1}} end,
+                                                maps:with(Stuck, Before));
+               _ -> #{elsewhere => {[], 0}}  %% it was not flushed
+           end,
+    Safe = case map_size(Left) of
+               0 -> Count;
+               _ -> Old
+           end,
+    New = maps:merge_with(fun(_, {One, Tries}, {Other, _}) -> {lists:usort(One ++ Other), Tries} end, Left, To),
+    Answered = answer(Requests, Safe, State#{?MODULE := Mine#{to := New, waiting := none, count := Safe}}),
+    case Asked =/= [] orelse map_size(To) >= ?MANY of
+        true -> {stop, settle(Answered)};
+        false -> {stop, Answered}
     end;
 done(State, _Info) ->
     State.
@@ -91,68 +110,88 @@ answer(Requests, Count, #{mgmt_state := active, mgmt_stanzas_in := Now} = State)
 answer(_Requests, _Count, State) ->
     State.
 
-%% Who comes back is told a count at once.
-resume(#{lserver := Host} = State, #{?MODULE := Mine}) ->
-    To = case Mine of
-             #{to := New, waiting := {_, Before, _, _}} -> maps:merge(Before, New);
-             #{to := New} -> New
+%% Who comes back is told a count at once, and sends what is behind it again.
+resume(#{?MODULE := #{to := New, waiting := Waiting, count := Old}, mgmt_id := Id, lserver := Host} = State, {resume_session, Id}, _From) ->
+    To = case Waiting of
+             {_, Before, _, _} -> maps:merge(Before, New);
+             none -> New
          end,
-    {Pid, Monitor} = spawn_monitor(fun() -> safe(Host, maps:keys(To), ?RESUME_PATIENCE) end),
+    Session = self(),
+    {Pid, Monitor} = spawn_monitor(fun() -> map_size(To) =:= 0 orelse safe(Host, To, ?RESUME_PATIENCE, [Session]) end),
     receive
         {'DOWN', Monitor, process, Pid, normal} -> State;
-        {'DOWN', Monitor, process, Pid, _} -> State#{?MODULE => maps:merge(?NEW, #{to => To, count => maps:get(count, Mine)})}
+        {'DOWN', Monitor, process, Pid, _} -> State#{mgmt_stanzas_in := Old}
     end;
-resume(State, _Old) ->
+resume(State, _Call, _From) ->
     State.
 
-%% Returns when whatever was sent to these addresses is on the disk, and ends the process if that takes longer than so many ms.
-safe(Host, Addresses, Patience) ->
-    stored(Addresses, erlang:monotonic_time(millisecond) + Patience),
-    case gen_server:call(gen_mod:get_module_proc(Host, ?MODULE), flush, Patience) of
+%% Returns when whatever was sent to these addresses is on the disk. Ends the process with those who did not answer in so many ms.
+%% Nobody asks those in the list (they wait for the answer).
+safe(Host, To, Patience, Others) ->
+    Deadline = now_ms() + Patience,
+    Noted = lists:usort(lists:append([Pids || {Pids, _} <- maps:values(To)])),
+    Stuck = stuck(To, Noted -- Others, #{Pid => true || Pid <- Others}, Deadline),
+    case gen_server:call(gen_mod:get_module_proc(Host, ?MODULE), flush, max(1_000, Deadline - now_ms())) of
         ok -> ok;
         Failed -> exit(Failed)
+    end,
+    Stuck =:= [] orelse exit({stuck, Stuck}).
+
+%% The addresses of which somebody does not answer. Asked are all who are to be asked, then those who took their places or got
+%% what they had to pass on, until there is nobody new.
+stuck(To, Ask, Asked, Deadline) ->
+    Questions = [{Pid, ask(Pid)} || Pid <- Ask],
+    Known = maps:merge(Asked, #{Pid => answered(Question, Deadline) || {Pid, Question} <- Questions}),
+    Now = #{Address => keepers(Address) || Address <- maps:keys(To)},
+    case lists:usort(lists:append(maps:values(Now))) -- maps:keys(Known) of
+        [] ->
+            [Address || Address := {Noted, _} <- To,
+                        not lists:all(fun(Pid) -> maps:get(Pid, Known) end, Noted ++ maps:get(Address, Now))];
+        New ->
+            stuck(To, New, Known, Deadline)
     end.
 
-stored(Addresses, Deadline) ->
-    Answers = [has_taken_all(Pid, Deadline) || Address <- Addresses, Pid <- keepers(Address)],
-    case lists:all(fun(Answer) -> Answer =:= ok end, Answers) of
-        true ->
-            ok;
-        false ->
-            %% A session ended, and what waited for it goes to the one that takes its place; or nobody has noted its end yet.
-            erlang:monotonic_time(millisecond) < Deadline orelse exit(timeout),
-            receive after 20 -> stored(Addresses, Deadline) end
+ask(Pid) ->
+    Monitor = monitor(process, Pid),
+    Pid ! {system, {self(), Monitor}, {debug, no_debug}},
+    Monitor.
+
+answered(Monitor, Deadline) ->
+    receive
+        {Monitor, _} -> demonitor(Monitor, [flush]);
+        {'DOWN', Monitor, process, _, _} -> true
+    after max(0, Deadline - now_ms()) -> false
     end.
 
-has_taken_all(Pid, Deadline) ->
-    try
-        sys:no_debug(Pid, max(1, Deadline - erlang:monotonic_time(millisecond)))
-    catch
-        exit:{Reason, _} when Reason =/= timeout -> ended
-    end.
-
+%% The processes that store what is sent to an address, or will pass it on to one that does.
+keepers(elsewhere) ->
+    [];
 keepers({User, Server}) ->
     case lists:member(Server, ejabberd_option:hosts()) of
         true ->
             [Pid || {_, Pid} <- ejabberd_sm:get_session_sids(User, Server)];
         false ->
-            case ejabberd_router:is_my_route(Server) andalso mod_muc:find_online_room(User, Server) of
+            case mod_muc:find_online_room(User, Server) of
                 {ok, Room} -> [Room];
-                _ -> []
+                error -> [Pid || Pid <- [whereis(mod_muc:procname(ejabberd_router:host_of_route(Server), {User, Server}))], is_pid(Pid)]
             end
     end.
 
+now_ms() ->
+    erlang:monotonic_time(millisecond).
+
 %% The process that flushes: when nobody else has asked at this moment, for all who have.
 init([Host, _Opts]) ->
-    {ok, {ejabberd_sql:sqlite_file(Host) ++ "-wal", []}}.
+    {ok, {ejabberd_sql:sqlite_file(Host) ++ "-wal", [], ok}}.
 
-handle_call(flush, From, {File, Waiting}) ->
-    {noreply, {File, [From | Waiting]}, 0}.
+handle_call(flush, From, {File, Waiting, Last}) ->
+    {noreply, {File, [From | Waiting], Last}, 0}.
 
-handle_info(timeout, {File, Waiting}) ->
+handle_info(timeout, {File, Waiting, Last}) ->
     Result = flush(File),
+    Result =:= ok orelse Result =:= Last orelse logger:critical("~ts cannot be flushed: ~0tp. Nothing is acknowledged.", [File, Result]),
     [gen_server:reply(Who, Result) || Who <- Waiting],
-    {noreply, {File, []}}.
+    {noreply, {File, [], Result}}.
 
 flush(File) ->
     case file:open(File, [read, raw]) of
