@@ -133,7 +133,7 @@ async def test_one_internet_protocol_is_enough(alpha: Service, beta: Service, re
 
 
 async def test_new_connections_lose_nothing(alpha: Service, beta: Service, register: Register) -> None:
-    """Each message needs a connection of its own. (One in ten broke off: docs/decisions/federation.md.)"""
+    """Each message needs a connection of its own. (TLS failed for one in ten: docs/decisions/federation.md.)"""
     alice, bob = register(alpha), register(beta)
     async with login(alpha, alice) as one, login(beta, bob) as other:
         for client in (one, other):

@@ -1,14 +1,15 @@
 %% SPDX-License-Identifier: GPL-3.0-or-later
-%% A connection to another server that breaks off in its first moments is tried again, before any message comes back. ejabberd gives
-%% up at once and for minutes, and one of its own accidents is common on a busy host: a direct TLS connection whose first answer
-%% comes between two lines of xmpp_socket (starttls lets it come as a message, finish_tls_handshake then waits for it to be read).
-%% The bytes end up in the next connection, as "TLS failed" or "not-well-formed".
+%% A connection to another server whose TLS fails, or that begins with what is no XML, is tried again before any message comes back.
+%% ejabberd gives up at once and for a while, and one of its own accidents is common on a busy host: a direct TLS connection whose
+%% first answer comes between two lines of xmpp_socket (starttls lets it come as a message, finish_tls_handshake then waits for it to
+%% be read). The bytes end up in the next connection.
 -module(mod_xmpp_s2s).
 -behaviour(gen_mod).
 -export([start/2, stop/1, reload/3, depends/2, mod_options/1, mod_doc/0]).
 -export([retry/2]).
 
 -define(RETRIES, 3).
+-define(PAUSE, 200).   %% milliseconds
 -define(SECONDS, 30).  %% as ejabberd's own limit (negotiation_timeout)
 
 start(Host, _Opts) ->
@@ -31,8 +32,8 @@ retry(#{on_route := queue} = State, Reason) ->
     Left = maps:get(?MODULE, State, ?RETRIES),
     case Left > 0 andalso accident(Reason) of
         true ->
-            forget_the_old_connection(),
-            xmpp_stream_out:connect(self()),
+            %% Not before what came of the old connection has been taken for nothing.
+            {ok, _} = timer:apply_after(?PAUSE, xmpp_stream_out, connect, [self()]),
             {stop, xmpp_stream_out:set_timeout(State#{?MODULE => Left - 1}, timer:seconds(?SECONDS))};
         false ->
             State
@@ -43,11 +44,3 @@ retry(State, _Reason) ->
 accident({tls, _}) -> true;
 accident({stream, {out, Error}}) -> element(1, Error) =:= stream_error andalso element(2, Error) =:= 'not-well-formed';
 accident(_) -> false.
-
-forget_the_old_connection() ->
-    receive
-        {tcp, _, _} -> forget_the_old_connection();
-        {tcp_closed, _} -> forget_the_old_connection();
-        {tcp_error, _, _} -> forget_the_old_connection()
-    after 0 -> ok
-    end.
