@@ -31,6 +31,7 @@ ADDRESSES = ("jid", "from", "to", "by")  # attributes
 DEPTH = 100  # more would be an attack
 CALL_BYTES = 8 << 20  # of XML, about, in one call
 SHOWN = 10
+WAY = "Change it on the command line, for example: -e file=moving/ (docs/operations.md says how to get it)"
 
 # Items of these nodes (XEP-0402, XEP-0490) are called after the address of what they are about.
 BY_ADDRESS = ("urn:xmpp:bookmarks:1", "urn:xmpp:mds:displayed:0")
@@ -40,7 +41,12 @@ Moves = dict[str, str]  # old domain to new
 
 
 class Wrong(Exception):
-    """What is wrong about a file, to follow "file is …, "."""
+    """What is wrong about a file, to follow "file is …, ", and what to do about it."""
+
+    def __init__(self, what: str, way: str = WAY) -> None:
+        """Take both without a full stop."""
+        super().__init__(what)
+        self.way = way
 
 
 def split(tag: str) -> tuple[str, str]:
@@ -187,8 +193,18 @@ def choose(found: Accounts, source: str, target: str, domains: list[str], file: 
 
 def service_of(domain: str, into: Moves, target: str, services: Moves) -> str:
     """Return the domain that another server's rooms move to; *services* are those of our rooms, by domain."""
-    of = [new for old, new in into.items() if domain == old or domain.endswith(f".{old}")]
+    of = [new for old, new in into.items() if domain.endswith(f".{old}")]
     return services[of[0] if of else target or next(iter(services))]
+
+
+def apart(domains: Iterable[str], accounts: Iterable[str]) -> None:
+    """Raise Wrong if rooms are of a domain of accounts: these would all become addresses of rooms."""
+    if both := sorted(set(domains) & set(accounts)):
+        raise Wrong(
+            f"with a room of {both[0]}, which is a domain of accounts, as the files or the command line say",
+            "If accounts are of another, say that, for example: -e domain=old.example. If not, take the room out by "
+            "deleting its file, which is called after it, for example: config/garden.dat",
+        )
 
 
 def rooms_of(rooms: list[dict[str, str]], moves: Moves, ours: Iterable[str]) -> dict[str, dict[str, tuple[str, str]]]:
@@ -201,7 +217,11 @@ def rooms_of(rooms: list[dict[str, str]], moves: Moves, ours: Iterable[str]) -> 
         name, _, domain = room["address"].partition("@")
         there = found.setdefault(moves[domain], {})
         if name in there:
-            raise Wrong(f"with two rooms that would both be {name}@{moves[domain]}")
+            raise Wrong(
+                f"with two rooms that would both be {name}@{moves[domain]}",
+                "Give one of the two folders that they are in at a time, for example by putting that of "
+                f"{domain} elsewhere first",
+            )
         element = ET.fromstring(room["xml"])  # noqa: S314 (by our own plugin)
         owners = (one.get("jid", "") for one in element.iter("affiliation") if one.get("is") == "owner")
         owned = any(moved(jid, moves).rpartition("@")[2] in ours for jid in owners)
@@ -272,15 +292,14 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
             found = read(file) if not stored or any(file.glob("*.xml")) else {}
             into = choose(found, source, target, list(services), str(file))
             domains = sorted({room["address"].partition("@")[2] for room in stored})
+            apart(domains, (*into, *found))
             moves = into | {domain: service_of(domain, into, target, services) for domain in domains}
             rooms = rooms_of(stored, moves, services)
         except (Wrong, AnsibleError) as wrong:
             if isinstance(wrong, AnsibleActionFail):
                 raise
-            raise AnsibleActionFail(
-                f'file is "{file}", {wrong}. Change it on the command line, for example: -e file=moving/ '
-                "(docs/operations.md says how to get it)"
-            ) from None
+            way = wrong.way if isinstance(wrong, Wrong) else WAY
+            raise AnsibleActionFail(f'file is "{file}", {wrong}. {way}') from None
         users = {
             new: [
                 user(name, element, moves, blocked.get(f"{name}@{old}".lower(), []))

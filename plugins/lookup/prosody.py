@@ -35,6 +35,8 @@ TOKEN = re.compile(
     re.DOTALL,
 )
 ESCAPED = re.compile(r"\\(\d{1,3}|.)", re.DOTALL)
+# Of an element or attribute, checked for what would end it; the parser checks the rest.
+NAME = re.compile(r"[\w.:-]+")
 ESCAPES = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
 WORDS = {"true": True, "false": False, "nil": None}
 
@@ -132,8 +134,12 @@ def lua(content: bytes) -> Any:
 
 
 def markup(stanza: Table) -> str:
-    """Return XML that Prosody has stored as a table."""
-    attributes = "".join(f" {key}={quoteattr(value)}" for key, value in stanza["attr"].items())
+    """Return XML that Prosody has stored as a table; raises ValueError for names that are none."""
+    # An attribute with a namespace is called after it, with this sign between: a server's own business.
+    attr = {key: value for key, value in stanza["attr"].items() if "\1" not in key}
+    if not all(NAME.fullmatch(name) for name in (stanza["name"], *attr)):
+        raise ValueError("with a name that no element has")
+    attributes = "".join(f" {key}={quoteattr(value)}" for key, value in attr.items())
     parts = (stanza[key] for key in sorted(key for key in stanza if isinstance(key, int)))
     inside = "".join(escape(part) if isinstance(part, str) else markup(part) for part in parts)
     return f"<{stanza['name']}{attributes}>{inside}</{stanza['name']}>"
@@ -174,6 +180,9 @@ def room(stored: Table, vcard: Table) -> dict[str, str] | None:
     if not data.get("persistent") or data.get("destroyed"):
         return None
     address = str(stored.get("_jid") or stored["jid"]).lower()
+    name, _, domain = address.partition("@")
+    if not (name and domain) or any(sign in "@/" or sign.isspace() or not sign.isprintable() for sign in name + domain):
+        raise ValueError("without an address")
     found, left = settings(data)
     parts = [f"<{kind} name='{name}'>{escape(value)}</{kind}>" for kind, name, value in found]
     # Older Prosodys have people in a table of their own, newer ones among other keys.
@@ -184,8 +193,10 @@ def room(stored: Table, vcard: Table) -> dict[str, str] | None:
             reason = escape(more.get("reason") or "")
             parts.append(f"<affiliation jid={quoteattr(jid)} is='{what}'>{reason}</affiliation>")
     if vcard:
+        if vcard["name"] != "vCard":  # but a setting, perhaps
+            raise ValueError("with a vCard that is none")
         parts.append(markup(vcard))
-    xml = f"<room name={quoteattr(address.partition('@')[0])}>{''.join(parts)}</room>"
+    xml = f"<room name={quoteattr(name)}>{''.join(parts)}</room>"
     ET.fromstring(xml)  # noqa: S314 (made here; there are signs that XML cannot have)
     return {"address": address, "xml": xml, "left": ", ".join(sorted(left))}
 
@@ -207,7 +218,10 @@ def read_room(path: Path) -> dict[str, str] | None:
 def read_blocked(path: Path) -> tuple[str, list[str]]:
     """Return whose block list is in a file, and who is blocked."""
     # What is stored under "false" is about the list.
-    return f"{unquote(path.stem)}@{unquote(path.parts[-3])}".lower(), [jid for jid in load(path) if jid]
+    blocked = [jid for jid in load(path) if jid]
+    if not all(isinstance(jid, str) for jid in blocked):
+        raise ValueError("with what is no address")
+    return f"{unquote(path.stem)}@{unquote(path.parts[-3])}".lower(), blocked
 
 
 def read(folder: Path, kind: str, reader: Callable[[Path], Any]) -> list[Any]:

@@ -103,7 +103,8 @@ def run(verb: str, host: str) -> str:
 
 def states(answer: str) -> list[dict[str, str]]:
     """Return the lines of an answer; each has a name, a state and a note."""
-    lines = (line.split("\t") for line in answer.splitlines())
+    # Not by splitlines(), which also splits where a note has one of Unicode's ends of lines in it.
+    lines = (line.split("\t") for line in answer.split("\n") if line)
     return [dict(zip(("name", "state", "note"), line, strict=True)) for line in lines]
 
 

@@ -9,10 +9,12 @@ from xml.etree import ElementTree as ET
 
 import pytest
 from ansible.errors import AnsibleActionFail, AnsibleError
+from ansible.plugins.loader import lookup_loader
 
-from .loading import load
+from .loading import ROOT, load
 
 move = load("plugins/action/ejabberd_move.py")
+module = load("plugins/modules/ejabberd_move.py")
 prosody = load("plugins/lookup/prosody.py")
 
 PIE = "urn:xmpp:pie:0"
@@ -331,8 +333,103 @@ def test_rooms_move_with_their_people(tmp_path: Path) -> None:
         move.rooms_of(rooms, {"rooms.old.test": "m.test"}, ["m.test"])["m.test"]["garden"][1]
         == "an owner on this service"
     )
-    with pytest.raises(move.Wrong, match=r"two rooms that would both be garden@muc\.new\.test"):
-        move.rooms_of(rooms * 2, moves, ["new.test"])
+
+
+def taking_in(folder: Path, source: str) -> None:
+    """Take a folder in, as far as it goes without a host."""
+    lookup_loader.add_directory(str(ROOT / "plugins/lookup"))
+    object.__new__(move.ActionModule)._bring(folder, source, "", {"new.test": "muc.new.test"})
+
+
+def test_two_rooms_of_one_name_come_one_at_a_time(tmp_path: Path) -> None:
+    stored(tmp_path, ROOM % ("garden@rooms.old.test", DATA % ""))
+    stored(tmp_path, ROOM % ("garden@rooms.older.test", DATA % ""), domain="rooms%2eolder%2etest")
+    complaint = r"both be garden@muc\.new\.test\. Give one of the two folders .* rooms\.older\.test elsewhere"
+    with pytest.raises(AnsibleActionFail, match=complaint):
+        taking_in(tmp_path, "")
+
+
+@pytest.mark.parametrize("domain", ["old.test", "other.test"])
+def test_room_of_a_domain_of_accounts_is_none(tmp_path: Path, domain: str) -> None:
+    """It would make rooms of all contacts there."""
+    for one in ("old.test", "other.test"):
+        file(tmp_path, document("<user name='anna'/>", one), f"{one}.xml")
+    stored(tmp_path, ROOM % (f"x@{domain}", DATA % ""))
+    complaint = rf"a room of {domain}, which is a domain of accounts, .* config/garden\.dat$"
+    with pytest.raises(AnsibleActionFail, match=complaint):
+        taking_in(tmp_path, "old.test")
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "a\\nb\\tnew@rooms.old.test",
+        "a b@rooms.old.test",
+        "a\u2028b@rooms.old.test",
+        "a\u0085b@rooms.old.test",
+        "a@rooms.old\u200b.test",
+        "a@b@rooms.old.test",
+        "a@rooms.old.test/b",
+        "rooms.old.test",
+        "@rooms.old.test",
+        "a@",
+    ],
+)
+def test_room_without_an_address(tmp_path: Path, address: str) -> None:
+    with pytest.raises(AnsibleError, match=r'with "rooms%2eold%2etest/config/garden.dat", which is not as Prosody'):
+        rooms_in(stored(tmp_path, ROOM % (address, DATA % "")))
+
+
+def with_vcard(folder: Path, vcard: str) -> ET.Element:
+    """A room that has this vCard, as it goes to the host."""
+    path = folder / "rooms%2eold%2etest/vcard_muc/garden.dat"
+    path.parent.mkdir(parents=True)
+    path.write_text(f"return {{ {vcard} }};", encoding="utf-8")
+    [found] = rooms_in(stored(folder, ROOM % ("garden@rooms.old.test", DATA % "")))
+    xml, _ = move.rooms_of([found], {"rooms.old.test": "muc.new.test"}, [])["muc.new.test"]["garden"]
+    return ET.fromstring(xml)
+
+
+def test_vcard_of_a_room(tmp_path: Path) -> None:
+    name = '{ ["name"] = "FN"; ["attr"] = { ["xml:lang"] = "de" }; "A & B" };'
+    attr = '["attr"] = { ["xmlns"] = "vcard-temp"; ["urn:own\\1at"] = "x" };'
+    room = with_vcard(tmp_path, f'["name"] = "vCard"; {attr} {name}')
+    card = room.find("{vcard-temp}vCard")
+    assert card is not None
+    assert card.attrib == {}
+    assert card.findtext("{vcard-temp}FN") == "A & B"
+
+
+@pytest.mark.parametrize(
+    "vcard",
+    [
+        """["name"] = "vCard/><word name='public'>true</word><vCard"; ["attr"] = {};""",
+        """["name"] = "vCard"; ["attr"] = { ["/><word name='public'>true</word><vCard x"] = "" };""",
+        """["name"] = "vCard"; ["attr"] = {}; { ["name"] = "a></a><a"; ["attr"] = {} };""",
+        """["name"] = "vCard"; ["attr"] = { ["a\\n"] = "" };""",
+        """["name"] = "word"; ["attr"] = { ["name"] = "public" }; "true";""",
+    ],
+)
+def test_vcard_that_brings_settings(tmp_path: Path, vcard: str) -> None:
+    with pytest.raises(AnsibleError, match=r'with "rooms%2eold%2etest/config/garden.dat", which is not as Prosody'):
+        with_vcard(tmp_path, vcard)
+
+
+@pytest.mark.parametrize("entry", ["[1.5] = true", "[true] = true", "true"])
+def test_who_is_blocked_without_an_address(tmp_path: Path, entry: str) -> None:
+    path = tmp_path / "old%2etest/blocklist/anna.dat"
+    path.parent.mkdir(parents=True)
+    path.write_text(f"return {{ {entry}; }}")
+    with pytest.raises(AnsibleError, match=r'with "old%2etest/blocklist/anna.dat", which is not as Prosody'):
+        prosody.LookupModule().run(["blocked"], folder=tmp_path)
+
+
+def test_answer_is_split_where_a_line_ends_and_nowhere_else() -> None:
+    assert module.states("a\tnew\t\nb\tfailed\tx\u2028y\u0085z\n") == [
+        {"name": "a", "state": "new", "note": ""},
+        {"name": "b", "state": "failed", "note": "x\u2028y\u0085z"},
+    ]
+    assert module.states("") == []
 
 
 @pytest.mark.parametrize(
