@@ -14,8 +14,9 @@ description:
     did, so a run that broke off is made up for by the next one. When files changed is known from M(tree).
   - >-
     The checks of all services that run are done before any is touched: a configuration that is wrong leaves the old one
-    in force. (What does not run has nothing to lose.) Units of one kind are restarted together, so they start side by
-    side.
+    in force, and the files of all roles are put back as they were before, so that the old one is also what a service
+    finds that starts anew. (What does not run has nothing to lose.) Units of one kind are restarted together, so they
+    start side by side.
   - If a unit fails, the message holds the end of its journal.
 options:
   services:
@@ -50,15 +51,14 @@ actions:
 """
 
 import fnmatch
-import json
 import os
 import subprocess
 from dataclasses import dataclass
-from pathlib import Path
 
+from ansible.module_utils import tree_files
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.tree_files import boot_id
 
-MANIFESTS = Path("/var/lib/xmpp/tree")
 JOURNAL_LINES = 15
 ENABLED = ("enabled", "static", "generated", "indirect", "alias")
 RUNNING = ("active", "reloading")
@@ -76,6 +76,10 @@ PROPERTIES = (
 
 class ServiceError(Exception):
     """What is wrong, in words for the operator."""
+
+
+class RefusedError(ServiceError):
+    """A service that runs does not take its new configuration."""
 
 
 @dataclass(frozen=True)
@@ -99,20 +103,13 @@ class Action:
     reason: str
 
 
-def boot_id() -> str:
-    """Identify this boot: monotonic times compare within one only."""
-    return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-
-
 def changes() -> dict[str, int]:
     """Return when each file of the roles last changed in this boot, in microseconds of the monotonic clock."""
     found: dict[str, int] = {}
-    for path in MANIFESTS.glob("*.json"):
-        try:
-            manifest = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError:  # what a power cut left; it was in an earlier boot
-            continue
-        if manifest["boot"] == boot_id():
+    for path in tree_files.MANIFESTS.glob("*.json"):
+        manifest = tree_files.read_json(path)
+        # None: what a power cut left; it was in an earlier boot
+        if manifest and manifest["boot"] == boot_id():
             found |= manifest["changed"]
     return found
 
@@ -198,7 +195,7 @@ def systemctl(verb: str, units: list[str]) -> None:
 def apply(services: list[Service], actions: dict[str, Action], found: dict[str, dict[str, str]]) -> None:
     """Check everything, then enable, restart and reload."""
     concerned = [service for service in services if service.unit in actions]
-    wrong = []  # all of it is told at once
+    wrong, refused = [], []  # all of it is told at once
     for service in concerned:
         if actions[service.unit].verb == "start":
             wrong.append(
@@ -209,7 +206,9 @@ def apply(services: list[Service], actions: dict[str, Action], found: dict[str, 
             done = run(*service.check)
             if done.returncode:
                 words = (done.stderr or done.stdout).strip()
-                wrong.append(f"{service.unit} stays as it was, its new configuration is refused: {words}")
+                refused.append(f"{service.unit} stays as it was, its new configuration is refused: {words}")
+    if refused:
+        raise RefusedError("\n".join([*refused, *wrong]))
     if wrong:
         raise ServiceError("\n".join(wrong))
     disabled = [one.unit for one in concerned if found[one.unit]["UnitFileState"] not in ENABLED and not one.optional]
@@ -251,6 +250,10 @@ def main() -> None:
         }
         if not module.check_mode:
             apply(services, actions, found)
+            tree_files.accept()
+    except RefusedError as error:
+        tree_files.refuse()
+        module.fail_json(msg=f"{error}\nAll files of the roles are as they were before.")
     except ServiceError as error:
         module.fail_json(msg=str(error))
     done = {unit: f"{todo.verb}: {todo.reason}" for unit, todo in actions.items()}

@@ -14,6 +14,7 @@ description:
   - Of a large file only the checksum is sent as long as the host has it; if not, all is sent in a second call.
   - A file that was installed by an earlier run and is no longer in the tree, or renders to nothing, is removed.
   - Files are written atomically. If a command in I(validate) fails, all is put back as it was and the task fails.
+    M(services) does the same with the files of all roles if a running service refuses its new ones.
   - When each file last changed is kept for M(services), which restarts what reads it.
   - After changes below C(/etc/systemd/system), C(/etc/sysusers.d) or C(/etc/tmpfiles.d) systemd is told about them.
   - Diffs show world-readable files only, so that no secret ever appears in one.
@@ -75,24 +76,30 @@ missing:
 """
 
 import base64
-import contextlib
 import grp
 import hashlib
 import json
 import os
 import pwd
 import subprocess
-import tempfile
 import time
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ansible.module_utils import tree_files
 from ansible.module_utils.basic import AnsibleModule
-
-MANIFESTS = Path("/var/lib/xmpp/tree")
-SYSTEMD = "/etc/systemd/system/"
+from ansible.module_utils.tree_files import (
+    SYSTEMD,
+    boot_id,
+    find,
+    put_back,
+    read_json,
+    remove_empty,
+    write,
+    write_json,
+)
 
 
 class TreeError(Exception):
@@ -115,45 +122,12 @@ class File:
         return pwd.getpwnam(self.owner).pw_uid, grp.getgrnam(self.group).gr_gid
 
 
-@dataclass(frozen=True)
-class Found:
-    """What stands at a path now."""
-
-    content: bytes
-    uid: int
-    gid: int
-    mode: int
-
-
-def find(path: Path) -> Found | None:
-    """Return the regular file at *path*, None if there is none."""
-    if path.is_symlink() or not path.is_file():
-        return None
-    status = path.stat()
-    return Found(path.read_bytes(), status.st_uid, status.st_gid, status.st_mode & 0o7777)
-
-
 def content_of(entry: dict[str, Any]) -> bytes | None:
     """Return the wanted content: as it was sent, or, by its checksum, as it stands here; None if it does not."""
     if entry["content"] is not None:
         return base64.b64decode(entry["content"])
     found = find(Path(entry["path"]))
     return found.content if found and hashlib.sha256(found.content).hexdigest() == entry["sha256"] else None
-
-
-def write(path: Path, content: bytes, uid: int, gid: int, mode: int) -> None:
-    """Put *content* at *path* in one step, so that no reader ever sees half a file or a wide mode."""
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as stream:
-            os.fchown(stream.fileno(), uid, gid)
-            os.fchmod(stream.fileno(), mode)
-            # No fsync: it takes seconds on an SD card, and the next run puts right what a power cut took.
-            stream.write(content)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
 
 
 def make_parents(path: Path) -> list[str]:
@@ -180,21 +154,16 @@ def run(command: list[str]) -> str:
     return done.stdout
 
 
-def boot_id() -> str:
-    """Identify this boot: systemd's monotonic timestamps compare within one only."""
-    return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-
-
 class Tree:
     """The files of one role on this host."""
 
     def __init__(self, name: str, files: list[File]) -> None:
         self.files = files
-        self.manifest_path = MANIFESTS / f"{name}.json"
-        self.manifest: dict[str, Any] = {"files": {}, "directories": [], "boot": boot_id(), "changed": {}}
+        self.name = name
+        self.manifest_path = tree_files.MANIFESTS / f"{name}.json"
         # Without one, or with what a power cut left of it, everything counts as new.
-        with contextlib.suppress(FileNotFoundError, ValueError):
-            self.manifest = json.loads(self.manifest_path.read_text(encoding="utf-8"))
+        empty: dict[str, Any] = {"files": {}, "directories": [], "boot": boot_id(), "changed": {}}
+        self.manifest = read_json(self.manifest_path) or empty
         if self.manifest.get("boot") != boot_id():  # every unit has been started since
             self.manifest |= {"boot": boot_id(), "changed": {}}
         wanted = {str(file.path) for file in files}
@@ -242,6 +211,8 @@ class Tree:
     def apply(self, validate: list[list[str]]) -> None:
         """Write and remove; put everything back and raise TreeError if *validate* does not like it."""
         directories = list(self.manifest["directories"])
+        make_parents(self.manifest_path)
+        tree_files.remember(self.name, {Path(path): self.before[Path(path)] for path in self.paths})
         leaving = [path.name for path in self.gone if str(path.parent) + "/" == SYSTEMD]
         if leaving:
             run(["systemctl", "disable", "--now", "--quiet", *leaving])
@@ -267,34 +238,18 @@ class Tree:
             for command in validate if self.files else []:
                 run(command)
         except (TreeError, OSError):
-            self.restore()
+            put_back(self.before)
             raise
-        kept = []
-        for directory in sorted(set(directories), reverse=True):
-            try:
-                os.rmdir(directory)  # only succeeds when nobody has anything in it
-            except OSError:
-                if os.path.isdir(directory):
-                    kept.append(directory)
         stamp = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
         self.manifest |= {
             "files": {str(file.path): hashlib.sha256(file.content).hexdigest() for file in self.files},
-            "directories": sorted(kept),
+            "directories": remove_empty(directories),
             "changed": self.manifest["changed"] | dict.fromkeys(self.paths, stamp),
         }
         # Kept also when no file is left: what read the removed ones must be restarted.
-        make_parents(self.manifest_path)
-        write(self.manifest_path, json.dumps(self.manifest, indent=1).encode(), os.getuid(), os.getgid(), 0o600)
+        write_json(self.manifest_path, self.manifest)
         if any(path.startswith(SYSTEMD) for path in self.paths):
             run(["systemctl", "daemon-reload"])
-
-    def restore(self) -> None:
-        """Put back what stood there before."""
-        for path, found in self.before.items():
-            if found is not None:
-                write(path, found.content, found.uid, found.gid, found.mode)
-            else:
-                path.unlink(missing_ok=True)
 
 
 def main() -> None:

@@ -36,6 +36,15 @@ def running(service: Service) -> str:
     return pids
 
 
+def files(service: Service) -> str:
+    """What servers read when they start anew, and what is remembered of it."""
+    folders = "/etc/ejabberd /etc/nginx /etc/systemd/system /etc/coturn /etc/xmpp /usr/local/lib/xmpp"
+    listed: str = service.host.check_output(
+        f"find {folders} /var/lib/xmpp/tree -type f -printf '%p %m %u ' -exec sha256sum {{}} \\;"
+    )
+    return listed
+
+
 async def assert_talk(alice: Client, bob: Client) -> None:
     text = secrets.token_hex(8)
     alice.say(bob.boundjid.bare, text)
@@ -44,7 +53,7 @@ async def assert_talk(alice: Client, bob: Client) -> None:
 
 @pytest.mark.usefixtures("broken_site")
 async def test_bad_configuration_leaves_the_old_one_running(service: Service, register: Register) -> None:
-    before = running(service)
+    before, files_before = running(service), files(service)
     accounts = register(2)
     async with login(service, accounts[0]) as alice, login(service, accounts[1]) as bob:
         await alice.online()
@@ -58,6 +67,7 @@ async def test_bad_configuration_leaves_the_old_one_running(service: Service, re
         assert "nginx.service stays as it was, its new configuration is refused" in told
         assert 'unknown directive "lisen"' in told
         assert running(service) == before
+        assert files(service) == files_before, "what starts anew meanwhile finds the old one"
         await assert_talk(alice, bob)
         assert (await service.fetch("GET", f"https://{service.domain}/")).status in (200, 302)
 

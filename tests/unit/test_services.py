@@ -84,7 +84,7 @@ def test_program_that_was_replaced_is_started_anew(tmp_path: Path) -> None:
 
 
 def test_changes_of_all_roles_in_this_boot_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(services, "MANIFESTS", tmp_path)
+    monkeypatch.setattr(services.tree_files, "MANIFESTS", tmp_path)
     for name, boot, path in (
         ("nginx", services.boot_id(), "/etc/nginx/a"),
         ("website", services.boot_id(), "/etc/nginx/b"),
@@ -99,7 +99,7 @@ def test_refused_configuration_is_named_and_nothing_is_restarted(monkeypatch: py
     monkeypatch.setattr(services, "systemctl", lambda verb, units: calls.append((verb, units)))
     service = services.Service("nginx.service", [], [], ["sh", "-c", "echo line 3 is wrong >&2; exit 1"], [], [])
     actions = {"nginx.service": services.Action("reload", "")}
-    with pytest.raises(services.ServiceError, match=r"nginx.service stays as it was.*line 3 is wrong"):
+    with pytest.raises(services.RefusedError, match=r"nginx.service stays as it was.*line 3 is wrong"):
         services.apply([service], actions, {"nginx.service": RUNNING})
     assert calls == []
 

@@ -18,7 +18,7 @@ tree = load("plugins/modules/tree.py")
 def manifests(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Keep manifests out of /var/lib."""
     folder = tmp_path / "manifests"
-    monkeypatch.setattr(tree, "MANIFESTS", folder)
+    monkeypatch.setattr(tree.tree_files, "MANIFESTS", folder)
     return folder
 
 
@@ -141,6 +141,36 @@ def test_refused_files_are_put_back_as_they_were(tmp_path: Path) -> None:
     assert (old.read_bytes(), old.stat().st_mode & 0o777) == (b"one\n", 0o640)
     assert gone.read_bytes() == b"one\n"
     assert not new.exists()
+
+
+def test_all_roles_files_are_put_back_until_they_are_accepted(tmp_path: Path, manifests: Path) -> None:
+    """Over several runs that no service accepted; a run that comes to its end well is what counts then."""
+    old, new, gone = tmp_path / "old", tmp_path / "etc/deep/new", tmp_path / "gone"
+    install(wanted(old, mode=0o600), wanted(gone))
+    tree.tree_files.accept()
+    accepted = (manifests / "role.json").read_text(encoding="utf-8")
+    install(wanted(old, b"two\n"), wanted(new))
+    install(wanted(old, b"three\n"), wanted(new, b"two\n"))
+    assert (manifests / "role.before").stat().st_mode & 0o777 == 0o600, "it may hold secrets"
+
+    tree.tree_files.refuse()
+    assert (old.read_bytes(), old.stat().st_mode & 0o777) == (b"one\n", 0o600)
+    assert gone.read_bytes() == b"one\n"
+    assert not (tmp_path / "etc").exists()
+    assert (manifests / "role.json").read_text(encoding="utf-8") == accepted
+    assert [path.name for path in manifests.iterdir()] == ["role.json"]
+
+    install(wanted(old, b"two\n", 0o600))
+    tree.tree_files.accept()
+    tree.tree_files.refuse()
+    assert old.read_bytes() == b"two\n"
+
+
+def test_first_run_that_is_refused_leaves_nothing(tmp_path: Path, manifests: Path) -> None:
+    install(wanted(tmp_path / "etc/file"))
+    tree.tree_files.refuse()
+    assert not (tmp_path / "etc").exists()
+    assert list(manifests.iterdir()) == []
 
 
 def test_unknown_owner_is_named_and_nothing_changes(tmp_path: Path) -> None:

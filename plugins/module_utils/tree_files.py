@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The roles' files on a host: how one is written, and how all are put back while no service has taken the new ones."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import os
+import subprocess
+import tempfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+# One file a role says what the role has installed (NAME.json), another one, as long as a run has not come to its end
+# well, what stood there before (NAME.before).
+MANIFESTS = Path("/var/lib/xmpp/tree")
+SYSTEMD = "/etc/systemd/system/"
+
+
+@dataclass(frozen=True)
+class Found:
+    """What stands at a path now."""
+
+    content: bytes
+    uid: int
+    gid: int
+    mode: int
+
+
+def boot_id() -> str:
+    """Identify this boot: systemd's monotonic timestamps compare within one only."""
+    return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+
+
+def find(path: Path) -> Found | None:
+    """Return the regular file at *path*, None if there is none."""
+    if path.is_symlink() or not path.is_file():
+        return None
+    status = path.stat()
+    return Found(path.read_bytes(), status.st_uid, status.st_gid, status.st_mode & 0o7777)
+
+
+def write(path: Path, content: bytes, uid: int, gid: int, mode: int) -> None:
+    """Put *content* at *path* in one step, so that no reader ever sees half a file or a wide mode."""
+    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            os.fchown(stream.fileno(), uid, gid)
+            os.fchmod(stream.fileno(), mode)
+            # No fsync: it takes seconds on an SD card, and the next run puts right what a power cut took.
+            stream.write(content)
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    """Write what only root may read."""
+    write(path, json.dumps(value, indent=1).encode(), os.getuid(), os.getgid(), 0o600)
+
+
+def read_json(path: Path) -> dict[str, Any] | None:
+    """Return what was written; None of what is not there, or is what a power cut left of it."""
+    with contextlib.suppress(FileNotFoundError, ValueError):
+        value: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return value
+    return None
+
+
+def put_back(before: Mapping[Path, Found | None]) -> None:
+    """Make files what they were."""
+    for path, found in before.items():
+        if found is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write(path, found.content, found.uid, found.gid, found.mode)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def remove_empty(directories: Iterable[str]) -> list[str]:
+    """Remove those that nobody has anything in, and return the others, in order."""
+    kept = []
+    for directory in sorted(set(directories), reverse=True):
+        try:
+            os.rmdir(directory)
+        except OSError:
+            if os.path.isdir(directory):
+                kept.append(directory)
+    return sorted(kept)
+
+
+def remember(name: str, before: Mapping[Path, Found | None]) -> None:
+    """Keep what a role is about to change. What is kept already is older: no service has taken what came after it."""
+    kept = MANIFESTS / f"{name}.before"
+    value = read_json(kept) or {"manifest": read_json(MANIFESTS / f"{name}.json"), "files": {}}
+    for path, found in before.items():
+        if found is None:
+            value["files"].setdefault(str(path), None)
+        elif str(path) not in value["files"]:
+            value["files"][str(path)] = [base64.b64encode(found.content).decode(), found.uid, found.gid, found.mode]
+    write_json(kept, value)
+
+
+def accept() -> None:
+    """The services have taken the files: forget what stood there before."""
+    for kept in MANIFESTS.glob("*.before"):
+        kept.unlink()
+
+
+def refuse() -> None:
+    """Put back the files of all roles, since a service does not take the new ones; raises OSError."""
+    reload, units = False, []
+    for kept in sorted(MANIFESTS.glob("*.before")):
+        value = read_json(kept)
+        if value is None:  # what a power cut left: every service was started since
+            kept.unlink()
+            continue
+        before = {
+            Path(path): None if entry is None else Found(base64.b64decode(entry[0]), *entry[1:])
+            for path, entry in value["files"].items()
+        }
+        reload = reload or any(str(path).startswith(SYSTEMD) for path in before)
+        # Stopped and disabled when its file was removed.
+        units += [
+            path.name
+            for path, found in before.items()
+            if f"{path.parent}/" == SYSTEMD and found and b"[Install]" in found.content and not path.exists()
+        ]
+        put_back(before)
+        manifest = kept.with_suffix(".json")
+        old = value["manifest"] or {"directories": []}
+        remove_empty({*(read_json(manifest) or old)["directories"]} - {*old["directories"]})
+        if value["manifest"] is None:
+            manifest.unlink(missing_ok=True)
+        else:
+            write_json(manifest, old)
+        kept.unlink()
+    if reload:
+        subprocess.run(["systemctl", "daemon-reload"], check=False)
+    if units:
+        subprocess.run(["systemctl", "enable", "--now", "--quiet", *units], check=False)
