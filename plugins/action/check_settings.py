@@ -22,7 +22,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ansible.errors import AnsibleError
+from ansible.errors import AnsibleError, AnsibleUndefinedVariable
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import lookup_loader
 
@@ -982,6 +983,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
             read=lambda path: Path(self._loader.get_real_file(path)).read_bytes(),
         )
         self.check_pages(checker, spec["xmpp_languages"]["choices"], variables)
+        self.check_roles(checker, role, variables)
         result["changed"] = False
         if checker.problems:
             places = Places(variables, role / "defaults")
@@ -993,6 +995,26 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
             problems = checker.problems
             result["problems"] = [report(problem, problem.place or places.find(problem.keys)) for problem in problems]
         return result
+
+    def check_roles(self, checker: Checker, calling: Path, variables: Mapping[str, Any]) -> None:
+        """Add what is not of its type among the variables of the play's other roles, as far as somebody set them."""
+        for name in variables.get("ansible_play_role_names", ()):
+            role = calling.parent / name
+            if role == calling:
+                continue
+            options = self._loader.load_from_file(str(role / SPEC_FILE), unsafe=True)["argument_specs"][ENTRY_POINT][
+                "options"
+            ]
+            defaults = self._loader.load_from_file(str(role / "defaults/main.yml"), unsafe=True) or {}
+            for variable, option in options.items():
+                if variable not in variables or variables[variable] == defaults.get(variable):
+                    continue
+                try:
+                    value = self._templar.template(variables[variable])
+                except AnsibleUndefinedVariable:  # of the host, which nobody has asked yet
+                    continue
+                for message in ArgumentSpecValidator({variable: option}).validate({variable: value}).error_messages:
+                    checker.problems.append(Problem((variable,), f"{variable}: {message.rstrip('.')}."))
 
     def check_pages(self, checker: Checker, languages: list[str], variables: Mapping[str, Any]) -> None:
         """Add what is wrong with the pages and the notices that the operator wrote."""

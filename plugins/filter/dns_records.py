@@ -10,9 +10,6 @@ from dataclasses import asdict, dataclass, field
 from itertools import groupby
 from typing import Any
 
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from cryptography.x509 import load_pem_x509_certificate
-
 DOCUMENTATION = r"""
 name: dns_records
 short_description: The DNS records that a service needs
@@ -71,6 +68,10 @@ def below(name: str, origin: str) -> bool:
 
 def key_hash(pem: str) -> str:
     """Return the SHA-256 of the public key of the first certificate in *pem*, in hex (RFC 7671 5.1: TLSA 3 1 1)."""
+    # Here: Ansible loads all filters in each task that uses any, and that was a twentieth of a run with nothing to do.
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+    from cryptography.x509 import load_pem_x509_certificate
+
     key = load_pem_x509_certificate(pem.encode()).public_key()
     return hashlib.sha256(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).hexdigest()
 

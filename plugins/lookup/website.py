@@ -318,7 +318,13 @@ class Site:
         """Read everything that is to be rendered."""
         self.folder = Path(pages)
         self.languages = languages
-        self.variables = {**variables, "website_ledger": ledger}
+        # Computed once instead of for each page; what comes out is never taken for a template again.
+        computed = {
+            name: templar.template(value)
+            for name, value in variables.items()
+            if name.startswith("website_") and name != "website_ledger"
+        }
+        self.variables = {**variables, **computed, "website_ledger": ledger}
         self.ledger = ledger
         self.templar = templar.copy_with_new_env(searchpath=[pages])
         known = [part.name for part in visible(self.folder) if part.is_dir()]

@@ -866,9 +866,9 @@ PLAYBOOK = """
 NOWHERE = {"ansible_host": "192.0.2.1", "ansible_ssh_common_args": "-o ConnectTimeout=1"}
 
 
-def play(folder: Path, *arguments: str, result_format: str = "json") -> str:
+def play(folder: Path, *arguments: str, result_format: str = "json", playbook: str = PLAYBOOK) -> str:
     """Run the front door with the project's configuration and return what the operator sees."""
-    (folder / "playbook.yml").write_text(PLAYBOOK)
+    (folder / "playbook.yml").write_text(playbook)
     done = subprocess.run(
         [ANSIBLE_PLAYBOOK, folder / "playbook.yml", "--tags=none", "--forks=8", *arguments],
         cwd=folder,
@@ -1115,6 +1115,27 @@ def test_what_follows(tmp_path: Path) -> None:
         [{"name": "news", "title": "News", "description": "", "moderated": False}],
         ["xmpp:maria@friends.test", "xmpp:bob@friends.test"],
     ]
+
+
+def test_variables_of_the_other_roles_have_their_type(tmp_path: Path) -> None:
+    """They are no settings, but whoever sets one is told before a host is touched. What needs the host has to wait."""
+    own = {
+        "nginx_https_port": "soon",
+        "ejabberd_small_host": "{{ [1] }}",
+        "nginx_domain": "{{ ansible_facts.name }}",
+        "nginx_upload_max_mib": 99,
+    }
+    settings = GOOD | NOWHERE | own
+    (tmp_path / "hosts.yml").write_text(yaml.safe_dump({"all": {"hosts": {"bad": settings}}}))
+    roles = "    - {role: nginx, tags: others}\n    - {role: ejabberd, tags: others}\n"
+    playbook = PLAYBOOK.replace("  post_tasks:", f"{roles}  post_tasks:")
+    (found,) = results(play(tmp_path, "-i", "hosts.yml", playbook=playbook)).values()
+    lines = [problem.splitlines() for problem in found["problems"]]
+    assert [(line[0].partition(":")[0], line[1]) for line in lines] == [
+        ("nginx_https_port", "  where:   hosts.yml:8"),
+        ("ejabberd_small_host", "  where:   hosts.yml:6"),
+    ]
+    assert "'soon'" in lines[0][0]
 
 
 def test_inventory_without_a_folder(run: Run) -> None:
