@@ -37,8 +37,8 @@ ansible_facts:
       the default routes, of IPv6 the lasting one, or empty), C(has_ipv6), C(versions) (package to installed
       version), C(trees) (the roles that have files on the host, by M(tree)), C(acknowledged) (number of the last change
       that the operator has acknowledged; 0 before there were any, -1 on a host without the service),
-      C(packages) (those that the service has C(added), those that are C(gone) for it, and those that have C(been)) and
-      C(time_daemon) (installed package, if any)."
+      C(packages) (those that the service has C(added), those that are C(gone) for it, and those that have C(been)),
+      C(time_daemon) (installed package, if any) and C(half_restored) (a restore was cut off in its middle)."
   type: dict
   returned: always
 """
@@ -57,6 +57,7 @@ APT = Path("/etc/apt")
 TREES = Path("/var/lib/xmpp/tree")
 ACKNOWLEDGED = Path("/etc/xmpp/acknowledged")
 PACKAGES = Path("/var/lib/xmpp/packages.json")
+HALF_RESTORED = Path("/var/lib/xmpp-backup/aside/half.json")
 TIME_DAEMONS = ("chrony", "ntpsec", "openntpd", "systemd-timesyncd")
 SSH_SERVERS = ("/usr/sbin/sshd", "/usr/sbin/dropbear")
 OUR_SOURCE = "xmpp-backports.sources"
@@ -223,6 +224,7 @@ def main() -> None:
         "trees": roles,
         "acknowledged": acknowledged(roles),
         "time_daemon": next((name for name in TIME_DAEMONS if name in installed), ""),
+        "half_restored": HALF_RESTORED.exists(),
     }
     module.exit_json(changed=False, ansible_facts={"xmpp_host": facts})
 

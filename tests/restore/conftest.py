@@ -101,9 +101,15 @@ async def live(service: Service) -> Life:
             one.say(room, told, kind="groupchat")
             await one.hear(told)
         one.say(bob.jid, waiting)
-        slot = await ask_slot(one, "photo.jpg", len(content))
-        assert (await service.fetch("PUT", slot.put, data=content)).status == 201
-    return Life(service, alice, bob, said, waiting, key, room, told, slot.get, content)
+        file = await send_file(service, one, content)
+    return Life(service, alice, bob, said, waiting, key, room, told, file, content)
+
+
+async def send_file(service: Service, client: Client, content: bytes) -> str:
+    """Uploads a file and returns its address."""
+    slot = await ask_slot(client, "photo.jpg", len(content))
+    assert (await service.fetch("PUT", slot.put, data=content)).status == 201
+    return slot.get
 
 
 async def publish(client: Client, key: str) -> None:

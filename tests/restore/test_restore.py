@@ -23,21 +23,20 @@ from ..playbook import CHECKOUT
 from ..service.clients import ADMIN, Refused, login
 from ..service.service import Account, Service
 from ..service.test_rooms import enter, refusal
-from .conftest import BUNDLE, DOMAIN, REPOSITORY, Life, in_s3, live, run_playbook
+from .conftest import BUNDLE, DOMAIN, REPOSITORY, Life, in_s3, live, run_playbook, send_file
 
 STATUS = "/var/lib/xmpp-backup/status.json"
 PLACES = "/var/lib/xmpp-backup /var/cache/xmpp-backup /tmp /var/tmp"
-# A swap that ends as if the power were cut: the old database is set aside, the new one in place, no certificate is.
-CUT_SWAP = """
+STAGED = "/var/lib/xmpp-backup/staged"
+# A verb of xmpp-backup that ends as if the power were cut, just before it does something (an audit event) to a path.
+CUT = """
 import os, runpy, signal, sys
-renamed = []
+_, verb, step, path = sys.argv
 def cut(event, arguments):
-    if event == "os.rename":
-        renamed.append(str(arguments[1]))
-        if len(renamed) > 1 and renamed[-2] == "/var/lib/ejabberd/xmpp.db":
-            os.kill(os.getpid(), signal.SIGKILL)
+    if event == step and path in map(str, arguments):
+        os.kill(os.getpid(), signal.SIGKILL)
 sys.addaudithook(cut)
-sys.argv = ["xmpp-backup", "swap"]
+sys.argv = ["xmpp-backup", verb]
 runpy.run_path("/usr/local/sbin/xmpp-backup", run_name="__main__")
 """
 
@@ -52,14 +51,45 @@ def life(lost: Service) -> Life:
     return asyncio.run(live(lost))
 
 
+@pytest.fixture(scope="module")
+def late(lost: Service) -> Account:
+    """Who came after the backup."""
+    return lost.register(1)[0]
+
+
 def data(service: Service) -> str:
-    """What a refused restore must leave as it is."""
+    """What a refused run must leave as it is."""
     answer: str = service.host.check_output(
         "systemctl show --property=MainPID ejabberd.service; "
         "stat --format='%n %i' /var/lib/ejabberd/xmpp.db /srv/xmpp/upload/data; "
-        "cat /etc/xmpp/certificates/ca.crt; ls /var/lib/xmpp-backup"
+        "find /etc/xmpp/certificates /var/lib/xmpp-backup -printf '%p %i\\n' | sort"
     )
     return answer
+
+
+def cut(service: Service, verb: str, step: str, path: str) -> None:
+    """Cuts a verb of xmpp-backup off."""
+    words = shlex.join(["python3", "-c", CUT, verb, step, path])
+    assert service.host.check_output(f"{words}; echo $?") == "137"
+
+
+def cut_swap(service: Service) -> None:
+    """Cuts a restore off when the new database is in place, and no certificate is, neither old nor new."""
+    service.host.check_output("xmpp-backup stage")
+    cut(service, "swap", "os.rename", f"{STAGED}/files/etc/xmpp/certificates/ca.crt")
+    assert not service.host.file("/etc/xmpp/certificates/ca.key").exists
+
+
+def said(done: subprocess.CompletedProcess[str]) -> str:
+    """What a playbook said, however its lines were broken."""
+    return " ".join(done.stdout.split())
+
+
+async def is_whole(service: Service, account: Account) -> None:
+    """Who has an account logs in and sends a file, and nothing is left of a restore."""
+    async with login(service, account) as client:
+        await send_file(service, client, b"content")
+    assert sorted(service.host.check_output("ls /var/lib/xmpp-backup").split()) == ["known_hosts", "status.json"]
 
 
 def test_failed_night_is_told(lost: Service) -> None:
@@ -109,21 +139,55 @@ def test_damaged_backup_is_refused(lost: Service, vault: Host) -> None:
     assert data(lost) == before
 
 
-async def test_restore_is_undone(lost: Service, vault: Host) -> None:
-    """After it has taken the place of what was there, and when it is cut off in between."""
-    (late,) = lost.register(1)
-    lost.host.check_output("xmpp-backup stage")
-    assert lost.host.check_output(f"python3 -c {shlex.quote(CUT_SWAP)}; echo $?") == "137"
-    assert not lost.host.file("/etc/xmpp/certificates/ca.key").exists
-    assert lost.host.run("systemctl start ejabberd.service").rc, "nobody shall talk to half of a service"
-    assert "cut off" in lost.host.run("xmpp-backup done").stderr
+def test_restore_that_is_cut_off_as_it_fetches_is_told(lost: Service, vault: Host) -> None:
+    """The service has nothing to do with it. What was fetched is in nobody's way: the next test begins anew."""
+    cut(lost, "stage", "sqlite3.connect", f"{STAGED}/xmpp.db")
+    done = run_playbook("playbooks/check.yml", limit="lost")
+    assert f"WARN restore broke off, and left data that is not encrypted in {STAGED} " in said(done)
+    done = run_playbook("site.yml", "--tags=backup", limit="lost")
+    assert " changed=0 " in done.stdout
+    assert done.returncode == 0, done.stdout
+
+
+async def test_restore_is_undone(lost: Service, vault: Host, late: Account) -> None:
     lost.host.check_output("xmpp-backup stage && xmpp-backup swap")
     accounts = "sqlite3 -readonly /var/lib/ejabberd/xmpp.db 'SELECT username FROM users'"
     assert late.name not in lost.host.check_output(accounts)
     lost.host.check_output("xmpp-backup undo")
-    async with login(lost, late):
-        pass
-    assert sorted(lost.host.check_output("ls /var/lib/xmpp-backup").split()) == ["known_hosts", "status.json"]
+    await is_whole(lost, late)
+
+
+async def test_restore_that_is_cut_off_is_told_and_undone(lost: Service, vault: Host, late: Account) -> None:
+    """Nothing builds on half of a service: the operator learns what is so, and how to get out of it."""
+    cut_swap(lost)
+    assert lost.host.run("systemctl start ejabberd.service").rc, "nobody shall talk to half of a service"
+    assert "cut off" in lost.host.run("xmpp-backup done").stderr
+    before = data(lost)
+    ways_out = (
+        f"Run playbooks/restore.yml -e replace={DOMAIN} once more. "
+        "Or, on the host: xmpp-backup undo puts back what was there before."
+    )
+    done = run_playbook("playbooks/check.yml", limit="lost")
+    assert done.returncode, done.stdout
+    assert "FAIL restore was cut off in its middle" in said(done)
+    assert ways_out in said(done)
+    done = run_playbook("site.yml", limit="lost")
+    assert done.returncode, done.stdout
+    assert "A restore was cut off in its middle on lost" in said(done)
+    assert ways_out in said(done)
+    assert data(lost) == before
+    lost.host.check_output("xmpp-backup undo")
+    await is_whole(lost, late)
+
+
+async def test_restore_that_is_cut_off_is_repeated(lost: Service, vault: Host, life: Life, late: Account) -> None:
+    cut_swap(lost)
+    done = run_playbook("playbooks/restore.yml", limit="lost", settings={"replace": DOMAIN})
+    assert done.returncode == 0, done.stdout
+    await is_whole(lost, life.alice)
+    with pytest.raises(Refused):
+        async with login(lost, late):
+            pass
 
 
 @dataclass(frozen=True)
