@@ -225,9 +225,14 @@ def rooms_of(rooms: list[dict[str, str]], moves: Moves, ours: Iterable[str]) -> 
         element = ET.fromstring(room["xml"])  # noqa: S314 (by our own plugin)
         owners = (one.get("jid", "") for one in element.iter("affiliation") if one.get("is") == "owner")
         owned = any(moved(jid, moves).rpartition("@")[2] in ours for jid in owners)
-        left = ", ".join(filter(None, (room["left"], "" if owned else "an owner on this service")))
+        left = listed(room["left"], "" if owned else "an owner on this service")
         there[name] = ("".join(plain(element, moves)), left)
     return found
+
+
+def listed(*parts: str) -> str:
+    """Return those that say something, as a list in words."""
+    return ", ".join(filter(None, parts))
 
 
 def complain(file: str, accounts: list[dict[str, str]], rooms: list[dict[str, str]]) -> None:
@@ -322,7 +327,10 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
         def take(verb: str) -> tuple[list[dict[str, str]], list[dict[str, str]]]:
             # Rooms first: somebody's app that finds none by that name would make it, and own it.
             opened = ask(verb, halls)
-            return [one | {"note": one["note"] or left[one["address"]]} for one in opened], ask(verb, users)
+            for one in opened:
+                if one["state"] not in ("wrong", "failed"):
+                    one["note"] = listed(left[one["address"]], one["note"])
+            return opened, ask(verb, users)
 
         opened, accounts = take("check")
         complain(str(file), accounts, opened)

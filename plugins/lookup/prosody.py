@@ -66,6 +66,10 @@ UNSAID = {"default_history_messages", "history_length", "locked", "occupant_id_s
 Table = dict[Any, Any]
 
 
+class Unfit(Exception):
+    """What a file says that cannot be, to follow "with …, "."""
+
+
 class Tokens:
     """What is left to be read of a file that returns a value; raises ValueError where there is anything else in it."""
 
@@ -107,6 +111,7 @@ class Tokens:
         while not self.take("}"):
             if self.take("["):
                 key = self.value()
+                key = int(key) if isinstance(key, float) and key.is_integer() else key
                 self.need("]")
                 self.need("=")
             else:
@@ -140,7 +145,7 @@ def markup(stanza: Table) -> str:
     if not all(NAME.fullmatch(name) for name in (stanza["name"], *attr)):
         raise ValueError("with a name that no element has")
     attributes = "".join(f" {key}={quoteattr(value)}" for key, value in attr.items())
-    parts = (stanza[key] for key in sorted(key for key in stanza if isinstance(key, int)))
+    parts = (stanza[key] for key in sorted(key for key in stanza if not isinstance(key, str)))
     inside = "".join(escape(part) if isinstance(part, str) else markup(part) for part in parts)
     return f"<{stanza['name']}{attributes}>{inside}</{stanza['name']}>"
 
@@ -189,9 +194,9 @@ def room(stored: Table, vcard: Table) -> dict[str, str] | None:
     for jid, what in (stored.get("_affiliations") or stored).items():
         if what in AFFILIATIONS and "/" not in jid:
             more = (stored.get("_affiliation_data") or {}).get(jid) or {}
-            left |= {name for name, value in more.items() if value} - {"reason"}
-            reason = escape(more.get("reason") or "")
-            parts.append(f"<affiliation jid={quoteattr(jid)} is='{what}'>{reason}</affiliation>")
+            left |= {name for name, value in more.items() if value} - {"reason", "reserved_nickname"}
+            reason, nick = escape(more.get("reason") or ""), quoteattr(more.get("reserved_nickname") or "")
+            parts.append(f"<affiliation jid={quoteattr(jid)} is='{what}' nick={nick}>{reason}</affiliation>")
     if vcard:
         if vcard["name"] != "vCard":  # but a setting, perhaps
             raise ValueError("with a vCard that is none")
@@ -209,19 +214,34 @@ def load(path: Path) -> Table:
     return table
 
 
+def host_of(path: Path) -> str:
+    """Return the domain in whose folder a file is."""
+    return unquote(path.parts[-3]).lower()
+
+
 def read_room(path: Path) -> dict[str, str] | None:
-    """Return the room in a file, as room() does."""
+    """Return the room in a file, as room() does; raises Unfit if it is of another domain than its folder."""
     picture = path.parents[1] / "vcard_muc" / path.name
-    return room(load(path), load(picture) if picture.exists() else {})
+    found = room(load(path), load(picture) if picture.exists() else {})
+    # All addresses of a room's domain move with it, so the file alone does not say what that is.
+    if found and found["address"].partition("@")[2] != host_of(path):
+        raise Unfit(f"which has the room {found['address']} in the folder of {host_of(path)}")
+    return found
 
 
 def read_blocked(path: Path) -> tuple[str, list[str]]:
-    """Return whose block list is in a file, and who is blocked."""
+    """Return whose block list is in a file, and who is blocked; raises Unfit if that is nobody."""
+    whose = f"{unquote(path.stem)}@{host_of(path)}".lower()
     # What is stored under "false" is about the list.
     blocked = [jid for jid in load(path) if jid]
     if not all(isinstance(jid, str) for jid in blocked):
         raise ValueError("with what is no address")
-    return f"{unquote(path.stem)}@{unquote(path.parts[-3])}".lower(), blocked
+    for jid in blocked:
+        try:
+            ET.fromstring(f"<a b={quoteattr(jid)}/>")  # noqa: S314 (made here; there are signs that XML cannot have)
+        except ET.ParseError as error:
+            raise Unfit(f"in which {whose} has blocked {jid!r}: no address has such signs, take it out") from error
+    return whose, blocked
 
 
 def read(folder: Path, kind: str, reader: Callable[[Path], Any]) -> list[Any]:
@@ -232,6 +252,8 @@ def read(folder: Path, kind: str, reader: Callable[[Path], Any]) -> list[Any]:
             found.append(reader(path))
         except OSError as error:
             raise AnsibleError(f'with "{path.relative_to(folder)}", which cannot be read: {error.strerror}') from error
+        except Unfit as wrong:
+            raise AnsibleError(f'with "{path.relative_to(folder)}", {wrong}') from wrong
         except (ValueError, LookupError, TypeError, AttributeError, RecursionError, ET.ParseError) as error:
             raise AnsibleError(f'with "{path.relative_to(folder)}", which is not as Prosody stores it') from error
     return found

@@ -16,7 +16,7 @@ from slixmpp.xmlstream.handler import Callback
 from slixmpp.xmlstream.matcher import MatchXPath
 
 from .clients import Client, Inbox, affiliate, befriend, login
-from .newcomer import REGISTER
+from .newcomer import REGISTER, run_in_erlang
 from .service import DATABASE, Account, Service
 from .stream import ask_token
 from .test_rooms import PRIVATE, PUBLIC, configure, enter, made_room, refusal
@@ -136,6 +136,60 @@ async def test_nothing_of_a_deleted_account_stays_with_others(service: Service, 
             # Who takes the name of the room gets a new one.
             assert (await enter(namesake, hidden, "namesake")).get("type") is None
         assert (await enter(bob, shared, "bob")).get("type") is None, "a room with members lives on"
+
+
+async def test_room_goes_with_the_last_of_its_people(service: Service, register: Register) -> None:
+    """Who is no owner cannot end it, and its name and subject would stay for ever."""
+    alice, bob = register(2)
+    async with login(service, alice) as member:
+        async with login(service, bob) as owner:
+            room = await make_room(owner, **PRIVATE)
+            await affiliate(owner, room, alice.jid, "member")
+        service.unregister([bob])
+        assert (await enter(member, room, "alice")).get("type") is None
+    service.unregister([alice])
+    [rooms] = service.api(("muc_online_rooms", {"service": service.name("muc")}))
+    assert room not in rooms
+
+
+# A room that hangs: root stops it, and lets it go on.
+_HANG = """run([Verb, Name, Service]) ->
+    Address = [list_to_binary(Name), list_to_binary(Service)],
+    {ok, Room} = rpc:call(ejabberd@localhost, mod_muc, find_online_room, Address),
+    ok = rpc:call(ejabberd@localhost, sys, list_to_atom(Verb), [Room]).
+"""
+
+
+async def test_room_that_does_not_let_go_of_the_deleted_is_told(service: Service, register: Register) -> None:
+    """To the operator, without saying whom; all others do let go."""
+    alice, bob = register(2)
+    async with login(service, bob) as owner, made_room(owner, **PRIVATE) as hangs, made_room(owner, **PRIVATE) as works:
+        for room in (hangs, works):
+            await affiliate(owner, room, alice.jid, "member")
+        start = service.host.check_output("date +%s.%N")
+        run_in_erlang(service, _HANG, "suspend", *hangs.split("@"))
+        try:
+            service.unregister([alice])
+            journal = service.host.check_output(f"journalctl --unit=ejabberd --output=cat --since=@{start}")
+        finally:
+            run_in_erlang(service, _HANG, "resume", *hangs.split("@"))
+        assert "what was deleted may still be named in a room" in journal
+        assert not [name for name in (alice.name, *hangs.split("@")) if name in journal]
+        name, _, muc = works.partition("@")
+        [affiliations] = service.api(("get_room_affiliations", {"room": name, "service": muc}))
+        assert [entry["jid"] for entry in affiliations] == [bob.jid]
+
+
+async def test_names_reserved_in_a_room_go_with_it(service: Service, register: Register) -> None:
+    alice, bob = register(2)
+    nick = f"nick{secrets.token_hex(4)}"
+    async with login(service, alice) as owner, login(service, bob) as other:
+        async with made_room(owner, **PUBLIC) as room:
+            field = f"<field var='muc#register_roomnick'><value>{nick}</value></field>"
+            form = f"<x xmlns='jabber:x:data' type='submit'>{field}</x>"
+            await owner.query("set", f"<query xmlns='{REGISTER}'>{form}</query>", to=room)
+            assert refusal(await enter(other, room, nick)) == "conflict"
+        assert sql(service, f"SELECT nick FROM muc_registered WHERE nick = '{nick}'") == []
 
 
 async def test_name_of_many_code_points_is_forgotten_as_well(service: Service, register: Register) -> None:

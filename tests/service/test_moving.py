@@ -20,6 +20,7 @@ import pytest
 from testinfra.host import Host
 
 from .clients import SECONDS, Client, affiliate, befriend, login
+from .newcomer import REGISTER
 from .service import PLAYBOOK_SECONDS, Account, Service
 from .test_rooms import USER, configure, enter, refusal
 
@@ -135,7 +136,8 @@ def prosody(host: Host) -> Iterator[Prosody]:
 def tunnel(host: Host) -> Iterator[None]:
     """Leads from PORT here to the old server's on the host."""
     to = f"{PORT}:127.0.0.1:{PORT}"
-    command = ["ssh", "-F", host.backend.ssh_config, "-o", "ExitOnForwardFailure=yes", "-N", "-L", to, ssh_name(host)]
+    options = ["-S", "none", "-o", "ExitOnForwardFailure=yes"]  # its connection is its own, and ends with it
+    command = ["ssh", "-F", host.backend.ssh_config, *options, "-N", "-L", to, ssh_name(host)]
     with subprocess.Popen(command) as process:
         try:
             wait_for_answer()
@@ -231,6 +233,10 @@ async def furnish(client: Client, friend: Client, outcast: Client, name: str, pa
     await configure(client, garden, persistentroom="1", **hidden, **words)
     await affiliate(client, garden, friend.boundjid.bare, "member")
     await affiliate(client, garden, "far@elsewhere.test", "admin")
+    fields = {"FORM_TYPE": "http://jabber.org/protocol/muc#register", "muc#register_roomnick": "Rose"}
+    inside = "".join(f"<field var='{key}'><value>{value}</value></field>" for key, value in fields.items())
+    form = f"<x xmlns='jabber:x:data' type='submit'>{inside}</x>"
+    await friend.query("set", f"<query xmlns='{REGISTER}'>{form}</query>", to=garden)
     client.send_raw(f"<message to='{garden}' type='groupchat'><subject>Weeds</subject></message>")
     await client.messages.get(lambda stanza: stanza.findtext("{jabber:client}subject") == "Weeds")
     picture = f"<PHOTO><TYPE>image/png</TYPE><BINVAL>{AVATAR}</BINVAL></PHOTO>"
@@ -266,8 +272,10 @@ async def assert_rooms_are_the_same(
         assert refusal(await enter(shut_out, square, "again", password)) == "forbidden"
         assert refusal(await enter(other, square, "other")) == "not-authorized"
         assert item(await enter(other, square, "other", password)) == {"affiliation": "none", "role": "visitor"}
+        # A name that is somebody's there is nobody else's.
+        assert refusal(await enter(client, garden, "Rose")) == "conflict"
         assert item(await enter(client, garden, "host")) == {"affiliation": "owner", "role": "moderator"}
-        assert item(await enter(member, garden, "guest")) == {"affiliation": "member", "role": "participant"}
+        assert item(await enter(member, garden, "Rose")) == {"affiliation": "member", "role": "participant"}
         await member.messages.get(lambda stanza: stanza.findtext("{jabber:client}subject") == "Weeds")
         features = {"muc_membersonly", "muc_hidden", "muc_nonanonymous", "muc_persistent", "muc_unmoderated"}
         assert features <= await member.announced(garden)
@@ -407,3 +415,61 @@ def test_accounts_that_could_not_log_in_do_not_come(service: Service, prosody: P
     assert "xmpp_sha1_passwords: true" in done.stdout + done.stderr
     [accounts] = service.api(("registered_users", {"host": service.domain}))
     assert old.name not in accounts
+
+
+def unfit() -> dict[str, tuple[str, str, str]]:
+    """What other servers may have stored and this one would not: the password, what else there is, the complaint."""
+    contact = "<query xmlns='jabber:iq:roster'><item jid='{}'/></query>"
+    block = "<list name='x'><item type='{}' value='{}' action='deny' order='1'/></list>"
+    lists = f"<query xmlns='jabber:iq:privacy'>{block}</query>"
+    waiting = "<offline-messages xmlns='urn:xmpp:pie:0'><message xmlns='jabber:client' from='{}'/></offline-messages>"
+    keys = (
+        "<pubsub xmlns='http://jabber.org/protocol/pubsub'><items node='{}'><item id='&#9;'>{}</item></items></pubsub>"
+    )
+    setting = (
+        "<pubsub xmlns='http://jabber.org/protocol/pubsub#owner'><configure node='node'><x xmlns='jabber:x:data'>"
+        "<field var='pubsub#{}'><value>{}</value></field></x></configure></pubsub>"
+    )
+    long = "x" * 1100
+    return {
+        "contact": ("good", contact.format("a&#9;b c@far.test"), 'the address "ab c@far.test" in the list of contacts'),
+        "far": ("good", contact.format("a@far..te st"), 'the address "a@far..te st" in the list of contacts'),
+        "phone": ("good", contact.format(f"a@far.test/{long}"), "in the list of contacts, which cannot be"),
+        "blocked": ("good", lists.format("jid", "@"), 'the address "@" in a list of whom it blocks'),
+        "group": ("good", lists.format("group", ""), 'has "" in a list of whom it blocks'),
+        "message": ("good", waiting.format("a b@far.test"), "something in <offline-messages> that ejabberd does not"),
+        "settings": ("good", setting.format("access_model", "whoever"), "Bad value of field 'pubsub#access_model'"),
+        "empty": ("good", keys.format("node", ""), "something in <pubsub> that is not as XEP-0227 says"),
+        "nameless": ("good", keys.format("", "<x xmlns='a'/>"), "something in <pubsub> that is not as XEP-0227 says"),
+        "password": ("a&#9;b", "", "has a password too long for ejabberd, or with signs"),
+    }
+
+
+def test_what_cannot_be_taken_is_told_before_anything_is_made(service: Service, tmp_path: Path) -> None:
+    """By the name of the account and, of an address, with what is wrong."""
+    unfits = unfit()
+    users = [
+        f"<user name='unfit-{name}' password='{password}'>{data}</user>" for name, (password, data, _) in unfits.items()
+    ]
+    users.append("<user name='unfit-not' password='good'/>")
+    document = f"<server-data xmlns='urn:xmpp:pie:0'><host jid='{OLD}'>{''.join(users)}</host></server-data>"
+    (tmp_path / "accounts.xml").write_text(document, encoding="utf-8")
+    blocked = tmp_path / OLD.replace(".", "%2e") / "blocklist" / "unfit%2dnot.dat"
+    blocked.parent.mkdir(parents=True)
+    blocked.write_text('return { ["a\\1b@far.test"] = true; };')
+
+    def refused() -> str:
+        done = service.run_playbook("import", f"file={tmp_path}", f"domain={OLD}", f"into={service.domain}")
+        assert done.returncode != 0
+        return re.sub(r"\s+", " ", done.stdout + done.stderr)
+
+    said = refused()
+    assert "blocklist/unfit%2dnot.dat" in said
+    assert f"unfit-not@{OLD} has blocked 'a\\x01b@far.test'" in said
+    blocked.unlink()
+    said = refused()
+    assert f"{len(unfits)} of {len(unfits) + 1} accounts cannot be taken" in said
+    assert [what for _, _, what in unfits.values() if what not in said] == []
+    assert [name for name in unfits if f"unfit-{name}@{service.domain} has" not in said] == []
+    [accounts] = service.api(("registered_users", {"host": service.domain}))
+    assert [name for name in accounts if name.startswith("unfit-")] == []

@@ -367,6 +367,49 @@ def test_invitation_to_a_name_gives_that_name(service: Service, guest: Account) 
         assert refusal(ask_for(service, stream, guest)) == ""
 
 
+@pytest.mark.usefixtures("forgetful")
+async def test_name_that_an_invitation_promises_is_not_given_to_a_stranger(service: Service, guest: Account) -> None:
+    """Neither in an app nor by the form, until the invitation has run out; the operator can still give it."""
+    token = invite(service, guest.name)
+    stranger = Account(guest.name, secrets.token_urlsafe(12))
+
+    def ask() -> ET.Element:
+        with connected(service) as stream:
+            stream.starttls()
+            return ask_for(service, stream, stranger)
+
+    answer = ask()
+    # The page on the web site tells it by its words from digits that were wrong, which are refused by the same name.
+    assert refusal(answer) == "not-allowed"
+    assert "CAPTCHA" not in "".join(answer.itertext())
+    challenge = await plain_form(service)
+    said = await hand_in_plain(service, stranger, id=challenge, key=read_picture(service, challenge))
+    assert "error creating the account: Not allowed" in said
+    assert not exists(service, guest)
+    service.api(("register", {"user": guest.name, "host": service.domain, "password": guest.password}))
+    service.unregister([guest])
+    token = invite(service, guest.name)
+    service.api(("expire_invite_by_token", {"host": service.domain, "token": token}))
+    assert refusal(ask()) == ""
+
+
+@pytest.mark.usefixtures("forgetful")
+def test_wrong_digits_of_an_invited_guest_are_refused_as_such(service: Service, guest: Account) -> None:
+    """And the invitation, on the same stream, is as good as before."""
+    with connected(service) as stream:
+        stream.starttls()
+        assert refusal(show_invitation(stream, invite(service))) == ""
+        form = ask_form(stream)
+        who = {"username": guest.name, "password": guest.password, "challenge": form.challenge}
+        answer = hand_in(stream, **who, ocr=wrong(read_picture(service, form.challenge)))
+        assert refusal(answer) == "not-allowed"
+        assert "CAPTCHA" in "".join(answer.itertext())
+        assert refusal(hand_in(stream, username=guest.name, password=guest.password)) == "bad-request"
+        assert refusal(ask_without_form(stream, guest)) == "not-allowed"
+        assert not exists(service, guest)
+        assert refusal(ask_for(service, stream, guest)) == ""
+
+
 async def test_users_cannot_invite_to_accounts(service: Service, admin: Account, register: Register) -> None:
     """The operator's playbook and the administrators' apps can (XEP-0401)."""
     offered = []

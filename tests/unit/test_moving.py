@@ -222,6 +222,7 @@ def settings(**data: Any) -> dict[str, str]:
         ('return "a\\"b\\\\c\\n\\195\\164";', 'a"b\\c\nä'),
         ('return { 1.5; -2; ["x"] = { }; nil };', {1: 1.5, 2: -2.0, "x": {}, 3: None}),
         ("return {[1]=true,false}", {1: False}),
+        ('return { [2] = "b"; [1] = "a"; [1.5] = "c"; [1e999] = "d" };', {2: "b", 1: "a", 1.5: "c", float("inf"): "d"}),
         ('return "}; return 1"', "}; return 1"),
     ],
 )
@@ -258,12 +259,12 @@ def test_room_and_its_people(tmp_path: Path, layout: str) -> None:
     )
     [found] = rooms_in(stored(tmp_path, layout % ("Garden@rooms.old.test", DATA % named + more)))
     assert found["address"] == "garden@rooms.old.test"
-    assert found["left"] == "novel, reserved_nickname"
+    assert found["left"] == "novel"
     room = ET.fromstring(found["xml"])
-    assert [(one.get("jid"), one.get("is"), one.text) for one in room.iter("affiliation")] == [
-        ("anna@old.test", "owner", None),
-        ("_x@old.test", "admin", None),
-        ("evil.test", "outcast", "spam & more"),
+    assert [(one.get("jid"), one.get("is"), one.get("nick"), one.text) for one in room.iter("affiliation")] == [
+        ("anna@old.test", "owner", "", None),
+        ("_x@old.test", "admin", "", None),
+        ("evil.test", "outcast", "x", "spam & more"),
     ]
     assert {one.get("name"): one.text for one in room.iter("text")} == {
         "subject_author": "A",
@@ -354,10 +355,19 @@ def test_room_of_a_domain_of_accounts_is_none(tmp_path: Path, domain: str) -> No
     """It would make rooms of all contacts there."""
     for one in ("old.test", "other.test"):
         file(tmp_path, document("<user name='anna'/>", one), f"{one}.xml")
-    stored(tmp_path, ROOM % (f"x@{domain}", DATA % ""))
+    stored(tmp_path, ROOM % (f"x@{domain}", DATA % ""), domain=domain)
     complaint = rf"a room of {domain}, which is a domain of accounts, .* config/garden\.dat$"
     with pytest.raises(AnsibleActionFail, match=complaint):
         taking_in(tmp_path, "old.test")
+
+
+def test_room_of_another_domain_than_its_folder_is_none(tmp_path: Path) -> None:
+    """It would make rooms of all contacts of a third."""
+    complaint = r'config/garden.dat", which has the room x@third\.example in the folder of rooms\.old\.test'
+    with pytest.raises(AnsibleError, match=complaint):
+        rooms_in(stored(tmp_path, ROOM % ("x@third.example", DATA % "")))
+    own = stored(tmp_path / "own", ROOM % ("x@rooms.old.test", DATA % ""), domain="Rooms%2eold%2etest")
+    assert [one["address"] for one in rooms_in(own)] == ["x@rooms.old.test"]
 
 
 @pytest.mark.parametrize(
@@ -400,6 +410,13 @@ def test_vcard_of_a_room(tmp_path: Path) -> None:
     assert card.findtext("{vcard-temp}FN") == "A & B"
 
 
+def test_parts_of_a_vcard_are_all_taken_and_in_order(tmp_path: Path) -> None:
+    part = '[%d] = { ["name"] = "%s"; ["attr"] = {}; [1] = "%s" };'
+    parts = part % (2, "NICKNAME", "Rosy") + part % (1, "FN", "Roses")
+    card = with_vcard(tmp_path, f'["name"] = "vCard"; ["attr"] = {{ ["xmlns"] = "vcard-temp" }}; {parts}')[-1]
+    assert [(one.tag, one.text) for one in card] == [("{vcard-temp}FN", "Roses"), ("{vcard-temp}NICKNAME", "Rosy")]
+
+
 @pytest.mark.parametrize(
     "vcard",
     [
@@ -422,6 +439,19 @@ def test_who_is_blocked_without_an_address(tmp_path: Path, entry: str) -> None:
     path.write_text(f"return {{ {entry}; }}")
     with pytest.raises(AnsibleError, match=r'with "old%2etest/blocklist/anna.dat", which is not as Prosody'):
         prosody.LookupModule().run(["blocked"], folder=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("stored", "shown"), [("a\\0b@far.test", r"'a\\x00b@"), ("\\239\\191\\191@far.test", r"'\\uffff@")]
+)
+def test_who_is_blocked_with_signs_that_no_address_has(tmp_path: Path, stored: str, shown: str) -> None:
+    """ejabberd would be given what is no XML."""
+    path = tmp_path / "old%2etest/blocklist/anna%5fx.dat"
+    path.parent.mkdir(parents=True)
+    path.write_text(f'return {{ ["b@far.test"] = true; ["{stored}"] = true; }}')
+    complaint = rf'with "old%2etest/blocklist/anna%5fx.dat", in which anna_x@old.test has blocked {shown}far\.test\''
+    with pytest.raises(AnsibleActionFail, match=complaint):
+        taking_in(tmp_path, "")
 
 
 def test_answer_is_split_where_a_line_ends_and_nowhere_else() -> None:

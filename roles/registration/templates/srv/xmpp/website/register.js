@@ -88,6 +88,8 @@
         const answer = await this.read();
         if (answer.localName !== "iq" || answer.getAttribute("id") !== id) continue;
         if (answer.getAttribute("type") === "result") return answer;
+        // Refused digits are called "not-allowed" like a refused name, and are told from it, in any language, by this word.
+        if (answer.querySelector("error > not-allowed")) throw new Problem(answer.textContent.includes("CAPTCHA") ? "picture" : "reserved");
         // To an invited guest ejabberd 26.07 says "internal-server-error" and, in the text, what it meant.
         const meant = /\{stanza_error,\w+,\w+,'?([a-z-]+)/.exec(answer.textContent);
         const conditions = [meant?.[1], ...[...answer.querySelectorAll("error > *")].map((why) => why.localName)];
@@ -141,7 +143,6 @@
       for (const [key, value] of Object.entries({ username: name, password }))
         query.append(query.ownerDocument.importNode(element(NS.register, key, {}, value), true));
     }
-    MEANING["not-allowed"] = door.challenge ? "picture" : "reserved";
     await door.stream.ask("set", query);
   }
 

@@ -5,7 +5,7 @@
 -module(mod_xmpp_deletion).
 -behaviour(gen_mod).
 -export([start/2, stop/1, reload/3, depends/2, mod_options/1, mod_doc/0]).
--export([leave_rooms/2, forget/2, expire/0]).
+-export([leave_rooms/2, forget/2, forget_room/4, expire/0]).
 
 -define(PUSH_DAYS, 90).  %% apps ask for push anew at each login
 
@@ -16,8 +16,9 @@ stop(Host) ->
     hooks(delete, Host).
 
 hooks(Do, Host) ->
-    ejabberd_hooks:Do(remove_user, Host, ?MODULE, leave_rooms, 40),  %% before mod_muc, while it is known who owned what
+    ejabberd_hooks:Do(remove_user, Host, ?MODULE, leave_rooms, 40),  %% before mod_muc, while it is known who belonged where
     ejabberd_hooks:Do(remove_user, Host, ?MODULE, forget, 90),       %% after all others
+    ejabberd_hooks:Do(room_destroyed, Host, ?MODULE, forget_room, 50),
     ok.
 
 reload(_Host, _New, _Old) -> ok.
@@ -27,21 +28,30 @@ mod_doc() -> #{}.
 
 leave_rooms(User, Server) ->
     JID = jid:make(User, Server),
-    [try leave(Name, Service, Room, JID) catch _:_ -> ok end  %% a room that closes meanwhile
+    [try
+         leave(Name, Service, Room, JID)
+     catch
+         _:_ -> is_gone(Host, Service, Name) orelse tell("a room")
+     end
      || Host <- ejabberd_option:hosts(), Service <- gen_mod:get_module_opt_hosts(Host, mod_muc),
         {Name, _, Room} <- mod_muc:get_online_rooms(Service)],
     ok.
 
+%% A room may end while it is asked, and nobody is in it then.
+is_gone(Host, Service, Name) ->
+    try mod_muc:unhibernate_room(Host, Service, Name) =:= {error, notfound} catch _:_ -> false end.
+
 leave(Name, Service, Room, JID) ->
-    Owned = lists:member(bare(JID), [Who || {Who, owner} <- affiliations(Name, Service)]),
+    Belonged = lists:member(bare(JID), [Who || {Who, Kind} <- affiliations(Name, Service), Kind =/= outcast]),
+    Left = [mod_muc_room:change_item(Room, JID, affiliation, none, <<>>),
+            mod_muc_room:change_item(Room, JID, role, none, <<>>),
+            mod_muc_room:unsubscribe(Room, JID)],
+    [{ok, _}, {ok, _}, ok] = Left,
     forget_subject_author(Room, JID),
-    mod_muc_room:change_item(Room, JID, affiliation, none, <<>>),
-    mod_muc_room:change_item(Room, JID, role, none, <<>>),
-    mod_muc_room:unsubscribe(Room, JID),
     Nobody = [] =:= [Who || {Who, Kind} <- affiliations(Name, Service), Kind =/= outcast]
         andalso mod_muc_admin:get_room_occupants_number(Name, Service) =:= 0
         andalso mod_muc_admin:get_subscribers(Name, Service) =:= [],
-    case Owned andalso Nobody of
+    case Belonged andalso Nobody of
         true -> mod_muc_room:destroy(Room);
         false -> ok
     end.
@@ -75,7 +85,7 @@ forget(User, Server) ->
     case sql(Server, ["SELECT username, server_host FROM rosterusers WHERE jid = ", quote(Address)]) of
         {selected, _, Contacts} ->
             [mod_admin_extra:delete_rosteritem(Contact, Host, User, Server) || [Contact, Host] <- Contacts];
-        _ -> tell("rosterusers")
+        _ -> tell("the table rosterusers")
     end,
     [forget_in(Table, Server, ["DELETE FROM ", Table, " WHERE ", Column, " = ", quote(Address), " OR substr(", Column, ", 1, ",
                                integer_to_list(length(unicode:characters_to_list(Address)) + 1), ") = ", quote([Address, "/"])])
@@ -91,16 +101,20 @@ forget(User, Server) ->
                             {"invite_token", "account_name"}]],
     ok.
 
+%% ejabberd keeps the names that people reserved in a room when that is no more, and whoever makes one of the same address has them.
+forget_room(Server, Room, Service, _Persistent) ->
+    forget_in("muc_registered", Server, ["DELETE FROM muc_registered WHERE host = ", quote(jid:encode({Room, Service, <<>>}))]).
+
 %% One table that cannot be changed does not save the others.
 forget_in(Table, Host, Statement) ->
     case sql(Host, Statement) of
         {updated, _} -> ok;
-        _ -> tell(Table)
+        _ -> tell(["the table ", Table])
     end.
 
-%% Not whom: the address would be in the journal, and in the answer of the database.
-tell(Table) ->
-    logger:critical("~s: a deleted account is still named in the table ~s", [?MODULE, Table]).
+%% Not whom, nor in which room: addresses would be in the journal, and in the answer of the database.
+tell(Place) ->
+    logger:critical("~s: what was deleted may still be named in ~s", [?MODULE, Place]).
 
 %% What is no longer good for anything: tokens for a login without password that ran out, push for apps that never came back, and
 %% files that came after their account was deleted (a slot that was handed out before still takes one).
