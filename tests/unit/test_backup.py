@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import itertools
+import json
 import os
 import sys
 import tempfile
@@ -99,6 +100,29 @@ def test_old_backups_go_by_the_calendar(snapshots: list[dict[str, Any]], days: i
     assert backup.outdated(snapshots, "friends.test", days, NOW) == old
 
 
+class Listed:
+    """A repository in which each upload came, or came back, some hours ago."""
+
+    def __init__(self, **hours: int) -> None:
+        """Take the hours by the names of the folders."""
+        now = datetime.datetime.now(datetime.UTC)
+        nodes = [
+            {"type": "file", "path": f"/up/{folder}/photo", "ctime": (now - datetime.timedelta(hours=ago)).isoformat()}
+            for folder, ago in hours.items()
+        ]
+        self.stdout = "\n".join(json.dumps(node) for node in nodes)
+
+    def call(self, *_words: str) -> Listed:
+        """Return the listing."""
+        return self
+
+
+def test_upload_that_is_restored_twice_goes_when_it_would_have_gone() -> None:
+    earlier = "e /up/b - - - bB:30h\ne /up/c - - - bB:30h\ne /up/gone - - - bB:9h\n"
+    rules = backup.expiry(Listed(a=10, b=10, c=40), "id", 2, earlier)
+    assert rules == "e /up/a - - - bB:38h\ne /up/b - - - bB:20h\ne /up/c - - - bB:0h\n"
+
+
 # ---------------------------------------------------------------------- cut off at each step
 class Places:
     """A service, and a backup that is to take its place."""
@@ -110,7 +134,8 @@ class Places:
             monkeypatch.setattr(backup, name, root / str(getattr(backup, name)).lstrip("/"))
         self.certificates = root / "etc/letsencrypt"
         names = ("accounts", "live/xmpp_both", "live/xmpp_new", "renewal/xmpp_both.conf")
-        self.about = {"paths": [*(str(self.certificates / name) for name in names), str(self.uploads)]}
+        paths = [*(self.certificates / name for name in names), self.uploads, backup.EXPIRY]
+        self.about = {"paths": [str(path) for path in paths]}
         for path in (backup.DATABASE, backup.DATABASE.with_name("xmpp.db-wal"), backup.EXPIRY):
             write(path, "old")
         for name in ("accounts/one/key", "live/xmpp_both/key", "renewal/xmpp_both.conf"):
@@ -133,6 +158,7 @@ class Places:
         backup.remove(backup.STAGED)
         files = [self.certificates / "accounts/two/key", self.certificates / "renewal/xmpp_both.conf"]
         files += [self.certificates / f"live/xmpp_{name}/key" for name in ("both", "new")]
+        write(backup.STAGED / "files" / str(backup.EXPIRY).lstrip("/"), "of the restore before that backup")
         for path in (*files, self.uploads / "kept/photo"):
             write(backup.STAGED / "files" / str(path).lstrip("/"), "new")
         for name in ("xmpp.db", "expiry"):
