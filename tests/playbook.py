@@ -10,6 +10,8 @@ from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 INVENTORY = CHECKOUT / "molecule" / "inventory"
+# What is in the repository of nobody who clones this.
+OWN = (".git", ".venv", ".cache", ".ansible", "inventories/*/secrets", "molecule/inventory/secrets")
 ENVIRONMENT = {**os.environ, "ANSIBLE_CONFIG": str(CHECKOUT / "ansible.cfg"), "ANSIBLE_FORCE_COLOR": "0"}
 
 
@@ -32,3 +34,10 @@ def run(
         check=False,
         timeout=seconds,
     )
+
+
+def packed() -> bytes:
+    """This repository as it is here and as whoever clones it has it, as an archive of tar."""
+    without = [f"--exclude=./{name}" for name in OWN]
+    command = ["tar", "--create", *without, "--exclude=__pycache__", "--exclude=.*_cache", "."]
+    return subprocess.run(command, cwd=CHECKOUT, check=True, capture_output=True).stdout

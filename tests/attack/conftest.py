@@ -8,24 +8,38 @@ A test takes back what it did; a module fails if its users were kept waiting mea
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
+import testinfra
 
-from ..service.conftest import register as register  # the same accounts …
-from ..service.conftest import service as service  # … and service, by the same names
+from ..service.conftest import register as register  # the same accounts, by the same name
 from ..service.service import Account, Service
 from .bystander import Bystander
+from .dawdlers import dawdle
 from .neighbour import Neighbour
 
 SECONDS_PER_TEST = 180
+LAST = "test_dawdlers"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """No test of this folder may hang."""
+    """No test of this folder may hang. What became of those who dawdle is asked last."""
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.timeout(SECONDS_PER_TEST))
+    items.sort(key=lambda item: item.path.stem == LAST)
+
+
+@pytest.fixture(scope="session")
+def service(pytestconfig: pytest.Config) -> Service:
+    """The service under attack."""
+    words = {
+        name: pytestconfig.getoption(f"--{name.replace('_', '-')}") for name in ("ssh_config", "ansible_inventory")
+    }
+    return Service.of(testinfra.get_host(pytestconfig.getoption("--hosts"), **words))
 
 
 @pytest.fixture(scope="session")
@@ -34,6 +48,18 @@ def neighbour() -> Iterator[Neighbour]:
     neighbour = Neighbour.up()
     yield neighbour
     neighbour.down()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def dawdlers(
+    request: pytest.FixtureRequest, service: Service, neighbour: Neighbour
+) -> Iterator[Future[dict[str, dict[str, Any]]] | None]:
+    """They take minutes, so they begin with the session, if anybody is going to ask; the other tests run meanwhile."""
+    if not any(item.path.stem == LAST for item in request.session.items):
+        yield None
+        return
+    with ThreadPoolExecutor(1) as pool:
+        yield pool.submit(dawdle, service, neighbour)
 
 
 def running(service: Service) -> str:

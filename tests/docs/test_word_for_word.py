@@ -11,15 +11,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from ..playbook import CHECKOUT
+from ..playbook import CHECKOUT, packed
 from ..unit.test_docs import ALL, GUIDES, PLAYBOOK, fences
 
 pytestmark = pytest.mark.timeout(900)
 
 NAME, DOMAIN, REPOSITORY = "docs", "docs.test", "/srv/backup"
 INVENTORY = "inventories/home/hosts.yml"
-# What is in the repository of nobody who clones this.
-OTHERS = ("./.git", "./.venv", "./.cache", "./inventories/*/secrets", "__pycache__")
 SETTINGS = f"xmpp_domain: {DOMAIN}\\n    xmpp_certificates: selfsigned\\n    xmpp_backup_repository: {REPOSITORY}"
 BLOCKS = [block for page in GUIDES for block in fences(page.read_text(encoding="utf-8"))]
 
@@ -50,9 +48,7 @@ def bare_host() -> Iterator[None]:
     """A host with a clone of this, and the inventory filled in; apt asks nobody."""
     subprocess.run(["script/testbed", "up", "--fresh", NAME], cwd=CHECKOUT, check=True, capture_output=True)
     try:
-        without = [f"--exclude={name}" for name in OTHERS]
-        clone = subprocess.run(["tar", "--create", *without, "."], cwd=CHECKOUT, check=True, capture_output=True)
-        host("tar --extract", clone.stdout)
+        host("tar --extract", packed())
         host("tee /etc/apt/apt.conf.d/99yes", b'APT::Get::Assume-Yes "true";')
         host(f"sed -i 's|xmpp_domain: .*|{SETTINGS}|' {INVENTORY}")
         # As docs/website.md shows it.

@@ -25,7 +25,7 @@ DOORS = {443: "alpha.test", 5223: "alpha.test", 5270: "alpha.test", 5349: "turn.
 JUDGES_SECONDS = 480
 # testssl.sh takes minutes: it begins first, tests that leave alpha alone run meanwhile, those that do not come after.
 AFTER = ("test_blocking", "test_dynamic_address", "test_orders", "test_outage", "test_renewal", "test_trust")
-TURN = {"test_tls": 1} | dict.fromkeys(AFTER, 2) | {"test_audit": 3, "test_forgetting": 3, "test_restore": 4}
+TURN = {"test_restore": 1, "test_tls": 2} | dict.fromkeys(AFTER, 3) | {"test_audit": 4, "test_forgetting": 4}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

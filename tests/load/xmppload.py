@@ -13,6 +13,7 @@ import argparse
 import asyncio
 import base64
 import contextlib
+import functools
 import hashlib
 import hmac
 import itertools
@@ -346,10 +347,22 @@ async def login_all(server: Server, names: list[str], password: str) -> list[Cli
     return clients
 
 
+async def converse(clients: list[Client]) -> None:
+    """Let each have written to whom it will hear from: strangers whom nobody answers may not write as much."""
+    heard = [asyncio.Event() for _ in clients]
+    for client, event in zip(clients, heard, strict=True):
+        client.on_message = functools.partial(lambda event, _message: event.set(), event)
+    for client, before in zip(clients, clients[-1:] + clients[:-1], strict=True):
+        client.send(f"<message type='chat' to={quoteattr(before.jid)}><body>Write to me!</body></message>")
+    async with asyncio.timeout(60):
+        await asyncio.gather(*(event.wait() for event in heard))
+
+
 async def messages(server: Server, names: list[str], arguments: argparse.Namespace) -> None:
     began = time.perf_counter()
     clients = await login_all(server, names, arguments.password)
     result: dict[str, Any] = {"clients": len(clients), "login_seconds": round(time.perf_counter() - began, 2)}
+    await converse(clients)
     load = Load(clients, "Good morning! " * 8)
     result["offered"] = await load.offered_rate(arguments.rate, arguments.warmup, arguments.window)
     result["closed"] = await load.closed_loop(arguments.in_flight, arguments.warmup, arguments.window)

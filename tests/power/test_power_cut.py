@@ -44,7 +44,7 @@ SETTINGS: tuple[dict[str, object], ...] = (
     {},
 )
 
-pytestmark = pytest.mark.timeout(3 * RUN_SECONDS)
+pytestmark = pytest.mark.timeout(6 * RUN_SECONDS)
 
 
 def container(host: Host) -> str:

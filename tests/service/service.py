@@ -166,6 +166,11 @@ class Service:
                 return
             assert time.monotonic() < deadline, "port 5222 did not open within 30 seconds"
 
+    def restart(self) -> None:
+        """Restarts the servers of messages and of the web, and waits for them."""
+        self.host.check_output("systemctl restart ejabberd nginx")
+        self.wait_until_ready()
+
     def register(self, count: int) -> list[Account]:
         """New accounts with names that nobody else uses."""
         names = [f"user-{secrets.token_hex(5)}" for _ in range(count)]

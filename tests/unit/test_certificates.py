@@ -344,7 +344,7 @@ def test_first_challenges_are_answered_and_nothing_else(tmp_path: Path, path: st
     (tmp_path / "secret").write_text("secret", encoding="ascii")
     handler = script.functools.partial(script.ChallengeHandler, directory=str(tmp_path))
     with script.DualStackServer(("", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=[0.01], daemon=True).start()  # looks often whether to end
         connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=5)
         connection.request("GET", path)
         assert connection.getresponse().status == status

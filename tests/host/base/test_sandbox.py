@@ -39,7 +39,7 @@ SECRETS = {
 }
 # Of the kernel, or the service's own and gone with it.
 APART = ("/dev", "/proc", "/sys", "/tmp", "/var/tmp")
-PROBE = "/run/systemd/system/sandbox-probe.service"
+PROBE = "sandbox-probe-"  # and the name of the service
 SCRIPT, ANSWER = "/run/sandbox-probe.py", "/run/sandbox-probe.json"
 
 # Runs in the place of a service's program, and prints what it could do.
@@ -116,14 +116,17 @@ def trials(host: Host) -> dict[str, dict[str, Any]]:
     try:
         for unit in units(host):
             confined = host.check_output(f"systemctl cat --no-pager {unit}") + INSTEAD
-            host.check_output(shlex.join(["sh", "-c", write, "sh", confined, PROBE]))
-            done = host.run("systemctl daemon-reload && systemctl start sandbox-probe.service")
-            assert done.rc == 0, f"{unit}: {host.check_output('journalctl --no-pager --lines=20 --unit=sandbox-probe')}"
-            found[unit] = json.loads(host.check_output(f"cat {ANSWER}"))
+            host.check_output(shlex.join(["sh", "-c", write, "sh", confined, f"/run/systemd/system/{PROBE}{unit}"]))
+        host.check_output("systemctl daemon-reload")
+        for unit in units(host):
+            probe = f"{PROBE}{unit}"
+            done = host.run(f"systemctl start {probe} && cat {ANSWER}")
+            assert done.rc == 0, f"{unit}: {host.check_output(f'journalctl --no-pager --lines=20 --unit={probe}')}"
+            found[unit] = json.loads(done.stdout)
     finally:
         # What has failed is forgotten first: systemd knows nothing of a unit that is gone.
-        host.run("systemctl reset-failed sandbox-probe.service")
-        host.check_output(f"rm -f {PROBE} {SCRIPT} {ANSWER} && systemctl daemon-reload")
+        host.run(f"systemctl reset-failed '{PROBE}*'")
+        host.check_output(f"rm -f /run/systemd/system/{PROBE}* {SCRIPT} {ANSWER} && systemctl daemon-reload")
     return found
 
 

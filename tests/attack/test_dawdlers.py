@@ -1,0 +1,15 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Slow connections: they are borne while all other attacks go on, and let go after a while."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from typing import Any
+
+from .dawdlers import PLACES, SLOW
+
+
+def test_who_dawdles_is_let_go(dawdlers: Future[dict[str, dict[str, Any]]]) -> None:
+    """The server has closed each connection."""
+    results = dawdlers.result()
+    assert {kind: result["closed"] for kind, result in results.items()} == dict.fromkeys(SLOW, PLACES), results

@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What contributors are told to type, word for word, in a clone that nobody keeps: it mends, measures and locks."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from ..playbook import CHECKOUT, packed
+from ..unit.test_docs import ALL, block
+
+pytestmark = pytest.mark.timeout(1200)
+
+NAME = "contributing"
+HOSTS = ("bench-site", "bench-apt", "bench-ejabberd", "bench-prosody", NAME)
+LOCKS = {"requirements-dev.txt", "requirements.txt", "tests/browser/package-lock.json"}
+# The round trips of a second run that has nothing to do: what grows here, every run of every operator pays for.
+REMOTE_MODULE_CALLS = 12
+PATH = [folder for folder in os.environ["PATH"].split(os.pathsep) if folder != str(Path(sys.executable).parent)]
+# A clone has an environment of its own; and npm, if it is told so, writes where this machine has packages from.
+ENVIRONMENT = {
+    **os.environ,
+    "PATH": os.pathsep.join(PATH),
+    "npm_config_omit_lockfile_registry_resolved": "false",
+}
+
+
+def told(command: str) -> str:
+    """A command that stands in the documentation, if it does."""
+    assert command in ALL, f"no page says {command}"
+    return command
+
+
+def run(folder: Path, command: str) -> str:
+    """What a command says; fails with all of it if the command does."""
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", command],
+        cwd=folder,
+        env=ENVIRONMENT,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, f"{command}\n{done.stdout}"
+    return done.stdout
+
+
+def changed(clone: Path) -> set[str]:
+    """The files that are not as they were."""
+    return set(run(clone, "git diff --name-only; git ls-files --others --exclude-standard").split("\n")) - {""}
+
+
+@pytest.fixture(scope="module")
+def folder() -> Iterator[Path]:
+    """This repository as it is here, on a disk: /tmp may be memory."""
+    as_root = [] if os.geteuid() == 0 else ["sudo", "--"]
+    folder = Path(tempfile.mkdtemp(prefix="conexizan-", dir="/var/tmp"))
+    try:
+        subprocess.run(["tar", "--extract"], cwd=folder, input=packed(), check=True)
+        run(folder, "git init --quiet && git add --all")
+        yield folder
+    finally:
+        subprocess.run(["script/testbed", "down", *HOSTS], cwd=CHECKOUT, check=True)
+        # What the test bed keeps there is root's.
+        subprocess.run([*as_root, "rm", "-rf", folder], check=True)
+
+
+@pytest.fixture
+def clone(folder: Path) -> Iterator[Path]:
+    """It, with what a test has changed undone afterwards."""
+    yield folder
+    run(folder, "git checkout --quiet -- . && git clean -d --force --quiet")
+
+
+def test_what_ruff_can_mend_is_mended_and_lint_passes(clone: Path) -> None:
+    module = clone / "tests/playbook.py"
+    good = module.read_text(encoding="utf-8")
+    bad = good.replace("import os\nimport subprocess\n", "import subprocess, json\nimport os\n").replace('"', "'")
+    assert bad != good
+    module.write_text(bad + "\n\n\n", encoding="utf-8")
+    run(clone, told("script/lint --fix"))
+    assert module.read_text(encoding="utf-8") == good
+    said = run(clone, told("script/test lint"))
+    assert re.search(r"^lint +passed ", said, re.MULTILINE)
+    assert "all 2 stages passed" in said, "setup and lint"
+    assert changed(clone) == set()
+
+
+def test_one_works_on_a_role(clone: Path) -> None:
+    """In one shell, as the first line asks for; under another name, since the scenario itself may be running."""
+    for folder in ("molecule", "tests/host"):
+        (clone / folder / "firewall").rename(clone / folder / NAME)
+    run(clone, f"sed -i 's/\\bfirewall:/{NAME}:/; s/-firewall$/-{NAME}/' molecule/inventory/hosts.yml")
+    run(clone, f"sed -i 's/hosts: firewall/hosts: {NAME}/' molecule/{NAME}/*.yml")
+    said = run(clone, block("molecule converge").replace("firewall", NAME))
+    assert re.search(rf"{NAME} +: ok=\d+", said), said
+    assert re.search(r" [1-9]\d* passed", said), said
+
+
+def test_figures_are_written_into_the_page(clone: Path) -> None:
+    """As they are measured where time is short; no ratio is judged here, for other tests run beside it."""
+    page = clone / "docs/performance.md"
+    mark = re.compile(r"^<!-- .*figures.* -->$", re.MULTILINE)
+    head, published, tail = mark.split(page.read_text(encoding="utf-8"))
+    run(clone, told("script/bench all --docs") + " --quick")
+    assert changed(clone) == {"docs/performance.md"}
+    before, figures, after = mark.split(page.read_text(encoding="utf-8"))
+    assert (before, after) == (head, tail)
+
+    def rows(text: str) -> dict[str, list[list[str]]]:
+        """The cells below each heading."""
+        tables = {
+            part.partition("\n")[0]: re.findall(r"^\| (.*) \|$", part, re.MULTILINE) for part in text.split("### ")[1:]
+        }
+        return {title: [row.split(" | ") for row in found[1:]] for title, found in tables.items()}
+
+    measured = rows(figures)
+    assert {title: len(found) for title, found in measured.items()} == {
+        title: len(found) for title, found in rows(published).items()
+    }
+    for title, found in measured.items():
+        for what, ours, reference, ratio, target in found:
+            assert re.match(r"\d+(\.\d+)?( |$)", ours), (title, what)
+            assert re.match(r"\d+(\.\d+)?( |$)", reference), (title, what)
+            assert bool(re.fullmatch(r"\*\*\d+\.\d\dx\*\*", ratio)) == bool(target), (title, what)
+    assert "Messages lost: Conexizan 0, " in figures
+    # What readers find there is no such quick glance.
+    assert ("`--quick`" in published, "`--quick`" in figures) == (False, True)
+    for text in (published, figures):
+        calls = {what: int(ours) for what, ours, *_ in rows(text)["No-op rerun"][1:]}
+        assert calls == {"remote module calls in it": REMOTE_MODULE_CALLS, "other remote commands in it": 0}
+
+
+def test_locks_are_written_anew_and_say_nothing_of_this_machine(clone: Path) -> None:
+    for name in LOCKS:
+        (clone / name).unlink()
+    run(clone, told("script/setup --lock"))
+    assert changed(clone) <= LOCKS
+
+    project = tomllib.loads((clone / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    wanted = {"requirements.txt": project["dependencies"]}
+    wanted["requirements-dev.txt"] = wanted["requirements.txt"] + project["optional-dependencies"]["dev"]
+    pins: dict[str, dict[str, str]] = {}
+    for name, direct in wanted.items():
+        comment, *lines = (clone / name).read_text(encoding="utf-8").splitlines()
+        assert comment == "# Written by: script/setup --lock"
+        found = [re.fullmatch(r"([\w.-]+)==([\w.!+]+)", line) for line in lines]
+        pins[name] = {canonicalize_name(pin[1]): pin[2] for pin in found if pin}
+        assert len(pins[name]) == len(lines), f"{name} has lines that are no pins"
+        for requirement in map(Requirement, direct):
+            assert pins[name][canonicalize_name(requirement.name)] in requirement.specifier
+    assert pins["requirements.txt"].items() < pins["requirements-dev.txt"].items(), (
+        ".venv of the larger set does for both"
+    )
+
+    browser = clone / "tests/browser"
+    packages = json.loads((browser / "package-lock.json").read_text(encoding="utf-8"))["packages"]
+    wishes = json.loads((browser / "package.json").read_text(encoding="utf-8"))["devDependencies"]
+    assert packages.pop("")["devDependencies"] == wishes
+    assert {f"node_modules/{name}" for name in wishes} <= set(packages)
+    for name, package in packages.items():
+        assert len(base64.b64decode(package["integrity"].removeprefix("sha512-"), validate=True)) == 64, name
+        # Whom its authors ask to be paid by, and what they say of old versions, is the same from everywhere.
+        rest = {key: value for key, value in package.items() if key not in {"funding", "deprecated"}}
+        assert "://" not in json.dumps(rest), f"{name} is looked for at one place only"
