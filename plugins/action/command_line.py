@@ -141,6 +141,26 @@ def with_whole_texts(given: Mapping[str, Any], options: Iterable[str]) -> dict[s
     return {word: value for word, value in given.items() if word != "_raw_params"} | whole
 
 
+def refuse_unknown(options: Iterable[str], known: Iterable[str]) -> None:
+    """Raise AnsibleActionFail for a text that is no word=value, and for a word that only the playbook could take."""
+    example = f"{next(iter(known), 'format')}=…"
+    for option in options:
+        if option[:1] in ("@", "{", "["):
+            continue
+        word, equals, _ = option.partition("=")
+        if not equals:
+            raise AnsibleActionFail(
+                f'-e is "{option}", which does not say what that is. Change it on the command line, '
+                f"for example: -e {example}"
+            )
+        # An underscore is in what Ansible, this project and inventories call their variables.
+        if word.isidentifier() and "_" not in word and word not in known:
+            raise AnsibleActionFail(
+                f"{word} is nothing that this playbook knows; it knows {', '.join(known)}. Change it on the command "
+                f"line, for example: -e {example}"
+            )
+
+
 def understand(
     given: Mapping[str, Any], verbs: Mapping[str, dict[str, str]], optional: dict[str, str], domains: Domains
 ) -> dict[str, Any]:
@@ -206,6 +226,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
         result: dict[str, Any] = super().run(tmp, task_vars)
         args = self._task.args
         given = with_whole_texts(load_extra_vars(self._loader), context.CLIARGS.get("extra_vars", ()))
-        result |= understand(given, args.get("verbs", {}), args.get("optional", {}), args.get("domains", []))
+        verbs, optional = args.get("verbs", {}), args.get("optional", {})
+        result |= understand(given, verbs, optional, args.get("domains", []))
+        words = {word: None for taken in (*verbs.values(), optional, {"format": "text"}) for word in taken}
+        refuse_unknown(context.CLIARGS.get("extra_vars", ()), list(words))
         result["changed"] = False
         return result

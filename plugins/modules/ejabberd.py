@@ -205,6 +205,11 @@ def invite(api: Api, domain: str, names: list[str]) -> list[dict[str, str]]:
         except ApiError as error:
             known = [f"{name}@{domain} {why}" for answer, why in NO_INVITATION.items() if answer in str(error)]
             raise ApiError(known[0] if known else str(error)) from error
+        if not answer["landing_page"]:
+            # The name would be promised to nobody for days.
+            token = answer["invite_uri"].partition("preauth=")[2].partition(";")[0]
+            api.call("delete_invite_by_token", host=domain, token=token)
+            raise ApiError("the service on this host takes no invitations yet: run site.yml, then this again")
         made.append({"uri": answer["invite_uri"], "url": answer["landing_page"]})
     return made
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: ejabberd_user
-short_description: List, ban or delete accounts, or let somebody set a new password
+short_description: List, make, ban or delete accounts, or let somebody set a new password
 description:
   - A banned account is a member of the shared roster group C(banned) of its domain, which the rule C(c2s) denies,
     and keeps its password and all that belongs to it. The reason is in its private storage.
@@ -15,7 +15,7 @@ options:
   verb:
     description: What to do. C(list) is done in any case, afterwards.
     type: str
-    choices: [list, ban, unban, delete, reset]
+    choices: [list, create, ban, unban, delete, reset]
     default: list
   account:
     description: Address of the account. Needed by all verbs but C(list).
@@ -71,11 +71,12 @@ url:
 password:
   description: The new password.
   type: str
-  returned: without I(link)
+  returned: with C(create), and with C(reset) without I(link)
 """
 
 import secrets
 import subprocess
+from collections.abc import Collection
 from typing import Any
 from xml.etree import ElementTree as ET
 from xml.sax.saxutils import escape
@@ -174,11 +175,29 @@ def reset(api: Api, account: str, *, link: bool, check: bool) -> dict[str, Any]:
     withdraw_links(api, account)
     if link:
         made = api.call("generate_reset_token", username=where["user"], host=where["host"])
+        if not made["landing_page"]:
+            withdraw_links(api, account)
+            raise ApiError("the service on this host has no page to set a password on: run site.yml, then this again")
         return {"changes": [f"{account}: a new password can be set"], "url": made["landing_page"]}
     password = secrets.token_urlsafe(PASSWORD_BYTES)
     api.call("change_password", **where, newpass=password)
     api.call("kick_user", **where)
     return {"changes": [f"{account} has a new password"], "password": password}
+
+
+def create(api: Api, account: str, known: Collection[str], *, check: bool) -> dict[str, Any]:
+    """Make an account with a password drawn by lot; return it with what was done."""
+    if account in known:
+        raise ApiError(
+            f'create is "{account}", which is here already, or banned. Take another name on the command line, '
+            "for example: -e create=maria"
+        )
+    changes = [f"{account} is made"]
+    if check:
+        return {"changes": changes}
+    password = secrets.token_urlsafe(PASSWORD_BYTES)
+    api.call("register", **user_of(account), password=password)
+    return {"changes": changes, "password": password}
 
 
 def do(api: Api, params: dict[str, Any], *, check: bool) -> dict[str, Any]:
@@ -187,8 +206,10 @@ def do(api: Api, params: dict[str, Any], *, check: bool) -> dict[str, Any]:
     if verb == "list":
         return {"changes": []}
     known = accounts_of(api, domain := user_of(account)["host"])
-    if verb == "unban":
+    if verb in ("create", "unban"):
         known += banned_of(api, domain)
+    if verb == "create":
+        return create(api, account, known, check=check)
     if account not in known:
         raise unknown(verb, account, "account", known)
     if verb == "ban":
@@ -204,7 +225,11 @@ def main() -> None:
     """Run the module."""
     module = AnsibleModule(
         argument_spec={
-            "verb": {"type": "str", "choices": ["list", "ban", "unban", "delete", "reset"], "default": "list"},
+            "verb": {
+                "type": "str",
+                "choices": ["list", "create", "ban", "unban", "delete", "reset"],
+                "default": "list",
+            },
             "account": {"type": "str", "default": ""},
             "reason": {"type": "str", "default": ""},
             "link": {"type": "bool", "default": True},

@@ -54,6 +54,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -62,6 +63,9 @@ HELD_BACK = "#!/bin/sh\n# Written while packages are installed by Ansible.\nexit
 RECORD = Path("/var/lib/xmpp/packages.json")
 STATUS = Path("/var/lib/dpkg/status")
 LISTS_LOCK = Path("/var/lib/apt/lists/lock")
+DPKG_LOCK = Path("/var/lib/dpkg/lock-frontend")
+# Of a run that broke off on the controller, and goes on here: its end takes away what holds services back.
+OUR_LOCK = Path("/run/xmpp-packages.lock")
 LOCK_SECONDS = 300
 OPTIONS = [
     "--quiet",
@@ -103,19 +107,20 @@ def services_held_back() -> Iterator[None]:
             kept.rename(POLICY)
 
 
-def wait_for_lists() -> None:
-    """Wait while somebody else updates the package lists; DPkg::Lock::Timeout does not cover that lock."""
+def lock(path: Path) -> IO[str]:
+    """Return a file with a lock on it, which holds as long as the file is open; wait while somebody else has it."""
     deadline = time.monotonic() + LOCK_SECONDS
-    LISTS_LOCK.parent.mkdir(parents=True, exist_ok=True)
-    with LISTS_LOCK.open("a", encoding="ascii") as lock:
-        while True:
-            try:
-                fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                return
-            except OSError as error:
-                if time.monotonic() > deadline:
-                    raise PackagesError(f"{LISTS_LOCK} has been held for {LOCK_SECONDS} s: which apt runs?") from error
+    path.parent.mkdir(parents=True, exist_ok=True)
+    file = path.open("a", encoding="ascii")
+    while True:
+        try:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if time.monotonic() > deadline:
+                raise PackagesError(f"{path} has been held for {LOCK_SECONDS} s: which apt runs?") from error
             time.sleep(1)  # between two looks: waiting for the lock itself could not be given a limit
+        else:
+            return file
 
 
 def refuse_old(wanted: dict[str, str]) -> None:
@@ -165,15 +170,18 @@ def main() -> None:
     verb = "install" if present else "purge"
     wanted = {name: minimum for name, _, minimum in (entry.partition(">=") for entry in module.params["name"])}
     try:
+        ours = None if module.check_mode else lock(OUR_LOCK)  # until the end
         if present:
-            if not module.check_mode:
-                wait_for_lists()
+            if ours:
+                lock(LISTS_LOCK).close()  # DPkg::Lock::Timeout does not cover that lock
                 run("apt-get", "update", *OPTIONS)
             refuse_old(wanted)
         if module.check_mode:
             plan = run("apt-get", verb, "--simulate", *OPTIONS, *wanted)
             pattern = r"^Inst (\S+) .*?\((\S+)" if present else r"^Purg (\S+) \[(\S+)\]"
         else:
+            # Nor dpkg itself; and an unattended upgrade that is under way has its own services to start.
+            lock(DPKG_LOCK).close()
             # A package that goes stops its service itself.
             with services_held_back() if present else contextlib.nullcontext():
                 # Finish what a power cut interrupted, if anything; apt refuses to go on otherwise.

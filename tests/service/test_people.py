@@ -17,7 +17,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from . import clients
-from .newcomer import ask_form, forget_addresses, hand_in, read_picture, refusal, show_invitation
+from .newcomer import ask_form, forget_addresses, hand_in, newcomer, read_picture, refusal, show_invitation
 from .service import DATABASE, PLAYBOOK_SECONDS, Account, Service
 from .stream import CLIENT, Stream, connected
 
@@ -149,6 +149,19 @@ def test_ban_outlives_what_its_owner_deletes_and_can_be_lifted(service: Service,
     assert "banned no longer" in user(service, f"unban={mallory.name}")
     assert mallory.jid not in listed(service)
     assert f'unban is "{mallory.jid}", which is no account here' in refused(service, f"unban={mallory.name}")
+
+
+def test_account_is_made_with_a_password(service: Service) -> None:
+    """Whatever ways to an account people have. Names that are taken, banned or reserved, or no names, are refused."""
+    maria = newcomer()
+    said = json.loads(user(service, f"create={maria.name}", "format=json"))
+    assert maria.jid in {account["address"] for account in said["accounts"]}
+    with connected(service) as stream:
+        stream.starttls()
+        assert enter(stream, Account(maria.name, said["password"], service.domain)) == ""
+    assert f'create is "{maria.jid}", which is here already' in refused(service, f"create={maria.name}")
+    for name in "admin", "Maria":
+        assert "reserved for the operator or has other characters" in refused(service, f"create={name}")
 
 
 def test_deleted_account_is_gone_and_its_name_is_free(service: Service, register: Register) -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 
 import pytest
@@ -73,6 +74,24 @@ def test_words_are_understood(given: dict[str, object], verb: str, words: dict[s
 def test_nonsense_is_refused(given: dict[str, object], wrong: str) -> None:
     with pytest.raises(AnsibleActionFail, match=wrong):
         command_line.understand(given, VERBS, OPTIONAL, DOMAINS)
+
+
+@pytest.mark.parametrize(
+    ("option", "wrong"),
+    [
+        ("maria", 'is "maria", which does not say what that is.*-e ban=…'),
+        ("remove=admin", "remove is nothing that this playbook knows; it knows ban, sure, format"),
+        ("ban=mallory", None),
+        ("format=json", None),
+        ("xmpp_registration=closed", None),
+        ("ansible_user=root", None),
+        ("@settings.yml", None),
+        ('{"ban": "mallory"}', None),
+    ],
+)
+def test_word_that_nobody_knows_is_refused(option: str, wrong: str | None) -> None:
+    with contextlib.nullcontext() if wrong is None else pytest.raises(AnsibleActionFail, match=wrong):
+        command_line.refuse_unknown([option], ["ban", "sure", "format"])
 
 
 @pytest.mark.parametrize(

@@ -1138,6 +1138,18 @@ def test_variables_of_the_other_roles_have_their_type(tmp_path: Path) -> None:
     assert "'soon'" in lines[0][0]
 
 
+def test_one_service_is_on_one_host(tmp_path: Path) -> None:
+    """Whoever deploys two by the same name is told, before a host is touched; of several services, each has its own."""
+    hosts = {"one": {}, "other": {"xmpp_domain": "friends.test"}, "third": {"xmpp_domain": "family.test"}}
+    (tmp_path / "hosts.yml").write_text(yaml.safe_dump({"all": {"hosts": hosts, "vars": NOWHERE | GOOD}}))
+    playbook = PLAYBOOK.replace("  post_tasks:", "    - {role: facts, tags: always}\n  post_tasks:")
+    playbook = playbook.replace("  roles:", "  any_errors_fatal: true\n  roles:")  # as in site.yml
+    output = play(tmp_path, "-i", "hosts.yml", playbook=playbook)
+    assert set(re.findall(r"^fatal: \[(.+)\]: FAILED!", output, re.MULTILINE)) == {"one", "other"}
+    assert 'xmpp_domain is \\"friends.test\\" for one, and for other as well: a service is on one host.' in output
+    assert "Read what the host is" not in output
+
+
 def test_inventory_without_a_folder(run: Run) -> None:
     """The generated secrets need a folder: a host named on the command line has none."""
     assert run.found["nowhere.test"]["problems"] == [

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -35,6 +37,23 @@ def test_too_old_is_refused_with_both_versions(monkeypatch: pytest.MonkeyPatch, 
 def test_failure_shows_what_apt_said() -> None:
     with pytest.raises(packages.PackagesError, match=r"apt-get install failed:\nE: .*no-such-package-anywhere"):
         packages.run("apt-get", "install", "--simulate", "no-such-package-anywhere")
+
+
+def test_lock_that_somebody_has_is_waited_for_but_not_for_ever(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    path = tmp_path / "lib/lock"
+    holder = f"import fcntl; f = open({str(path)!r}, 'a'); fcntl.lockf(f, fcntl.LOCK_EX); print(flush=True); input()"
+    packages.lock(path).close()
+    with subprocess.Popen([sys.executable, "-c", holder], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdin
+        assert other.stdout
+        other.stdout.readline()
+        monkeypatch.setattr(packages, "LOCK_SECONDS", -1)
+        with pytest.raises(packages.PackagesError, match=r"lib/lock has been held for -1 s: which apt runs\?"):
+            packages.lock(path)
+        monkeypatch.setattr(packages, "LOCK_SECONDS", 60)
+        # It lets go while we wait.
+        monkeypatch.setattr(packages.time, "sleep", lambda _seconds: other.communicate(b"\n"))
+        packages.lock(path).close()
 
 
 def test_policy_that_a_killed_run_left_is_not_taken_for_the_operators(

@@ -10,6 +10,8 @@ import ssl
 import pytest
 from testinfra.host import Host
 
+from tests import playbook
+
 CERTIFICATE = "/etc/xmpp/certificates/off.test/fullchain.pem"
 
 
@@ -134,6 +136,15 @@ def read_until(link: ssl.SSLSocket, end: str) -> str:
             break
         text += received.decode()
     return text
+
+
+def test_invitation_that_nobody_could_use_is_not_made(host: Host) -> None:
+    """The setting is there, and site.yml was not run: twice the same, so no name is promised to nobody."""
+    for _ in "first", "again":
+        options = ["-e", '{"xmpp_registration": "invite"}', "-e", "user=maria"]
+        done = playbook.run("playbooks/invite.yml", *options, limit="off", seconds=120)
+        assert done.returncode
+        assert "the service on this host takes no invitations yet: run site.yml, then this again" in done.stdout
 
 
 def test_registration_was_open(host: Host) -> None:
