@@ -61,8 +61,9 @@ def broken(service: Service, *steps: tuple[str, str]) -> Iterator[None]:
 def resolver(service: Service, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A name server that has what playbooks/dns.yml prints."""
     folder: Path = tmp_path_factory.mktemp("zones")
-    done = service.run_playbook("dns", f"zone_dir={folder}")
+    done = service.run_playbook("dns", f"zone_dir={folder}", "format=json")
     assert done.returncode == 0, done.stdout + done.stderr
+    assert f"{service.domain}." in {record["name"] for record in json.loads(done.stdout)["records"]}
     server = NameServer()
     try:
         server.load((folder / f"{service.domain}.zone").read_text(encoding="utf-8"), service.domain)

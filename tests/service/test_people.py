@@ -155,7 +155,8 @@ def test_account_is_made_with_a_password(service: Service) -> None:
     """Whatever ways to an account people have. Names that are taken, banned or reserved, or no names, are refused."""
     maria = newcomer()
     said = json.loads(user(service, f"create={maria.name}", "format=json"))
-    assert maria.jid in {account["address"] for account in said["accounts"]}
+    assert said["changes"] == [f"{maria.jid} is made"]
+    assert maria.jid in listed(service)
     with connected(service) as stream:
         stream.starttls()
         assert enter(stream, Account(maria.name, said["password"], service.domain)) == ""

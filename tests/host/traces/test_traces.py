@@ -66,7 +66,11 @@ class Operator:
 
     def left(self, *texts: str) -> list[str]:
         """Return the journal's entries with all their fields, and the files, that hold one of the texts."""
-        journal = self.host.check_output("journalctl --sync; journalctl --no-pager --output=export")
+        # In front of a field with a line break is its length, which is no text.
+        journal = self.host.check_output(
+            "journalctl --sync; "
+            r"journalctl --no-pager --output=export | LC_ALL=C tr --delete --complement '\11\12\40-\176'"
+        )
         assert "MESSAGE=" in journal
         lines = [line for line in journal.splitlines() if any(text in line for text in texts)]
         words = " ".join(f"-e {shlex.quote(text)}" for text in texts)
