@@ -108,7 +108,7 @@ class Client(ClientXMPP):
         self.ready = asyncio.get_running_loop().create_future()
         self.connect(self.reached_at, 5223 if self.enable_direct_tls else 5222)
         async with asyncio.timeout(SECONDS):
-            await self.ready
+            await asyncio.shield(self.ready)  # or it would be cancelled, and stop() say so instead
 
     async def stop(self) -> None:
         """Says goodbye and closes the connection."""
