@@ -50,7 +50,9 @@ options:
     description: C(subject) and C(body) of a message to everybody who is online now. Sent anew in every run.
     type: dict
   invitations:
-    description: Invitations to make, anew in every run. Each is the local part of the account, or empty for any.
+    description:
+      - Invitations to make, anew in every run. Each is the local part of the account, or empty for any.
+      - An earlier one to the same name is withdrawn.
     type: list
     elements: str
     default: []
@@ -101,7 +103,6 @@ from ansible.module_utils.private_json import PASSWORDS, read, write
 # What the API says to an invitation that it does not make, and what that means.
 NO_INVITATION = {
     "Username already taken": "exists already: take another name",
-    "reserved": "is promised by an invitation that was not used yet: take another name, or wait until that one expires",
     "account_name_invalid": "is no valid name: take lower-case letters, digits and . _ - between them",
 }
 
@@ -193,15 +194,27 @@ def ensure_rooms(api: Api, params: dict[str, Any], *, check: bool) -> list[str]:
     return changes
 
 
+def new_invitation(api: Api, domain: str, name: str) -> dict[str, str]:
+    """Make one; earlier ones to the same name, which went to the wrong person or got lost, are good no longer."""
+    if not name:
+        return dict(api.call("generate_invite", host=domain))
+    try:
+        return dict(api.call("generate_invite_with_username", username=name, host=domain))
+    except ApiError as error:
+        if "reserved" not in str(error):
+            raise
+    for token in api.call("list_invites", host=domain):
+        if token["account_name"] == name and token["type"] != "reset_token":
+            api.call("delete_invite_by_token", host=domain, token=token["token"])
+    return dict(api.call("generate_invite_with_username", username=name, host=domain))
+
+
 def invite(api: Api, domain: str, names: list[str]) -> list[dict[str, str]]:
     """Make an invitation for each local part, "" for any; raises ApiError with what is wrong about the name."""
     made = []
     for name in names:
         try:
-            if name:
-                answer = api.call("generate_invite_with_username", username=name, host=domain)
-            else:
-                answer = api.call("generate_invite", host=domain)
+            answer = new_invitation(api, domain, name)
         except ApiError as error:
             known = [f"{name}@{domain} {why}" for answer, why in NO_INVITATION.items() if answer in str(error)]
             raise ApiError(known[0] if known else str(error)) from error
