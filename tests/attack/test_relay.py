@@ -84,8 +84,8 @@ async def test_file_proxy_connects_to_nobody(service: Service, neighbour: Neighb
             assert await reader.readexactly(2) == b"\x05\x00"
             writer.write(b"\x05\x01\x00" + target + struct.pack("!H", PORT))
             writer.write(secrets.token_bytes(100))
-            writer.write_eof()
-            with contextlib.suppress(ConnectionError):
+            with contextlib.suppress(OSError):  # it hangs up, maybe before the end
+                writer.write_eof()
                 await reader.read()
             writer.close()
     assert heard == []
