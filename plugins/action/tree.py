@@ -51,13 +51,20 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
         if state == "present":
             more = self._given(args.get("files") or {}, args.get("folders") or {})
             files = self._render(Path(role._role_path), variables, args.get("permissions") or {}, more)
-        module_args = {"name": name, "validate": args.get("validate") or []}
-        for sent in ([checksum_of(file) if is_large(file) else file for file in files], files):
+        module_args: dict[str, Any] = {"name": name, "validate": args.get("validate") or []}
+        # All of a role goes. (Of one that the project has no more, another role may have files.)
+        module_args["heirs"] = {} if state == "absent" and (role is None or name == role.get_name()) else None
+        sent = [checksum_of(file) if is_large(file) else file for file in files]
+        while True:
             payload = base64.b64encode(zlib.compress(json.dumps(sent).encode(), 6)).decode()
             done = self._execute_module(
                 module_name="tree", module_args=module_args | {"payload": payload}, task_vars=task_vars
             )
-            if not done.get("missing"):
+            if done.get("missing"):
+                sent = files
+            elif done.get("leaving"):
+                module_args["heirs"] = heirs(Path(role._role_path).parent, name, done["leaving"])
+            else:
                 break
         result.update(done)
         return result
@@ -118,6 +125,17 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
         if unused:
             raise AnsibleActionFail(f"tree: permissions for {', '.join(sorted(unused))} match no file of {templates}")
         return files
+
+
+def heirs(roles: Path, name: str, paths: list[str]) -> dict[str, str]:
+    """Return the role, other than *name*, whose templates/ have a file now, by path, for what is in one."""
+    return {
+        path: other.name
+        for other in sorted(roles.iterdir())
+        if other.name != name
+        for path in paths
+        if any((other / "templates" / (path.lstrip("/") + ending)).is_file() for ending in ("", ".j2"))
+    }
 
 
 def is_large(file: dict[str, Any]) -> bool:

@@ -13,6 +13,8 @@ description:
     others are copied byte for byte) and installs them at the same path on the host with one module call.
   - Of a large file only the checksum is sent as long as the host has it; if not, all is sent in a second call.
   - A file that was installed by an earlier run and is no longer in the tree, or renders to nothing, is removed.
+  - A file belongs to one role. One that moves to another role, which runs earlier or later, or that is now called
+    otherwise, stays in place and is handed over to it; nothing is restarted for that.
   - Files are written atomically. If a command in I(validate) fails, all is put back as it was and the task fails.
     M(services) does the same with the files of all roles if a running service refuses its new ones.
   - When each file last changed is kept for M(services), which restarts what reads it.
@@ -73,6 +75,12 @@ missing:
   type: list
   elements: str
   returned: when there are any; the caller never sees it
+leaving:
+  description: Files that would be removed, and of which the caller has not said yet whether they are now another
+    role's; nothing has been done then.
+  type: list
+  elements: str
+  returned: when there are any; the caller never sees it
 """
 
 import base64
@@ -130,6 +138,14 @@ def content_of(entry: dict[str, Any]) -> bytes | None:
     return found.content if found and hashlib.sha256(found.content).hexdigest() == entry["sha256"] else None
 
 
+def manifest_of(role: str) -> dict[str, Any]:
+    """Return what a role has installed. Without a manifest, or with what a power cut left of it: nothing."""
+    empty: dict[str, Any] = {"files": {}, "directories": [], "boot": boot_id(), "changed": {}}
+    found = read_json(tree_files.MANIFESTS / f"{role}.json") or empty
+    # Before a reboot: every unit has been started since.
+    return found if found.get("boot") == boot_id() else found | {"boot": boot_id(), "changed": {}}
+
+
 def make_parents(path: Path) -> list[str]:
     """Create the missing parents of *path* (root, 0755) and return them, outermost first."""
     missing = []
@@ -157,19 +173,23 @@ def run(command: list[str]) -> str:
 class Tree:
     """The files of one role on this host."""
 
-    def __init__(self, name: str, files: list[File]) -> None:
+    def __init__(self, name: str, files: list[File], heirs: dict[str, str] | None = None) -> None:
+        """Compare with what is there; *heirs* says which role a file that is not wanted any more has moved to."""
         self.files = files
         self.name = name
         self.manifest_path = tree_files.MANIFESTS / f"{name}.json"
-        # Without one, or with what a power cut left of it, everything counts as new.
-        empty: dict[str, Any] = {"files": {}, "directories": [], "boot": boot_id(), "changed": {}}
-        self.manifest = read_json(self.manifest_path) or empty
-        if self.manifest.get("boot") != boot_id():  # every unit has been started since
-            self.manifest |= {"boot": boot_id(), "changed": {}}
+        self.manifest = manifest_of(name)
+        others = {path.stem: manifest_of(path.stem) for path in tree_files.MANIFESTS.glob("*.json")}
+        others.pop(name, None)
         wanted = {str(file.path) for file in files}
-        self.gone = [
-            Path(path) for path in sorted(self.manifest["files"]) if path not in wanted and os.path.lexists(path)
-        ]
+        # Installed by a role that had the file before, or that was called otherwise.
+        self.taken = {path: role for role, one in others.items() for path in one["files"] if path in wanted}
+        self.files_before = {path: others[role]["files"][path] for path, role in self.taken.items()}
+        self.files_before |= self.manifest["files"]
+        claimed = {path for one in others.values() for path in one["files"]}
+        left = [path for path in sorted(self.manifest["files"]) if path not in wanted and os.path.lexists(path)]
+        self.handed = {path: heirs[path] for path in left if heirs and path in heirs and path not in claimed}
+        self.gone = [Path(path) for path in left if path not in claimed and path not in self.handed]
         self.before = {path: find(path) for path in [*self.gone, *(file.path for file in files)]}
         self.differing = [file for file in files if self.differs(file)]
 
@@ -178,7 +198,7 @@ class Tree:
         found = self.before[file.path]
         if found is None or found.content != file.content or found.mode != file.mode:
             return True
-        if self.manifest["files"].get(str(file.path)) != hashlib.sha256(file.content).hexdigest():
+        if self.files_before.get(str(file.path)) != hashlib.sha256(file.content).hexdigest():
             return True  # written by a run that broke off before it could say so
         try:
             return (found.uid, found.gid) != file.ids
@@ -208,11 +228,40 @@ class Tree:
             rows.append({"before_header": str(path), "after_header": str(path), "before": texts[0], "after": texts[1]})
         return rows
 
+    @property
+    def moving(self) -> bool:
+        """Whether files are handed over between roles, which is no change on the host."""
+        return bool(self.taken or self.handed)
+
+    def hand_over(self) -> None:
+        """Write down whose the files are now, with when they changed and the folders that were made for them.
+
+        What is cut off in here is made up for by the next run: a file that two roles claim is removed by neither.
+        """
+        moves = [(path, role, self.name) for path, role in self.taken.items()]
+        moves += [(path, self.name, role) for path, role in self.handed.items()]
+        roles = {role for _, *both in moves for role in both} - {self.name}
+        manifests = {role: manifest_of(role) for role in roles} | {self.name: self.manifest}
+        for role in roles:
+            tree_files.remember(role, {})
+        for path, source, target in moves:
+            old, new = manifests[source], manifests[target]
+            new["files"][path] = old["files"].pop(path)
+            if path in old["changed"]:
+                new["changed"][path] = old["changed"].pop(path)
+            parents = {str(parent) for parent in Path(path).parents}
+            new["directories"] = sorted({*new["directories"], *(parents & {*old["directories"]})})
+        if moves:
+            write_json(self.manifest_path, self.manifest)
+        for role in roles:
+            write_json(tree_files.MANIFESTS / f"{role}.json", manifests[role])
+
     def apply(self, validate: list[list[str]]) -> None:
         """Write and remove; put everything back and raise TreeError if *validate* does not like it."""
-        directories = list(self.manifest["directories"])
         make_parents(self.manifest_path)
         tree_files.remember(self.name, {Path(path): self.before[Path(path)] for path in self.paths})
+        self.hand_over()
+        directories = list(self.manifest["directories"])
         leaving = [path.name for path in self.gone if str(path.parent) + "/" == SYSTEMD]
         if leaving:
             run(["systemctl", "disable", "--now", "--quiet", *leaving])
@@ -235,7 +284,7 @@ class Tree:
             tmpfiles = [path for path in self.paths if path.startswith("/etc/tmpfiles.d/") and os.path.exists(path)]
             if tmpfiles:
                 run(["systemd-tmpfiles", "--create", *tmpfiles])
-            for command in validate if self.files else []:
+            for command in validate if self.files and self.paths else []:
                 run(command)
         except (TreeError, OSError):
             put_back(self.before)
@@ -259,6 +308,7 @@ def main() -> None:
             "name": {"type": "str", "required": True},
             "payload": {"type": "str", "required": True, "no_log": True},
             "validate": {"type": "list", "elements": "list", "default": []},
+            "heirs": {"type": "dict"},
         },
         supports_check_mode=True,
     )
@@ -274,10 +324,12 @@ def main() -> None:
     if missing:
         module.exit_json(changed=False, paths=[], missing=missing)
     try:
-        tree = Tree(params["name"], files)
+        tree = Tree(params["name"], files, params["heirs"])
+        if tree.gone and params["heirs"] is None:
+            module.exit_json(changed=False, paths=[], leaving=[str(path) for path in tree.gone])
         paths = tree.paths
         diff = tree.diff() if module._diff else []
-        if paths and not module.check_mode:
+        if (paths or tree.moving) and not module.check_mode:
             tree.apply(params["validate"])
     except (TreeError, OSError) as error:
         module.fail_json(msg=str(error))

@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
-from .loading import ROOT
+from .loading import ROOT, load
 
+tree_action: Any = load("plugins/action/tree.py")
 FILES = {
     "templates/nowhere/plain.j2": "value {{ value }}\n",
     "templates/nowhere/off.j2": "{% if not value %}\nsecret\n{% endif %}\n",
@@ -152,3 +153,17 @@ def test_host_without_the_role_is_not_visited_to_remove_it(
     code, output, _ = run(tmp_path, {"state": "absent"}, trees=trees, connection="ssh")
     assert ("UNREACHABLE" in output) == visited
     assert (code == 0) != visited
+
+
+def test_other_role_that_has_a_file_now_is_found(tmp_path: Path) -> None:
+    """As a template or as it is; a role is not its own heir, nor is one that has only a part of the path."""
+    for path in (
+        "old/templates/etc/a",
+        "first/templates/etc/a.j2",
+        "second/templates/etc/b",
+        "third/templates/etc/c/d",
+    ):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text("", encoding="utf-8")
+    found = tree_action.heirs(tmp_path, "old", ["/etc/a", "/etc/b", "/etc/c", "/etc/gone"])
+    assert found == {"/etc/a": "first", "/etc/b": "second"}
