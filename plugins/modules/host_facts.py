@@ -32,8 +32,9 @@ EXAMPLES = r"""
 RETURN = r"""
 ansible_facts:
   description:
-    - "C(xmpp_host) with C(release) (codename), C(name), C(mirror) (URI of the Debian archive in use), C(signed_by) (its
-      keyring), C(has_backports) (the operator has added them), C(ssh_ports), C(ipv4) and C(ipv6) (source addresses of
+    - "C(xmpp_host) with C(release) (codename), C(name), C(mirror) (URI of the Debian archive in use), C(signed_by) (the
+      keyring for backports from there), C(has_backports) (the operator has added them),
+      C(default_release) (of apt), C(ssh_ports), C(ipv4) and C(ipv6) (source addresses of
       the default routes, of IPv6 the lasting one, or empty), C(has_ipv6), C(versions) (package to installed
       version), C(trees) (the roles that have files on the host, by M(tree)), C(acknowledged) (number of the last change
       that the operator has acknowledged; 0 before there were any, -1 on a host without the service),
@@ -60,6 +61,7 @@ PACKAGES = Path("/var/lib/xmpp/packages.json")
 HALF_RESTORED = Path("/var/lib/xmpp-backup/aside/half.json")
 TIME_DAEMONS = ("chrony", "ntpsec", "openntpd", "systemd-timesyncd")
 SSH_SERVERS = ("/usr/sbin/sshd", "/usr/sbin/dropbear")
+KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 OUR_SOURCE = "xmpp-backports.sources"
 # linux/in6.h
 IPV6_ADDR_PREFERENCES, IPV6_PREFER_SRC_PUBLIC = 72, 2
@@ -124,9 +126,31 @@ def mirror(release: str) -> tuple[str, str]:
     return best[1], best[2]
 
 
+def backports(release: str) -> list[dict[str, str]]:
+    """Return what the operator has added of backports."""
+    return [source for source in apt_sources() if f"{release}-backports" in source["suites"].split()]
+
+
 def has_backports(release: str) -> bool:
-    """Tell whether the operator has added backports; a second entry with another keyring would stop apt."""
-    return any(f"{release}-backports" in source["suites"].split() for source in apt_sources())
+    """Tell whether the operator has added backports with the part that the service comes from."""
+    return any("main" in source["components"].split() for source in backports(release))
+
+
+def backports_key(release: str, uri: str, keyring: str) -> str:
+    """Return the keyring of backports at *uri*: the operator's, even if none; two stop apt."""
+    for source in backports(release):
+        if uri in [one.rstrip("/") for one in source["uris"].split()]:
+            return source["signed-by"]
+    return keyring or KEYRING
+
+
+def default_release() -> str:
+    """Return APT::Default-Release, which puts that release before all others, security updates included."""
+    words = subprocess.run(
+        ["apt-config", "dump", "APT::Default-Release"], capture_output=True, text=True, check=False
+    ).stdout
+    match = re.search(r'^APT::Default-Release "(.+)";$', words, re.MULTILINE)
+    return match[1] if match else ""
 
 
 def executable(pid: str) -> str:
@@ -212,13 +236,14 @@ def main() -> None:
         "name": release.get("PRETTY_NAME", ""),
         "release": codename,
         "mirror": uri,
-        "signed_by": keyring,
+        "signed_by": backports_key(codename, uri, keyring),
         "ssh_ports": ssh_ports(),
         # Documentation addresses (RFC 5737, RFC 3849): never a real destination.
         "ipv4": source_address(socket.AF_INET, "192.0.2.1"),
         "ipv6": source_address(socket.AF_INET6, "2001:db8::1"),
         "has_ipv6": Path("/proc/net/if_inet6").exists(),
         "has_backports": has_backports(codename),
+        "default_release": default_release(),
         "versions": installed,
         "packages": json.loads(PACKAGES.read_text(encoding="utf-8")) if PACKAGES.exists() else {},
         "trees": roles,

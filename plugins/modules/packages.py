@@ -43,10 +43,15 @@ packages:
   type: list
   elements: str
   returned: always
+held:
+  description: Whether it is the operator's own settings of apt that keep a version away.
+  type: bool
+  returned: failure
 """
 
 import contextlib
 import fcntl
+import fnmatch
 import json
 import os
 import re
@@ -58,6 +63,8 @@ from typing import IO
 
 from ansible.module_utils.basic import AnsibleModule
 
+APT = Path("/etc/apt")
+OUR_PINS = APT / "preferences.d/xmpp"
 POLICY = Path("/usr/sbin/policy-rc.d")
 HELD_BACK = "#!/bin/sh\n# Written while packages are installed by Ansible.\nexit 101\n"
 RECORD = Path("/var/lib/xmpp/packages.json")
@@ -79,6 +86,10 @@ OPTIONS = [
 
 class PackagesError(Exception):
     """What is wrong, in words for the operator."""
+
+
+class HeldError(PackagesError):
+    """What the operator has told apt keeps a version away; no archive is to blame."""
 
 
 def run(*command: str) -> str:
@@ -123,16 +134,82 @@ def lock(path: Path) -> IO[str]:
             return file
 
 
+def at_least(version: str, minimum: str) -> bool:
+    """Tell whether a version will do."""
+    return subprocess.run(["dpkg", "--compare-versions", version, "ge", minimum], check=False).returncode == 0
+
+
+def pins(name: str) -> list[str]:
+    """Return the operator's pins that concern a package, each with its file (apt_preferences(5))."""
+    found = []
+    for path in [APT / "preferences", *sorted((APT / "preferences.d").glob("*"))]:
+        text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() and path != OUR_PINS else ""
+        for stanza in re.split(r"\n\s*\n", text):
+            fields = {
+                key.lower(): " ".join(value.split())
+                for key, value in re.findall(r"^([\w-]+):((?:.*)(?:\n[ \t].*)*)", stanza, re.MULTILINE)
+            }
+            patterns = [one.removeprefix("src:") for one in fields.get("package", "").split()]
+            if any(
+                re.search(one[1:-1], name) if one.startswith("/") else fnmatch.fnmatch(name, one) for one in patterns
+            ):
+                words = (f"Package: {fields['package']}", f"Pin: {fields.get('pin', '')}")
+                found.append(f"{path} ({', '.join(words)}, Pin-Priority: {fields.get('pin-priority', '')})")
+    return found
+
+
+def held_back(name: str, minimum: str, policy: str) -> str:
+    """Return why apt does not take a version that it knows and that would do, from apt-cache policy; else nothing."""
+    table = re.findall(r"^ (?:\*\*\*|   ) (\S+) (-?\d+)$", policy, re.MULTILINE)
+    good = [(version, priority) for version, priority in table if at_least(version, minimum)]
+    if not good:
+        return ""
+    known = f"apt knows {good[0][0]} (priority {good[0][1]})"
+    other = next(
+        (
+            f" and prefers {version} (priority {priority})"
+            for version, priority in table
+            if (version, priority) not in good
+        ),
+        "",
+    )
+    reasons = pins(name)
+    release = re.search(
+        r'^APT::Default-Release "(.+)";$', run("apt-config", "dump", "APT::Default-Release"), re.MULTILINE
+    )
+    if release:
+        reasons.append(f'APT::Default-Release "{release[1]}" in /etc/apt/apt.conf or apt.conf.d')
+    what = f"Take away what keeps it back: {'; '.join(reasons)}" if reasons else "See why: apt-cache policy " + name
+    return f"{name} must be at least {minimum}. {known}{other}. {what}"
+
+
 def refuse_old(wanted: dict[str, str]) -> None:
     """Raise PackagesError if apt offers less than the version that is needed."""
     for name, minimum in wanted.items():
         if not minimum:
             continue
-        match = re.search(r"Candidate: (\S+)", run("apt-cache", "policy", name))
+        policy = run("apt-cache", "policy", name)
+        match = re.search(r"Candidate: (\S+)", policy)
         candidate = match[1] if match else "(none)"
-        newer = subprocess.run(["dpkg", "--compare-versions", candidate, "ge", minimum], check=False).returncode == 0
-        if candidate == "(none)" or not newer:
-            raise PackagesError(f"{name} must be at least {minimum}, the newest that apt offers is {candidate}")
+        if candidate != "(none)" and at_least(candidate, minimum):
+            continue
+        if reason := held_back(name, minimum, policy):
+            raise HeldError(reason)
+        raise PackagesError(f"{name} must be at least {minimum}, the newest that apt offers is {candidate}")
+
+
+def refuse_holds(wanted: dict[str, str]) -> None:
+    """Raise HeldError if the operator has put a package on hold that is too old."""
+    for name, version in re.findall(
+        r"^Package: (\S+)\nStatus: hold ok installed$(?:\n(?!Version).+)*\nVersion: (\S+)$",
+        STATUS.read_text(encoding="utf-8"),
+        re.MULTILINE,
+    ):
+        if wanted.get(name) and not at_least(version, wanted[name]):
+            raise HeldError(
+                f"{name} must be at least {wanted[name]}, {version} is installed and on hold. "
+                f"Let it go: apt-mark unhold {name}"
+            )
 
 
 def installed() -> set[str]:
@@ -176,6 +253,7 @@ def main() -> None:
                 lock(LISTS_LOCK).close()  # DPkg::Lock::Timeout does not cover that lock
                 run("apt-get", "update", *OPTIONS)
             refuse_old(wanted)
+            refuse_holds(wanted)
         if module.check_mode:
             plan = run("apt-get", verb, "--simulate", *OPTIONS, *wanted)
             pattern = r"^Inst (\S+) .*?\((\S+)" if present else r"^Purg (\S+) \[(\S+)\]"
@@ -193,7 +271,7 @@ def main() -> None:
                     write_down(before, installed())
             pattern = r"^Setting up (\S+?)(?::\S+)? \((\S+)\)" if present else r"^Removing (\S+?)(?::\S+)? \((\S+)\)"
     except PackagesError as error:
-        module.fail_json(msg=str(error))
+        module.fail_json(msg=str(error), held=isinstance(error, HeldError))
     packages = sorted(f"{name} {version}" for name, version in re.findall(pattern, plan, re.MULTILINE))
     module.exit_json(changed=bool(packages), packages=packages)
 

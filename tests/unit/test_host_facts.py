@@ -83,6 +83,12 @@ def test_ports_of_this_connection_are_kept(monkeypatch: pytest.MonkeyPatch) -> N
     ("name", "text", "expected"),
     [
         ("own.list", "deb http://mirror.test/debian trixie-backports main", True),
+        ("own.list", "deb http://mirror.test/debian trixie-backports contrib non-free", False),
+        (
+            "own.sources",
+            "Types: deb\nURIs: http://m.test\nSuites: trixie-backports\nComponents: contrib\n main",
+            True,
+        ),
         (
             "xmpp-backports.sources",
             "Types: deb\nURIs: http://m.test\nSuites: trixie-backports\nComponents: main",
@@ -103,6 +109,25 @@ def test_backports_of_the_operator_are_seen(
     (tmp_path / "sources.list.d").mkdir()
     (tmp_path / "sources.list.d" / name).write_text(text, encoding="utf-8")
     assert facts.has_backports("trixie") is expected
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("deb [signed-by=/own.gpg] http://mirror.test/debian/ trixie-backports contrib", "/own.gpg"),
+        ("deb http://mirror.test/debian trixie-backports contrib", ""),
+        ("deb [signed-by=/own.gpg] http://other.test/debian trixie-backports contrib", "/mirror.gpg"),
+        ("deb [signed-by=/own.gpg] http://mirror.test/debian trixie-updates contrib", "/mirror.gpg"),
+    ],
+)
+def test_our_backports_have_the_key_that_the_operators_part_of_them_has(
+    line: str, expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(facts, "APT", tmp_path)
+    (tmp_path / "sources.list.d").mkdir()
+    (tmp_path / "sources.list").write_text(line, encoding="utf-8")
+    assert facts.backports_key("trixie", "http://mirror.test/debian", "/mirror.gpg") == expected
+    assert facts.backports_key("trixie", "http://elsewhere.test/debian", "") == facts.KEYRING
 
 
 def test_host_without_ipv6_has_no_address() -> None:

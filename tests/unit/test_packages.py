@@ -34,6 +34,100 @@ def test_too_old_is_refused_with_both_versions(monkeypatch: pytest.MonkeyPatch, 
     assert str(error.value) == f"ejabberd must be at least 26.07, the newest that apt offers is {candidate}"
 
 
+POLICY = """ejabberd:
+  Installed: (none)
+  Candidate: {candidate}
+  Version table:
+     26.07-1~bpo13+1 {good}
+        100 http://mirror.test/debian trixie-backports/main amd64 Packages
+     24.12-3+deb13u2 {old}
+        500 http://mirror.test/debian trixie/main amd64 Packages
+"""
+
+
+@pytest.mark.parametrize(
+    ("good", "old", "files", "release", "why"),
+    [
+        (600, 990, {}, "stable", 'APT::Default-Release "stable" in /etc/apt/apt.conf or apt.conf.d'),
+        (
+            995,
+            1001,
+            {
+                "preferences.d/a": "Package: nginx\nPin: version *\nPin-Priority: 1\n\n"
+                "Package: ejab*\nPin: version 24.*\nPin-Priority: 1001"
+            },
+            "",
+            "{apt}/preferences.d/a (Package: ejab*, Pin: version 24.*, Pin-Priority: 1001)",
+        ),
+        (
+            995,
+            1001,
+            {"preferences": "Explanation: ours\nPackage: *\nPin: release a=stable\nPin-Priority: 1001\n"},
+            "",
+            "{apt}/preferences (Package: *, Pin: release a=stable, Pin-Priority: 1001)",
+        ),
+        (
+            -1,
+            500,
+            {"preferences.d/b": "Package: /^ejab/\nPin: release *\nPin-Priority: -1"},
+            "",
+            "{apt}/preferences.d/b",
+        ),
+        (
+            600,
+            990,
+            {"preferences.d/ours": "Package: ejabberd\nPin: release *\nPin-Priority: 600"},
+            "",
+            "apt-cache policy",
+        ),
+    ],
+)
+def test_what_holds_a_version_back_is_named(
+    good: int,
+    old: int,
+    files: dict[str, str],
+    release: str,
+    why: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / "preferences.d").mkdir()
+    for name, text in files.items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    monkeypatch.setattr(packages, "APT", tmp_path)
+    monkeypatch.setattr(packages, "OUR_PINS", tmp_path / "preferences.d/ours")
+    said = {
+        "apt-cache": POLICY.format(candidate="24.12-3+deb13u2" if old > 0 else "(none)", good=good, old=old),
+        "apt-config": f'APT::Default-Release "{release}";\n' if release else "",
+    }
+    monkeypatch.setattr(packages, "run", lambda program, *_: said[program])
+    with pytest.raises(packages.HeldError) as error:
+        packages.refuse_old({"ejabberd": "26.07"})
+    assert f"apt knows 26.07-1~bpo13+1 (priority {good}) and prefers 24.12-3+deb13u2 (priority {old})" in str(
+        error.value
+    )
+    assert why.format(apt=tmp_path) in str(error.value)
+    assert "nginx" not in str(error.value)
+
+
+@pytest.mark.parametrize(("version", "refused"), [("24.12-3", True), ("26.07-1~bpo13+1", False)])
+def test_package_on_hold_is_refused_if_it_is_too_old(
+    version: str, refused: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    status = tmp_path / "status"
+    status.write_text(
+        "Package: bash\nStatus: hold ok installed\nVersion: 1\n\n"
+        f"Package: ejabberd\nStatus: hold ok installed\nPriority: optional\nVersion: {version}\nDepends: a\n",
+        encoding="utf-8",
+    )
+    monkeypatch.setattr(packages, "STATUS", status)
+    if refused:
+        with pytest.raises(packages.HeldError, match=r"24\.12-3 is installed and on hold\. .*apt-mark unhold ejabberd"):
+            packages.refuse_holds({"ejabberd": "26.07", "bash": ""})
+    else:
+        packages.refuse_holds({"ejabberd": "26.07", "bash": ""})
+
+
 def test_failure_shows_what_apt_said() -> None:
     with pytest.raises(packages.PackagesError, match=r"apt-get install failed:\nE: .*no-such-package-anywhere"):
         packages.run("apt-get", "install", "--simulate", "no-such-package-anywhere")
