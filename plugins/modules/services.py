@@ -18,6 +18,8 @@ description:
     finds that starts anew. (What does not run has nothing to lose.) Units of one kind are restarted together, so they
     start side by side.
   - If a unit fails, the message holds the end of its journal.
+  - In the end each port that the roles have named (C(/etc/xmpp/certificates.d/*.json)) is asked for its certificate and
+    a greeting, whether anything was done or not. What was started or reloaded a moment ago is waited for.
 options:
   services:
     description:
@@ -55,7 +57,7 @@ import os
 import subprocess
 from dataclasses import dataclass
 
-from ansible.module_utils import tree_files
+from ansible.module_utils import doors, tree_files
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.tree_files import boot_id
 
@@ -228,6 +230,13 @@ def apply(services: list[Service], actions: dict[str, Action], found: dict[str, 
         raise ServiceError("\n".join(wrong))
 
 
+def look_at_doors() -> None:
+    """Raise ServiceError if a port does not do what it is there for."""
+    shut = list(doors.wrong(doors.known()))
+    if shut:
+        raise ServiceError("\n".join([*shut, doors.ADVICE]))
+
+
 def main() -> None:
     """Run the module."""
     options = {
@@ -251,6 +260,7 @@ def main() -> None:
         if not module.check_mode:
             apply(services, actions, found)
             tree_files.accept()
+            look_at_doors()
     except RefusedError as error:
         tree_files.refuse()
         module.fail_json(msg=f"{error}\nAll files of the roles are as they were before.")

@@ -4,11 +4,30 @@
 from __future__ import annotations
 
 import json
+import shlex
 
 import pytest
 from testinfra.host import Host
 
 HOME = "/etc/xmpp/certificates"
+# Takes the certificate away again and again, and asks each port which one it shows, at once, twenty times.
+CHANGES = f"""
+import json, pathlib, socket, ssl, subprocess
+context = ssl.create_default_context()
+context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+domain = next(iter(json.loads(pathlib.Path("{HOME}/settings.json").read_text())["domains"]))
+file = pathlib.Path("{HOME}", domain, "fullchain.pem")
+own = subprocess.run(["hostname", "-I"], capture_output=True, text=True).stdout.split()[0]
+for _ in range(3):
+    file.unlink()
+    subprocess.run(["xmpp-certificates"], check=True, capture_output=True)
+    end = "-----END CERTIFICATE-----"
+    wanted = ssl.PEM_cert_to_DER_cert(file.read_text().partition(end)[0] + end)
+    for port in (443, 5223, 5270, 5349) * 20:
+        with context.wrap_socket(socket.create_connection((own, port), 10), server_hostname=domain) as link:
+            if link.getpeercert(binary_form=True) != wanted:
+                print(port, end=" ")
+"""
 
 
 @pytest.fixture(scope="module")
@@ -40,3 +59,23 @@ def test_renewal_runs_by_itself_and_changes_nothing_now(host: Host, domain: str)
     before = host.file(f"{HOME}/{domain}/fullchain.pem").sha256sum
     host.check_output("systemctl start xmpp-certificates.service")
     assert host.file(f"{HOME}/{domain}/fullchain.pem").sha256sum == before
+
+
+def test_everybody_shows_a_new_certificate_once_it_is_there(host: Host) -> None:
+    """A reload ends when it is in force; also one soon after another, in the same second of the files' time."""
+    assert host.check_output(shlex.join(["python3", "-c", CHANGES])) == ""
+
+
+def test_reload_that_is_not_in_force_fails_and_says_why(host: Host, domain: str) -> None:
+    """What ejabberd cannot use it passes over in silence, and shows no certificate or another one."""
+    key = f"{HOME}/{domain}/privkey.pem"
+    try:
+        host.check_output(f"cp --preserve {key} /run/kept.pem && openssl genpkey -algorithm ed25519 -out {key}")
+        host.check_output(f"touch --date=@$(($(date +%s) + 1)) {key}")
+        done = host.run("/usr/local/lib/xmpp/tell ejabberd.service")
+    finally:
+        host.check_output(
+            f"cp --preserve /run/kept.pem {key} && rm /run/kept.pem {HOME}/{domain}/fullchain.pem && xmpp-certificates"
+        )
+    assert done.rc != 0
+    assert "of ejabberd.service" in done.stderr
