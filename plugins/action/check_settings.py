@@ -244,19 +244,44 @@ def country(value: str) -> str | None:
     return None if re.fullmatch(r"[A-Z]{2}", value) else "must be the two capital letters of a country (ISO 3166)"
 
 
+# Top folders and folders below /var that belong to the system: what is in them is written, emptied or replaced by it.
+SYSTEM_FOLDERS = re.compile(
+    r"/(bin|boot|dev|etc|home|lib|lib32|lib64|libx32|lost\+found|proc|root|run|sbin|sys|tmp|usr"
+    r"|var/(cache|lib/(apt|dpkg|systemd)|lock|log|mail|run|spool|tmp|www))(/|$)"
+)
+
+
+def local_repository(value: str) -> str | None:
+    """A folder for backups on the host that is nobody else's. (check_backup knows the service's own folders.)"""
+    if "//" in value:
+        return "has two slashes in a row"
+    if SYSTEM_FOLDERS.match(value):
+        return "is a folder of the system, which the backup cannot write to, or where it does not last"
+    if Path(value).as_posix() in ("/", "/media", "/opt", "/srv", "/var", "/var/backups", "/var/lib"):
+        return "is a folder for folders: name one in it that is for the backups alone"
+    return None
+
+
 def repository(value: str) -> str | None:
     """A place for backups as restic writes it, without a password in it: it is shown."""
     kind, colon, rest = value.partition(":")
-    if value.startswith("/"):
-        if re.match(r"/(home|root|run|tmp|var/tmp|proc|sys|dev)(/|$)", value) or value.rstrip("/") == "":
-            return "is a folder that the backup cannot write to, or that does not last"
-        return "has white space in it" if re.search(r"\s", value) else None
-    if not colon or kind not in ("sftp", "s3"):
+    if not value.startswith("/") and (not colon or kind not in ("sftp", "s3")):
         return "must begin with / or sftp: or s3:"
+    if re.search(r"\s", value):
+        return "has white space in it"
+    # It stands in units of systemd, in tmpfiles.d, on command lines and in what people are told to type.
+    if odd := re.search(r"[^\w./:@+,=~\[\]-]", value):
+        return f"has the character {odd[0]} in it: letters, digits and . _ - + , = ~ @ are possible in a path"
+    if {"..", "."} & set(rest.split("/") if colon else value.split("/")):
+        return "has the part . or .. in its path: write the path that is meant"
+    if value.startswith("/"):
+        return local_repository(value)
     if kind == "s3" and not re.fullmatch(r"https?://[^@/?#\s]+/[^@?#\s]+", rest):
         return "must go on with https://host/bucket after s3:"
     # restic's two forms: user@host:folder, and with a port //user@host:port/folder
-    if kind == "sftp" and not re.fullmatch(r"(//)?[^@:/\s]+@([^@:/\s]+|\[[0-9a-f:]+\])(:\d+/|/|:)\S+", rest):
+    if kind == "sftp" and not re.fullmatch(
+        r"(//)?[^@:/\s-][^@:/\s]*@([^@:/\s-][^@:/\s]*|\[[0-9a-f:]+\])(:\d+/|/|:)\S+", rest
+    ):
         return "must go on with user@host:/folder after sftp:"
     return None
 
@@ -429,13 +454,19 @@ class Checker:
         self.done: set[str] = set()
 
     def check(
-        self, renamed: Mapping[str, str], taken_ports: Mapping[int, str], changes: int, read: Callable[[str], bytes]
+        self,
+        renamed: Mapping[str, str],
+        taken_ports: Mapping[int, str],
+        changes: int,
+        places: list[str],
+        read: Callable[[str], bytes],
     ) -> None:
-        """Check everything. *changes* is how many there are to acknowledge."""
+        """Check everything. *changes* is how many there are to acknowledge, *places* is what belongs to the service."""
         self.check_names(renamed)
         for name in self.options:
             self.check_setting(name)
         self.check_together(taken_ports)
+        self.check_backup(places)
         if not 0 <= (number := self.values.get("xmpp_acknowledged", 0)) <= changes:
             wrong = f"is not the number of a change in CHANGELOG.md: the last one is {changes}"
             self.complain(("xmpp_acknowledged",), number, wrong)
@@ -566,7 +597,6 @@ class Checker:
         self.check_challenge()
         self.check_dynamic_address()
         self.check_federation()
-        self.check_backup()
         if {"xmpp_upload_max_mib", "xmpp_upload_quota_mib"} <= self.values.keys():
             largest, quota = self.values["xmpp_upload_max_mib"], self.values["xmpp_upload_quota_mib"]
             if quota < largest:
@@ -664,9 +694,14 @@ class Checker:
                 wrong = "is this service's own domain, or above it"
                 self.complain(("xmpp_federation_block", index), name, wrong)
 
-    def check_backup(self) -> None:
-        """Check that what an S3 repository needs is there."""
-        if str(self.values.get("xmpp_backup_repository")).startswith("s3:"):
+    def check_backup(self, places: list[str]) -> None:
+        """Check that a repository outlives the service, whose *places* go with it, and that S3's keys are there."""
+        value = str(self.values.get("xmpp_backup_repository"))
+        for place in places:
+            if value.startswith("/") and Path(value).is_relative_to(place):
+                wrong = f"is in {place}, which is the service's own: playbooks/remove.yml would delete the backups, too"
+                self.complain(("xmpp_backup_repository",), value, wrong)
+        if value.startswith("s3:"):
             for name in ("xmpp_backup_s3_key_id", "xmpp_backup_s3_secret"):
                 if self.values.get(name) == "":
                     self.add((name,), f"xmpp_backup_repository is in S3, but {name} is not set.")
@@ -965,7 +1000,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
 
     TRANSFERS_FILES = False
     _requires_connection = False
-    _VALID_ARGS = frozenset(("renamed", "taken_ports", "changes"))
+    _VALID_ARGS = frozenset(("renamed", "taken_ports", "changes", "places"))
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Return all problems, for people, and fail if there is one."""
@@ -980,6 +1015,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
             renamed=self._task.args.get("renamed", {}),
             taken_ports=self._task.args.get("taken_ports", {}),
             changes=int(self._task.args.get("changes", 0)),
+            places=self._task.args.get("places", []),
             read=lambda path: Path(self._loader.get_real_file(path)).read_bytes(),
         )
         self.check_pages(checker, spec["xmpp_languages"]["choices"], variables)

@@ -161,16 +161,29 @@ def test_module_without_effect_is_named(service: Service) -> None:
 
 
 def test_restore_that_broke_off_is_named(service: Service) -> None:
-    """What it has left is not encrypted. What a check that broke off has left of a former domain is harmless."""
-    left = "/var/lib/xmpp-backup/staged"
+    """What it has left is not encrypted. What a check that broke off has left of a former domain is harmless.
+
+    And a backup in a repository that was given up is none in the new one.
+    """
+    left, status = "/var/lib/xmpp-backup/staged", "/var/lib/xmpp-backup/status.json"
     made = json.dumps({"check-1@gone.test": time.time() - 3600}).replace('"', '\\"')
+    last = json.dumps({"repository": "/srv/old", "success": "2026-11-01T02:00:00+00:00", "error": ""})
+    last = last.replace('"', '\\"')
     with broken(
-        service, (f"mkdir --mode=0700 {left}", f"rmdir {left}"), (f'printf %s "{made}" > {MADE}', f"rm {MADE}")
+        service,
+        (f"mkdir --mode=0700 {left}", f"rmdir {left}"),
+        (f'printf %s "{made}" > {MADE}', f"rm {MADE}"),
+        (f"touch {status} && cp {status} /root/status", f"mv /root/status {status}"),
+        (f'printf %s "{last}" > {status}', "true"),
     ):
         _, rows = examine(service)
     assert rows["login"]["status"] == "pass", rows["login"]
     row = rows["restore"]
     assert (row["status"], left in row["found"], "xmpp-backup done" in row["mend"]) == ("warn", True, True), row
+    assert rows["backup"]["status"] == "warn"
+    assert rows["backup"]["found"] == (
+        "none has been made yet in /srv/backup; the last one in /srv/old is of 2026-11-01"
+    )
 
 
 def test_without_the_server(service: Service) -> None:

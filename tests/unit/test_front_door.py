@@ -111,6 +111,11 @@ CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
             "sftp:u1@nas.test:xmpp",
             "sftp://u1@nas.test:23/xmpp",
             "sftp:u1@[2001:db8::1]:/xmpp",
+            "/srv/backup",
+            "/srv/xmpp-backups/",
+            "/mnt",
+            "/var/backups/xmpp",
+            "/mnt/Büro/xmpp.example@nas+1",
         )
     },
     "backup in S3": (
@@ -129,8 +134,37 @@ CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
         for place, wrong in (
             ("backups", "must begin with / or sftp: or s3:"),
             ("rest:https://nas.test/", "must begin with / or sftp: or s3:"),
-            ("/", "is a folder that the backup cannot write to, or that does not last"),
-            ("/home/maria/backup", "is a folder that the backup cannot write to, or that does not last"),
+            ("/", "is a folder for folders: name one in it that is for the backups alone"),
+            *(
+                (folder, "is a folder of the system, which the backup cannot write to, or where it does not last")
+                for folder in ("/home/maria/backup", "/etc", "/usr", "/usr/local/backup", "/var/cache/b", "/boot/")
+            ),
+            ("/srv", "is a folder for folders: name one in it that is for the backups alone"),
+            ("/var/lib/", "is a folder for folders: name one in it that is for the backups alone"),
+            *(
+                (
+                    f"{own}{below}",
+                    f"is in {own}, which is the service's own: playbooks/remove.yml would delete the backups, too",
+                )
+                for own, below in (
+                    ("/var/lib/ejabberd", "/backup"),
+                    ("/srv/xmpp", "/backup"),
+                    ("/var/lib/xmpp-backup", ""),
+                    ("/var/lib/turn", "/b/"),
+                )
+            ),
+            ("/srv/../root/x", "has the part . or .. in its path: write the path that is meant"),
+            ("/mnt/./x", "has the part . or .. in its path: write the path that is meant"),
+            ("sftp:u1@nas.test:/srv/../etc", "has the part . or .. in its path: write the path that is meant"),
+            ("/mnt//x", "has two slashes in a row"),
+            *(
+                (
+                    place,
+                    f"has the character {place[6]} in it: letters, digits and . _ - + , = ~ @ are possible in a path",
+                )
+                for place in ("/srv/b$(id)", "/srv/b'x", "/srv/b`id`", "/srv/b;x", "/srv/b%h", "/srv/b*", "/srv/b{a}")
+            ),
+            ("sftp:-oProxyCommand=x@nas.test:/srv", "must go on with user@host:/folder after sftp:"),
             ("/mnt/my backup", "has white space in it"),
             ("sftp:nas.test", "must go on with user@host:/folder after sftp:"),
             ("sftp:backup:secret@nas.test:/srv", "must go on with user@host:/folder after sftp:"),
