@@ -74,7 +74,7 @@ def folder() -> Iterator[Path]:
         run(folder, "git init --quiet && git add --all")
         yield folder
     finally:
-        subprocess.run(["script/testbed", "down", *HOSTS], cwd=CHECKOUT, check=True)
+        subprocess.run(["script/testbed", "down", "--any-clone", *HOSTS], cwd=CHECKOUT, check=True)
         # What the test bed keeps there is root's.
         subprocess.run([*as_root, "rm", "-rf", folder], check=True)
 

@@ -30,8 +30,10 @@ def run(*command: str) -> str:
     return done.stdout
 
 
-def hosts() -> list[str]:
-    return [json.loads(line)["name"] for line in run("script/testbed", "list").splitlines()]
+def hosts() -> dict[str, str]:
+    """The clone that has made it, by name of the host."""
+    listed = [json.loads(line) for line in run("script/testbed", "list").splitlines()]
+    return {host["name"]: host["checkout"] for host in listed}
 
 
 def told(text: str, words: str) -> re.Match[str]:
@@ -44,7 +46,8 @@ def told(text: str, words: str) -> re.Match[str]:
 @pytest.fixture(scope="module")
 def card() -> Iterator[str]:
     """What the first run prints."""
-    assert "demo" not in hosts(), "there is a demo already, and this test would remove it: script/demo --destroy"
+    clone = hosts().get("demo")
+    assert clone is None, f"there is a demo already, and this test would remove it: {clone}/script/demo --destroy"
     try:
         yield run("script/demo")
     finally:

@@ -4,9 +4,14 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
+from pathlib import Path
 
 import pytest
 from testinfra.host import Host
+
+from tests.playbook import CHECKOUT
 
 
 def test_system_runs_without_a_failed_unit(host: Host) -> None:
@@ -37,3 +42,17 @@ def test_mirror_is_reachable(host: Host) -> None:
 @pytest.mark.parametrize("package", ["ejabberd", "nginx", "coturn", "nftables", "python3-apt", "rsyslog"])
 def test_nothing_of_ours_is_installed(host: Host, package: str) -> None:
     assert not host.package(package).is_installed
+
+
+@pytest.mark.parametrize("verb", ["up", "down"])
+def test_host_of_another_clone_is_left_alone(host: Host, tmp_path: Path, verb: str) -> None:
+    """Whoever has two clones on a machine is told whose host it is. Once that clone is gone, its host is nobody's."""
+    name = host.check_output("hostname")
+    (tmp_path / "script").mkdir()
+    shutil.copy2(CHECKOUT / "script/testbed", tmp_path / "script")
+    command = [tmp_path / "script/testbed", verb, name]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert f"conexizan-{name} belongs to another clone, {CHECKOUT}. " in done.stderr
+    assert f"script/testbed down --any-clone {name}" in done.stderr
+    assert host.check_output("hostname") == name, "it is there still"
