@@ -16,6 +16,7 @@ import datetime
 import difflib
 import ipaddress
 import json
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -38,6 +39,20 @@ LABEL_MAX = 63
 OWN_DOMAIN_MAX = DOMAIN_MAX - len("upload.")
 METRICS_PORT = 9100
 RESERVED = ("example.org", "example.com", "example.net", "invalid")
+# Networks whose addresses only their own members reach (RFC 1918, RFC 6598, RFC 4193).
+PRIVATE_NETWORKS = tuple(
+    map(ipaddress.ip_network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7"))
+)
+LEAST_KEY_BYTES = 16  # half of what SHA-256 gives; tsig-keygen makes 32
+FIRST_DAY = datetime.date(1999, 1, 4)  # of Jabber, which became XMPP
+# What a browser runs or opens locally where an address is meant.
+UNSAFE_SCHEMES = ("about", "blob", "data", "file", "filesystem", "jar", "javascript", "vbscript", "view-source")
+# Folders that the system of the controller owns, or that hold much else.
+SYSTEM_FOLDERS = (
+    *("/", "/home", "/media", "/mnt", "/opt", "/root", "/srv", "/var", "/var/lib"),
+    *("/tmp", "/var/tmp"),  # noqa: S108  # refused, not used
+)
+SYSTEM_TREES = ("/bin", "/boot", "/dev", "/lib", "/lib64", "/proc", "/run", "/sbin", "/sys", "/usr")
 LABEL = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
 LOCALPART = re.compile(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?")
 
@@ -135,7 +150,9 @@ def email(value: str) -> str | None:
 
 def base64url(value: str) -> str | None:
     """A key as ACME authorities show it (RFC 4648 5)."""
-    return None if re.fullmatch(r"[A-Za-z0-9_-]{16,}={0,2}", value) else "is not in base64url form"
+    found = re.fullmatch(r"([A-Za-z0-9_-]{16,})={0,2}", value)
+    # Four characters hold three bytes, so one character alone at the end holds none.
+    return None if found and len(found[1]) % 4 != 1 else "is not in base64url form"
 
 
 def name_server(value: str) -> str | None:
@@ -170,6 +187,8 @@ def metrics_address(value: str) -> str | None:
         return "has a port that is not from 1024 to 49151"
     if ipaddress.ip_address(address).is_unspecified:
         return "means every address of the host: anybody could read it, name one"
+    if not ipaddress.ip_address(address).is_loopback and not is_private(address):
+        return "is not private: everybody who reaches it can read it, name a loopback address or that of a VPN"
     return None
 
 
@@ -181,9 +200,14 @@ def key_name(value: str) -> str | None:
 def base64_key(value: str) -> str | None:
     """A key as tsig-keygen and keymgr show it (RFC 4648 4)."""
     try:
-        return None if base64.b64decode(value, validate=True) else "is empty"
+        size = len(base64.b64decode(value, validate=True))
     except ValueError:
         return "is not in base64 form"
+    if size < LEAST_KEY_BYTES:
+        return (
+            f"is a key of {size} byte{'s' * (size != 1)}: at least {LEAST_KEY_BYTES} are needed (tsig-keygen makes one)"
+        )
+    return None
 
 
 def wrong_host(value: str) -> str | None:
@@ -228,15 +252,31 @@ def web_address(value: str) -> str | None:
 
 def payable(value: str) -> str | None:
     """What a QR code can hold and a wallet reads."""
-    return "has white space in it" if re.search(r"\s", value) else None
+    if re.search(r"\s", value):
+        return "has white space in it"
+    if re.search(r"[<>\"`\\]", value):
+        return 'has one of the characters < > " ` \\ in it, which no address has'
+    scheme = value.partition(":")[0].lower()
+    if scheme in UNSAFE_SCHEMES:
+        return f"begins with {scheme}:, which is no way to pay: a browser would run it, or open a file of the reader"
+    if scheme == "http":
+        return "is a web address without TLS: it must begin with https://"
+    return contact(value) if value.startswith("https:") else None
 
 
 def day(value: str) -> str | None:
     """A date."""
     try:
-        return None if datetime.date.fromisoformat(value).isoformat() == value else "must be like 2026-11-22"
+        found = datetime.date.fromisoformat(value)
     except ValueError:
         return "is no date like 2026-11-22"
+    if found.isoformat() != value:
+        return "must be like 2026-11-22"
+    if found < FIRST_DAY:
+        return "is before the first XMPP service was opened"
+    # A day more: it is tomorrow already somewhere.
+    tomorrow = datetime.datetime.now(datetime.UTC).date() + datetime.timedelta(days=1)
+    return "is in the future" if found > tomorrow else None
 
 
 def country(value: str) -> str | None:
@@ -309,6 +349,12 @@ def is_address(value: str) -> bool:
     return True
 
 
+def is_private(value: str) -> bool:
+    """Whether only members of its own network reach an IP address, as far as the address itself says."""
+    address = ipaddress.ip_address(value)
+    return any(address in network for network in PRIVATE_NETWORKS if network.version == address.version)
+
+
 def is_a_label(label: str) -> bool:
     """Whether an xn-- label stands for an international one."""
     try:
@@ -337,6 +383,7 @@ class Rule:
     empty: bool = False  # "" or [] has a meaning
     lines: bool = False  # a text may have several lines
     unique: Callable[[Any], object] | None = None  # what two entries of a list must not have in common
+    discreet: bool = False  # the words of the shape quote nothing of the value, so they can be said of a secret
 
 
 def same(value: Any) -> object:
@@ -361,11 +408,11 @@ RULES: dict[str, Rule] = {
     "xmpp_acme_hook_file": Rule(absolute_path, empty=True),
     "xmpp_acme_email": Rule(email, empty=True),
     "xmpp_acme_eab_kid": Rule(high=200, empty=True),
-    "xmpp_acme_eab_secret": Rule(base64url, empty=True),
+    "xmpp_acme_eab_secret": Rule(base64url, empty=True, discreet=True),
     "xmpp_acme_ca_file": Rule(absolute_path, empty=True),
     "xmpp_dns_server": Rule(name_server, empty=True),
     "xmpp_dns_key_name": Rule(key_name, empty=True),
-    "xmpp_dns_key_secret": Rule(base64_key, empty=True),
+    "xmpp_dns_key_secret": Rule(base64_key, empty=True, discreet=True),
     "xmpp_stun_server": Rule(stun_server, empty=True),
     "xmpp_federation_allow": Rule(domain, empty=True, unique=same),
     "xmpp_federation_block": Rule(domain, empty=True, unique=same),
@@ -525,6 +572,10 @@ class Checker:
         if empty or (value in ("", [], {}) and (in_list or not rule.empty)):
             way_out = "" if in_list or option.get("required") else " Give it a value, or remove it to have the default."
             self.add(keys, f"{label(keys)} is empty.{way_out}")
+        elif (choices := option.get("choices")) and kind is str and not isinstance(value, (str, list)):
+            self.complain(
+                keys, value, f"must be one of: {', '.join(choices)}"
+            )  # yes is true in YAML, quotes do not help
         elif not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
             self.add(keys, f"{label(keys)} is {self.show(keys, value)}, {type_mistake(value, kind, wanted)}.")
         elif isinstance(value, list):
@@ -549,7 +600,7 @@ class Checker:
         elif rule.high and len(value) > rule.high:
             self.complain(keys, value, f"has {len(value)} characters: at most {rule.high} are possible")
         elif rule.shape and (wrong := rule.shape(value)):
-            self.complain(keys, value, wrong)
+            self.complain(keys, value, wrong, discreet=rule.discreet)
 
     def check_list(self, keys: Keys, value: list[Any], option: Mapping[str, Any], rule: Rule) -> None:
         """Check the entries of a list; compare them if each is right."""
@@ -597,6 +648,8 @@ class Checker:
         self.check_challenge()
         self.check_dynamic_address()
         self.check_federation()
+        self.check_addresses()
+        self.check_unused()
         if {"xmpp_upload_max_mib", "xmpp_upload_quota_mib"} <= self.values.keys():
             largest, quota = self.values["xmpp_upload_max_mib"], self.values["xmpp_upload_quota_mib"]
             if quota < largest:
@@ -609,11 +662,14 @@ class Checker:
                 )
 
         port = self.values.get("xmpp_https_port", 0)
+        ssh = self.ssh_port()
         if port in taken_ports:
             self.complain(("xmpp_https_port",), port, f"is used by another part of the service: {taken_ports[port]}")
+        elif port and port == ssh:
+            self.complain(("xmpp_https_port",), port, "is the port of SSH on this host (ansible_port)")
 
         metrics = self.values.get("xmpp_metrics")
-        taken = {**taken_ports, port: "the web site"}
+        taken = {ssh: "SSH (ansible_port)", **taken_ports, port: "the web site"}
         if metrics and (number := split_address(metrics, METRICS_PORT)[1]) in taken:
             self.complain(("xmpp_metrics",), metrics, f"has a port of another part of the service: {taken[number]}")
 
@@ -676,7 +732,7 @@ class Checker:
         """Check that the lists of other servers are used, and do not contradict each other or ourselves."""
         mode = self.values.get("xmpp_federation")
         allowed, blocked = (self.values.get(f"xmpp_federation_{kind}", []) for kind in ("allow", "block"))
-        if mode == "allowlist" and allowed == []:
+        if mode == "allowlist" and self.values.get("xmpp_federation_allow") == []:
             wrong = 'xmpp_federation_allow is empty, but xmpp_federation is "allowlist": name the domains to talk to.'
             self.add(("xmpp_federation_allow",), wrong)
         if mode != "allowlist" and mode is not None and allowed:
@@ -688,11 +744,83 @@ class Checker:
         if mode in (False, "off") and self.values.get("xmpp_block_lists"):
             wrong = 'cannot be fetched, because xmpp_federation is "off": remove it'
             self.complain(("xmpp_block_lists",), self.values["xmpp_block_lists"], wrong)
-        ours = [self.values.get("xmpp_domain"), *self.values.get("xmpp_more_domains", [])]
+        ours = self.own_names()
         for index, name in enumerate(blocked):
-            if any(f".{own}".endswith(f".{name}") for own in ours if own):
+            if any(is_below(own, name) for own in ours):
                 wrong = "is this service's own domain, or above it"
                 self.complain(("xmpp_federation_block", index), name, wrong)
+        for setting in ("xmpp_federation_allow", "xmpp_block_lists"):
+            for index, name in enumerate(self.values.get(setting, [])):
+                if name in self.domains():
+                    self.complain((setting, index), name, "is this service's own domain: only other servers are meant")
+        for index, name in enumerate(allowed):
+            above = next((entry for entry, other in enumerate(blocked) if is_below(name, other)), None)
+            if above is not None:
+                blocks = f"entry {above + 1} of xmpp_federation_block, {blocked[above]}, refuses: remove one of the two"
+                self.complain(("xmpp_federation_allow", index), name, blocks)
+
+    def domains(self) -> list[str]:
+        """Return the domains of the service, as far as they are right."""
+        return [name for name in (self.values.get("xmpp_domain"), *self.values.get("xmpp_more_domains", [])) if name]
+
+    def own_names(self) -> set[str]:
+        """Return every name that the service is reached by."""
+        return {*self.certificate_names(), self.values.get("xmpp_turn_domain", "")} - {""}
+
+    def ssh_port(self) -> int:
+        """Return the port that Ansible reaches the host at, 22 if it is not told or cannot be known."""
+        raw = self.variables.get("ansible_port", self.variables.get("ansible_ssh_port", 22))
+        try:
+            return int(self.template(raw))
+        except (AnsibleError, TypeError, ValueError):
+            return 22
+
+    def check_addresses(self) -> None:
+        """Check the addresses that the outside knows: one of each kind, and a STUN server that is another's."""
+        public = self.values.get("xmpp_public_addresses", [])
+        first: dict[int, int] = {}
+        for index, address in enumerate(public):
+            version = ipaddress.ip_address(address).version
+            if first.setdefault(version, index) != index:
+                wrong = f"is an IPv{version} address like entry {first[version] + 1}: apps are told one of each kind"
+                self.complain(("xmpp_public_addresses", index), address, wrong)
+        private = [index for index, address in enumerate(public) if is_private(address)]
+        if 0 < len(private) < len(public):
+            wrong = "is private, and others are public: where those are reached from, this one is not, remove it"
+            self.complain(("xmpp_public_addresses", private[0]), public[private[0]], wrong)
+        server = self.values.get("xmpp_stun_server", "")
+        host = server.partition(":")[0]
+        if host and (
+            host in {*self.own_names(), *public} or (is_address(host) and ipaddress.ip_address(host).is_loopback)
+        ):
+            wrong = "is this service itself, which cannot see its own address from outside: name a server of others"
+            self.complain(("xmpp_stun_server",), server, wrong)
+
+    def check_unused(self) -> None:
+        """Refuse what has no effect beside the other settings: whoever set it believes that it has."""
+        certificates, challenge = self.values.get("xmpp_certificates"), self.values.get("xmpp_acme_challenge")
+        repository = self.values.get("xmpp_backup_repository")
+        reasons: dict[str, tuple[str, ...]] = {}
+        if certificates in ("provided", "selfsigned"):
+            reasons[f'xmpp_certificates is "{certificates}"'] = tuple(
+                f"xmpp_acme_{part}"
+                for part in ("directory", "challenge", "hook_file", "email", "eab_kid", "eab_secret", "ca_file")
+            )
+        elif certificates == "acme" and challenge in ("http", "dns"):
+            reasons[f'xmpp_acme_challenge is "{challenge}"'] = ("xmpp_acme_hook_file",)
+        if repository == "":
+            reasons["xmpp_backup_repository is empty"] = tuple(
+                f"xmpp_backup_{part}" for part in ("days", "uploads", "s3_key_id", "s3_secret")
+            )
+        elif repository and not repository.startswith("s3:"):
+            reasons["xmpp_backup_repository is not in S3"] = ("xmpp_backup_s3_key_id", "xmpp_backup_s3_secret")
+        if self.values.get("xmpp_calls") is False and self.values.get("xmpp_dynamic_address") is False:
+            reasons["neither xmpp_calls nor xmpp_dynamic_address is true"] = ("xmpp_stun_server",)
+        for reason, names in reasons.items():
+            for name in names:
+                if name in self.values and self.values[name] != self.defaults.get(name):
+                    wrong = f"is not used, because {reason}: remove it"
+                    self.complain((name,), self.values[name], wrong, discreet=True)
 
     def check_backup(self, places: list[str]) -> None:
         """Check that a repository outlives the service, whose *places* go with it, and that S3's keys are there."""
@@ -709,12 +837,23 @@ class Checker:
     def check_files(self, read: Callable[[str], bytes]) -> None:
         """Check the folder of the secrets, if there is one yet, and the files of a provided certificate."""
         folder = self.values.get("xmpp_secrets_dir")
-        if folder and Path(folder).exists() and not Path(folder).is_dir():
-            self.complain(("xmpp_secrets_dir",), folder, "is a file: a folder is needed")
-        for name in ("xmpp_acme_hook_file", "xmpp_acme_ca_file"):
+        if folder and (wrong := self.wrong_folder(folder)):
+            self.complain(("xmpp_secrets_dir",), folder, wrong)
+        pages = self.values.get("xmpp_website_dir")
+        if pages and os.path.exists(pages) and not os.path.isdir(pages):
+            self.complain(("xmpp_website_dir",), pages, "is a file: a folder is needed")
+        elif pages and not os.path.isdir(pages) and not self.is_default("xmpp_website_dir"):
+            self.complain(("xmpp_website_dir",), pages, "does not exist: make the folder, or remove the setting")
+        for name, judge in (("xmpp_acme_hook_file", no_program), ("xmpp_acme_ca_file", no_authority)):
             path = self.values.get(name)
-            if path and not Path(path).is_file():
-                self.complain((name,), path, "is not a file that can be read")
+            if not path:
+                continue
+            try:
+                wrong = judge(read(path))
+            except (AnsibleError, OSError):
+                wrong = "is not a file that can be read"
+            if wrong:
+                self.complain((name,), path, wrong)
         names = ("xmpp_certificate_file", "xmpp_certificate_key_file")
         if self.values.get("xmpp_certificates") != "provided" or not all(self.values.get(name) for name in names):
             return
@@ -729,6 +868,17 @@ class Checker:
         for name, wrong in certificate_mistakes(contents.get(names[0]), contents.get(names[1]), needed):
             self.complain((name,), self.values[name], wrong)
 
+    def wrong_folder(self, folder: str) -> str | None:
+        """Return what is wrong with the folder of the secrets, if anything."""
+        path = os.path.normpath(folder)
+        if path in SYSTEM_FOLDERS or any(f"{path}/".startswith(f"{tree}/") for tree in (*SYSTEM_TREES, "/etc/ansible")):
+            return "is a folder of the system: name one for the secrets alone"
+        if path == "/etc" or path == os.path.expanduser("~"):
+            return "is a folder with much else in it: name one for the secrets alone"
+        if os.path.exists(path) and not os.path.isdir(path):
+            return "is a file: a folder is needed"
+        return None
+
     def certificate_names(self) -> list[str]:
         """Return the names of the settings that a provided certificate must have."""
         settings = ["xmpp_domain", "xmpp_host_domain", *COMPONENTS]
@@ -742,9 +892,11 @@ class Checker:
         return list(dict.fromkeys(names))
 
     # ------------------------------------------------------------------ words
-    def complain(self, keys: Keys, value: Any, wrong: str, example: str | None = None) -> None:
-        """Add a problem with a value."""
-        if self.is_secret(keys):
+    def complain(
+        self, keys: Keys, value: Any, wrong: str, example: str | None = None, *, discreet: bool = False
+    ) -> None:
+        """Add a problem with a value; if the value is a secret, only what is *discreet* is said of it."""
+        if self.is_secret(keys) and not discreet:
             wrong = "is not valid (its help is in docs/settings.md)"
         self.add(keys, f"{label(keys)} is {self.show(keys, value)}, which {wrong}.", example)
 
@@ -779,6 +931,11 @@ class Checker:
 def first_words(error: Exception) -> str:
     """Return the first line of an error, to stand inside a sentence."""
     return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
+
+
+def is_below(name: str, other: str) -> bool:
+    """Whether a domain is another one, or below it."""
+    return f".{name}".endswith(f".{other}")
 
 
 def names_in(value: Any) -> set[str]:
@@ -840,6 +997,32 @@ def type_mistake(value: Any, kind: type, wanted: str) -> str:
     elif kind is list:
         hint = ": write it in brackets, or each entry on a line of its own behind a hyphen"
     return f"which is {given} where {wanted} is meant{hint}"
+
+
+# ---------------------------------------------------------------------- files
+def no_program(content: bytes) -> str | None:
+    """Return why the host's kernel would not run a file (execve(2)); it is installed as executable."""
+    first = content.partition(b"\n")[0]
+    if content.startswith(b"\x7fELF"):
+        return None
+    if first.startswith(b"#!") and first.endswith(b"\r"):
+        return "has line ends of Windows: store it with those of Unix (LF)"
+    if not re.match(rb"#! ?/\S", first):
+        return "is no program: it must begin with #! and the path of what runs it, such as #!/bin/sh"
+    return None
+
+
+def no_authority(content: bytes) -> str | None:
+    """Return why a file has no certificate to check another one with."""
+    from cryptography import x509
+
+    if b"PRIVATE KEY-----" in content:
+        return "has a private key in it: only the certificate of the authority is meant"
+    try:
+        x509.load_pem_x509_certificates(content)
+    except ValueError:
+        return "has no certificate in PEM form (-----BEGIN CERTIFICATE-----)"
+    return None
 
 
 # ---------------------------------------------------------------------- certificates
@@ -1055,7 +1238,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
     def check_pages(self, checker: Checker, languages: list[str], variables: Mapping[str, Any]) -> None:
         """Add what is wrong with the pages and the notices that the operator wrote."""
         own, folder = checker.values.get("xmpp_website_dir"), variables.get("inventory_dir")
-        if own is None or folder is None:
+        if own is None or folder is None or any(problem.keys == ("xmpp_website_dir",) for problem in checker.problems):
             return
         found = lookup_loader.get("website").mistakes(
             own=Path(own),

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import base64
 import datetime
 import json
 import os
@@ -508,7 +509,7 @@ CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
             "xmpp_dynamic_address": True,
             "xmpp_dns_server": "2001:db8::53",
             "xmpp_dns_key_name": "Home_update.friends.test.",
-            "xmpp_dns_key_secret": "c2VjcmV0",
+            "xmpp_dns_key_secret": "bXkgb3duIGtleSwgbm90IHRoaXMgb25l",
             "xmpp_stun_server": "turn.neighbour.test:3478",
         },
         [],
@@ -533,7 +534,7 @@ CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
             'xmpp_dns_server is "https://dns.test", which is not an IP address.',
             'xmpp_dns_key_name is "update key", which is no name of a key.',
             'xmpp_dns_key_algorithm is "hmac-md5", which must be one of: hmac-sha256, hmac-sha384, hmac-sha512.',
-            "xmpp_dns_key_secret is a value that is not shown, which is not valid (its help is in docs/settings.md).",
+            "xmpp_dns_key_secret is a value that is not shown, which is not in base64 form.",
             'xmpp_stun_server is "turn.neighbour.test:0", '
             "which has something else than a port, 1 to 65535, behind the colon.",
         ],
@@ -560,6 +561,13 @@ CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
             ("::1:99999x", "is not an IP address, with or without a port"),
             ("127.0.0.1:80", "has a port that is not from 1024 to 49151"),
             ("[::1]:65000", "has a port that is not from 1024 to 49151"),
+            *(
+                (
+                    place,
+                    "is not private: everybody who reaches it can read it, name a loopback address or that of a VPN",
+                )
+                for place in ("203.0.113.7", "[2a01:db8::7]:9100", "169.254.1.1", "fe80::1")
+            ),
             ("0.0.0.0", "means every address of the host: anybody could read it, name one"),
             ("[::]:9100", "means every address of the host: anybody could read it, name one"),
             ("127.0.0.1:5280", "has a port of another part of the service: WebSocket and BOSH on loopback"),
@@ -636,7 +644,7 @@ CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
             "xmpp_acme_challenge": "dns",
             "xmpp_dns_server": "192.0.2.53",
             "xmpp_dns_key_name": "update",
-            "xmpp_dns_key_secret": "c2VjcmV0",
+            "xmpp_dns_key_secret": "bXkgb3duIGtleSwgbm90IHRoaXMgb25l",
             "xmpp_acme_email": "operator@friends.test",
             "xmpp_acme_eab_kid": "kid-1",
             "xmpp_acme_eab_secret": "zWNDZM6eQGHWpSRTPal5eIUYFTu7Eaj",
@@ -662,6 +670,7 @@ CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
     "order, all wrong": (
         {
             "xmpp_acme_directory": "http://acme.friends.test/dir",
+            "xmpp_acme_challenge": "hook",
             "xmpp_acme_hook_file": "/nowhere/hook",
             "xmpp_acme_email": "mailto:operator@friends.test",
             "xmpp_acme_eab_kid": "x" * 201,
@@ -674,13 +683,257 @@ CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
             'xmpp_acme_hook_file is "/nowhere/hook", which is not a file that can be read.',
             'xmpp_acme_email is "mailto:operator@friends.test", which must be of the form name@domain.',
             f'xmpp_acme_eab_kid is "{"x" * 119}…, which has 201 characters: at most 200 are possible.',
-            "xmpp_acme_eab_secret is a value that is not shown, which is not valid (its help is in docs/settings.md).",
+            "xmpp_acme_eab_secret is a value that is not shown, which is not in base64url form.",
             'xmpp_acme_ca_file is "ca.pem", '
             "which is not an absolute path: begin it with / or with {{ inventory_dir }}/.",
             'xmpp_dnssec is "yes", which is a text where true or false is meant: write it without quotes.',
         ],
     ),
+    **{
+        f"hook {name}": (
+            {"xmpp_acme_challenge": "hook", "xmpp_acme_hook_file": f"DIR/{name}"},
+            [f'xmpp_acme_hook_file is "DIR/{name}", which {wrong}.'] if wrong else [],
+        )
+        for name, wrong in (
+            ("hook.sh", ""),
+            ("hook.elf", ""),
+            ("hook.dos", "has line ends of Windows: store it with those of Unix (LF)"),
+            *(
+                (name, "is no program: it must begin with #! and the path of what runs it, such as #!/bin/sh")
+                for name in ("text.pem", "hook.empty", "hook.bom", "good.key")
+            ),
+            ("", "is not a file that can be read"),
+        )
+    },
+    **{
+        f"authority {name}": (
+            {"xmpp_acme_ca_file": f"DIR/{name}"},
+            [f'xmpp_acme_ca_file is "DIR/{name}", which {wrong}.'],
+        )
+        for name, wrong in (
+            ("good.key", "has a private key in it: only the certificate of the authority is meant"),
+            ("both.pem", "has a private key in it: only the certificate of the authority is meant"),
+            ("text.pem", "has no certificate in PEM form (-----BEGIN CERTIFICATE-----)"),
+            ("hook.empty", "has no certificate in PEM form (-----BEGIN CERTIFICATE-----)"),
+        )
+    },
+    **{
+        f"DNS key of {size} bytes": (
+            {
+                "xmpp_acme_challenge": "dns",
+                "xmpp_dns_server": "192.0.2.53",
+                "xmpp_dns_key_name": "update",
+                "xmpp_dns_key_secret": base64.b64encode(b"k" * size).decode(),
+            },
+            [f"xmpp_dns_key_secret is a value that is not shown, which {wrong}."] if wrong else [],
+        )
+        for size, wrong in (
+            (1, "is a key of 1 byte: at least 16 are needed (tsig-keygen makes one)"),
+            (15, "is a key of 15 bytes: at least 16 are needed (tsig-keygen makes one)"),
+            (16, ""),
+        )
+    },
+    "key of an account with a letter too many": (
+        {"xmpp_acme_eab_kid": "kid", "xmpp_acme_eab_secret": "a" * 17},
+        ["xmpp_acme_eab_secret is a value that is not shown, which is not in base64url form."],
+    ),
+    # what has no effect
+    "settings of an order without one": (
+        {"xmpp_certificates": "selfsigned", "xmpp_acme_challenge": "dns", "xmpp_acme_email": "op@friends.test"},
+        [
+            f'{name} is "{value}", which is not used, because xmpp_certificates is "selfsigned": remove it.'
+            for name, value in (("xmpp_acme_challenge", "dns"), ("xmpp_acme_email", "op@friends.test"))
+        ],
+    ),
+    "hook without its challenge": (
+        {"xmpp_acme_hook_file": "DIR/hook.sh"},
+        ['xmpp_acme_hook_file is "DIR/hook.sh", which is not used, because xmpp_acme_challenge is "http": remove it.'],
+    ),
+    "backup settings without a backup": (
+        {"xmpp_backup_days": 3, "xmpp_backup_uploads": False, "xmpp_backup_s3_key_id": "id"},
+        [
+            f"{name} is {value}, which is not used, because xmpp_backup_repository is empty: remove it."
+            for name, value in (
+                ("xmpp_backup_days", 3),
+                ("xmpp_backup_uploads", "false"),
+                ("xmpp_backup_s3_key_id", '"id"'),
+            )
+        ],
+    ),
+    "keys of S3 for a folder": (
+        {"xmpp_backup_repository": "/mnt/backup", "xmpp_backup_s3_key_id": "id", "xmpp_backup_s3_secret": "key"},
+        [
+            f"{name} is {value}, which is not used, because xmpp_backup_repository is not in S3: remove it."
+            for name, value in (
+                ("xmpp_backup_s3_key_id", '"id"'),
+                ("xmpp_backup_s3_secret", "a value that is not shown"),
+            )
+        ],
+    ),
+    "STUN server that nobody asks": (
+        {"xmpp_calls": False, "xmpp_stun_server": "turn.neighbour.test"},
+        [
+            'xmpp_stun_server is "turn.neighbour.test", which is not used, '
+            "because neither xmpp_calls nor xmpp_dynamic_address is true: remove it."
+        ],
+    ),
+    **{
+        f"STUN server {server}": (
+            {"xmpp_stun_server": server, "xmpp_public_addresses": ["203.0.113.7"], "xmpp_more_domains": ["club.test"]},
+            [
+                f'xmpp_stun_server is "{server}", which is this service itself, which cannot see its own address from '
+                "outside: name a server of others."
+            ],
+        )
+        for server in ("turn.friends.test", "friends.test:3478", "upload.club.test", "203.0.113.7:3478", "127.0.0.1")
+    },
+    # addresses among each other
+    "two addresses of a kind": (
+        {"xmpp_public_addresses": ["203.0.113.7", "2001:db8::7", "203.0.113.8", "203.0.113.9"]},
+        [
+            f'xmpp_public_addresses (entry {entry}) is "203.0.113.{last}", '
+            "which is an IPv4 address like entry 1: apps are told one of each kind."
+            for entry, last in ((3, 8), (4, 9))
+        ],
+    ),
+    **{
+        f"private address {private} beside a public one": (
+            {"xmpp_public_addresses": [public, private]},
+            [
+                f'xmpp_public_addresses (entry 2) is "{private}", '
+                "which is private, and others are public: where those are reached from, this one is not, remove it."
+            ],
+        )
+        for public, private in (
+            ("203.0.113.7", "fd00::7"),
+            ("2001:db8::7", "192.168.1.7"),
+            ("2001:db8::7", "100.64.1.7"),
+        )
+    },
+    "private addresses of a local network": ({"xmpp_public_addresses": ["192.168.1.7", "fd00::7"]}, []),
     # other servers
+    "own domain allowed": (
+        {
+            "xmpp_federation": "allowlist",
+            "xmpp_federation_allow": ["neighbour.test", "friends.test"],
+            "xmpp_block_lists": ["club.test"],
+            "xmpp_more_domains": ["club.test"],
+        },
+        [
+            f'{name} is "{domain}", which is this service\'s own domain: only other servers are meant.'
+            for name, domain in (
+                ("xmpp_federation_allow (entry 2)", "friends.test"),
+                ("xmpp_block_lists (entry 1)", "club.test"),
+            )
+        ],
+    ),
+    "allowed and blocked": (
+        {
+            "xmpp_federation": "allowlist",
+            "xmpp_federation_allow": ["neighbour.test", "chat.family.test"],
+            "xmpp_federation_block": ["neighbour.test", "family.test", "bad.chat.family.test"],
+        },
+        [
+            'xmpp_federation_allow (entry 1) is "neighbour.test", which entry 1 of xmpp_federation_block, '
+            "neighbour.test, refuses: remove one of the two.",
+            'xmpp_federation_allow (entry 2) is "chat.family.test", which entry 2 of xmpp_federation_block, '
+            "family.test, refuses: remove one of the two.",
+        ],
+    ),
+    "own rooms blocked": (
+        {"xmpp_federation_block": ["muc.friends.test"]},
+        ['xmpp_federation_block (entry 1) is "muc.friends.test", which is this service\'s own domain, or above it.'],
+    ),
+    "wrong list is not empty as well": (
+        {"xmpp_federation": "allowlist", "xmpp_federation_allow": ["com"]},
+        ['xmpp_federation_allow (entry 1) is "com", which has no dot: a full domain name is needed.'],
+    ),
+    "yes for a word": (
+        {"xmpp_registration": True, "xmpp_federation": True, "xmpp_archive_default": False, "xmpp_certificates": 1},
+        [
+            "xmpp_certificates is 1, which must be one of: acme, provided, selfsigned.",
+            "xmpp_registration is true, which must be one of: open, invite, closed.",
+            "xmpp_federation is true, which must be one of: open, allowlist, off.",
+            "xmpp_archive_default is false, which must be one of: always, roster, never.",
+        ],
+    ),
+    # ways to give
+    **{
+        f"donation to {address}": (
+            {"xmpp_donations": [{"name": "Gift", "address": address}]},
+            [f"xmpp_donations (entry 1, address) is {json.dumps(address)}, which {wrong}."] if wrong else [],
+        )
+        for address, wrong in (
+            ("monero:4x", ""),
+            ("4AdUndXHHZ6cfufTMvppY6JwXNouMBzSkbLYfpAV5Usx3skxNgYeYTRj5UzqtReoS44qo9mtmXCqY45DJ852K5Jv2684Rge", ""),
+            ("payto://iban/DE75512108001245126199?amount=EUR:5", ""),
+            *(
+                (
+                    address,
+                    f"begins with {scheme}:, which is no way to pay: "
+                    "a browser would run it, or open a file of the reader",
+                )
+                for address, scheme in (
+                    ("javascript:alert(1)", "javascript"),
+                    ("JavaScript:alert(1)", "javascript"),
+                    ("data:text/html,hello", "data"),
+                    ("file:///etc/passwd", "file"),
+                )
+            ),
+            ("http://friends.test/give", "is a web address without TLS: it must begin with https://"),
+            ("https:friends.test", "must go on with // and the name of a host"),
+            (
+                "https://friends.test/><b>",
+                'has one of the characters < > " ` \\ in it, which no address has',
+            ),
+        )
+    },
+    **{
+        f"provider since {since}": (
+            {"xmpp_provider": {"since": since}},
+            [f'xmpp_provider (since) is "{since}", which {wrong}.'],
+        )
+        for since, wrong in (
+            ("2999-01-01", "is in the future"),
+            (str(datetime.date.today() + datetime.timedelta(days=3)), "is in the future"),
+            ("0001-01-01", "is before the first XMPP service was opened"),
+        )
+    },
+    # folders of the controller
+    **{
+        f"secrets in {folder}": (
+            {"xmpp_secrets_dir": folder},
+            [f'xmpp_secrets_dir is "{folder}", which is a folder {wrong}: name one for the secrets alone.'],
+        )
+        for folder, wrong in (
+            ("/", "of the system"),
+            ("/usr/local/secrets", "of the system"),
+            ("/srv/../", "of the system"),
+            ("/tmp/", "of the system"),
+            ("/etc", "with much else in it"),
+        )
+    },
+    "pages that are not there": (
+        {"xmpp_website_dir": "DIR/nowhere"},
+        ['xmpp_website_dir is "DIR/nowhere", which does not exist: make the folder, or remove the setting.'],
+    ),
+    "pages that are a file": (
+        {"xmpp_website_dir": "DIR/good.pem"},
+        ['xmpp_website_dir is "DIR/good.pem", which is a file: a folder is needed.'],
+    ),
+    # ports
+    "port of SSH": (
+        {"xmpp_https_port": 2222, "ansible_port": 2222},
+        ["xmpp_https_port is 2222, which is the port of SSH on this host (ansible_port)."],
+    ),
+    "port of SSH, computed": (
+        {"xmpp_https_port": 2222, "ansible_ssh_port": "{{ own_port }}", "own_port": "2222"},
+        ["xmpp_https_port is 2222, which is the port of SSH on this host (ansible_port)."],
+    ),
+    "counters on the port of SSH": (
+        {"xmpp_metrics": "10.8.0.1:2222", "ansible_port": 2222},
+        ['xmpp_metrics is "10.8.0.1:2222", which has a port of another part of the service: SSH (ansible_port).'],
+    ),
     "federation off": ({"xmpp_federation": False}, []),
     "federation off, in quotes": ({"xmpp_federation": "off"}, []),
     "federation by a list": (
@@ -964,6 +1217,16 @@ def save_key(key: ec.EllipticCurvePrivateKey, path: Path, encryption: serializat
     )
 
 
+# Programs of an operator's, and what is none.
+HOOKS = {
+    "hook.sh": b"#!/bin/sh\n",
+    "hook.elf": b"\x7fELF\x02\x01\x01\x00",
+    "hook.dos": b"#!/bin/sh\r\nexit\r\n",
+    "hook.bom": b"\xef\xbb\xbf#!/bin/sh\n",
+    "hook.empty": b"",
+}
+
+
 @dataclass(frozen=True)
 class Run:
     """The one run that all cases share."""
@@ -992,6 +1255,9 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
         serialization.BestAvailableEncryption(b"passphrase"),
     )
     (folder / "text.pem").write_text("This is no certificate.\n")
+    (folder / "both.pem").write_bytes((folder / "good.pem").read_bytes() + (folder / "good.key").read_bytes())
+    for name, content in HOOKS.items():
+        (folder / name).write_bytes(content)
 
     hosts: dict[str, Any] = {}
     for name, (settings, _) in CASES.items():
@@ -1009,9 +1275,17 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
         names += [other, *(f"{label}.{other}" for label in ("rooms", "files", "transfer", "news"))]
     make_certificate(folder / "certificates", "fullchain", names)
     (folder / "certificates/fullchain.key").rename(folder / "certificates/privkey.pem")
-    for file in ("acme-hook", "private-ca.pem"):
-        (folder / file).write_text("")
-    hosts["examples"] = examples
+    (folder / "acme-hook").write_bytes(HOOKS["hook.sh"])
+    (folder / "private-ca.pem").write_bytes((folder / "good.pem").read_bytes())
+    Path(examples["xmpp_website_dir"].replace("{{ inventory_dir }}", str(folder))).mkdir()
+    # But for those that have no effect beside another one's.
+    hosts["examples"] = {
+        name: value for name, value in examples.items() if not name.startswith(("xmpp_acme_", "xmpp_backup_s3_"))
+    }
+    others = {"xmpp_acme_challenge": "hook", "xmpp_backup_repository": "s3:https://s3.test/bucket"}
+    hosts["examples-2"] = {
+        name: value for name, value in examples.items() if not name.startswith("xmpp_certificate")
+    } | others
 
     (folder / "hosts.yml").write_text(yaml.safe_dump({"all": {"hosts": hosts, "vars": NOWHERE}}, sort_keys=False))
     renamed = json.dumps({"__xmpp_renamed": {"xmpp_old_name": "xmpp_name"}})
@@ -1050,7 +1324,7 @@ def test_help_names_the_bounds() -> None:
 
 def test_examples_pass(run: Run) -> None:
     """Who pastes the example of a message gets through."""
-    assert run.found["examples"]["problems"] == []
+    assert run.found["examples"]["problems"] == run.found["examples-2"]["problems"] == []
 
 
 @pytest.mark.parametrize(("host", "value"), PLACES, ids=" ".join)
