@@ -698,10 +698,19 @@ class Checker:
                 self.complain(("xmpp_more_domains", index), other, wrong)
             for name in (other, *(f"{label}.{other}" for label in labels)):
                 owner.setdefault(name, f"a part of {other}")
+        inner = [other for other in more if other.endswith(f".{main}")]
         for name in COMPONENTS:
             part = self.values.get(name)
             if part and name != "xmpp_turn_domain" and not part.endswith(f".{main}"):
                 wrong = f"must end in .{main}, so that the parts of those in xmpp_more_domains can be named like it"
+                self.complain((name,), part, wrong, yaml_line(name, f"{name.split('_')[1]}.{main}"))
+            # A server lists the parts below its own name, so apps of the other domain alone would find this one.
+            elif (
+                part
+                and name != "xmpp_turn_domain"
+                and (of := next((one for one in inner if part.endswith(f".{one}")), None))
+            ):
+                wrong = f"is below {of} of xmpp_more_domains, where apps of {main} do not find it"
                 self.complain((name,), part, wrong, yaml_line(name, f"{name.split('_')[1]}.{main}"))
 
     def check_challenge(self) -> None:

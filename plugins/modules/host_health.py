@@ -26,6 +26,10 @@ options:
     description: Whether the service's own firewall rules must be there.
     type: bool
     required: true
+  metrics:
+    description: Where the counters are read, as ADDRESS:PORT, an IPv6 address in brackets; empty without counters.
+    type: str
+    default: ""
   now:
     description: The time on the controller, in seconds since 1970.
     type: float
@@ -61,6 +65,8 @@ import os
 import re
 import subprocess
 import time
+import urllib.error
+import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -75,6 +81,8 @@ LISTS = Path("/var/lib/apt/lists")
 MODULES = Path("/usr/local/lib/xmpp/modules")
 SECONDS = 20
 SHOWN = 4  # names in a row
+OFTEN = 3  # starts that systemd made by itself, after which a service that runs only since a moment is no good
+MOMENT = 600  # seconds
 DAY = 86400
 LONG = 6 * 3600  # seconds; only a first backup over a slow line takes more
 Row = dict[str, str]
@@ -107,8 +115,31 @@ def units(names: list[str], *properties: str) -> dict[str, dict[str, str]]:
     return {stanza["Id"]: stanza for stanza in stanzas if "Id" in stanza}
 
 
-def judge_services(wanted: list[str], states: dict[str, dict[str, str]], failed: list[str]) -> Row:
-    """Judge what must run, and whether something else has failed."""
+def looping(states: dict[str, dict[str, str]], uptime: float) -> list[str]:
+    """Return the services that end and are started again: those that wait for it, and those that have just been."""
+    waiting = ("auto-restart", "auto-restart-queued")
+    return [
+        name
+        for name, state in states.items()
+        if state.get("SubState") in waiting
+        or (
+            int(state.get("NRestarts") or 0) >= OFTEN
+            and uptime - int(state.get("ActiveEnterTimestampMonotonic") or 0) / 1e6 < MOMENT
+        )
+    ]
+
+
+def judge_services(
+    wanted: list[str], states: dict[str, dict[str, str]], failed: list[str], restarting: list[str]
+) -> Row:
+    """Judge what must run, whether something else has failed, and whether something ends again and again."""
+    if restarting:
+        ours = [name for name in restarting if name in wanted or name.startswith("xmpp-")]
+        first = (ours or restarting)[0]
+        found = f"end and are started again and again: {listed(restarting)}"
+        return row(
+            "services", FAIL if ours else WARN, found, f"See why: systemctl status {first}; journalctl -u {first}"
+        )
     down = [name for name in wanted if states.get(name, {}).get("ActiveState") != "active"]
     if down:
         words = " ".join(down)
@@ -122,6 +153,29 @@ def judge_services(wanted: list[str], states: dict[str, dict[str, str]], failed:
     return row(
         "services", PASS, f"{listed([name.removesuffix('.service') for name in wanted])} run, nothing has failed"
     )
+
+
+def judge_counters(address: str, fetched: str | OSError) -> Row:
+    """Judge what is read where Prometheus reads the counters."""
+    if isinstance(fetched, OSError):
+        reason = getattr(fetched, "reason", fetched)
+        found = f"nothing is read at {address} (xmpp_metrics): {getattr(reason, 'strerror', None) or reason}"
+        mend = "See whether the host has this address (ip address); then: systemctl restart prometheus-node-exporter"
+        return row("counters", FAIL, found, mend)
+    if not re.search(r"^xmpp_up ", fetched, re.MULTILINE):
+        mend = "systemctl start xmpp-metrics.service; systemctl status xmpp-metrics.service"
+        return row("counters", FAIL, f"those at {address} say nothing of the service", mend)
+    return row("counters", PASS, f"are read at {address}")
+
+
+def counters(address: str) -> Row:
+    """Fetch the counters once, as Prometheus does."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(f"http://{address}/metrics", timeout=SECONDS / 4) as answer:
+            return judge_counters(address, answer.read().decode("utf-8", "replace"))
+    except OSError as error:
+        return judge_counters(address, error)
 
 
 def judge_timers(timers: dict[str, dict[str, str]], results: dict[str, dict[str, str]], uptime: float) -> list[Row]:
@@ -285,7 +339,7 @@ def own_modules() -> Row:
     return judge_modules(domains, wanted, set(lines))
 
 
-def look(services: list[str], others: list[str], *, firewall: bool, now: float) -> list[Row]:
+def look(services: list[str], others: list[str], *, firewall: bool, metrics: str, now: float) -> list[Row]:
     """Return the rows."""
     here = time.time()
     # ejabberd's answer and apt's lists take a second each on a small host: both at once.
@@ -297,9 +351,12 @@ def look(services: list[str], others: list[str], *, firewall: bool, now: float) 
     listing = output("systemctl", "list-units", "--state=failed", "--plain", "--no-legend")
     # What a timer starts is named in the row of timers.
     failed = [line.split()[0] for line in listing.splitlines() if line.strip() and line.split()[0] not in results]
+    uptime = time.clock_gettime(time.CLOCK_MONOTONIC)
+    # Also a pattern gives what is loaded, whatever its state.
+    states = units(["*.service", *services], "ActiveState", "SubState", "NRestarts", "ActiveEnterTimestampMonotonic")
     rows = [
-        judge_services(services, units(services, "ActiveState"), failed),
-        *judge_timers(timers, results, time.clock_gettime(time.CLOCK_MONOTONIC)),
+        judge_services(services, states, failed, looping(states, uptime)),
+        *judge_timers(timers, results, uptime),
         *disks(),
         judge_memory(Path("/proc/meminfo").read_text(encoding="ascii")),
         judge_clock(
@@ -310,6 +367,8 @@ def look(services: list[str], others: list[str], *, firewall: bool, now: float) 
         judge_updates(security_updates(), lists_age(here)),
         asked.result(),
     ]
+    if metrics:
+        rows.append(counters(metrics))
     if Path("/run/reboot-required").exists():
         rows.append(row("restart", WARN, "an update waits for one", "systemctl reboot, at a quiet hour"))
     if any(Path("/var/log/journal").glob("*/*.journal")):
@@ -327,12 +386,19 @@ def main() -> None:
             "services": {"type": "list", "elements": "str", "required": True},
             "timers": {"type": "list", "elements": "str", "default": []},
             "firewall": {"type": "bool", "required": True},
+            "metrics": {"type": "str", "default": ""},
             "now": {"type": "float", "required": True},
         },
         supports_check_mode=True,
     )
     asked = module.params
-    rows = look(asked["services"], asked["timers"], firewall=asked["firewall"], now=asked["now"])
+    rows = look(
+        asked["services"],
+        asked["timers"],
+        firewall=asked["firewall"],
+        metrics=asked["metrics"],
+        now=asked["now"],
+    )
     authority = AUTHORITY.read_text(encoding="ascii") if AUTHORITY.exists() else ""
     module.exit_json(changed=False, rows=rows, authority=authority)
 

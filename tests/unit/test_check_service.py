@@ -7,6 +7,7 @@ import asyncio
 import hashlib
 import socket
 import struct
+import urllib.error
 from typing import Any
 
 import pytest
@@ -218,7 +219,7 @@ RUNNING = {"ActiveState": "activating", "Result": "success", "InactiveExitTimest
 @pytest.mark.parametrize(
     ("row", "status", "found", "mend"),
     [
-        (health.judge_services(["a.service"], {"a.service": UP}, []), "pass", "a run, nothing has failed", ""),
+        (health.judge_services(["a.service"], {"a.service": UP}, [], []), "pass", "a run, nothing has failed", ""),
         (
             health.judge_modules({"a.test"}, {"hook mod"}, {"domain a.test", "a.test hook mod"}),
             "pass",
@@ -232,19 +233,46 @@ RUNNING = {"ActiveState": "activating", "Result": "success", "InactiveExitTimest
             "systemctl restart ejabberd; journalctl -u ejabberd. After an update of ejabberd: a newer Conexizan.",
         ),
         (
-            health.judge_services(["a.service"], {}, []),
+            health.judge_services(["a.service"], {"a.service": UP}, [], ["own.service", "a.service"]),
+            "fail",
+            "end and are started again and again: own.service, a.service",
+            "See why: systemctl status a.service; journalctl -u a.service",
+        ),
+        (
+            health.judge_services(["a.service"], {"a.service": UP}, ["b.service"], ["own.service"]),
+            "warn",
+            "end and are started again and again: own.service",
+            "See why: systemctl status own.service; journalctl -u own.service",
+        ),
+        (
+            health.judge_counters(
+                "10.99.99.99:9100", urllib.error.URLError(ConnectionRefusedError(111, "Connection refused"))
+            ),
+            "fail",
+            "nothing is read at 10.99.99.99:9100 (xmpp_metrics): Connection refused",
+            "See whether the host has this address (ip address); then: systemctl restart prometheus-node-exporter",
+        ),
+        (
+            health.judge_counters("127.0.0.1:9100", "node_load1 0.1\n"),
+            "fail",
+            "those at 127.0.0.1:9100 say nothing of the service",
+            "systemctl start xmpp-metrics.service; systemctl status xmpp-metrics.service",
+        ),
+        (health.judge_counters("[::1]:9100", "# HELP\nxmpp_up 1\n"), "pass", "are read at [::1]:9100", ""),
+        (
+            health.judge_services(["a.service"], {}, [], []),
             "fail",
             "not running: a.service",
             "systemctl restart a.service; systemctl status a.service",
         ),
         (
-            health.judge_services([], {}, ["own.service"]),
+            health.judge_services([], {}, ["own.service"], []),
             "warn",
             "failed: own.service",
             "systemctl status own.service",
         ),
         (
-            health.judge_services([], {}, ["xmpp-forget.service"]),
+            health.judge_services([], {}, ["xmpp-forget.service"], []),
             "fail",
             "failed: xmpp-forget.service",
             "systemctl status xmpp-forget.service",
@@ -324,3 +352,21 @@ GIB = 2**30
 def test_room_on_a_disk(free: int, inodes: int, expected: tuple[str, str] | None) -> None:
     row = health.judge_disk("/srv", 100 * GIB, free, 1000, inodes)
     assert (row and (row["status"], row["found"])) == expected
+
+
+@pytest.mark.parametrize(
+    ("state", "loops"),
+    [
+        ({"ActiveState": "active", "SubState": "running", "NRestarts": "0"}, False),
+        ({"ActiveState": "activating", "SubState": "auto-restart", "NRestarts": "1"}, True),
+        ({"ActiveState": "activating", "SubState": "auto-restart-queued"}, True),
+        # One that runs for a second between two starts.
+        ({"SubState": "running", "NRestarts": "5", "ActiveEnterTimestampMonotonic": "999000000"}, True),
+        # One that was started again once, and one that has long been well.
+        ({"SubState": "running", "NRestarts": "1", "ActiveEnterTimestampMonotonic": "999000000"}, False),
+        ({"SubState": "running", "NRestarts": "5", "ActiveEnterTimestampMonotonic": "1000000"}, False),
+        ({"SubState": "dead"}, False),
+    ],
+)
+def test_service_that_is_started_for_ever(state: dict[str, str], loops: bool) -> None:
+    assert health.looping({"a.service": state}, 1000) == ["a.service"] * loops

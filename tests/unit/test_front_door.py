@@ -638,6 +638,13 @@ CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
             "in xmpp_more_domains can be named like it.",
         ],
     ),
+    "part below another domain": (
+        {"xmpp_muc_domain": "rooms.club.friends.test", "xmpp_more_domains": ["club.friends.test"]},
+        [
+            'xmpp_muc_domain is "rooms.club.friends.test", which is below club.friends.test of xmpp_more_domains, '
+            "where apps of friends.test do not find it.",
+        ],
+    ),
     # ACME
     "order by DNS": (
         {

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import socket
 import ssl
@@ -89,6 +90,14 @@ def test_provided_certificate_is_served(host: Host, port: int) -> None:
     with socket.create_connection((address_of(host), port), timeout=10) as plain:
         context = ssl.create_default_context(cadata=host.check_output(f"cat {CERTIFICATE}"))
         context.wrap_socket(plain, server_hostname="off.test").close()
+
+
+def test_apps_find_rooms_below_another_domain() -> None:
+    """A server lists what is below its own name, and what it is told of: else nobody sees that there are rooms."""
+    done = playbook.run("playbooks/check.yml", "-e", "format=json", limit="off", seconds=120)
+    rows = {row["subject"]: row for row in json.loads(done.stdout)["off"]}
+    assert rows["login"]["status"] == "pass", rows["login"]
+    assert "XEP-0045" not in rows["XEPs"]["found"], rows["XEPs"]
 
 
 def test_own_authority_is_gone(host: Host) -> None:
