@@ -48,7 +48,7 @@ FIRST_DAY = datetime.date(1999, 1, 4)  # of Jabber, which became XMPP
 # What a browser runs or opens locally where an address is meant.
 UNSAFE_SCHEMES = ("about", "blob", "data", "file", "filesystem", "jar", "javascript", "vbscript", "view-source")
 # Folders that the system of the controller owns, or that hold much else.
-SYSTEM_FOLDERS = (
+SHARED_FOLDERS = (
     *("/", "/home", "/media", "/mnt", "/opt", "/root", "/srv", "/var", "/var/lib"),
     *("/tmp", "/var/tmp"),  # noqa: S108  # refused, not used
 )
@@ -880,7 +880,7 @@ class Checker:
     def wrong_folder(self, folder: str) -> str | None:
         """Return what is wrong with the folder of the secrets, if anything."""
         path = os.path.normpath(folder)
-        if path in SYSTEM_FOLDERS or any(f"{path}/".startswith(f"{tree}/") for tree in (*SYSTEM_TREES, "/etc/ansible")):
+        if path in SHARED_FOLDERS or any(f"{path}/".startswith(f"{tree}/") for tree in (*SYSTEM_TREES, "/etc/ansible")):
             return "is a folder of the system: name one for the secrets alone"
         if path == "/etc" or path == os.path.expanduser("~"):
             return "is a folder with much else in it: name one for the secrets alone"
