@@ -39,7 +39,10 @@ ansible_facts:
       version), C(trees) (the roles that have files on the host, by M(tree)), C(acknowledged) (number of the last change
       that the operator has acknowledged; 0 before there were any, -1 on a host without the service),
       C(packages) (those that the service has C(added), those that are C(gone) for it, and those that have C(been)),
-      C(time_daemon) (installed package, if any) and C(half_restored) (a restore was cut off in its middle)."
+      C(time_daemon) (installed package, if any), C(half_restored) (a restore was cut off in its middle) and
+      C(identity): C(foreign) (folders with data of an ejabberd that is not this service's), C(served) (the domains
+      that ejabberd was configured for last, by what people have there: C(accounts), C(rooms), C(nodes), C(uploads)) and
+      C(population) (how many there are, by domain and kind)."
   type: dict
   returned: always
 """
@@ -53,6 +56,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.host_identity import identity
 
 APT = Path("/etc/apt")
 TREES = Path("/var/lib/xmpp/tree")
@@ -231,6 +235,8 @@ def main() -> None:
     codename = release.get("VERSION_CODENAME", "")
     uri, keyring = mirror(codename)
     roles = trees()
+    packages = json.loads(PACKAGES.read_text(encoding="utf-8")) if PACKAGES.exists() else {}
+    half_restored = HALF_RESTORED.exists()
     installed = versions([*module.params["packages"], *LOOKED_FOR, *TIME_DAEMONS])
     facts: dict[str, Any] = {
         "name": release.get("PRETTY_NAME", ""),
@@ -245,11 +251,12 @@ def main() -> None:
         "has_backports": has_backports(codename),
         "default_release": default_release(),
         "versions": installed,
-        "packages": json.loads(PACKAGES.read_text(encoding="utf-8")) if PACKAGES.exists() else {},
+        "packages": packages,
         "trees": roles,
         "acknowledged": acknowledged(roles),
         "time_daemon": next((name for name in TIME_DAEMONS if name in installed), ""),
-        "half_restored": HALF_RESTORED.exists(),
+        "half_restored": half_restored,
+        "identity": identity(roles, packages.get("added", []), half_restored=half_restored),
     }
     module.exit_json(changed=False, ansible_facts={"xmpp_host": facts})
 

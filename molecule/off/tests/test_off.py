@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import socket
 import ssl
@@ -166,3 +167,24 @@ def test_nothing_of_registration_is_left(host: Host) -> None:
     assert host.run(f"find {places} -name '*regist*' -o -name '*captcha*'").stdout == ""
     assert host.run("ss -Hlnt 'sport = :5281'").stdout == ""
     assert "captcha" not in host.check_output("cat /etc/ejabberd/xmpp.yml")
+
+
+@pytest.mark.parametrize(
+    ("settings", "gone"),
+    [
+        ({"xmpp_domain": "of.test"}, ["off.test"]),
+        ({"xmpp_domain": "of.test", "xmpp_muc_domain": "muc.of.test", "sure": "on.test"}, ["off.test"]),
+    ],
+)
+def test_domain_with_accounts_is_not_taken_out(settings: dict[str, str], gone: list[str]) -> None:
+    """By a slip of the finger; the operator is told who would be out of reach, and how to keep them."""
+    done = playbook.run("site.yml", "--check", "-e", json.dumps(settings), limit="off", seconds=120)
+    assert done.returncode
+    assert all(re.search(rf"^\s*\d+ accounts? of {name}$", done.stdout, re.MULTILINE) for name in gone), done.stdout
+    assert "xmpp_more_domains: [off.test]" in done.stdout
+
+
+def test_domain_is_taken_out_by_a_word() -> None:
+    words = {"xmpp_domain": "of.test", "sure": "off.test,muc.off.test,pubsub.off.test,upload.off.test"}
+    done = playbook.run("site.yml", "--check", "-e", json.dumps(words), limit="off", seconds=120)
+    assert "Out of reach would be" not in done.stdout
