@@ -26,7 +26,7 @@ from typing import Any
 from ansible.errors import AnsibleError, AnsibleUndefinedVariable
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
-from ansible.plugins.loader import lookup_loader
+from ansible.plugins.loader import filter_loader, lookup_loader
 
 SPEC_FILE = "meta/argument_specs.yml"
 ENTRY_POINT = "settings"
@@ -381,6 +381,7 @@ class Rule:
     low: int = 0
     high: int = 0  # numbers: the bounds; texts: the most characters
     empty: bool = False  # "" or [] has a meaning
+    prose: bool = False  # a text for people, in any script; others have no character that cannot be seen
     lines: bool = False  # a text may have several lines
     unique: Callable[[Any], object] | None = None  # what two entries of a list must not have in common
     discreet: bool = False  # the words of the shape quote nothing of the value, so they can be said of a secret
@@ -395,7 +396,7 @@ RULES: dict[str, Rule] = {
     "xmpp_domain": Rule(own_domain),
     "xmpp_host_domain": Rule(domain),
     "xmpp_more_domains": Rule(own_domain, empty=True, unique=same),
-    "xmpp_name": Rule(high=DOMAIN_MAX),  # by default the domain
+    "xmpp_name": Rule(prose=True, high=DOMAIN_MAX),  # by default the domain
     "xmpp_languages": Rule(unique=same),
     "xmpp_muc_domain": Rule(domain),
     "xmpp_upload_domain": Rule(domain),
@@ -421,17 +422,17 @@ RULES: dict[str, Rule] = {
     "xmpp_contact_addresses": Rule(contact, unique=same),
     "xmpp_rooms": Rule(empty=True, unique=lambda room: room.get("name")),
     "xmpp_rooms.name": Rule(localpart),
-    "xmpp_rooms.title": Rule(high=100),
-    "xmpp_rooms.description": Rule(high=1000, empty=True, lines=True),
+    "xmpp_rooms.title": Rule(prose=True, high=100),
+    "xmpp_rooms.description": Rule(prose=True, high=1000, empty=True, lines=True),
     "xmpp_recommended_rooms": Rule(empty=True, unique=lambda room: room.get("address")),
     "xmpp_recommended_rooms.address": Rule(room_address, high=1000),
-    "xmpp_recommended_rooms.title": Rule(high=100),
-    "xmpp_recommended_rooms.description": Rule(high=1000, empty=True, lines=True),
+    "xmpp_recommended_rooms.title": Rule(prose=True, high=100),
+    "xmpp_recommended_rooms.description": Rule(prose=True, high=1000, empty=True, lines=True),
     "xmpp_room_search_url": Rule(web_address, empty=True),
     "xmpp_donations": Rule(empty=True, unique=lambda way: way.get("address")),
-    "xmpp_donations.name": Rule(high=100),
+    "xmpp_donations.name": Rule(prose=True, high=100),
     "xmpp_donations.address": Rule(payable, high=1000),
-    "xmpp_donations.note": Rule(high=1000, empty=True, lines=True),
+    "xmpp_donations.note": Rule(prose=True, high=1000, empty=True, lines=True),
     "xmpp_provider": Rule(empty=True),
     "xmpp_provider.since": Rule(day),
     "xmpp_provider.locations": Rule(country, unique=same),
@@ -595,12 +596,16 @@ class Checker:
             return
         if value != value.strip():
             self.complain(keys, value, "begins or ends with white space")
-        elif not all(sign.isprintable() or (rule.lines and sign in "\n\t") for sign in value):
-            self.complain(keys, value, "has a line break or another sign that cannot be printed")
+        elif sign := self.hidden_sign(value, rule):
+            self.complain(keys, value, f"contains {sign}: remove it")
         elif rule.high and len(value) > rule.high:
             self.complain(keys, value, f"has {len(value)} characters: at most {rule.high} are possible")
         elif rule.shape and (wrong := rule.shape(value)):
             self.complain(keys, value, wrong, discreet=rule.discreet)
+
+    def hidden_sign(self, value: str, rule: Rule) -> str:
+        """Return the first character that the text must not have, or nothing."""
+        return str(filter_loader.get("hidden_sign").j2_function(value, lines=rule.lines, strict=not rule.prose))
 
     def check_list(self, keys: Keys, value: list[Any], option: Mapping[str, Any], rule: Rule) -> None:
         """Check the entries of a list; compare them if each is right."""

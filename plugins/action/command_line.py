@@ -17,6 +17,7 @@ from ansible import context
 from ansible.errors import AnsibleActionFail
 from ansible.parsing.splitter import parse_kv
 from ansible.plugins.action import ActionBase
+from ansible.plugins.loader import filter_loader
 from ansible.utils.vars import load_extra_vars
 
 DOCUMENTATION = r"""
@@ -27,19 +28,27 @@ description:
     Reads the words that a playbook takes (C(-e ban=mallory)), checks them, and returns C(verb), the one that
     says what to do (C(list) without any), C(words), each in full, and C(format).
   - >-
+    With several hosts, what changes something must name its domain (NAME@DOMAIN), and is done on the host that serves
+    it: C(elsewhere) is true for the others, C(located) has the word and its value, C(served) the domains of this host.
+  - >-
     Every playbook takes C(-e format=table) or C(json), which the callback C(terminal) heeds as well.
 options:
   verbs:
     description: >-
       Verb to the words that it needs, the verb itself among them, each with its kind. An C(account) is of the service,
-      NAME or NAME@DOMAIN; an C(address) is of anybody; a C(room) is of the service; a C(flag) is true or false; a text
-      is anything else.
+      NAME or NAME@DOMAIN; an C(address) is of anybody; a C(room) is of the service; a C(domain) is one of its domains,
+      a C(service) the first of them; a C(flag) is true or false; a C(reason) is a text that is not long; a C(text) is
+      anything else.
     type: dict
     default: {}
   optional:
     description: Words that may be left out, each with its kind.
     type: dict
     default: {}
+  changes:
+    description: Whether the playbook changes something without a verb.
+    type: bool
+    default: false
   domains:
     description: The domains of the service, the one that a NAME alone is of first. Each with C(domain) and C(muc).
     type: list
@@ -49,19 +58,27 @@ options:
 
 FORMATS = ("table", "json")
 FLAGS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
+# Nobody's name: what is an example could be an account, and be deleted.
 SAMPLES = {
-    "account": "maria",
-    "address": "mallory@neighbour.example",
-    "domain": "friends.example",
+    "account": "NAME",
+    "address": "NAME@DOMAIN",
+    "domain": "DOMAIN",
     "flag": "true",
-    "room": "garden",
+    "reason": '"…"',
+    "room": "ROOM",
+    "service": "DOMAIN",
     "text": '"…"',
 }
+REASON_MAX = 500  # characters
 Domains = list[dict[str, str]]
 
 
 class Wrong(Exception):
     """What is wrong about a value, to follow "… is …, which "."""
+
+
+class Elsewhere(Wrong):
+    """What is wrong, unless another host is meant."""
 
 
 def account(value: str, domains: Domains) -> str:
@@ -71,7 +88,7 @@ def account(value: str, domains: Domains) -> str:
     if not name or re.search(r"[\s/@]", name + domain):
         raise Wrong("is no name of an account: NAME or NAME@DOMAIN is meant")
     if at and domain not in known:
-        raise Wrong(f"is of another domain than {', '.join(known)}: only accounts of this service are meant")
+        raise Elsewhere(f"is of another domain than {', '.join(known)}: only accounts of this service are meant")
     return f"{name}@{domain or known[0]}"
 
 
@@ -90,7 +107,7 @@ def room(value: str, domains: Domains) -> str:
     if not name or re.search(r"[\s/@]", name + service):
         raise Wrong("is no name of a room: NAME or NAME@DOMAIN is meant")
     if at and service not in known:
-        raise Wrong(f"is on another domain than {', '.join(known)}: only rooms of this service are meant")
+        raise Elsewhere(f"is on another domain than {', '.join(known)}: only rooms of this service are meant")
     return f"{name}@{service or known[0]}"
 
 
@@ -98,15 +115,29 @@ def domain(value: str, domains: Domains) -> str:
     """Return a domain of the service."""
     known = [entry["domain"] for entry in domains]
     if value not in known:
-        raise Wrong(f"is not one of {', '.join(known)}")
+        raise Elsewhere(f"is not one of {', '.join(known)}")
+    return value
+
+
+def service(value: str, domains: Domains) -> str:
+    """Return the first domain of the service."""
+    if value != domains[0]["domain"]:
+        raise Elsewhere(f"is not {domains[0]['domain']}")
     return value
 
 
 def text(value: str, domains: Domains) -> str:
-    """Return a line of text."""
-    if not value.isprintable():
-        raise Wrong("has a line break or another sign that cannot be printed")
+    """Return a line of text, in any script."""
+    if sign := filter_loader.get("hidden_sign").j2_function(value):
+        raise Wrong(f"contains {sign}: remove it")
     return value
+
+
+def reason(value: str, domains: Domains) -> str:
+    """Return a line of text that people read, and tables show."""
+    if len(value) > REASON_MAX:
+        raise Wrong(f"has {len(value)} characters: at most {REASON_MAX} are possible")
+    return text(value, domains)
 
 
 def flag(value: str, domains: Domains) -> bool:
@@ -121,7 +152,9 @@ KINDS: dict[str, Callable[[str, Domains], str | bool]] = {
     "address": address,
     "domain": domain,
     "flag": flag,
+    "reason": reason,
     "room": room,
+    "service": service,
     "text": text,
 }
 
@@ -161,17 +194,11 @@ def refuse_unknown(options: Iterable[str], known: Iterable[str]) -> None:
             )
 
 
-def understand(
-    given: Mapping[str, Any], verbs: Mapping[str, dict[str, str]], optional: dict[str, str], domains: Domains
-) -> dict[str, Any]:
-    """Return verb, words and format; raises AnsibleActionFail with everything that is wrong."""
-    optional = optional | {"format": "text"}
+def check_words(
+    given: Mapping[str, Any], verbs: Mapping[str, dict[str, str]], optional: dict[str, str]
+) -> tuple[str, dict[str, str]]:
+    """Return the verb, and the words that go with it with their kinds; raises AnsibleActionFail."""
     known = optional | {word: kind for words in verbs.values() for word, kind in words.items()}
-    format = str(given.get("format", FORMATS[0]))
-    if format not in FORMATS:
-        raise AnsibleActionFail(
-            f'format is "{format}", it can be table or json. Change it on the command line, for example: -e format=json'
-        )
     for word in given.keys() - known.keys():
         if near := difflib.get_close_matches(word, known, n=1, cutoff=0.75):
             raise AnsibleActionFail(
@@ -199,18 +226,74 @@ def understand(
             f"{left_over[0]} is given, but nothing that is to be done with it. Say that on the command line as well, "
             f"for example: {say(verbs[fitting[0]])}"
         )
+    return asked[0] if asked else "list", needed | optional
+
+
+def locate(words: Mapping[str, str], given: Mapping[str, Any], domains: Domains, hosts: list[str]) -> dict[str, Any]:
+    """Tell whether another of several hosts is meant; raises AnsibleActionFail if it is not said which."""
+    kinds = {"account": "domain", "room": "muc", "domain": "domain", "service": "domain"}
+    candidates = [word for word, kind in words.items() if kind in kinds and str(given.get(word, ""))]
+    named = [word for word in candidates if "@" in str(given[word]) or words[word] in ("domain", "service")]
+    several = f"there are {len(hosts)} hosts ({', '.join(hosts)}), of which one may be changed"
+    way_out = f"name the host that is meant: --limit {hosts[0]}"
+    if not named:
+        takes = [f"-e {word}={SAMPLES[kind]}" for word, kind in words.items() if kind in ("domain", "service")]
+        if candidates:
+            word = candidates[0]
+            wrong = (
+                f'{word} is "{given[word]}", and {several}. Say it with its domain, {given[word]}@DOMAIN, or {way_out}'
+            )
+        elif takes:
+            wrong = f"T{several[1:]}. Say which domain is meant, {' or '.join(takes)}, or {way_out}"
+        else:
+            wrong = f"T{several[1:]}: {way_out}"
+        raise AnsibleActionFail(wrong)
+    word = named[0]
+    served = [entry[kinds[words[word]]] for entry in domains][: 1 if words[word] == "service" else None]
+    value = str(given[word])
+    return {
+        "elsewhere": value.rpartition("@")[2] not in served,
+        "located": f'{word} is "{value}"',
+        "served": served,
+    }
+
+
+def understand(
+    given: Mapping[str, Any],
+    verbs: Mapping[str, dict[str, str]],
+    optional: dict[str, str],
+    domains: Domains,
+    hosts: list[str] | None = None,
+) -> dict[str, Any]:
+    """Return verb, words and format; raises AnsibleActionFail with what is wrong.
+
+    *hosts* are those of which one is meant, if there are several and something is to be changed.
+    """
+    format = str(given.get("format", FORMATS[0]))
+    if format not in FORMATS:
+        raise AnsibleActionFail(
+            f'format is "{format}", it can be table or json. Change it on the command line, for example: -e format=json'
+        )
+    verb, wanted = check_words(given, verbs, optional | {"format": "text"})
+    place = {"elsewhere": False}
+    if hosts and (verb != "list" or not verbs):
+        place = locate(wanted, given, domains, hosts)
     words: dict[str, str | bool] = {}
-    for word, kind in (needed | optional).items():
+    for word, kind in wanted.items():
         if word in given and word != "format":
             value = str(given[word])
             try:
                 words[word] = KINDS[kind](value, domains)
             except Wrong as wrong:
+                # The playbook itself says what a wrong one would cost.
+                if isinstance(wrong, Elsewhere) and (place["elsewhere"] or kind == "service"):
+                    words[word] = value
+                    continue
                 raise AnsibleActionFail(
                     f"{word} is {json.dumps(value, ensure_ascii=False)}, which {wrong}. Change it on the command line, "
                     f"for example: -e {word}={SAMPLES[kind]}"
                 ) from None
-    return {"verb": asked[0] if asked else "list", "words": words, "format": format}
+    return {"verb": verb, "words": words, "format": format} | place
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no type hints
@@ -219,16 +302,24 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
     TRANSFERS_FILES = False
     _requires_connection = False
     _supports_check_mode = True
-    _VALID_ARGS = frozenset(("verbs", "optional", "domains"))
+    _VALID_ARGS = frozenset(("verbs", "optional", "changes", "domains"))
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Return what was asked for; raises AnsibleActionFail with what is wrong about it."""
         result: dict[str, Any] = super().run(tmp, task_vars)
-        args = self._task.args
+        args, variables = self._task.args, task_vars or {}
         given = with_whole_texts(load_extra_vars(self._loader), context.CLIARGS.get("extra_vars", ()))
         verbs, optional = args.get("verbs", {}), args.get("optional", {})
-        result |= understand(given, verbs, optional, args.get("domains", []))
-        words = {word: None for taken in (*verbs.values(), optional, {"format": "text"}) for word in taken}
-        refuse_unknown(context.CLIARGS.get("extra_vars", ()), list(words))
+        hosts = list(variables.get("ansible_play_hosts_all", ()))
+        several = hosts if len(hosts) > 1 and (verbs or args.get("changes", False)) else None
         result["changed"] = False
+        try:
+            result |= understand(given, verbs, optional, args.get("domains", []), several)
+            words = {word: None for taken in (*verbs.values(), optional, {"format": "text"}) for word in taken}
+            refuse_unknown(context.CLIARGS.get("extra_vars", ()), list(words))
+        except AnsibleActionFail:
+            # What is wrong is wrong for all hosts, and is said once where one stops all.
+            if self._task.any_errors_fatal and variables.get("inventory_hostname") != hosts[0]:
+                return result
+            raise
         return result

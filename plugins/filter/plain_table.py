@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+from ansible.plugins.loader import filter_loader
+
 DOCUMENTATION = r"""
 name: plain_table
 short_description: A table for a terminal
@@ -22,7 +24,8 @@ def words(value: object) -> str:
         return "yes" if value else ""
     if isinstance(value, (list, tuple)):
         return ", ".join(words(item) for item in value)
-    return "".join(sign if sign.isprintable() else " " for sign in str(value))
+    hidden = filter_loader.get("hidden_sign").j2_function
+    return "".join(" " if hidden(sign) else sign for sign in str(value))
 
 
 def plain_table(rows: Sequence[Mapping[str, object]], columns: Mapping[str, str]) -> str:

@@ -9,9 +9,11 @@ import json
 import socket
 import urllib.parse
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 SOCKET = "/run/ejabberd/api.sock"
+PROGRAM = Path("/usr/sbin/ejabberdctl")
 SECONDS = 60
 
 
@@ -33,6 +35,8 @@ class Api:
         try:
             self.connection.sock.connect(path)
         except OSError as error:
+            if not PROGRAM.exists():
+                raise ApiError("There is no service on this host yet: run site.yml first.") from error
             raise ApiError(
                 f"ejabberd does not answer on {path}: {error.strerror}; is ejabberd.service running?"
             ) from error
@@ -64,12 +68,13 @@ def room_of(address: str) -> dict[str, str]:
 
 
 def unknown(word: str, name: str, what: str, known: Iterable[str]) -> ApiError:
-    """Return the error that says that *name*, the value of *word*, is none of the *known* ones."""
-    names = sorted(known)
-    near = difflib.get_close_matches(name, names, n=1, cutoff=0.8)
-    maybe = f" Did you mean {near[0]}?" if near else ""
-    example = (near or names[-1:] or [name])[0]
-    return ApiError(
-        f'{word} is "{name}", which is no {what} here.{maybe} Change it on the command line, '
-        f"for example: -e {word}={example}"
-    )
+    """Return the error that says that *name*, the value of *word*, is none of the *known* ones.
+
+    It names one that is written nearly so, but has no command with it: that could delete somebody else.
+    """
+    local, _, domain = name.partition("@")
+    names = {one.partition("@")[0]: one for one in known if one.partition("@")[2] == domain}
+    near = difflib.get_close_matches(local, sorted(names), n=1, cutoff=0.75)
+    maybe = f" Written nearly so: {names[near[0]]}." if near else ""
+    book = "playbooks/room.yml" if what == "room" else "playbooks/user.yml"
+    return ApiError(f'{word} is "{name}", which is no {what} here.{maybe} {book} alone lists them all.')

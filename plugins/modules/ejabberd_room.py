@@ -118,17 +118,13 @@ def affiliate(api: Api, params: dict[str, Any], *, check: bool) -> list[str]:
     if before == "owner" and list(known.values()).count("owner") == 1:
         raise ApiError(
             f'{verb} is "{address}", the only owner of {room}. Give it to somebody else first, '
-            f"for example: -e room={room} -e owner=maria"
+            f"for example: -e room={room} -e owner=NAME"
         )
     if not check:
         api.call("set_room_affiliation", **room_of(room), **user_of(address), affiliation=wanted)
-    done = {
-        "ban": "is banned",
-        "unban": "is banned no longer",
-        "owner": "is an owner",
-        "disown": "is an owner no longer",
-    }
-    return [f"room {room}: {address} {done[verb]}"]
+    be = "would be" if check else "is"
+    done = {"ban": "banned", "unban": "banned no longer", "owner": "an owner", "disown": "an owner no longer"}
+    return [f"room {room}: {address} {be} {done[verb]}"]
 
 
 def moderate(api: Api, params: dict[str, Any], *, check: bool) -> list[str]:
@@ -139,7 +135,8 @@ def moderate(api: Api, params: dict[str, Any], *, check: bool) -> list[str]:
     if not check:
         for option, value in (("moderated", moderated), ("members_by_default", not moderated)):
             api.call("change_room_option", **room_of(room), option=option, value=str(value).lower())
-    return [f"room {room} is {'moderated' if moderated else 'not moderated any longer'}"]
+    be = "would be" if check else "is"
+    return [f"room {room} {be} {'moderated' if moderated else 'moderated no longer'}"]
 
 
 def destroy(api: Api, params: dict[str, Any], *, check: bool) -> list[str]:
@@ -151,7 +148,7 @@ def destroy(api: Api, params: dict[str, Any], *, check: bool) -> list[str]:
                 message = {"type": "normal", "from": room, "to": occupant["jid"], "subject": room, "body": reason}
                 api.call("send_message", **message)
         api.call("destroy_room", **room_of(room))
-    return [f"room {room} is destroyed"]
+    return [f"room {room} {'would be' if check else 'is'} destroyed"]
 
 
 def do(api: Api, params: dict[str, Any], *, check: bool) -> list[str]:

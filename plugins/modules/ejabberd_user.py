@@ -132,7 +132,8 @@ def ban(api: Api, account: str, reason: str, *, check: bool) -> list[str]:
                 api.call("srg_add", group=GROUP, host=where["host"])
             api.call("srg_user_add", **where, group=GROUP, grouphost=where["host"])
             api.call("kick_user", **where)
-    return [f"{account}: the reason is now: {reason}" if banned else f"{account} is banned: {reason}"]
+    be = "would be" if check else "is"
+    return [f"{account}: the reason {be} now: {reason}" if banned else f"{account} {be} banned: {reason}"]
 
 
 def unban(api: Api, account: str, *, check: bool) -> list[str]:
@@ -143,7 +144,7 @@ def unban(api: Api, account: str, *, check: bool) -> list[str]:
     if not check:
         ejabberd_program.run("sqlite", "forget-ban", given=account, seconds=SECONDS)
         api.call("srg_user_del", **where, group=GROUP, grouphost=where["host"])
-    return [f"{account} is banned no longer"]
+    return [f"{account} {'would be' if check else 'is'} banned no longer"]
 
 
 def withdraw_links(api: Api, account: str) -> None:
@@ -164,14 +165,16 @@ def delete(api: Api, account: str, *, check: bool) -> list[str]:
         api.call("unregister", **where)
         if account in (given := read(PASSWORDS)):  # of an administrator that was
             write(PASSWORDS, {address: password for address, password in given.items() if address != account})
-    return [f"{account} is deleted"]
+    return [f"{account} {'would be' if check else 'is'} deleted"]
 
 
 def reset(api: Api, account: str, *, link: bool, check: bool) -> dict[str, Any]:
     """Make a link to a new password, the only one that holds, or set one; return it with what was done."""
     where = user_of(account)
     if check:
-        return {"changes": [f"{account}: a new password can be set" if link else f"{account} has a new password"]}
+        return {
+            "changes": [f"{account}: a new password could be set" if link else f"{account} would get a new password"]
+        }
     withdraw_links(api, account)
     if link:
         made = api.call("generate_reset_token", username=where["user"], host=where["host"])
@@ -188,13 +191,10 @@ def reset(api: Api, account: str, *, link: bool, check: bool) -> dict[str, Any]:
 def create(api: Api, account: str, known: Collection[str], *, check: bool) -> dict[str, Any]:
     """Make an account with a password drawn by lot; return it with what was done."""
     if account in known:
-        raise ApiError(
-            f'create is "{account}", which is here already, or banned. Take another name on the command line, '
-            "for example: -e create=maria"
-        )
-    changes = [f"{account} is made"]
+        raise ApiError(f'create is "{account}", which is here already, or banned. Take another name.')
     if check:
-        return {"changes": changes}
+        return {"changes": [f"{account} would be made"]}
+    changes = [f"{account} is made"]
     password = secrets.token_urlsafe(PASSWORD_BYTES)
     api.call("register", **user_of(account), password=password)
     return {"changes": changes, "password": password}

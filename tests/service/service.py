@@ -183,9 +183,9 @@ class Service:
             self.api(*(("unregister", {"user": account.name, "host": self.domain}) for account in accounts))
 
     def run_playbook(self, name: str, *words: str) -> subprocess.CompletedProcess[str]:
-        """Runs playbooks/NAME.yml as an operator does, from this run's inventory; *words* follow each -e."""
+        """Runs playbooks/NAME.yml as an operator does, from this run's inventory; *words* follow -e, or are options."""
         backend = self.host.backend
-        extra = [part for word in words for part in ("--extra-vars", word)]
+        extra = [part for word in words for part in ([word] if word.startswith("--") else ["--extra-vars", word])]
         return playbook.run(
             f"playbooks/{name}.yml",
             *extra,

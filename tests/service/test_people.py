@@ -161,8 +161,40 @@ def test_account_is_made_with_a_password(service: Service) -> None:
         stream.starttls()
         assert enter(stream, Account(maria.name, said["password"], service.domain)) == ""
     assert f'create is "{maria.jid}", which is here already' in refused(service, f"create={maria.name}")
-    for name in "admin", "Maria":
-        assert "reserved for the operator or has other characters" in refused(service, f"create={name}")
+    assert "a name that people take for the operator's" in refused(service, "create=admin")
+    for name in "Maria", "..", "_", "-x", ".x", "x.", "x" * 64:
+        assert f'create is "{name}", which is no name for an account' in refused(service, f"create={name}")
+
+
+def test_check_says_what_would_be(service: Service, register: Register) -> None:
+    """And nothing of it is."""
+    (maria,) = register(1)
+    new = newcomer()
+    before = listed(service)
+    for words, said in (
+        ((f"create={new.name}",), f"{new.jid} would be made"),
+        ((f"ban={maria.name}", 'reason="it\'s spam"'), f"{maria.jid} would be banned: it's spam"),
+        ((f"reset={maria.name}",), f"{maria.jid}: a new password could be set"),
+        ((f"reset={maria.name}", "xmpp_registration=closed"), f"{maria.jid} would get a new password"),
+        ((f"delete={maria.name}", f"sure={maria.name}"), f"{maria.jid} would be deleted"),
+    ):
+        assert said in user(service, "--check", *words).splitlines()
+    assert listed(service) == before
+    with connected(service) as stream:
+        stream.starttls()
+        assert enter(stream, maria) == ""
+
+
+def test_text_in_any_script_is_a_reason(service: Service, register: Register) -> None:
+    """As the documentation says that an apostrophe is typed; the table shows it as it is."""
+    (mallory,) = register(1)
+    for typed, kept in (
+        ('"it\'s spam"', "it's spam"),
+        ("گفت\u200cوگو 👨\u200d👩\u200d👧", "گفت\u200cوگو 👨\u200d👩\u200d👧"),
+    ):
+        user(service, f"ban={mallory.name}", f"reason={typed}")
+        assert listed(service)[mallory.jid]["reason"] == kept
+    assert kept in user(service)
 
 
 def test_deleted_account_is_gone_and_its_name_is_free(service: Service, register: Register) -> None:
@@ -250,7 +282,7 @@ def test_without_registration_a_new_password_is_told(service: Service, register:
 
 WRONG = {
     ("ban=nobody-of-that-name", "reason=x"): 'ban is "nobody-of-that-name@site.test", which is no account here',
-    ("ban=mallory",): "reason is missing. Say it on the command line, for example: -e ban=maria -e reason=",
+    ("ban=mallory",): "reason is missing. Say it on the command line, for example: -e ban=NAME -e reason=",
     ("ban=admin", "reason=x"): 'ban is "admin@site.test", who administers the service. Take them out of xmpp_admins',
     ("delete=admin", "sure=admin"): 'delete is "admin@site.test", who administers the service',
     ("delete=mallory", "sure=malory"): 'sure is "malory@site.test", which is not the account to delete',

@@ -65,7 +65,10 @@ async def test_room_is_listed_and_destroyed_with_everybody_in_it(service: Servic
             "owners": [alice.jid],
             "banned": [],
         }
-        said = await room(service, f"destroy={address}", f"reason={reason}")
+        would = await room(service, "--check", f"destroy={address}", f"sure={address}", f"reason={reason}")
+        assert f"room {address} would be destroyed" in would.splitlines()
+        assert address in await listed(service)
+        said = await room(service, f"destroy={address}", f"sure={address.partition('@')[0]}", f"reason={reason}")
         assert "changed=1" in said
         for client in (owner, guest):
             assert (await client.hear(reason)).get("from") == address
@@ -142,9 +145,17 @@ def test_official_room_is_the_administrators_alone(service: Service, host: Host,
 @pytest.mark.parametrize(
     ("words", "wrong"),
     [
-        (("destroy=support",), "support@muc.site.test is an official room, and site.yml would put it back"),
+        (
+            ("destroy=support", "sure=support"),
+            "support@muc.site.test is an official room, and site.yml would put it back",
+        ),
         (("room=news", "moderated=false"), "news@muc.site.test is an official room"),
-        (("destroy=no-such-room",), 'destroy is "no-such-room@muc.site.test", which is no room here'),
+        (("destroy=garden",), "sure is missing"),
+        (("destroy=garden", "sure=gardens"), 'sure is "gardens@muc.site.test", which is not the room to destroy'),
+        (
+            ("destroy=no-such-room", "sure=no-such-room"),
+            'destroy is "no-such-room@muc.site.test", which is no room here',
+        ),
     ],
 )
 def test_what_must_not_be_is_refused(service: Service, words: tuple[str, ...], wrong: str) -> None:
