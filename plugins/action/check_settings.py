@@ -1255,9 +1255,11 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
         if own is None or folder is None or any(problem.keys == ("xmpp_website_dir",) for problem in checker.problems):
             return
         found = lookup_loader.get("website").mistakes(
+            pages=Path(self._task._role._role_path).parent / "website/pages",
             own=Path(own),
             notices=Path(folder) / "notices",
             known=languages,
+            languages=checker.values.get("xmpp_languages", languages),
             variables=variables,
             codes=bool(checker.values.get("xmpp_donations")) or checker.values.get("xmpp_registration") != "closed",
         )

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
+from functools import partial
 from importlib.util import find_spec
 from itertools import chain, count
 from pathlib import Path
@@ -51,6 +52,8 @@ OWN_PAGE_KEYS = tuple(key for key in PAGE_KEYS if key != "script")  # the server
 NOTICE_KEYS = ("title", "kind", "begins", "ends", "updated")
 KINDS = ("maintenance", "outage", "news")
 PAGE_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+# What leads to a page of the site: beside this one, or in a language.
+PAGE_LINK = re.compile(r"(?:\.\./|/([a-z]{2})/)([a-z0-9-]+)/?(?:[?#].*)?")
 NOTICE_NAME = re.compile(r"((\d{4}-\d\d-\d\d)-[a-z0-9]+(?:-[a-z0-9]+)*)(?:\.([a-z]{2}))?\.md")
 FUNCTIONS = {"lookup", "query", "q", "now", "undef", "omit"}  # what Ansible adds to Jinja's own
 GIVEN = {"page", "site", "text"}  # what a page knows beside the variables
@@ -432,7 +435,7 @@ class Site:
             "title": source.facts["title"],
             "kind": notice.kind,
             "language": written_in,
-            "html": to_html(source.text, prefix=f"notice-{notice.name}-")[0],
+            "html": to_html(source.text, partial(self.link, source, language), prefix=f"notice-{notice.name}-")[0],
             "day": words(notice.day),
             "begins": words(notice.begins),
             "ends": words(notice.ends),
@@ -454,20 +457,19 @@ class Site:
         if source.file.suffix != ".md":
             return str(self.template(source, source.text.lstrip("\n"), page=page, site=site, text=text))
 
-        def link(address: str) -> str | None:
-            """Leave out links to pages that are switched off; refuse those that never were."""
-            name = re.fullmatch(r"(?:\.\./|/[a-z]{2}/)([a-z0-9-]+)/(?:#.*)?", address)
-            if not name or name[1] in site["pages"]:
-                return address
-            if name[1] in self.sources[language]:
-                return None
-            raise Mistake(
-                source.file, line_of(source.text, address), f"links to {address}, which is no page of this site"
-            )
-
         body = str(self.template(source, source.text, page=page, site=site, text=text))
-        html, headings = to_html(body, link)
+        html, headings = to_html(body, partial(self.link, source, language))
         return self.plain("page.html.j2", language, site, {**page, "html": html, "headings": headings})
+
+    def link(self, source: Source, language: str, address: str) -> str | None:
+        """Leave out links to pages that are switched off; refuse those that never were."""
+        name = PAGE_LINK.fullmatch(address)
+        other = name[1] or language if name else language
+        if not name or name[2] in self.pages.get(other, ()):
+            return address
+        if name[2] in self.sources.get(other, ()):
+            return None
+        raise no_page(source, address)
 
     def plain(self, name: str, language: str, site: dict[str, Any], page: Mapping[str, Any] | None = None) -> str:
         """Return what one of the role's templates makes of a page or of the site."""
@@ -482,17 +484,40 @@ def line_of(text: str, word: str) -> int:
     return next((number for number, line in enumerate(text.split("\n"), 1) if word in line), 1)
 
 
+def no_page(source: Source, address: str) -> Mistake:
+    """Return the mistake of a link that leads nowhere."""
+    wrong = f"links to {address}, which is no page of this site"
+    return Mistake(source.file, line_of(source.text, address), wrong)
+
+
 # ---------------------------------------------------------------------- for the front door
+def broken_links(source: Source, languages: Collection[str], names: Mapping[str, set[str]]) -> Iterator[Mistake]:
+    """Yield the links of a notice that lead to no page in one of the languages that it is shown in."""
+    found: list[str] = []
+    to_html(source.text, lambda address: found.append(address))
+    for address in found:
+        name = PAGE_LINK.fullmatch(address)
+        if name and any(name[2] not in names.get(name[1] or language, ()) for language in languages):
+            yield no_page(source, address)
+
+
 def mistakes(
-    own: Path, notices: Path, known: Collection[str], variables: Collection[str], codes: bool
+    pages: Path,
+    own: Path,
+    notices: Path,
+    known: Collection[str],
+    languages: Collection[str],
+    variables: Collection[str],
+    codes: bool,
 ) -> Iterator[Mistake]:
     """Yield what can be told about an operator's pages and notices before anything is rendered."""
     for module, (package, debian) in LIBRARIES.items():
         if find_spec(module) is None and (codes or module != "segno"):
             wrong = f"is needed to make the web site (PyPI: {package}): apt install {debian}, or script/setup"
             yield Mistake(Path(f"Python's {module}"), 0, wrong)
+    written: list[Notice] = []
     try:
-        read_notices(notices, known)
+        written = read_notices(notices, known)
     except Mistake as mistake:
         yield mistake
     try:
@@ -500,6 +525,13 @@ def mistakes(
     except Mistake as mistake:
         yield mistake
         return
+    names = {language: {file.stem for file in visible(pages / language)} for language in known}
+    for language, file in files:
+        names[language].add(file.stem)
+    for notice in written if find_spec("markdown_it") else ():
+        for source in notice.sources.values():
+            shown = [language for language in languages if notice.source(language)[1] is source]
+            yield from broken_links(source, shown, names)
     # A play without the role has not its variables either.
     anything = "website_domain" not in variables
     environment = Environment(extensions=["jinja2.ext.do", "jinja2.ext.loopcontrols"])  # noqa: S701  # parses only

@@ -567,6 +567,27 @@ MISTAKES: dict[str, tuple[dict[str, str], list[tuple[str, str]]]] = {
         {"notices/2026-02-03-m.md": notice("M", "outage", "begins: 2026-02-03T10:00Z", "ends: 2026-02-03T09:00Z")},
         [("notices/2026-02-03-m.md:5", "ends before it begins")],
     ),
+    "links of a notice": (
+        {
+            "website/en/workshops.md": "---\ntitle: W\n---\n",
+            "notices/2026-02-03-m.de.md": notice("M"),
+            "notices/2026-02-03-m.en.md": notice("M")
+            + "\n[a](../rooms/) [b](../workshops/#x) [c](/de/faq) [d](https://x.test/nope/)\n",
+        },
+        [],
+    ),
+    "links of a notice that lead nowhere": (
+        {
+            "website/en/workshops.md": "---\ntitle: W\n---\n",
+            # The first is there in English alone, and the notice is shown in both languages.
+            "notices/2026-02-03-m.md": notice("M")
+            + "\n[a](../workshops/)\n[b][1]\n[c](/fr/faq/)\n[d](../nope)\n\n[1]: /en/nothing/?x#y\n",
+        },
+        [
+            (f"notices/2026-02-03-m.md:{line}", f"links to {address}, which is no page of this site")
+            for line, address in ((7, "../workshops/"), (12, "/en/nothing/?x#y"), (9, "/fr/faq/"), (10, "../nope"))
+        ],
+    ),
     "languages differ": (
         {
             "notices/2026-02-03-m.de.md": notice("M", "outage", "begins: 2026-02-03T10:00Z"),
