@@ -235,7 +235,7 @@ def locate(words: Mapping[str, str], given: Mapping[str, Any], domains: Domains,
     candidates = [word for word, kind in words.items() if kind in kinds and str(given.get(word, ""))]
     named = [word for word in candidates if "@" in str(given[word]) or words[word] in ("domain", "service")]
     several = f"there are {len(hosts)} hosts ({', '.join(hosts)}), of which one may be changed"
-    way_out = f"name the host that is meant: --limit {hosts[0]}"
+    way_out = "name the host that is meant: --limit HOST"
     if not named:
         takes = [f"-e {word}={SAMPLES[kind]}" for word, kind in words.items() if kind in ("domain", "service")]
         if candidates:

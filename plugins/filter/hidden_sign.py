@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The filter ``hidden_sign``: what in a text steers a terminal, an app or the text around it."""
+"""The filters ``hidden_sign`` and ``one_line``: what in a text steers a terminal, an app or the text around it."""
 
 from __future__ import annotations
 
@@ -52,9 +52,14 @@ def hidden_sign(text: str, lines: bool = False, strict: bool = False) -> str:
     return next(map(called, found), called(text[0]) if text and nothing_else else "")
 
 
+def one_line(text: str) -> str:
+    """Return the text without what a line of a table must not have."""
+    return "".join(" " if is_hidden(sign) else sign for sign in text)
+
+
 class FilterModule:
-    """Registers the filter."""
+    """Registers the filters."""
 
     def filters(self) -> dict[str, Callable[..., object]]:
         """Return the filters by name."""
-        return {"hidden_sign": hidden_sign}
+        return {"hidden_sign": hidden_sign, "one_line": one_line}

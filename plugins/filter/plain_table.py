@@ -24,8 +24,7 @@ def words(value: object) -> str:
         return "yes" if value else ""
     if isinstance(value, (list, tuple)):
         return ", ".join(words(item) for item in value)
-    hidden = filter_loader.get("hidden_sign").j2_function
-    return "".join(" " if hidden(sign) else sign for sign in str(value))
+    return str(filter_loader.get("one_line").j2_function(str(value)))
 
 
 def plain_table(rows: Sequence[Mapping[str, object]], columns: Mapping[str, str]) -> str:

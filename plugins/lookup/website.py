@@ -32,9 +32,11 @@ description:
   - >-
     A page is C(<language>/<name>.md), or C(.html) in the role's own folder, and begins with front matter. It is a
     Jinja template; what that leaves is Markdown. A page of the operator takes the place of the role's page.
-  - With the term C(notice), returns C(subject) and C(body) of a notice in all languages, to be sent as a message.
+  - >-
+    With the term C(notice), returns C(subject) and C(body) of a notice in all languages, to be sent as a message; with
+    C(unsendable), what keeps that from being done, or an empty text.
 options:
-  _terms: {description: What to return., choices: [pages, notice], required: true}
+  _terms: {description: What to return., choices: [pages, notice, unsendable], required: true}
   pages: {description: The role's folder of pages and of the templates around them., type: path}
   own: {description: The operator's folder of pages; it may be missing., type: path}
   notices: {description: The folder of the notices; it may be missing., type: path}
@@ -525,13 +527,13 @@ def mistakes(
     except Mistake as mistake:
         yield mistake
         return
-    names = {language: {file.stem for file in visible(pages / language)} for language in known}
+    stems = {language: {file.stem for file in visible(pages / language)} for language in known}
     for language, file in files:
-        names[language].add(file.stem)
+        stems[language].add(file.stem)
     for notice in written if find_spec("markdown_it") else ():
         for source in notice.sources.values():
             shown = [language for language in languages if notice.source(language)[1] is source]
-            yield from broken_links(source, shown, names)
+            yield from broken_links(source, shown, stems)
     # A play without the role has not its variables either.
     anything = "website_domain" not in variables
     environment = Environment(extensions=["jinja2.ext.do", "jinja2.ext.loopcontrols"])  # noqa: S701  # parses only
@@ -571,8 +573,16 @@ class LookupModule(LookupBase):  # type: ignore[misc]  # ansible-core ships no t
 
     mistakes = staticmethod(mistakes)
 
-    def run(self, terms: list[str], variables: Mapping[str, Any] | None = None, **options: Any) -> list[dict[str, str]]:
+    def run(
+        self, terms: list[str], variables: Mapping[str, Any] | None = None, **options: Any
+    ) -> list[dict[str, str]] | list[str]:
         """Return one dictionary: path to text, or subject and body; raises AnsibleError naming the file and line."""
+        if terms == ["unsendable"]:
+            try:
+                notice_message(Path(options["notices"]), [], options.get("name") or "")
+            except Mistake as mistake:
+                return [str(mistake)]
+            return [""]
         try:
             if terms == ["notice"]:
                 return [notice_message(Path(options["notices"]), options["languages"], options.get("name") or "")]

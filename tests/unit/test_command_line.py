@@ -112,13 +112,13 @@ def test_table_has_columns_as_wide_as_they_need() -> None:
     table = load("plugins/filter/plain_table.py")
     rows = [
         {"name": "maria", "banned": True, "rooms": ["a", "b"]},
-        {"name": "bo", "banned": False, "rooms": ["c\x1b[31m"]},
+        {"name": "bo", "banned": False, "rooms": ["c\x1b[31m", "d\u202e\u200ce"]},
     ]
     columns = {"name": "account", "banned": "banned", "rooms": "rooms"}
     assert table.plain_table(rows, columns).splitlines() == [
         "account  banned  rooms",
         "maria    yes     a, b",
-        "bo               c [31m",
+        "bo               c [31m, d \u200ce",
     ]
     assert table.plain_table([], columns) == "account  banned  rooms"
 
@@ -192,21 +192,21 @@ def test_of_several_hosts_the_one_of_the_domain_is_meant(given: dict[str, str], 
             {"unban": "zoe"},
             VERBS,
             {},
-            r'unban is "zoe", and there are 2 hosts \(one, two\).* zoe@DOMAIN, or .*--limit one$',
+            r'unban is "zoe", and there are 2 hosts \(one, two\).* zoe@DOMAIN, or .*--limit HOST$',
         ),
         ({"room": "garden", "owner": "zoe@friends.test"}, VERBS, {}, "room is .garden., and .* garden@DOMAIN, or"),
         (
             {},
             {},
             {"user": "account", "domain": "domain"},
-            "There are 2 hosts .* -e domain=DOMAIN, or name .*--limit one$",
+            "There are 2 hosts .* -e domain=DOMAIN, or name .*--limit HOST$",
         ),
         ({}, {}, {"sure": "service", "backup": "flag"}, "There are 2 hosts .* -e sure=DOMAIN, or name"),
         (
             {"snapshot": "x"},
             {},
             {"snapshot": "text"},
-            "There are 2 hosts .*: name the host that is meant: --limit one$",
+            "There are 2 hosts .*: name the host that is meant: --limit HOST$",
         ),
     ],
 )
