@@ -18,6 +18,34 @@ options:
     type: list
     elements: str
     default: []
+  ports:
+    description: >-
+      Ports that the service needs. With any, what else is on the host is looked at too: who has them, whose firewall
+      shuts them, which web sites and whose relay are there.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      protocol: {description: Of IP., type: str, choices: [tcp, udp], default: tcp}
+      first: {description: The port., type: int, required: true}
+      last: {description: The last one, if a free one is taken of several; else the same., type: int}
+      unit: {description: What listens there., type: str, required: true}
+      address: {description: Where; C(public) is everywhere but on loopback., type: str, default: "*"}
+      inner: {description: Whether nobody outside of the host is to reach it., type: bool, default: false}
+      setting: {description: What the operator can do instead., type: str, default: ""}
+  names:
+    description: Names that the web server of the service answers to.
+    type: list
+    elements: str
+    default: []
+  https_port:
+    description: Port of HTTPS.
+    type: int
+    default: 443
+  firewall:
+    description: Whether the service brings a firewall of its own.
+    type: bool
+    default: false
 author: [Conexizan contributors (@conexizan)]
 attributes:
   check_mode: {support: full}
@@ -39,7 +67,8 @@ ansible_facts:
       version), C(trees) (the roles that have files on the host, by M(tree)), C(acknowledged) (number of the last change
       that the operator has acknowledged; 0 before there were any, -1 on a host without the service),
       C(packages) (those that the service has C(added), those that are C(gone) for it, and those that have C(been)),
-      C(time_daemon) (installed package, if any), C(half_restored) (a restore was cut off in its middle) and
+      C(time_daemon) (installed package, if any), C(half_restored) (a restore was cut off in its middle), C(beside) (in
+      words, what on the host does not go with the service), C(own_default_site) (nginx's is the operator's by now) and
       C(identity): C(foreign) (folders with data of an ejabberd that is not this service's), C(served) (the domains
       that ejabberd was configured for last, by what people have there: C(accounts), C(rooms), C(nodes), C(uploads)) and
       C(population) (how many there are, by domain and kind)."
@@ -55,6 +84,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from ansible.module_utils import neighbours
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.host_identity import identity
 
@@ -165,18 +195,27 @@ def executable(pid: str) -> str:
         return ""
 
 
-def ssh_ports() -> list[int]:
-    """Return the ports on which sshd is really reached: its own sockets, ssh.socket's, and this connection's."""
+def configured_ports(text: str) -> set[int]:
+    """Return the ports in sshd's configuration, in the words of sshd -T: those of its next start."""
+    addresses = [int(port) for port in re.findall(r"^listenaddress .*:(\d+)$", text, re.MULTILINE)]
+    return set(addresses or [int(port) for port in re.findall(r"^port (\d+)$", text, re.MULTILINE)])
+
+
+def ssh_ports(sockets: list[neighbours.Socket]) -> list[int]:
+    """Return the ports where sshd is reached, now and after its next start, by itself or by systemd."""
     ports = set()
     connection = os.environ.get("SSH_CONNECTION", "").split()
     if len(connection) == 4:
         ports.add(int(connection[3]))
-    listening = subprocess.run(["ss", "-Hltnp"], capture_output=True, text=True, check=False).stdout
-    for line in listening.splitlines():
-        address, _, port = line.split()[3].rpartition(":")
-        program = re.search(r"pid=(\d+)", line)
-        if program and not address.startswith(("127.", "[::1]")) and executable(program[1]) in SSH_SERVERS:
-            ports.add(int(port))
+    ports |= {
+        one.port
+        for one in sockets
+        if one.protocol == "tcp" and one.pid and not one.loopback and executable(str(one.pid)) in SSH_SERVERS
+    }
+    if os.path.exists(SSH_SERVERS[0]):
+        ports |= configured_ports(
+            subprocess.run([SSH_SERVERS[0], "-T"], capture_output=True, text=True, check=False).stdout
+        )
     activated = subprocess.run(
         ["systemctl", "show", "--property=Listen", "--value", "ssh.socket"], capture_output=True, text=True, check=False
     ).stdout
@@ -226,10 +265,50 @@ def acknowledged(roles: list[str]) -> int:
     return int(ACKNOWLEDGED.read_text(encoding="utf-8").splitlines()[-1])
 
 
+def look_around(
+    asked: dict[str, Any], facts: dict[str, Any], sockets: list[neighbours.Socket]
+) -> tuple[list[str], list[str]]:
+    """Return what on the host does not go with the service, and what will not be reached any more from outside."""
+    ports = [port | {"last": port["last"] or port["first"]} for port in asked["ports"]]
+    outer = [port for port in ports if not port["inner"]]
+    addresses = [one for one in (facts["ipv4"], facts["ipv6"]) if one]
+    sites, further = neighbours.web_sites(facts["trees"], asked["https_port"], asked["names"], ports)
+    faults = [
+        neighbours.missing_localhost(),
+        neighbours.without_nftables() if asked["firewall"] else "",
+        *neighbours.held_ports(sockets, ports),
+        *(neighbours.shut_words(one, firewall=asked["firewall"]) for one in neighbours.shut_ports(outer, addresses)),
+        *sites,
+        neighbours.relay_of_others(facts["trees"]) if any(port["unit"] == "coturn.service" for port in ports) else "",
+    ]
+    if not asked["firewall"]:
+        return list(filter(None, faults)), []
+    opened = {port["first"] for port in outer} | set(facts["ssh_ports"]) | neighbours.opened_ports()
+    # On the first run of everything, later of web sites alone: those the operator puts there and expects to be seen.
+    others = sockets if facts["acknowledged"] < 0 else []
+    return list(filter(None, faults)), neighbours.no_longer_reached(others, opened, further)
+
+
 def main() -> None:
     """Run the module."""
+    port = {
+        "protocol": {"type": "str", "choices": ["tcp", "udp"], "default": "tcp"},
+        "first": {"type": "int", "required": True},
+        "last": {"type": "int"},
+        "unit": {"type": "str", "required": True},
+        "address": {"type": "str", "default": "*"},
+        "inner": {"type": "bool", "default": False},
+        "setting": {"type": "str", "default": ""},
+    }
     module = AnsibleModule(
-        argument_spec={"packages": {"type": "list", "elements": "str", "default": []}}, supports_check_mode=True
+        argument_spec={
+            "packages": {"type": "list", "elements": "str", "default": []},
+            "ports": {"type": "list", "elements": "dict", "default": [], "options": port},
+            "names": {"type": "list", "elements": "str", "default": []},
+            "https_port": {"type": "int", "default": 443},
+            "firewall": {"type": "bool", "default": False},
+        },
+        supports_check_mode=True,
     )
     release = os_release()
     codename = release.get("VERSION_CODENAME", "")
@@ -238,12 +317,13 @@ def main() -> None:
     packages = json.loads(PACKAGES.read_text(encoding="utf-8")) if PACKAGES.exists() else {}
     half_restored = HALF_RESTORED.exists()
     installed = versions([*module.params["packages"], *LOOKED_FOR, *TIME_DAEMONS])
+    sockets = neighbours.sockets()
     facts: dict[str, Any] = {
         "name": release.get("PRETTY_NAME", ""),
         "release": codename,
         "mirror": uri,
         "signed_by": backports_key(codename, uri, keyring),
-        "ssh_ports": ssh_ports(),
+        "ssh_ports": ssh_ports(sockets),
         # Documentation addresses (RFC 5737, RFC 3849): never a real destination.
         "ipv4": source_address(socket.AF_INET, "192.0.2.1"),
         "ipv6": source_address(socket.AF_INET6, "2001:db8::1"),
@@ -258,6 +338,14 @@ def main() -> None:
         "half_restored": half_restored,
         "identity": identity(roles, packages.get("added", []), half_restored=half_restored),
     }
+    facts["own_default_site"] = neighbours.own_default()
+    facts["beside"], shut = look_around(module.params, facts, sockets) if module.params["ports"] else ([], [])
+    if shut and not facts["beside"]:
+        module.warn(
+            f"The firewall of the service shuts TCP {', '.join(shut)} for everybody outside. To open a "
+            "port, put a line like this one into /etc/xmpp/firewall.d/own.nft, and run systemctl reload xmpp-firewall: "
+            f"tcp dport {shut[0].split()[0]} accept"
+        )
     module.exit_json(changed=False, ansible_facts={"xmpp_host": facts})
 
 

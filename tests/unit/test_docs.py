@@ -103,6 +103,7 @@ OTHERS = (
 # The rest: by which words in which file it is run.
 ELSEWHERE = {
     "xmpp-backup done": ("tests/host/backup/test_backup.py", "xmpp-backup done"),
+    "systemctl reload xmpp-firewall": ("tests/host/firewall/test_firewall.py", "systemctl reload xmpp-firewall"),
     "xmpp-backup undo": ("tests/restore/test_restore.py", "xmpp-backup undo"),
     "ansible-doc -t lookup ledger": ("tests/unit/test_ledger.py", "plugins/lookup/ledger.py"),
     "pip install -r requirements.txt": ("script/setup", "requirements"),

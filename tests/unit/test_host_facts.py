@@ -76,7 +76,7 @@ def test_mirror(
 
 def test_ports_of_this_connection_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SSH_CONNECTION", "192.0.2.7 51000 192.0.2.1 2222")
-    assert 2222 in facts.ssh_ports()
+    assert 2222 in facts.ssh_ports([])
 
 
 @pytest.mark.parametrize(

@@ -52,6 +52,19 @@ def test_uninvited_listener_is_not_reachable(address: str, listener: int) -> Non
     assert not reachable(address, listener)
 
 
+def test_operator_opens_a_port_in_a_file_of_their_own(host: Host, address: str, listener: int) -> None:
+    """As docs/operations.md says it."""
+    own = "/etc/xmpp/firewall.d/own.nft"
+    host.check_output(f"echo 'tcp dport {listener} accept' > {own}")
+    try:
+        host.check_output("systemctl reload xmpp-firewall")
+        assert reachable(address, listener)
+    finally:
+        host.check_output(f"rm {own}")
+        host.check_output("systemctl reload xmpp-firewall")
+    assert not reachable(address, listener)
+
+
 def test_listener_is_reachable_on_the_host_itself(host: Host, listener: int) -> None:
     """So that the test above fails for the firewall's sake alone."""
     assert host.run(f"python3 -c 'import socket; socket.create_connection((\"::1\", {listener}), 5)'").rc == 0
