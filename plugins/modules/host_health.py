@@ -9,8 +9,8 @@ DOCUMENTATION = r"""
 module: host_health
 short_description: What on a host keeps the service from running, or soon will
 description:
-  - Looks at services, timers, disks, memory, clock, security updates, our modules in ejabberd, a restart that waits,
-    the journal and the firewall. Changes nothing, and asks nobody outside of the host.
+  - Looks at services, timers, disks, memory, clock, security updates, our modules in ejabberd, its database, a restart
+    that waits, the journal and the firewall. Changes nothing, and asks nobody outside of the host.
 options:
   services:
     description: Units that must run.
@@ -85,6 +85,7 @@ OFTEN = 3  # starts that systemd made by itself, after which a service that runs
 MOMENT = 600  # seconds
 DAY = 86400
 LONG = 6 * 3600  # seconds; only a first backup over a slow line takes more
+LATELY = 300  # seconds; what the database refused before may be mended since
 Row = dict[str, str]
 
 
@@ -320,11 +321,31 @@ def judge_modules(domains: set[str], wanted: set[str], asked: set[str]) -> Row:
     return row("own modules", PASS, "ejabberd asks them")
 
 
-def own_modules() -> Row:
-    """Return the row about what roles/ejabberd adds to ejabberd, which runs on without a module that does not start."""
+def judge_database(lines: list[str]) -> list[Row]:
+    """Judge what the database says to a write ("database ANSWER"), and its last refusal ("refused SECONDS REASON")."""
+    told = dict(line.split(" ", 1) for line in lines if line.startswith(("database ", "refused ")))
+    if "database" not in told:
+        return []  # the row of our own modules says why
+    seconds, _, reason = told.get("refused", f"{DAY} ").partition(" ")
+    writes, since = told["database"] == "writes", int(seconds)
+    reason = reason if writes else told["database"]
+    if writes and since >= DAY:
+        return [row("database", PASS, "writes")]
+    if "full" in reason:
+        mend = "Find what takes the place: du -xhd2 /var | sort -h. Once there is room, all goes on by itself."
+    else:
+        mend = "See whether /var/lib/ejabberd can be written, and journalctl -k. Damaged: playbooks/restore.yml"
+    if not writes:
+        return [row("database", FAIL, f"refuses to write: {reason}; messages come back to their senders", mend)]
+    found = f"writes now, but refused to {since // 60 + 1} min ago: {reason}"
+    return [row("database", FAIL if since < LATELY else WARN, found, mend)]
+
+
+def own_parts() -> list[Row]:
+    """Return the rows about what roles/ejabberd adds to ejabberd, which runs on without, and about its database."""
     later = "Once ejabberd runs, check again."
     if not os.path.exists(SOCKET):
-        return row("own modules", WARN, "not checked: ejabberd does not run", later)
+        return [row("own modules", WARN, "not checked: ejabberd does not run", later)]
     wanted = {
         f"{hook} {source.stem}"
         for source in MODULES.glob("mod_*.erl")
@@ -334,16 +355,16 @@ def own_modules() -> Row:
         lines = ejabberd_program.run("hooks", seconds=SECONDS).splitlines()
     except (RuntimeError, OSError, subprocess.TimeoutExpired) as error:
         found = f"not checked: {str(error).partition(chr(10))[0]}"
-        return row("own modules", WARN, found, later)
+        return [row("own modules", WARN, found, later)]
     domains = {line.split()[1] for line in lines if line.startswith("domain ")}
-    return judge_modules(domains, wanted, set(lines))
+    return [judge_modules(domains, wanted, set(lines)), *judge_database(lines)]
 
 
 def look(services: list[str], others: list[str], *, firewall: bool, metrics: str, now: float) -> list[Row]:
     """Return the rows."""
     here = time.time()
     # ejabberd's answer and apt's lists take a second each on a small host: both at once.
-    asked = ThreadPoolExecutor(1).submit(own_modules)
+    asked = ThreadPoolExecutor(1).submit(own_parts)
     ours = sorted(path.name for path in Path("/etc/systemd/system").glob("xmpp-*.timer"))
     timers = units([*ours, *others], "ActiveState", "Unit")
     started = [state["Unit"] for state in timers.values() if state.get("Unit")]
@@ -365,7 +386,7 @@ def look(services: list[str], others: list[str], *, firewall: bool, metrics: str
             contained=bool(output("systemd-detect-virt", "--container").strip() not in ("", "none")),
         ),
         judge_updates(security_updates(), lists_age(here)),
-        asked.result(),
+        *asked.result(),
     ]
     if metrics:
         rows.append(counters(metrics))

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""People of different servers do together what people of one server do: write, meet in rooms, send files, call."""
+"""People of different servers do together what people of one server do: write, meet in rooms, send files, call. And two
+domains of one server are in nobody's way."""
 
 from __future__ import annotations
 
@@ -9,6 +10,7 @@ import secrets
 import pytest
 
 from ..service.clients import login
+from ..service.newcomer import run_in_erlang
 from ..service.service import Service
 from ..service.test_calls import talk
 from ..service.test_rooms import PUBLIC, enter, made_room
@@ -18,6 +20,28 @@ from .between import Register, assert_talk, fresh_text
 
 PAIRS = list(itertools.permutations(["alpha", "beta", "gamma"], 2))
 APART = [("alpha", "beta"), ("beta", "alpha"), ("alpha", "gamma"), ("gamma", "alpha")]
+
+# One domain's transaction has the database's lock for a second, while somebody registers at the other one.
+TRANSACTION = """run([Host]) ->
+    {ok, Tokens, _} = erl_scan:string(
+        "ejabberd_sql:sql_transaction(list_to_binary(Host), fun() ->"
+        "    {updated, 0} = ejabberd_sql:sql_query_t([<<\\"DELETE FROM motd WHERE username = ''\\">>]),"
+        "    Asker ! begun, timer:sleep(1000), ended end)."),
+    {ok, Code} = erl_parse:parse_exprs(Tokens),
+    Bindings = [{'Host', Host}, {'Asker', self()}],
+    Call = erpc:send_request(ejabberd@localhost, erl_eval, exprs, [Code, Bindings]),
+    receive begun -> ok end,
+    [Other] = ejabberd(ejabberd_option, hosts, []) -- [list_to_binary(Host)],
+    io:format("~0tp", [ejabberd(ejabberd_auth, try_register, [<<"meanwhile">>, Other, <<"of-no-account-9f3k">>])]),
+    ejabberd(ejabberd_auth, remove_user, [<<"meanwhile">>, Other]),
+    {value, {atomic, ended}, _} = erpc:receive_response(Call).
+ejabberd(Module, Function, Arguments) -> rpc:call(ejabberd@localhost, Module, Function, Arguments).
+"""
+
+CONNECTIONS = """run([]) ->
+    Names = rpc:call(ejabberd@localhost, erlang, registered, []),
+    [io:format("~s ", [Name]) || Name <- Names, lists:prefix("ejabberd_sqlite_", atom_to_list(Name))].
+"""
 
 
 @pytest.fixture
@@ -82,3 +106,13 @@ async def test_call_from_relay_to_relay(
     async with relay(alpha, keys[0], first) as caller, relay(beta, keys[1], second) as called:
         assert (caller.address[0], called.address[0]) == ("192.31.196.1", "192.175.48.1")
         await talk(caller, called)
+
+
+@pytest.mark.parametrize("near", ["beta", "gamma"], indirect=True)
+def test_domain_waits_while_the_other_writes(near: Service) -> None:
+    """SQLite lets one connection write at a time, and the other's registration failed at once."""
+    assert run_in_erlang(near, TRANSACTION, near.domain) == "ok"
+
+
+def test_domains_write_by_one_connection(beta: Service) -> None:
+    assert run_in_erlang(beta, CONNECTIONS).split() == ["ejabberd_sqlite_xmpp"]

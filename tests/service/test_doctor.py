@@ -15,6 +15,7 @@ import pytest
 
 from ..nameserver import NameServer
 from .service import UPLOADS, Service
+from .test_acknowledgement import refusing
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -158,6 +159,16 @@ def test_module_without_effect_is_named(service: Service) -> None:
     service.wait_until_ready()
     assert rows["own modules"]["found"] == "without effect: mod_xmpp_guard", rows["own modules"]
     assert rows["own modules"]["status"] == "fail"
+
+
+def test_database_that_refuses_is_named(service: Service) -> None:
+    """Whatever its reason; here it may only read."""
+    with refusing(service, "PRAGMA query_only = ON", "PRAGMA query_only = OFF"):
+        code, rows = examine(service)
+    assert code != 0
+    assert rows["database"]["status"] == "fail"
+    assert rows["database"]["found"] == "refuses to write: it is read-only; messages come back to their senders"
+    assert rows["own modules"]["status"] == "pass"
 
 
 def test_restore_that_broke_off_is_named(service: Service) -> None:

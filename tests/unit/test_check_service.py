@@ -233,6 +233,30 @@ RUNNING = {"ActiveState": "activating", "Result": "success", "InactiveExitTimest
             "systemctl restart ejabberd; journalctl -u ejabberd. After an update of ejabberd: a newer Conexizan.",
         ),
         (
+            *health.judge_database(["domain a.test", "database writes"]),
+            "pass",
+            "writes",
+            "",
+        ),
+        (
+            *health.judge_database(["database the disk is full", "refused 90000 it is read-only"]),
+            "fail",
+            "refuses to write: the disk is full; messages come back to their senders",
+            "Find what takes the place: du -xhd2 /var | sort -h. Once there is room, all goes on by itself.",
+        ),
+        (
+            *health.judge_database(["database writes", "refused 299 the disk is full"]),
+            "fail",
+            "writes now, but refused to 5 min ago: the disk is full",
+            "Find what takes the place: du -xhd2 /var | sort -h. Once there is room, all goes on by itself.",
+        ),
+        (
+            *health.judge_database(["database writes", "refused 3600 the disk fails"]),
+            "warn",
+            "writes now, but refused to 61 min ago: the disk fails",
+            "See whether /var/lib/ejabberd can be written, and journalctl -k. Damaged: playbooks/restore.yml",
+        ),
+        (
             health.judge_services(["a.service"], {"a.service": UP}, [], ["own.service", "a.service"]),
             "fail",
             "end and are started again and again: own.service, a.service",

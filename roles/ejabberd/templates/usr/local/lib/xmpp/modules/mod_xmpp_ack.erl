@@ -86,7 +86,7 @@ done(#{?MODULE := #{to := To, asked := Asked, count := Old, waiting := {Monitor,
                normal -> #{};
                {stuck, Stuck} -> maps:filtermap(fun(_, {Noted, Tries}) -> Tries + 1 < ?TRIES andalso {true, {Noted, Tries + 1}} end,
                                                 maps:with(Stuck, Before));
-               _ -> #{elsewhere => {[], 0}}  %% it was not flushed
+               _ -> Before#{elsewhere => {[], 0}}  %% it was not flushed, and nobody who did not answer is forgotten
            end,
     Safe = case map_size(Left) of
                0 -> Count;
