@@ -37,7 +37,9 @@ _FORGET = """run([]) ->
     ok = ejabberd(supervisor, terminate_child, [ejabberd_sup, ejabberd_captcha]),
     {ok, _} = ejabberd(supervisor, restart_child, [ejabberd_sup, ejabberd_captcha]),
     [ejabberd(ets, select_delete, [Table, [{{'_', '$1'}, [{is_integer, '$1'}], [true]}]])
-        || Table <- [mod_xmpp_guard, mod_xmpp_guard_known, mod_xmpp_reports, mod_xmpp_spam]].
+        || Table <- [mod_xmpp_guard, mod_xmpp_guard_known, mod_xmpp_reports, mod_xmpp_spam,
+                     mod_xmpp_outgoing, mod_xmpp_rooms, xmpp_bosh],
+        ejabberd(ets, whereis, [Table]) =/= undefined].
 ejabberd(Module, Function, Arguments) -> rpc:call(ejabberd@localhost, Module, Function, Arguments).
 """
 

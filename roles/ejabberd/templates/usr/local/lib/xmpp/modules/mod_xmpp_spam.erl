@@ -2,6 +2,9 @@
 %% Strangers may write, but not flood; and nobody on a block list gets through. A stranger is who is not among somebody's contacts.
 %% In an hour or so, a stranger reaches few people, a whole other server many but not any number, and only so many messages of strangers
 %% go to one person. Counted in memory; of a message, only who invites to a room of ours is looked at. Rooms elsewhere are heard by who entered.
+%% Every stanza is judged; what belongs is exempt: contacts, the server itself, rooms that were entered or subscribed to, answers to questions
+%% (mod_xmpp_outgoing remembers what was asked). What waits for a session that sleeps (XEP-0198) is bounded in bytes.
+%% Hooks: sm_receive_packet (addresses without a resource), user_receive_packet (sessions). Without this module nothing is limited.
 %% Block lists are lists of checksums of addresses and servers (https://xmppbl.org/). Each is fetched whole, once an hour, by this
 %% server for itself: who offers it learns that it is used here, and nothing of who writes to whom.
 -module(mod_xmpp_spam).
@@ -9,19 +12,23 @@
 -behaviour(gen_mod).
 -export([start/2, stop/1, reload/3, depends/2, mod_options/1, mod_opt_type/1, mod_doc/0]).
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2]).
--export([receive_packet/1, hear_room/1, enter_room/3, say_in_room/3, refresh/0]).
+-export([receive_packet/1, hear/1, enter_room/3, say_in_room/3, refresh/0]).
 
 -define(NODE, <<"muc_bans_sha256">>).
 -define(FIRST, 10).      %% seconds after the start
+-define(MUCSUB, <<"urn:xmpp:mucsub:nodes:">>).
 -define(AGAIN, 3600).    %% seconds
 -define(FAILED, 300).    %% seconds
 %% {at once, seconds until one more is possible}
--define(PEOPLE, {20, 180}).            %% that one stranger reaches
+-define(PEOPLE, {60, 180}).            %% that one stranger reaches: a class, a club
 -define(PEOPLE_OF_SERVER, {300, 10}).  %% that all strangers of one other server reach
 -define(PEOPLE_OF_SERVERS, {600, 5}).  %% that those of all servers reach whose names have the last two parts in common
 -define(PEOPLE_OF_ALL, {3000, 1}).     %% that all strangers from elsewhere reach
 -define(MESSAGES, {60, 10}).           %% from a stranger to one person who does not answer
 -define(MESSAGES_OF_ALL, {200, 20}).   %% from all strangers to one person
+-define(OTHERS, {100, 1}).             %% other stanzas from a stranger to one person
+-define(OTHERS_OF_ALL, {300, 1}).      %% the same from all strangers
+-define(SLEEPING, 4194304).            %% bytes for a session that sleeps
 -define(WAITING, 500).                 %% messages for somebody who is away; the other half of the room is for contacts
 -define(MET, 3600).                    %% seconds until somebody counts as reached anew
 
@@ -39,7 +46,7 @@ stop(Host) ->
 
 hooks(Do, Host) ->
     ejabberd_hooks:Do(sm_receive_packet, Host, ?MODULE, receive_packet, 40),
-    ejabberd_hooks:Do(user_receive_packet, Host, ?MODULE, hear_room, 10),
+    ejabberd_hooks:Do(user_receive_packet, Host, ?MODULE, hear, 10),
     ejabberd_hooks:Do(muc_filter_presence, Host, ?MODULE, enter_room, 40),
     ejabberd_hooks:Do(muc_filter_message, Host, ?MODULE, say_in_room, 40),
     is_first(Host) andalso ejabberd_hooks:Do(config_reloaded, ?MODULE, refresh, 90).
@@ -59,39 +66,74 @@ mod_doc() -> #{}.
 %% ---------------------------------------------------------------------- strangers
 receive_packet(drop) -> drop;
 receive_packet(Packet) ->
-    case {element(1, Packet), xmpp:get_type(Packet)} of
-        {message, Type} when Type =:= chat; Type =:= normal -> judge(Packet);
-        {message, headline} ->  %% from an account here: what it publishes, to those who subscribed to it
-            {_, Server, _} = bare(xmpp:get_from(Packet)),
-            case ejabberd_router:is_my_host(Server) of
-                true -> Packet;
-                false -> judge(Packet)
-            end;
-        {presence, subscribe} -> judge(Packet);
-        _ -> Packet
+    {User, Server, Resource} = jid:tolower(xmpp:get_to(Packet)),
+    case Resource =/= <<>> andalso ejabberd_sm:get_session_pid(User, Server, Resource) =/= none of
+        true -> Packet;  %% judged by hear/1: the session knows which rooms it has entered
+        false -> judge(Packet, [])
     end.
 
-judge(Packet) ->
+%% In the process of the session.
+hear({drop, _} = Acc) -> Acc;
+hear({Packet, #{pres_a := Entered} = State}) ->
+    {_, _, Resource} = jid:tolower(xmpp:get_to(Packet)),
+    case Resource =/= <<>> andalso judge(Packet, Entered) of
+        {stop, drop} -> {stop, {drop, State}};
+        _ -> {Packet, bound(Packet, State)}
+    end;
+hear(Acc) ->
+    Acc.
+
+%% What waits for a session that sleeps is in the memory of the host. With too much of it the session ends: its messages go to the mailbox.
+bound(Packet, #{mgmt_state := pending} = State) ->
+    Bytes = maps:get(?MODULE, State, 0) + erlang:external_size(Packet),
+    Bytes > ?SLEEPING andalso ejabberd_c2s:stop_async(self()),
+    State#{?MODULE => Bytes};
+bound(_Packet, State) ->
+    maps:remove(?MODULE, State).
+
+judge(Packet, Entered) ->
     {From, To} = {sender(Packet), bare(xmpp:get_to(Packet))},
-    case is_stranger(From, To) of
-        false -> Packet;
-        true ->
-            case is_listed(From) orelse has_no_room(Packet, To) orelse is_too_much(From, To) of
+    case belongs(Packet, From, To, Entered) of
+        true -> Packet;
+        false ->
+            Kind = kind(element(1, Packet), xmpp:get_type(Packet)),
+            Lang = xmpp:get_lang(Packet),
+            case Kind =:= room orelse is_listed(From) orelse has_no_room(Packet, To) orelse is_too_much(Kind, From, To) of
                 false -> Packet;
-                true ->
-                    Text = <<"This is more than strangers may send here.">>,
-                    element(1, Packet) =:= message
-                        andalso ejabberd_router:route_error(Packet, xmpp:err_policy_violation(Text, xmpp:get_lang(Packet))),
-                    {stop, drop}
+                true when Kind =:= room -> refuse(Packet, xmpp:err_not_acceptable(<<"This room was not entered.">>, Lang));
+                true -> refuse(Packet, xmpp:err_resource_constraint(<<"This is more than strangers may send here.">>, Lang))
             end
     end.
 
-%% The server itself, its rooms and other parts, and its administrators are none.
-is_stranger({User, Server, _} = From, To) ->
+%% What is judged as words of the sender's, what as anything else; and what a room says, which only those hear who have entered it.
+kind(message, groupchat) -> room;
+kind(message, error) -> other;
+kind(message, _) -> words;
+kind(presence, subscribe) -> words;
+kind(_, _) -> other.
+
+%% The contacts of the recipient and whoever they entered, the server itself, its administrators, and answers.
+belongs(Packet, {User, Server, _} = From, {ToUser, _, _} = To, Entered) ->
     Ours = ejabberd_router:is_my_host(Server),
-    not (ejabberd_router:is_my_route(Server) andalso not (Ours andalso User =/= <<>>))
-        andalso not mod_roster:is_subscribed(jid:make(From), jid:make(To))
-        andalso not (Ours andalso acl:match_rule(Server, admin, jid:make(From)) =:= allow).
+    ToUser =:= <<>>
+        orelse (User =:= <<>> andalso ejabberd_router:is_my_route(Server) andalso (Ours orelse element(1, Packet) =/= message))
+        orelse mod_roster:is_subscribed(jid:make(From), jid:make(To))
+        orelse (Entered =/= [] andalso lists:any(fun(Room) -> bare(Room) =:= From end, gb_sets:to_list(Entered)))
+        orelse (Ours andalso acl:match_rule(Server, admin, jid:make(From)) =:= allow)
+        orelse is_answer(Packet, From, To)
+        orelse (is_our_room(From) andalso is_subscribed_room(Packet, To)).
+
+%% An answer to a question, or an error of what was sent.
+is_answer(Packet, From, To) ->
+    lists:member(xmpp:get_type(Packet), [result, error])
+        andalso mod_xmpp_outgoing:has_asked(To, From).
+
+%% Only one's own address can be subscribed to a room of ours (mod_xmpp_rooms). It does not take the places of contacts in the mailbox.
+is_subscribed_room(Packet, {User, Server, _} = To) ->
+    element(1, Packet) =:= message
+        andalso lists:any(fun(Event) -> binary:match(fxml:get_path_s(Event, [{elem, <<"items">>}, {attr, <<"node">>}]), ?MUCSUB) =:= {0, byte_size(?MUCSUB)} end,
+                          fxml:get_subtags(xmpp:encode(Packet), <<"event">>))
+        andalso (ejabberd_sm:get_user_resources(User, Server) =/= [] orelse not has_no_room(Packet, To)).
 
 %% Who invites to a room of ours speaks through it.
 sender(Packet) ->
@@ -109,36 +151,31 @@ is_our_room({_, Server, _}) ->
 has_no_room(Packet, {User, Server, _}) ->
     element(1, Packet) =:= message andalso mod_offline:count_offline_messages(User, Server) >= ?WAITING.
 
-is_too_much({_, Server, _} = From, To) ->
-    Elsewhere = not ejabberd_router:is_my_host(Server),
+is_too_much(other, From, To) ->
+    exceeds([{{others, From, To}, ?OTHERS}, {{others, To}, ?OTHERS_OF_ALL}]);
+is_too_much(words, {_, Server, _} = From, To) ->
+    Elsewhere = not ejabberd_router:is_my_route(Server),
+    Part = not Elsewhere andalso not ejabberd_router:is_my_host(Server),  %% a room or a node of ours, which many may hear
     Met = xmpp_rate:remembers(?MODULE, {met, From, To}),
     Answered = xmpp_rate:remembers(?MODULE, {met, To, From}),
     Limits = [Limit || not Answered, Limit <- [{{messages, From, To}, ?MESSAGES}, {{to, To}, ?MESSAGES_OF_ALL}]]
-        ++ [{{people, From}, ?PEOPLE} || not Met]
+        ++ [{{people, From}, ?PEOPLE} || not Met, not Part]
         ++ [Limit || Elsewhere, not Met, Limit <- [{{server, Server}, ?PEOPLE_OF_SERVER}, {{servers, last_two(Server)}, ?PEOPLE_OF_SERVERS},
                                                    {all, ?PEOPLE_OF_ALL}]],
+    Exceeds = exceeds(Limits),
+    Exceeds orelse xmpp_rate:remember(?MODULE, {met, From, To}, ?MET),
+    Exceeds.
+
+exceeds(Limits) ->
     case lists:any(fun({Key, {Size, Seconds}}) -> xmpp_rate:used_up(?MODULE, Key, Size, Seconds) end, Limits) of
         true -> true;
         false ->
             [xmpp_rate:use(?MODULE, Key, Seconds) || {Key, {_, Seconds}} <- Limits],
-            xmpp_rate:remember(?MODULE, {met, From, To}, ?MET),
             false
     end.
 
 last_two(Server) ->
     lists:sublist(lists:reverse(binary:split(Server, <<".">>, [global])), 2).
-
-%% What a room elsewhere says without having been entered would be limited by nothing.
-hear_room({Packet, #{pres_a := Entered} = State} = Acc) when element(1, Packet) =:= message ->
-    Room = bare(xmpp:get_from(Packet)),
-    case xmpp:get_type(Packet) =:= groupchat
-        andalso not lists:any(fun(To) -> jid:remove_resource(To) =:= Room end, gb_sets:to_list(Entered))
-        andalso is_stranger(Room, bare(xmpp:get_to(Packet))) of
-        true -> {stop, {drop, State}};
-        false -> Acc
-    end;
-hear_room(Acc) ->
-    Acc.
 
 bare(JID) -> jid:tolower(jid:remove_resource(JID)).
 
@@ -153,7 +190,7 @@ checksum(Text) -> str:to_hexlist(crypto:hash(sha256, Text)).
 enter_room(drop, _Room, _Nick) -> drop;
 enter_room(Packet, _Room, _Nick) ->
     case xmpp:get_type(Packet) =:= available andalso is_listed(bare(xmpp:get_from(Packet))) of
-        true -> refuse(Packet);
+        true -> refuse(Packet, listed(Packet));
         false -> Packet
     end.
 
@@ -164,13 +201,17 @@ say_in_room(Packet, _Room, _Nick) ->
     case is_listed(bare(From)) of
         true ->
             mod_muc_room:change_item_async(self(), From, role, none, <<"You are on a block list that this server uses.">>),
-            refuse(Packet);
+            refuse(Packet, listed(Packet));
         false -> Packet
     end.
 
-refuse(Packet) ->
-    Text = <<"You are on a block list that this server uses.">>,
-    ejabberd_router:route_error(Packet, xmpp:err_forbidden(Text, xmpp:get_lang(Packet))),
+listed(Packet) ->
+    xmpp:err_forbidden(<<"You are on a block list that this server uses.">>, xmpp:get_lang(Packet)).
+
+%% Whoever asks or writes is told; an error or an answer is never answered.
+refuse(Packet, Error) ->
+    lists:member(xmpp:get_type(Packet), [error, result, unavailable, unsubscribe, unsubscribed, subscribed, probe])
+        orelse ejabberd_router:route_error(Packet, Error),
     {stop, drop}.
 
 refresh() ->

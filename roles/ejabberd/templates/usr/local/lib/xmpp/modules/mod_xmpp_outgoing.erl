@@ -1,0 +1,97 @@
+%% SPDX-License-Identifier: GPL-3.0-or-later
+%% One account does not make this server a sender of spam, nor open connections without end: an account reaches only so many strangers on
+%% other servers, and only so many servers that it has no contact on. Whoever is stopped is told. In all, this server calls so many
+%% others that the limits of Erlang's VM stay far away.
+%% It also remembers for a while who was written to, so that mod_xmpp_spam lets answers (IQ) and errors in.
+%% Hook: user_send_packet. Without this module what accounts send out is not limited, and mod_xmpp_spam counts answers and errors.
+-module(mod_xmpp_outgoing).
+-behaviour(gen_mod).
+-export([start/2, stop/1, reload/3, depends/2, mod_options/1, mod_doc/0]).
+-export([send/1, has_asked/2]).
+
+-define(ASKED, mod_xmpp_outgoing_asked).
+-define(ANSWER, 120).          %% seconds until nobody waits for an answer any more
+%% {at once, seconds until one more is possible}
+-define(PEOPLE, {60, 60}).     %% strangers elsewhere that one account reaches
+-define(SERVERS, {60, 60}).    %% servers that it reaches strangers on, or asks something
+-define(MET, 3600).            %% seconds until somebody counts as reached anew
+-define(MUC_USER, <<"http://jabber.org/protocol/muc#user">>).
+
+start(Host, _Opts) ->
+    xmpp_start:attempt(?MODULE, fun() ->
+        xmpp_rate:new(?MODULE),
+        xmpp_rate:new(?ASKED),
+        ejabberd_hooks:add(user_send_packet, Host, ?MODULE, send, 20)
+    end).
+
+stop(Host) ->
+    ejabberd_hooks:delete(user_send_packet, Host, ?MODULE, send, 20).
+
+reload(_Host, _New, _Old) -> ok.
+depends(_Host, _Opts) -> [{mod_roster, hard}].
+mod_options(_Host) -> [].
+mod_doc() -> #{}.
+
+has_asked(Who, Whom) ->
+    ets:whereis(?ASKED) =/= undefined andalso xmpp_rate:remembers(?ASKED, {Who, Whom}).
+
+send({drop, _} = Acc) -> Acc;
+send({Packet, State}) ->
+    From = bare(xmpp:get_from(Packet)),
+    Type = xmpp:get_type(Packet),
+    remember(From, bare(xmpp:get_to(Packet))),
+    case lists:any(fun({Kind, To}) -> is_too_much(Kind, From, To) end, reached(element(1, Packet), Type, Packet)) of
+        true ->
+            Text = <<"This is more than one account may send to strangers on other servers. Please try again later.">>,
+            ejabberd_router:route_error(Packet, xmpp:err_resource_constraint(Text, xmpp:get_lang(Packet))),
+            {stop, {drop, State}};
+        false -> {Packet, State}
+    end.
+
+%% One's own account and the services here are never strangers.
+remember(From, From) -> ok;
+remember(_From, {<<>>, <<>>, _}) -> ok;
+remember(From, {User, Server, _} = To) ->
+    User =:= <<>> andalso ejabberd_router:is_my_route(Server) orelse xmpp_rate:remember(?ASKED, {From, To}, ?ANSWER).
+
+%% Whom a stanza reaches elsewhere, and how.
+reached(message, error, _) -> [];
+reached(message, _, Packet) -> [{people, To} || To <- [xmpp:get_to(Packet) | invited(Packet)]];
+reached(presence, Type, Packet) when Type =:= available; Type =:= subscribe; Type =:= probe -> [{people, xmpp:get_to(Packet)}];
+reached(iq, Type, Packet) when Type =:= get; Type =:= set -> [{servers, xmpp:get_to(Packet)}];
+reached(_, _, _) -> [].
+
+%% By a room of ours (XEP-0045 7.8.2).
+invited(Packet) ->
+    [jid:decode(To) || {xmlel, <<"x">>, _, _} = X <- xmpp:get_els(Packet), fxml:get_tag_attr_s(<<"xmlns">>, X) =:= ?MUC_USER,
+                       Invite <- fxml:get_subtags(X, <<"invite">>), To <- [fxml:get_tag_attr_s(<<"to">>, Invite)], is_address(To)].
+
+is_address(Text) ->
+    try jid:decode(Text) of _ -> true catch _:_ -> false end.
+
+is_too_much(Kind, From, JID) ->
+    {_, Server, _} = To = bare(JID),
+    case ejabberd_router:is_my_route(Server) orelse mod_roster:is_subscribed(jid:make(To), jid:make(From)) of
+        true -> false;
+        false -> exceeds(limits(Kind, From, To)) orelse is_full(From, Server)
+    end.
+
+limits(people, From, To) -> [{{people, From, To}, {people, From}, ?PEOPLE} | limits(servers, From, To)];
+limits(servers, From, {_, Server, _}) -> [{{server, From, Server}, {servers, From}, ?SERVERS}].
+
+exceeds(Limits) ->
+    New = [Limit || {Met, _, _} = Limit <- Limits, not xmpp_rate:remembers(?MODULE, Met)],
+    case lists:any(fun({_, Key, {Size, Seconds}}) -> xmpp_rate:used_up(?MODULE, Key, Size, Seconds) end, New) of
+        true -> true;
+        false ->
+            [begin xmpp_rate:use(?MODULE, Key, Seconds), xmpp_rate:remember(?MODULE, Met, ?MET) end || {Met, Key, {_, Seconds}} <- New],
+            false
+    end.
+
+%% A new connection, when there are many: Erlang has so many ports for everything, logins too.
+is_full({_, Host, _}, Server) ->
+    mnesia:table_info(s2s, size) >= erlang:system_info(port_limit) div 8
+        andalso mnesia:dirty_read(s2s, {Host, Server}) =:= [].
+
+bare(undefined) -> {<<>>, <<>>, <<>>};
+bare(JID) -> jid:tolower(jid:remove_resource(JID)).

@@ -1,0 +1,30 @@
+%% SPDX-License-Identifier: GPL-3.0-or-later
+%% BOSH with a limit of what lasts. A session outlives the request that makes it, so nginx, which counts requests under way, does not see it.
+%% A request without the number of a session makes one: one address has so many of these at once, then one each so often.
+-module(xmpp_bosh).
+-export([process/2]).
+
+-define(AT_ONCE, 60).
+-define(EACH, 1).   %% seconds
+%% Elements of the record #request{} of ejabberd_http.
+-define(DATA, 9).
+-define(IP, 10).
+
+process(Path, Request) ->
+    case fxml_stream:parse_element(element(?DATA, Request)) of
+        {xmlel, _, _, _} = Body ->
+            case fxml:get_tag_attr_s(<<"sid">>, Body) of
+                <<>> -> make(Path, Request, element(1, element(?IP, Request)));
+                _ -> mod_bosh:process(Path, Request)
+            end;
+        _ -> mod_bosh:process(Path, Request)  %% which refuses it
+    end.
+
+make(Path, Request, Address) ->
+    xmpp_rate:new(?MODULE),
+    case xmpp_rate:used_up(?MODULE, Address, ?AT_ONCE, ?EACH) of
+        true -> {503, [{<<"Retry-After">>, integer_to_binary(?EACH)}], <<"Too many new sessions from your network.">>};
+        false ->
+            xmpp_rate:use(?MODULE, Address, ?EACH),
+            mod_bosh:process(Path, Request)
+    end.

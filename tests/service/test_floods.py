@@ -1,0 +1,387 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One account, or nobody at all, against everybody: strangers are judged whatever kind of stanza they send."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable, Iterator
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from .clients import login
+from .newcomer import forget_addresses
+from .service import Account, Service
+from .stream import CLIENT, Stream
+from .test_acknowledgement import SM, logged_in, until
+from .test_spam import befriended, come_in, elsewhere
+
+Register = Callable[[int], list[Account]]
+
+FLOOD = 300
+WORDS = 60  # of one stranger to one person at once
+OTHERS = 100  # other stanzas, the same
+OTHERS_OF_ALL = 300  # of all strangers to one person
+ELSEWHERE = 60  # strangers, or servers, on other servers that one account reaches at once
+SAYS = 60  # of one person in one room at once
+SLEEPING = 4 * 1024 * 1024  # bytes that wait for a session
+SESSIONS = 60  # of BOSH, at once
+REFILL = 30  # what limits let through while a test lasts
+INFO = "http://jabber.org/protocol/disco#info"
+MUC = "http://jabber.org/protocol/muc"
+MUC_OWNER = "http://jabber.org/protocol/muc#owner"
+MUCSUB = "urn:xmpp:mucsub:0"
+MUCSUB_MESSAGES = "urn:xmpp:mucsub:nodes:messages"
+PUBSUB = "http://jabber.org/protocol/pubsub"
+ERROR = "<error type='cancel'><item-not-found xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error>"
+CONSTRAINT = ".//{urn:ietf:params:xml:ns:xmpp-stanzas}resource-constraint"
+
+# What a stranger may send instead of a plain message: how it is written, how many arrive at once, and
+# whether the sender is told of the rest.
+KINDS = {
+    "headline": ("<message to='{to}' type='headline'><body>buy</body></message>", WORDS, True),
+    "unknown type": ("<message to='{to}' type='other'><body>buy</body></message>", WORDS, True),
+    "error": ("<message to='{to}' type='error'><body>buy</body>" + ERROR + "</message>", OTHERS, False),
+    "groupchat": ("<message to='{to}' type='groupchat'><body>buy</body></message>", 0, True),
+    "presence": ("<presence to='{to}'><status>buy</status></presence>", OTHERS, True),
+    "goodbye": ("<presence to='{to}' type='unavailable'><status>buy</status></presence>", OTHERS, False),
+    "refusal": ("<presence to='{to}' type='unsubscribed'><status>buy</status></presence>", OTHERS, False),
+    "question": ("<iq to='{to}' type='get' id='x'><query xmlns='urn:test'>buy</query></iq>", OTHERS, True),
+    "answer": ("<iq to='{to}' type='result' id='x'><query xmlns='urn:test'>buy</query></iq>", OTHERS, False),
+}
+
+
+@pytest.fixture
+def forgotten(service: Service) -> Iterator[None]:
+    """Whose address is used up by a test is not for the next one."""
+    yield
+    forget_addresses(service)
+
+
+def online(stream: Stream) -> str:
+    """Binds and becomes available; returns the address."""
+    address = stream.bind()
+    stream.send("<presence/>")
+    until(stream, f"{CLIENT}presence")
+    return address
+
+
+def came(stream: Stream, address: str) -> list[ET.Element]:
+    """All that has come until a message of one's own."""
+    mark = secrets.token_hex(8)
+    stream.send(f"<message to='{address}' type='chat'><body>{mark}</body></message>")
+    return came_until(stream, lambda element: element.findtext(f"{CLIENT}body") == mark)
+
+
+def came_through(stream: Stream, room: str) -> list[ET.Element]:
+    """All that has come until the room has answered, which has dealt with whatever was said before."""
+    mark = secrets.token_hex(8)
+    stream.send(f"<iq to='{room}' id='{mark}' type='get'><query xmlns='{INFO}'/></iq>")
+    return came_until(stream, lambda element: element.get("id") == mark)
+
+
+def came_until(stream: Stream, match: Callable[[ET.Element], bool]) -> list[ET.Element]:
+    elements = []
+    while not match(element := stream.read()):
+        elements.append(element)
+    return elements
+
+
+def back_online(stream: Stream) -> list[ET.Element]:
+    """Binds, becomes available, and returns what has waited."""
+    address = stream.bind()
+    stream.send("<presence/>")
+    return came(stream, address)
+
+
+def bought(elements: list[ET.Element]) -> int:
+    """How often somebody was told to buy; a refusal, which quotes it, is none."""
+    return sum("buy" in ET.tostring(one, "unicode") and one.find(CONSTRAINT) is None for one in elements)
+
+
+def made_room(stream: Stream, service: Service, **options: str) -> str:
+    room = f"r{secrets.token_hex(6)}@{service.name('muc')}"
+    stream.send(f"<presence to='{room}/owner'><x xmlns='{MUC}'/></presence>")
+    until(stream, f"{CLIENT}presence")
+    fields = "".join(f"<field var='muc#roomconfig_{name}'><value>{it}</value></field>" for name, it in options.items())
+    kind = f"<field var='FORM_TYPE'><value>{MUC}#roomconfig</value></field>" if options else ""
+    form = f"<x xmlns='jabber:x:data' type='submit'>{kind}{fields}</x>"
+    assert stream.query("set", f"<query xmlns='{MUC_OWNER}'>{form}</query>", room).get("type") == "result"
+    return room
+
+
+def subscribe(stream: Stream, room: str, jid: str = "") -> ET.Element:
+    whom = f" jid='{jid}'" if jid else ""
+    nick = secrets.token_hex(4)
+    return stream.query(
+        "set", f"<subscribe xmlns='{MUCSUB}'{whom} nick='{nick}'><event node='{MUCSUB_MESSAGES}'/></subscribe>", room
+    )
+
+
+@pytest.mark.parametrize("whom", ["somebody here", "somebody elsewhere", "nobody", "with a resource"])
+def test_nobody_is_subscribed_to_a_room_by_somebody_else(service: Service, register: Register, whom: str) -> None:
+    """Also where the owner has switched it on. One's own address may be named."""
+    mallory, alice = register(2)
+    victim = {
+        "somebody here": alice.jid,
+        "somebody elsewhere": elsewhere(),
+        "nobody": f"nobody@{service.domain}",
+        "with a resource": f"{alice.jid}/app",
+    }[whom]
+    with logged_in(service, mallory) as attacker, logged_in(service, alice) as receiver:
+        online(attacker)
+        address = online(receiver)
+        room = made_room(attacker, service, allow_subscription="1")
+        assert subscribe(attacker, room, victim).find(".//{*}forbidden") is not None
+        for _ in range(20):
+            attacker.send(f"<message to='{room}' type='groupchat'><body>buy</body></message>")
+        assert subscribe(attacker, room, mallory.jid).get("type") == "result"
+        assert bought(came(receiver, address)) == 0
+
+
+def test_whoever_subscribes_to_a_room_gets_all_that_is_said(service: Service, register: Register) -> None:
+    """More than a stranger could send, from several people."""
+    owner, other, reader = register(3)
+    with (
+        logged_in(service, owner) as one,
+        logged_in(service, other) as two,
+        logged_in(service, reader) as subscriber,
+    ):
+        online(one)
+        online(two)
+        address = online(subscriber)
+        room = made_room(one, service)
+        two.send(f"<presence to='{room}/other'><x xmlns='{MUC}'/></presence>")
+        assert subscribe(subscriber, room).get("type") == "result"
+        for _ in range(SAYS):
+            one.send(f"<message to='{room}' type='groupchat'><body>buy</body></message>")
+            two.send(f"<message to='{room}' type='groupchat'><body>buy</body></message>")
+        for speaker in (one, two):
+            came_through(speaker, room)
+        assert bought(came(subscriber, address)) == 2 * SAYS
+
+
+def test_subscribed_room_takes_no_place_of_contacts(service: Service, register: Register) -> None:
+    """Of 1000 messages that wait for somebody who is away, 500 places are for contacts."""
+    owner, reader = register(2)
+    friend = elsewhere()
+    befriended(service, reader, friend)
+    come_in(service, friend, reader.jid, *(f"message {number}" for number in range(500)))
+    with logged_in(service, owner) as speaker:
+        online(speaker)
+        room = made_room(speaker, service)
+        with logged_in(service, reader) as subscriber:
+            subscriber.bind()
+            assert subscribe(subscriber, room).get("type") == "result"
+        for _ in range(SAYS):
+            speaker.send(f"<message to='{room}' type='groupchat'><body>buy</body></message>")
+        came_through(speaker, room)
+    (waiting,) = service.api(("get_offline_count", {"user": reader.name, "host": service.domain}))
+    assert waiting <= 501
+    come_in(service, friend, reader.jid, "last of a friend")
+    with logged_in(service, reader) as back:
+        assert "last of a friend" in [one.findtext(f"{CLIENT}body") for one in back_online(back)]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("bare", [False, True], ids=["to an app", "to the account"])
+def test_stranger_here_does_not_flood_by_any_kind_of_stanza(
+    service: Service, register: Register, kind: str, bare: bool
+) -> None:
+    written, most, told = KINDS[kind]
+    mallory, alice = register(2)
+    with logged_in(service, mallory) as attacker, logged_in(service, alice) as receiver:
+        own = online(attacker)
+        address = online(receiver)
+        attacker.send(written.format(to=alice.jid if bare else address) * FLOOD)
+        answers = came(attacker, own)
+        assert bought(came(receiver, address)) <= most + REFILL
+        answers += came(attacker, own)
+        if told and not bare:
+            assert (
+                sum(one.find(CONSTRAINT) is not None or kind == "groupchat" for one in answers) >= FLOOD - most - REFILL
+            )
+
+
+@pytest.mark.parametrize("kind", ["error", "presence", "question", "headline"])
+def test_strangers_elsewhere_do_not_flood_by_any_kind_of_stanza(
+    service: Service, register: Register, kind: str
+) -> None:
+    """Each from another address, as a server can make them up."""
+    (alice,) = register(1)
+    server = f"{secrets.token_hex(4)}.example"
+    with logged_in(service, alice) as receiver:
+        address = online(receiver)
+        stanza = KINDS[kind][0].format(to=address)
+        for first in range(0, 900, 150):
+            service.api(
+                *(
+                    ("send_stanza", {"from": f"u{number}@{server}", "to": address, "stanza": stanza})
+                    for number in range(first, first + 150)
+                )
+            )
+        assert bought(came(receiver, address)) <= OTHERS_OF_ALL + 2 * REFILL
+
+
+def test_node_of_a_stranger_does_not_flood(service: Service, register: Register) -> None:
+    """An owner can subscribe others to a node (XEP-0060 8.8)."""
+    mallory, alice = register(2)
+    node, there = secrets.token_hex(6), service.name("pubsub")
+    with logged_in(service, mallory) as attacker, logged_in(service, alice) as receiver:
+        online(attacker)
+        address = online(receiver)
+        assert (
+            attacker.query("set", f"<pubsub xmlns='{PUBSUB}'><create node='{node}'/></pubsub>", there).get("type")
+            == "result"
+        )
+        entry = f"<subscription jid='{alice.jid}' subscription='subscribed'/>"
+        attacker.query(
+            "set",
+            f"<pubsub xmlns='{PUBSUB}#owner'><subscriptions node='{node}'>{entry}</subscriptions></pubsub>",
+            there,
+        )
+        item = "<item><x xmlns='urn:test'>buy</x></item>"
+        item = f"<pubsub xmlns='{PUBSUB}'><publish node='{node}'>{item}</publish></pubsub>"
+        for _ in range(FLOOD):
+            attacker.query("set", item, there)
+        assert bought(came(receiver, address)) <= WORDS + REFILL
+
+
+def test_answers_to_questions_are_not_limited(service: Service, register: Register) -> None:
+    """As an app asks for the keys of all who are in a large room with it."""
+    alice, bob = register(2)
+    with logged_in(service, alice) as asker:
+        own = online(asker)
+        for number in range(OTHERS_OF_ALL + 100):
+            items = f"<pubsub xmlns='{PUBSUB}'><items node='none'/></pubsub>"
+            asker.send(f"<iq id='q{number}' type='get' to='{bob.jid}'>{items}</iq>")
+        answers = [one for one in came(asker, own) if one.get("id", "").startswith("q")]
+        assert len(answers) == OTHERS_OF_ALL + 100
+
+
+@pytest.mark.parametrize("kind", ["message", "subscribe", "question", "invitation"])
+def test_one_account_reaches_few_strangers_elsewhere(service: Service, register: Register, kind: str) -> None:
+    """Questions go to servers, of which each would take a connection."""
+    (mallory,) = register(1)
+    server = f"{secrets.token_hex(4)}.example"
+    with logged_in(service, mallory) as attacker:
+        own = online(attacker)
+        room = made_room(attacker, service) if kind == "invitation" else ""
+        written = {
+            "message": "<message to='u{0}@{1}' type='chat'><body>text</body></message>",
+            "subscribe": "<presence to='u{0}@{1}' type='subscribe'/>",
+            "question": "<iq to='s{0}.{1}' type='get' id='x'><query xmlns='urn:test'/></iq>",
+            "invitation": "<message to='"
+            + room
+            + "'><x xmlns='"
+            + MUC
+            + "#user'><invite to='u{0}@{1}'/></x></message>",
+        }[kind]
+        refused = 0
+        for first in range(0, FLOOD, 20):
+            attacker.send("".join(written.format(number, server) for number in range(first, first + 20)))
+            refused += sum(one.find(CONSTRAINT) is not None for one in came(attacker, own))
+        assert FLOOD - ELSEWHERE - REFILL <= refused <= FLOOD - ELSEWHERE
+
+
+def test_contacts_elsewhere_are_not_limited(service: Service, register: Register) -> None:
+    (alice,) = register(1)
+    server = f"{secrets.token_hex(4)}.example"
+    friends = [f"u{number}@{server}" for number in range(ELSEWHERE + 20)]
+    contact = {"localuser": alice.name, "localhost": service.domain, "nick": "", "groups": "", "subs": "both"}
+    people = [dict(zip(("user", "host"), friend.split("@"), strict=True)) for friend in friends]
+    service.api(*(("add_rosteritem", {**contact, **person}) for person in people))
+    with logged_in(service, alice) as stream:
+        own = online(stream)
+        stream.send("".join(f"<message to='{friend}' type='chat'><body>text</body></message>" for friend in friends))
+        assert [one for one in came(stream, own) if one.find(CONSTRAINT) is not None] == []
+
+
+def test_nobody_floods_a_room(service: Service, register: Register) -> None:
+    owner, mallory, guest = register(3)
+    with (
+        logged_in(service, owner) as host,
+        logged_in(service, mallory) as attacker,
+        logged_in(service, guest) as occupant,
+    ):
+        online(host)
+        online(attacker)
+        address = online(occupant)
+        room = made_room(host, service)
+        for stream, nick in ((attacker, "mallory"), (occupant, "guest")):
+            stream.send(f"<presence to='{room}/{nick}'><x xmlns='{MUC}'/></presence>")
+            until(stream, f"{CLIENT}presence")
+        attacker.send(f"<message to='{room}' type='groupchat'><body>buy</body></message>" * FLOOD)
+        refused = sum(one.find(CONSTRAINT) is not None for one in came_through(attacker, room))
+        assert refused >= FLOOD - SAYS - REFILL
+        attacker.send(f"<presence to='{room}/mallory'><status>buy</status></presence>" * FLOOD)
+        came_through(attacker, room)
+        assert bought(came(occupant, address)) <= SAYS + 30 + REFILL
+
+
+def test_new_room_takes_as_many_as_rooms_may_have(service: Service, register: Register) -> None:
+    (alice,) = register(1)
+    with logged_in(service, alice) as stream:
+        online(stream)
+        room = made_room(stream, service)
+        form = stream.query("get", f"<query xmlns='{MUC_OWNER}'/>", room)
+        most = form.find(".//{jabber:x:data}field[@var='muc#roomconfig_maxusers']/{jabber:x:data}value")
+        assert most is not None
+        assert most.text == "1000"
+
+
+def test_memory_for_a_session_that_sleeps_is_bounded(service: Service, register: Register) -> None:
+    """With more the session ends, and what a contact wrote waits in the mailbox."""
+    alice, friend = register(2)
+    befriended(service, alice, friend.jid)
+    with logged_in(service, alice) as stream:
+        stream.bind()
+        stream.send(f"<enable xmlns='{SM}' resume='true'/>")
+        until(stream, f"{{{SM}}}enabled")
+        stream.send("<presence/>")
+        until(stream, f"{CLIENT}presence")
+    text = "x" * 65536
+    count = SLEEPING // len(text) + 10
+    with logged_in(service, friend) as contact:
+        own = online(contact)
+        for number in range(count):
+            contact.send(f"<message to='{alice.jid}' type='chat'><body>{number} {text}</body></message>")
+        assert [one for one in came(contact, own) if one.get("type") == "error"] == []
+    (sessions,) = service.api(("user_sessions_info", {"user": alice.name, "host": service.domain}))
+    assert sessions == []
+    with logged_in(service, alice) as back:
+        numbers = [one.findtext(f"{CLIENT}body", "").split(" ")[0] for one in back_online(back)]
+        assert {str(number) for number in range(count)} <= set(numbers)
+
+
+@pytest.mark.usefixtures("forgotten")
+async def test_sessions_of_bosh_are_limited(service: Service) -> None:
+    body = (
+        f"<body xmlns='http://jabber.org/protocol/httpbind' to='{service.domain}' rid='1' ver='1.11' wait='1' hold='1' "
+        "xml:lang='en' content='text/xml; charset=utf-8'{extra}/>"
+    )
+    made: list[bool] = []
+    async with service.web() as web:
+
+        async def make(number: int) -> bool:
+            # One that names its session in another place than the protocol has it makes one as well.
+            extra = " xsid='1' x='sid='" if number % 2 else ""
+            async with web.post(f"https://{service.domain}/bosh", data=body.format(extra=extra).encode()) as answer:
+                return answer.status == 200 and b"sid=" in await answer.read()
+
+        for _ in range(6):
+            made += await asyncio.gather(*(make(number) for number in range(30)))
+    assert SESSIONS <= sum(made) <= SESSIONS + 2 * REFILL
+
+
+async def test_sixty_requests_to_people_here_arrive(service: Service, register: Register) -> None:
+    """A class, or a club. Whoever is refused is told."""
+    teacher, *pupils = register(61)
+    async with login(service, teacher) as client, login(service, pupils[-1]) as last:
+        await client.online()
+        await last.online()
+        for pupil in pupils:
+            client.send_presence_subscription(pto=pupil.jid, ptype="subscribe")
+        await last.presences.get(lambda stanza: stanza.get("from") == teacher.jid and stanza.get("type") == "subscribe")
+        assert client.presences.all(lambda stanza: stanza.get("type") == "error") == []
