@@ -53,6 +53,10 @@ SHARED_FOLDERS = (
     *("/tmp", "/var/tmp"),  # noqa: S108  # refused, not used
 )
 SYSTEM_TREES = ("/bin", "/boot", "/dev", "/lib", "/lib64", "/proc", "/run", "/sbin", "/sys", "/usr")
+# Nobody can own a name below these, so no public authority certifies one (RFC 2606, 6761, 6762, 7686, 8375, 9476).
+# ("test" is left out: whoever tests something may have reasons of their own.)
+UNCERTIFIED = ("alt", "example", "home.arpa", "internal", "local", "localhost", "onion")
+PUBLIC_AUTHORITY = ".letsencrypt.org"
 LABEL = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
 LOCALPART = re.compile(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?")
 
@@ -722,6 +726,7 @@ class Checker:
         """Check that what an order needs is there."""
         if self.values.get("xmpp_certificates") != "acme":
             return
+        self.check_authority()
         challenge = self.values.get("xmpp_acme_challenge")
         needed = {
             "dns": ("xmpp_dns_server", "xmpp_dns_key_name", "xmpp_dns_key_secret"),
@@ -734,6 +739,26 @@ class Checker:
         if all(name in self.values for name in pair) and bool(self.values[pair[0]]) != bool(self.values[pair[1]]):
             missing = next(name for name in pair if not self.values[name])
             self.add((missing,), f"{missing} is not set, but an external account needs both {pair[0]} and {pair[1]}.")
+
+    def check_authority(self) -> None:
+        """Check that the authority can certify such names: it would be found out after minutes, on the host."""
+        host = re.sub(r"^https://|[:/].*", "", self.values.get("xmpp_acme_directory", ""))
+        if not f".{host}".endswith(PUBLIC_AUTHORITY):
+            return
+        names: list[tuple[Keys, str]] = [
+            ((name,), self.values[name]) for name in ("xmpp_domain", "xmpp_host_domain") if name in self.values
+        ]
+        names += [(("xmpp_more_domains", at), one) for at, one in enumerate(self.values.get("xmpp_more_domains", []))]
+        told: set[str] = set()
+        for keys, name in names:
+            top = next((top for top in UNCERTIFIED if name.endswith(f".{top}")), None)
+            if top and name not in told:
+                told.add(name)
+                wrong = (
+                    f"ends in .{top}, where no public authority certifies anything, and xmpp_certificates is "
+                    '"acme": take a domain of your own, or an authority of the host\'s own'
+                )
+                self.complain(keys, name, wrong, yaml_line("xmpp_certificates", "selfsigned"))
 
     def check_dynamic_address(self) -> None:
         """Check that what a dynamic update needs is there."""
@@ -1040,20 +1065,131 @@ def no_authority(content: bytes) -> str | None:
 
 
 # ---------------------------------------------------------------------- certificates
+# What ejabberd, nginx, coturn and today's browsers can all use. (ejabberd passes over others without a word; browsers
+# know no P-521; nginx and coturn refuse RSA below this, and certificates signed with these digests.)
+RSA_BITS = 2048
+CURVES = {"secp256r1": "P-256", "secp384r1": "P-384"}
+KEYS = f"RSA of {RSA_BITS} bits or more, {' or '.join(CURVES.values())} is needed"
+WEAK_DIGESTS = ("md5", "sha1")
+MARKER = re.compile(r"-----(BEGIN|END) ([A-Z0-9 ]+)-----\s*")
+# Beside certificates, and left out on the host: what programs put into the same file.
+BESIDE = ("PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY", "EC PARAMETERS", "DH PARAMETERS")
+# What openssl writes between certificates, and comments.
+REMARK = re.compile(r"\s|#|(Bag|Key) Attributes|[A-Za-z][\w .-]*[:=]")
+BYTE_ORDER_MARKS = ("\ufeff", "\xff\xfe", "\xfe\xff")
+
+
+def pem_blocks(content: bytes) -> tuple[list[tuple[str, int, bytes]], str]:
+    """Return the blocks of a file, each with its kind and line, and what is wrong with the file (RFC 7468)."""
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError:
+        text = content.decode("latin-1")
+    if text.startswith(BYTE_ORDER_MARKS):
+        return (
+            [],
+            "begins with a byte order mark, which programs take for a part of the certificate: save it without one",
+        )
+    found: list[tuple[str, int, bytes]] = []
+    kind, start, lines = "", 0, [""]
+    for number, line in enumerate(re.split(r"\r\n|\n|\r", text), 1):
+        marker = MARKER.fullmatch(line)
+        if "-----" in line and not marker:
+            return found, f"has {quoted(line)} in line {number}: BEGIN and END each need a line of their own"
+        if marker and marker[1] == "BEGIN" and not kind:
+            kind, start, lines = marker[2], number, [line]
+        elif marker and marker[1] == "END" and marker[2] == kind:
+            found.append((kind, start, "\n".join([*lines, line, ""]).encode()))
+            kind = ""
+        elif marker:
+            return found, f"has {quoted(line)} in line {number}, where a block {'goes on' if kind else 'would begin'}"
+        elif kind:
+            lines.append(line)
+        elif line and not REMARK.match(line):
+            return found, f"has {quoted(line)} in line {number}, where only certificates are meant"
+    return found, f"ends within the block that begins in line {start}" if kind else ""
+
+
+def quoted(line: str) -> str:
+    """Return a line of a file as it can be shown."""
+    shown = "".join(sign if sign.isprintable() else f"\\u{ord(sign):04x}" for sign in line)
+    return f'"{shown}"' if len(shown) <= SHOWN_MAX else f'"{shown[:SHOWN_MAX]}…"'
+
+
+def unusable_key(certificate: Any) -> str | None:
+    """Return what is wrong with the kind of a certificate's key."""
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.asymmetric import ec, rsa
+
+    try:
+        key = certificate.public_key()
+    except (UnsupportedAlgorithm, ValueError):
+        return f"has a key of a kind that is not known: {KEYS}"
+    # RSASSA-PSS, RSA that is good for one kind of signature only. (Older libraries do not tell.)
+    kind = getattr(getattr(certificate, "public_key_algorithm_oid", None), "dotted_string", "")
+    if kind == "1.2.840.113549.1.1.10":
+        return f"has a key of the kind RSASSA-PSS, which ejabberd cannot use: {KEYS}"
+    if isinstance(key, rsa.RSAPublicKey):
+        return None if key.key_size >= RSA_BITS else f"has an RSA key of {key.key_size} bits, which is too weak: {KEYS}"
+    if isinstance(key, ec.EllipticCurvePublicKey):
+        return None if key.curve.name in CURVES else f"has a key on the curve {key.curve.name}: {KEYS}"
+    name = type(key).__name__.strip("_").removesuffix("PublicKey")
+    return f"has a key of the kind {name}, which ejabberd cannot use: {KEYS}"
+
+
+def weak_signature(certificate: Any) -> str | None:
+    """Return what is wrong with the signature of a certificate that another one has signed."""
+    from cryptography.exceptions import UnsupportedAlgorithm
+
+    try:
+        digest = certificate.signature_hash_algorithm
+    except UnsupportedAlgorithm:
+        return None
+    if digest is None or digest.name not in WEAK_DIGESTS or certificate.issuer == certificate.subject:
+        return None
+    return f"is signed with {digest.name.upper()}, which is no longer taken: ask the authority for a new one"
+
+
+def chain_mistakes(chain: bytes) -> tuple[list[Any], list[str]]:
+    """Return the certificates of a file, and what is wrong with the file; each block is looked at."""
+    from cryptography import x509
+
+    blocks, wrong = pem_blocks(chain)
+    if wrong and b"-----BEGIN" in chain:
+        return [], [wrong]
+    certificates, wrongs = [], []
+    for kind, line, block in blocks:
+        if kind != "CERTIFICATE":
+            if kind not in BESIDE:
+                wrongs.append(f"has a block {kind} in line {line}, where only certificates are meant")
+            continue
+        try:
+            certificate = x509.load_pem_x509_certificate(block)
+        except ValueError:
+            wrongs.append(f"has a block CERTIFICATE in line {line} that is no certificate, or damaged")
+            continue
+        certificates.append(certificate)
+        # The kind of key of an authority is its own business: it is for those who connect to judge.
+        faults = [weak_signature(certificate)] + ([unusable_key(certificate)] if len(certificates) == 1 else [])
+        wrongs += [f"{fault}" if len(certificates) == 1 else f"(line {line}) {fault}" for fault in faults if fault]
+    if not certificates and not wrongs:
+        wrongs.append("has no certificate in PEM form (-----BEGIN CERTIFICATE-----)")
+    return certificates, wrongs
+
+
 def certificate_mistakes(chain: bytes | None, key: bytes | None, names: list[str]) -> Iterator[tuple[str, str]]:
     """Yield what is wrong with a certificate and its key, each with the setting to blame."""
     # A dependency of ansible-core, slow to load and needed here only.
     from cryptography import x509
     from cryptography.exceptions import UnsupportedAlgorithm
-    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
     file, key_file = "xmpp_certificate_file", "xmpp_certificate_key_file"
-    certificate = private = None
+    certificates: list[Any] = []
+    private = None
     if chain is not None:
-        try:
-            certificate = x509.load_pem_x509_certificates(chain)[0]
-        except ValueError:
-            yield file, "has no certificate in PEM form (-----BEGIN CERTIFICATE-----)"
+        certificates, wrongs = chain_mistakes(chain)
+        yield from ((file, wrong) for wrong in wrongs)
     if key is not None:
         try:
             private = load_pem_private_key(key, password=None)
@@ -1061,15 +1197,19 @@ def certificate_mistakes(chain: bytes | None, key: bytes | None, names: list[str
             yield key_file, "is protected by a passphrase: store it without one (Ansible Vault may encrypt it)"
         except (ValueError, UnsupportedAlgorithm):
             yield key_file, "has no private key in PEM form (-----BEGIN PRIVATE KEY-----)"
-    if certificate is None:
+    if not certificates:
         return
+    certificate = certificates[0]
     if private is not None:
-        published = [
-            owner.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-            for owner in (certificate.public_key(), private.public_key())
-        ]
-        if published[0] != published[1]:
+        ours = [number for number, one in enumerate(certificates, 1) if public_half(one) == public_half(private)]
+        if not ours:
             yield key_file, "does not belong to the first certificate in xmpp_certificate_file"
+        elif ours[0] != 1:
+            yield (
+                file,
+                f"has the certificate of the key in place {ours[0]}: it must come first, what certifies it behind it",
+            )
+            return
     now = datetime.datetime.now(datetime.UTC)
     if certificate.not_valid_after_utc < now:
         yield file, f"has expired on {certificate.not_valid_after_utc:%d %B %Y}"
@@ -1083,6 +1223,18 @@ def certificate_mistakes(chain: bytes | None, key: bytes | None, names: list[str
     missing = [name for name in names if name not in covered and "*." + name.partition(".")[2] not in covered]
     if missing:
         yield file, f"is not valid for {', '.join(missing)}"
+
+
+def public_half(owner: Any) -> bytes | None:
+    """Return the public key of a certificate or a private key."""
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+    try:
+        encoded: bytes = owner.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    except (UnsupportedAlgorithm, ValueError):
+        return None
+    return encoded
 
 
 # ---------------------------------------------------------------------- what Ansible knows about a value

@@ -163,6 +163,111 @@ def test_provided_files_are_put_in_place(folders: Paths, names: list[str]) -> No
     assert told(dropins) == 1
 
 
+# Fails as a service does that cannot use one certificate, and tells what it was shown.
+PICKY = """grep -qf "$(dirname $0)/refused" HOME/chat.test/fullchain.pem && { echo 'too weak' >&2; exit 1; }
+echo told >> $(dirname $0)/told"""
+
+
+def refuse(home: Path, hooks: Path, name: str = "chat.test/fullchain.pem") -> None:
+    """From now on a service refuses what is in this file."""
+    (hooks / "refused").write_text((home / name).read_text(encoding="ascii").splitlines()[3], encoding="ascii")
+    hook(hooks, PICKY.replace("HOME", str(home)))
+
+
+def test_certificate_that_one_service_refuses_is_taken_by_none(
+    folders: Paths, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What was in use is put back and told again; the next run tries once more."""
+    home, hooks = folders
+    script.main()
+    before = {path: path.read_bytes() for path in home.glob("*/*.pem")} | {
+        home / "ca.crt": (home / "ca.crt").read_bytes()
+    }
+    modes = {path: path.stat().st_mode for path in before}
+    provide(home, CHAT)
+    refuse(home, hooks, "provided/fullchain.pem")
+    for runs in (2, 3):
+        assert script.main() == 1
+        said = capsys.readouterr().err
+        assert "nginx.hook: too weak" in said
+        assert "have been put back" in said
+        assert {path: path.read_bytes() for path in before} == before
+        assert {path: path.stat().st_mode for path in before} == modes
+        assert told(hooks) == runs
+    provide(home, CHAT)
+    assert script.main() == 0
+    assert (
+        certificate(home).public_bytes(script.serialization.Encoding.PEM)
+        == (home / "provided/fullchain.pem").read_bytes()
+    )
+
+
+def test_what_is_put_back_may_be_refused_as_well(folders: Paths, capsys: pytest.CaptureFixture[str]) -> None:
+    """A service that is broken for another reason: it is told again next time."""
+    home, hooks = folders
+    script.main()
+    before = certificate(home)
+    provide(home, CHAT)
+    hook(hooks, "echo broken >&2; exit 1")
+    assert script.main() == 1
+    assert "With these, too: " in capsys.readouterr().err
+    assert certificate(home) == before
+    hook(hooks, "echo told >> $(dirname $0)/told")
+    assert script.main() == 0
+    assert certificate(home) != before
+
+
+@pytest.mark.parametrize("end", ["expired", "damaged"])
+def test_what_is_of_no_use_any_more_is_not_put_back(folders: Paths, monkeypatch: pytest.MonkeyPatch, end: str) -> None:
+    home, hooks = folders
+    script.main()
+    if end == "expired":
+        later = script.now() + datetime.timedelta(days=91)
+        monkeypatch.setattr(script, "now", lambda: later)
+    else:
+        (home / "chat.test/fullchain.pem").write_text("nothing", encoding="ascii")
+        provide(home, CHAT)
+    hook(hooks, "exit 1")
+    assert script.main() == 1
+    assert certificate(home).not_valid_after_utc > script.now()
+
+
+def test_certificate_is_younger_than_the_one_before(folders: Paths) -> None:
+    """By a whole second at least, or ejabberd would not read it."""
+    home, _ = folders
+    script.main()
+    files = [home / "chat.test" / name for name in ("fullchain.pem", "privkey.pem")]
+    for _ in range(3):
+        before = [int(path.stat().st_mtime) for path in files]
+        provide(home, CHAT)
+        script.main()
+        assert all(int(path.stat().st_mtime) > then for path, then in zip(files, before, strict=True))
+
+
+@pytest.mark.parametrize("odd", ["capitals", "CRLF", "mark", "one line", "bag", "parameters"])
+def test_provided_files_are_written_as_everybody_reads_them(folders: Paths, odd: str) -> None:
+    home, _ = folders
+    provide(home, ["Chat.TEST", "*.CHAT.test"] if odd == "capitals" else CHAT)
+    chain, key = (home / "provided" / name for name in ("fullchain.pem", "privkey.pem"))
+    wanted = chain.read_bytes(), key.read_bytes()
+    for path in (chain, key):
+        content = path.read_bytes()
+        if odd == "CRLF":
+            content = content.replace(b"\n", b"\r\n")
+        elif odd == "mark":
+            content = b"\xef\xbb\xbf" + content
+        elif odd == "one line":
+            begin, *lines, end = content.decode().splitlines()
+            content = "\n".join([begin, "".join(lines), end]).encode()
+        elif odd == "bag":
+            content = b"Bag Attributes\n    localKeyID: 01\n" + content
+        elif odd == "parameters" and path == key:
+            content = b"-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n" + content
+        path.write_bytes(content)
+    assert script.main() == 0
+    assert tuple((home / "chat.test" / path.name).read_bytes() for path in (chain, key)) == wanted
+
+
 @pytest.mark.parametrize("fault", ["name", "expired", "key", "missing"])
 def test_bad_provided_files_leave_the_old_certificate(
     folders: Paths, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, fault: str
@@ -316,7 +421,8 @@ Ask for help or search for solutions at https://community.letsencrypt.org. See t
         ),
         (
             REFUSED,
-            f"no order could be placed at {DIRECTORY} (xmpp_acme_directory): acme.errors.ClientError: <Response [404]>",
+            f"no order could be placed at {DIRECTORY} (xmpp_acme_directory): "
+            f"acme.errors.ClientError: <Response [404]>. {script.LOCAL}",
         ),
     ],
 )

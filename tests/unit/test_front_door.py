@@ -1049,6 +1049,24 @@ CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
             ),
         )
     },
+    "names that no public authority certifies": (
+        {"xmpp_domain": "friends.local", "xmpp_more_domains": ["family.test", "club.home.arpa"]},
+        [
+            f'{name} is "{value}", which ends in .{top}, where no public authority certifies anything, and '
+            'xmpp_certificates is "acme": take a domain of your own, or an authority of the host\'s own.'
+            for name, value, top in (
+                ("xmpp_domain", "friends.local", "local"),
+                ("xmpp_more_domains (entry 2)", "club.home.arpa", "home.arpa"),
+            )
+        ],
+    ),
+    **{
+        f"names by another authority: {settings}": ({"xmpp_domain": "friends.localhost"} | settings, [])
+        for settings in (
+            {"xmpp_certificates": "selfsigned"},
+            {"xmpp_acme_directory": "https://ca.friends.local:14000/dir"},
+        )
+    },
     # one mistake, one message: what follows from a wrong setting is not reported as well
     "what follows is not reported": (
         {"xmpp_domain": "{{ xmpp_name }}", "xmpp_name": 5, "xmpp_contact_addresses": ["xmpp:a@{{ xmpp_domain }}"]},
@@ -1326,8 +1344,10 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
         name: value for name, value in examples.items() if not name.startswith(("xmpp_acme_", "xmpp_backup_s3_"))
     }
     others = {"xmpp_acme_challenge": "hook", "xmpp_backup_repository": "s3:https://s3.test/bucket"}
+    # With a domain that an authority certifies.
+    certified = json.loads(json.dumps(examples).replace(".example", ".im"))
     hosts["examples-2"] = {
-        name: value for name, value in examples.items() if not name.startswith("xmpp_certificate")
+        name: value for name, value in certified.items() if not name.startswith("xmpp_certificate")
     } | others
 
     (folder / "hosts.yml").write_text(yaml.safe_dump({"all": {"hosts": hosts, "vars": NOWHERE}}, sort_keys=False))

@@ -18,7 +18,7 @@ context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
 domain = next(iter(json.loads(pathlib.Path("{HOME}/settings.json").read_text())["domains"]))
 file = pathlib.Path("{HOME}", domain, "fullchain.pem")
 own = subprocess.run(["hostname", "-I"], capture_output=True, text=True).stdout.split()[0]
-for _ in range(3):
+for _ in range(2):
     file.unlink()
     subprocess.run(["xmpp-certificates"], check=True, capture_output=True)
     end = "-----END CERTIFICATE-----"
@@ -66,16 +66,26 @@ def test_everybody_shows_a_new_certificate_once_it_is_there(host: Host) -> None:
     assert host.check_output(shlex.join(["python3", "-c", CHANGES])) == ""
 
 
-def test_reload_that_is_not_in_force_fails_and_says_why(host: Host, domain: str) -> None:
-    """What ejabberd cannot use it passes over in silence, and shows no certificate or another one."""
-    key = f"{HOME}/{domain}/privkey.pem"
+def test_certificate_that_a_service_cannot_use_is_taken_by_none(host: Host, domain: str) -> None:
+    """One that no front door has seen. nginx and coturn take it, and ejabberd passes over it without a word."""
+    settings, provided = f"{HOME}/settings.json", f"{HOME}/provided"
+    names = ",".join(f"DNS:{name}" for name in json.loads(host.check_output(f"cat {settings}"))["domains"][domain])
+    files = f"sha256sum {HOME}/{domain}/*.pem"
+    before = host.check_output(files)
     try:
-        host.check_output(f"cp --preserve {key} /run/kept.pem && openssl genpkey -algorithm ed25519 -out {key}")
-        host.check_output(f"touch --date=@$(($(date +%s) + 1)) {key}")
-        done = host.run("/usr/local/lib/xmpp/tell ejabberd.service")
-    finally:
         host.check_output(
-            f"cp --preserve /run/kept.pem {key} && rm /run/kept.pem {HOME}/{domain}/fullchain.pem && xmpp-certificates"
+            f"cp --preserve {settings} /run/settings.json && sed -i s/selfsigned/provided/ {settings} && "
+            f"mkdir {provided} && "
+            f"openssl req -x509 -newkey ed25519 -noenc -days 9 -subj /CN=x -addext subjectAltName={names} "
+            f"-keyout {provided}/privkey.pem -out {provided}/fullchain.pem"
         )
-    assert done.rc != 0
-    assert "of ejabberd.service" in done.stderr
+        done = host.run("xmpp-certificates")
+        after = host.check_output(files)
+    finally:
+        host.check_output(f"cp --preserve /run/settings.json {settings} && rm -r {provided} && xmpp-certificates")
+    assert done.rc == 1
+    assert "certificates.d/ejabberd.hook: " in done.stderr
+    assert "Port 5222 of ejabberd.service: " in done.stderr
+    assert "have been put back" in done.stderr
+    assert "With these, too" not in done.stderr
+    assert after == before
