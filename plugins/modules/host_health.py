@@ -9,8 +9,9 @@ DOCUMENTATION = r"""
 module: host_health
 short_description: What on a host keeps the service from running, or soon will
 description:
-  - Looks at services, timers, disks, memory, clock, security updates, our modules in ejabberd, its database, a restart
-    that waits, the journal and the firewall. Changes nothing, and asks nobody outside of the host.
+  - Looks at services, timers, disks, memory, clock, what was not deleted because of it, security updates, our modules
+    in ejabberd, its database, a restart that waits, the journal and the firewall.
+  - Changes nothing, and asks nobody outside of the host.
 options:
   services:
     description: Units that must run.
@@ -61,6 +62,7 @@ authority:
 """
 
 import importlib
+import json
 import os
 import re
 import subprocess
@@ -79,6 +81,8 @@ PLACES = ("/", "/var", "/var/lib/ejabberd", "/srv/xmpp", "/boot")
 AUTHORITY = Path("/etc/xmpp/certificates/ca.crt")
 LISTS = Path("/var/lib/apt/lists")
 MODULES = Path("/usr/local/lib/xmpp/modules")
+CLOCK = "/usr/local/lib/xmpp/clock.py"
+SEEN = Path("/var/lib/xmpp/clock.json")
 SECONDS = 20
 SHOWN = 4  # names in a row
 OFTEN = 3  # starts that systemd made by itself, after which a service that runs only since a moment is no good
@@ -254,6 +258,22 @@ def judge_clock(difference: float, *, synchronized: bool, contained: bool) -> Ro
     return row("clock", PASS, "right, and set by a time server")
 
 
+def judge_retention(text: str) -> Row:
+    """Judge what the programs that delete have written down: why they did not, because the clock may be wrong."""
+    try:
+        kept: dict[str, str] = json.loads(text)["kept"]
+    except (ValueError, KeyError):  # nothing was to be deleted yet
+        kept = {}
+    if not kept:
+        return row("retention", PASS, "what is too old is deleted")
+    what = ", ".join(sorted(kept))
+    mend = (
+        "See timedatectl. It goes on by itself once the clock has gone right for two days; if it is right, at once: "
+        f"{CLOCK} trust"
+    )
+    return row("retention", FAIL, f"{what} that are too old stay: {'; '.join(sorted(set(kept.values())))}", mend)
+
+
 def judge_updates(waiting: list[str] | None, age: float) -> Row:
     """Judge security updates that are known and not installed, and how old (seconds) the knowledge is."""
     if waiting is None:
@@ -385,6 +405,7 @@ def look(services: list[str], others: list[str], *, firewall: bool, metrics: str
             synchronized=output("timedatectl", "show", "--property=NTPSynchronized", "--value").strip() == "yes",
             contained=bool(output("systemd-detect-virt", "--container").strip() not in ("", "none")),
         ),
+        judge_retention(SEEN.read_text(encoding="utf-8") if SEEN.exists() else ""),
         judge_updates(security_updates(), lists_age(here)),
         *asked.result(),
     ]

@@ -320,6 +320,15 @@ RUNNING = {"ActiveState": "activating", "Result": "success", "InactiveExitTimest
             "90 s behind this machine's",
             "See timedatectl on both: passwords for calls and certificates go by the time.",
         ),
+        (health.judge_retention(""), "pass", "what is too old is deleted", ""),
+        (health.judge_retention('{"kept": {}}'), "pass", "what is too old is deleted", ""),
+        (
+            health.judge_retention('{"kept": {"uploads": "the clock was set 365 days forward", "messages": "x"}}'),
+            "fail",
+            "messages, uploads that are too old stay: the clock was set 365 days forward; x",
+            "See timedatectl. It goes on by itself once the clock has gone right for two days; if it is right, at once:"
+            " /usr/local/lib/xmpp/clock.py trust",
+        ),
         (health.judge_updates([], 3600), "pass", "none waits", ""),
         (
             health.judge_updates(["a", "b", "c", "d", "e", "f"], 3600),

@@ -1,0 +1,190 @@
+#!/usr/bin/python3 -B
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Tell whether the clock may be believed where it says that something is old enough to be deleted.
+
+messages DAYS   exit with 1, and say why, unless messages that are older may be deleted
+uploads DAYS    the same for uploaded files
+look            only take the time
+trust           say that the clock is right, whatever it looks like
+
+A clock may be a year ahead for an hour: a dead battery, a wrong time server, a slip of the finger. So nothing is
+deleted while no time server sets the clock, nor for two days after it jumped or would have everything deleted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import ctypes
+import json
+import sqlite3
+import sys
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+STATE = Path("/var/lib/xmpp/clock.json")
+DATABASES = Path("/var/lib/ejabberd")
+UPLOADS = Path("/srv/xmpp/upload/data")
+DAY = 86400
+SETTLED = 2 * DAY  # seconds in which a clock that was doubted went right
+TOLERANCE = 600  # seconds: what slewing and a paused machine make of it
+LATE = 2 * DAY  # seconds: how late the newest may be deleted without doubt, after a weekend with the power off
+KINDS = ("messages", "uploads", "backups")
+TIME_ERROR = 5  # adjtimex(2): nobody sets the clock
+# Newest first, in seconds since 1970: what is archived, and what waits for somebody's app.
+NEWEST = {
+    "archive": "SELECT max(timestamp) / 1000000 FROM archive",
+    "spool": "SELECT CAST(strftime('%s', max(created_at)) AS INTEGER) FROM spool",
+}
+
+
+@dataclass
+class Clock:
+    """What was seen of the clock the last time, and what speaks against it: a reason, and the steady seconds since."""
+
+    boot: str = ""
+    wall: float = 0.0
+    uptime: float = 0.0
+    doubts: dict[str, float] = field(default_factory=dict)
+    # By what was to be deleted: why it was not, the last time.
+    kept: dict[str, str] = field(default_factory=dict)
+    # Whether somebody sets it. The rest is not renewed while nobody does: a small machine begins with the time at which
+    # it was switched off.
+    is_set: bool = True
+
+
+def look(before: Clock, boot: str, wall: float, uptime: float) -> Clock:
+    """Return what is known now that the clock shows *wall*, seconds since 1970, and the kernel *uptime*."""
+    passed, doubts = wall - before.wall, dict(before.doubts)
+    if before.boot == boot:
+        steady = uptime - before.uptime
+        doubts = {why: seconds + steady for why, seconds in doubts.items()}
+        if abs(passed - steady) > TOLERANCE:
+            doubts = {f"the clock was set {span(passed - steady)}": 0.0}
+        doubts = {why: seconds for why, seconds in doubts.items() if seconds < SETTLED or why in map(everything, KINDS)}
+    elif passed < -TOLERANCE:  # forward, it may have been switched off
+        doubts = {f"the clock was set {span(passed)}": 0.0}
+    return Clock(boot, wall, uptime, doubts, dict(before.kept))
+
+
+def span(seconds: float) -> str:
+    """Return a difference in words."""
+    amount = abs(seconds)
+    unit, length = ("days", DAY) if amount >= 2 * DAY else ("hours", 3600) if amount >= 7200 else ("minutes", 60)
+    return f"{amount / length:.0f} {unit} {'forward' if seconds > 0 else 'back'}"
+
+
+def everything(what: str) -> str:
+    """Return the reason to wait if all that there is would go."""
+    return f"all {what} that there are would be deleted at once"
+
+
+def doubt(clock: Clock, what: str, days: int, newest: float | None) -> str:
+    """Return why nothing may be deleted, or nothing, and take note of it; *newest* is the time of the newest there is.
+
+    Deleting goes on day by day, so the newest is never much too old: else the clock may be wrong, or the host was off.
+    """
+    if not clock.is_set:
+        return "no time server has set the clock"
+    if newest is not None and newest < clock.wall - days * DAY - LATE:
+        clock.doubts.setdefault(everything(what), 0.0)
+    else:
+        clock.doubts.pop(everything(what), None)
+    others = [everything(one) for one in KINDS if one != what]
+    return "; ".join(why for why, steady in clock.doubts.items() if steady < SETTLED and why not in others)
+
+
+def somebody_sets_it() -> bool:
+    """Tell whether somebody sets the clock; in a container, it is the host's affair."""
+    if Path("/run/systemd/container").exists():
+        return True
+    return int(ctypes.CDLL(None).adjtimex(ctypes.create_string_buffer(512))) != TIME_ERROR
+
+
+def read() -> Clock:
+    """Return what was seen the last time; nothing of what a power cut left of it."""
+    with contextlib.suppress(OSError, ValueError, TypeError):
+        return Clock(**json.loads(STATE.read_text(encoding="utf-8")))
+    return Clock()
+
+
+def write(clock: Clock) -> None:
+    """Keep it. In place: a sandbox gives nobody the folder."""
+    STATE.write_text(json.dumps(asdict(clock)), encoding="utf-8")
+
+
+def current() -> Clock:
+    """Look at the clock. In a sandbox, which shows neither boot nor uptime, what was seen just before it counts."""
+    before = read()
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        # Not clock_gettime: what pretends another time to a program does so there as well.
+        uptime = float(Path("/proc/uptime").read_text(encoding="ascii").split()[0])
+    except OSError:
+        return before
+    if not somebody_sets_it():
+        before.is_set = False
+        return before
+    return look(before, boot, time.time(), uptime)
+
+
+def newest_message() -> float | None:
+    """Return when the newest message came, of the kind of which it is older; None if there is none."""
+    found: dict[str, float] = {}
+    for path in DATABASES.glob("*.db"):
+        with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
+            for table, query in NEWEST.items():
+                with contextlib.suppress(sqlite3.OperationalError):  # a file without that table
+                    when = database.execute(query).fetchone()[0]
+                    if when is not None:
+                        found[table] = max(found.get(table, 0.0), float(when))
+    return min(found.values(), default=None)
+
+
+def newest_upload(limit: float) -> float | None:
+    """Return when the newest upload came, or the first one that is newer than *limit*; None if there is none."""
+    newest = None
+    for path in UPLOADS.glob("*/*/*"):
+        with contextlib.suppress(FileNotFoundError):
+            # Nobody changes it after it came.
+            newest = max(newest or 0.0, path.stat().st_ctime)
+            if newest >= limit:
+                break
+    return newest
+
+
+def may(what: str, days: int) -> str:
+    """Return why what is older than some days may not be deleted, or nothing; and write it down."""
+    clock = current()
+    limit = clock.wall - days * DAY - LATE
+    reason = doubt(clock, what, days, newest_message() if what == "messages" else newest_upload(limit))
+    clock.kept.pop(what, None)
+    if reason:
+        clock.kept[what] = reason
+    write(clock)
+    return reason
+
+
+def main() -> int:
+    """Do what the command line says."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    verbs = parser.add_subparsers(required=True, dest="verb", metavar="VERB")
+    for verb in ("messages", "uploads"):
+        verbs.add_parser(verb).add_argument("days", type=int)
+    for verb in ("look", "trust"):
+        verbs.add_parser(verb)
+    arguments = parser.parse_args()
+    if arguments.verb in ("look", "trust"):
+        clock = current()
+        if arguments.verb == "trust":
+            clock.doubts = dict.fromkeys(map(everything, KINDS), float(SETTLED))
+        write(clock)
+    elif reason := may(arguments.verb, arguments.days):
+        print(f"No {arguments.verb} are deleted: {reason}.", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
