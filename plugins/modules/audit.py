@@ -549,6 +549,21 @@ def covers(pattern: str, path: str) -> bool:
     return len(wanted) <= len(given) and all(map(fnmatchcase, given, wanted))
 
 
+def own_folders(patterns: Iterable[str]) -> dict[tuple[int, int], str]:
+    """Return the folders that patterns of the ledger name, and those they are in, by what tells them from all others.
+
+    The same folder may be met under another name: where a link leads (/srv on another disk), or what is mounted there.
+    """
+    found = {}
+    for pattern in patterns:
+        for folder in [Path(pattern), *Path(pattern).parents]:
+            with contextlib.suppress(OSError):
+                status = folder.stat()
+                if stat.S_ISDIR(status.st_mode) and len(folder.parts) > 2:
+                    found[status.st_dev, status.st_ino] = str(folder)
+    return found
+
+
 @dataclass
 class Place:
     """A file or a folder in which something was found."""
@@ -578,9 +593,13 @@ class Audit:
     bytes: int = 0
     swap: set[str] = field(default_factory=set)
     unreadable: dict[str, str] = field(default_factory=dict)  # path to reason
+    other_names: dict[str, str] = field(default_factory=dict)  # of folders, to the name that the ledger knows
 
     def entries(self, path: str) -> list[dict[str, Any]]:
         """Return the entries of the ledger that a file belongs to."""
+        for other, name in self.other_names.items():
+            if path == other or path.startswith(f"{other}/"):
+                path = name + path.removeprefix(other)
         path, _, unit = path.partition(" of ") if path.startswith(JOURNAL + " of ") else (path, "", "")
         if unit.startswith(OUR_UNITS):
             return []
@@ -607,6 +626,7 @@ class Audit:
         """Search the host."""
         elsewhere, self.swap = file_systems()
         brought = packaged()
+        own = own_folders(pattern for entry in self.ledger for pattern in entry["paths"])
         skipped = self.swap | (set() if self.everything else written_by_roles())
         for entry in walk("/", elsewhere):
             finds: Counter[Find] = Counter()
@@ -615,6 +635,8 @@ class Audit:
                 status = entry.stat(follow_symlinks=False)
                 told = entry.name + (f"\n{os.readlink(entry.path)}" if stat.S_ISLNK(status.st_mode) else "")
                 search(BytesIO(os.fsencode(told)), finders, finds)
+                if (name := own.get((status.st_dev, status.st_ino), entry.path)) != entry.path:
+                    self.other_names[entry.path] = name
                 if stat.S_ISREG(status.st_mode) and entry.path not in skipped:
                     if not self.everything and (owner := self.sent(entry.path)):
                         self.content[owner] += 1

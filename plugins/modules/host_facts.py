@@ -46,6 +46,20 @@ options:
     description: Whether the service brings a firewall of its own.
     type: bool
     default: false
+  folders:
+    description: Folders of the service, in which nothing may be a symbolic link.
+    type: list
+    elements: str
+    default: []
+  apart:
+    description: A folder that must not be in one of I(places).
+    type: str
+    default: ""
+  places:
+    description: What goes with the service.
+    type: list
+    elements: str
+    default: []
 author: [Conexizan contributors (@conexizan)]
 attributes:
   check_mode: {support: full}
@@ -67,7 +81,9 @@ ansible_facts:
       version), C(trees) (the roles that have files on the host, by M(tree)), C(acknowledged) (number of the last change
       that the operator has acknowledged; 0 before there were any, -1 on a host without the service),
       C(packages) (those that the service has C(added), those that are C(gone) for it, and those that have C(been)),
-      C(time_daemon) (installed package, if any), C(half_restored) (a restore was cut off in its middle), C(beside) (in
+      C(time_daemon) (installed package, if any), C(links) (symbolic links that are, or
+      are in, one of I(folders), with the folder that they lead to; empty for a file), C(inside) (which of I(places) the
+      folder I(apart) is really in, or empty), C(half_restored) (a restore was cut off in its middle), C(beside) (in
       words, what on the host does not go with the service), C(own_default_site) (nginx's is the operator's by now) and
       C(identity): C(foreign) (folders with data of an ejabberd that is not this service's), C(served) (the domains
       that ejabberd was configured for last, by what people have there: C(accounts), C(rooms), C(nodes), C(uploads)) and
@@ -258,6 +274,23 @@ def trees() -> list[str]:
     return sorted(role for role, manifest in found.items() if manifest["files"])
 
 
+def links(folders: list[str]) -> dict[str, str]:
+    """Return the symbolic links among *folders* and up to two levels below them, with the folder they lead to."""
+    found = {}
+    for folder in map(Path, folders):
+        # Not all that people have sent, which nobody but the service writes.
+        for path in [folder, *folder.glob("*"), *folder.glob("*/*")]:
+            if path.is_symlink():
+                found[str(path)] = "" if path.is_file() else os.readlink(path)
+    return found
+
+
+def inside(folder: str, places: list[str]) -> str:
+    """Return which of *places* a folder is in, or is, wherever links lead; empty if in none."""
+    real = Path(folder).resolve()
+    return next((place for place in places if real.is_relative_to(Path(place).resolve())), "") if folder else ""
+
+
 def acknowledged(roles: list[str]) -> int:
     """Return the number of the last change of the project that the operator has acknowledged on this host."""
     if not ACKNOWLEDGED.exists():
@@ -302,7 +335,8 @@ def main() -> None:
     }
     module = AnsibleModule(
         argument_spec={
-            "packages": {"type": "list", "elements": "str", "default": []},
+            **{name: {"type": "list", "elements": "str", "default": []} for name in ("packages", "folders", "places")},
+            "apart": {"type": "str", "default": ""},
             "ports": {"type": "list", "elements": "dict", "default": [], "options": port},
             "names": {"type": "list", "elements": "str", "default": []},
             "https_port": {"type": "int", "default": 443},
@@ -335,6 +369,8 @@ def main() -> None:
         "trees": roles,
         "acknowledged": acknowledged(roles),
         "time_daemon": next((name for name in TIME_DAEMONS if name in installed), ""),
+        "links": links(module.params["folders"]),
+        "inside": inside(module.params["apart"], module.params["places"]),
         "half_restored": half_restored,
         "identity": identity(roles, packages.get("added", []), half_restored=half_restored),
     }

@@ -311,3 +311,19 @@ def test_report_names_nobody_unless_asked() -> None:
     assert "gerda" not in json.dumps(rows)
     assert "81.2" not in json.dumps(rows)
     assert "gerda@example.org" in json.dumps(report.rows(names=True))
+
+
+def test_folder_is_known_where_a_link_leads(tmp_path: Path) -> None:
+    """As with /srv on another disk: what is walked has another name than in the ledger."""
+    (tmp_path / "disk/srv/own/data").mkdir(parents=True)
+    (tmp_path / "srv").symlink_to("disk/srv")
+    pattern = f"{tmp_path}/srv/own/data"
+    own = audit.own_folders([pattern, f"{tmp_path}/missing/*.db"])
+    status = (tmp_path / "disk/srv/own/data").stat()
+    assert own[status.st_dev, status.st_ino] == pattern
+    report = audit.Audit([entry("uploads", [pattern], ["content"])], [], [], False)
+    there = f"{tmp_path}/disk/srv/own/data/photo"
+    assert report.entries(there) == []
+    report.other_names[f"{tmp_path}/disk/srv/own"] = f"{tmp_path}/srv/own"
+    assert [one["name"] for one in report.entries(there)] == ["uploads"]
+    assert report.entries(f"{tmp_path}/disk/srv/owner/data/photo") == []

@@ -382,3 +382,23 @@ def test_half_of_a_restore_is_not_deleted(places: Places) -> None:
         backup.swap({})
     backup.put_back()
     assert places.state() == places.old
+
+
+def test_restore_onto_a_disk_that_is_mounted(places: Places, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its folder cannot be moved; what is in it can, but for what belongs to the disk."""
+    backup.put_back()
+    monkeypatch.setattr(Path, "is_mount", lambda path: path == places.uploads)
+    move = backup.move
+
+    def refuse(source: Path, target: Path) -> None:
+        assert source != places.uploads, "Device or resource busy"
+        move(source, target)
+
+    monkeypatch.setattr(backup, "move", refuse)
+    (places.uploads / "lost+found").mkdir()
+    places.stage()
+    places.exchange()
+    assert places.state() == places.new
+    assert (places.uploads / "lost+found").exists()
+    backup.put_back()
+    assert places.state() == places.old

@@ -147,3 +147,45 @@ def test_roles_with_files_are_known(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     for role, files in (("nginx", {"/etc/nginx/xmpp.conf": "0" * 64}), ("coturn", {})):
         (tmp_path / f"{role}.json").write_text(json.dumps({"files": files, "changed": {}}), encoding="utf-8")
     assert facts.trees() == ["nginx"]
+
+
+def test_links_in_the_folders_of_the_service_are_seen(tmp_path: Path) -> None:
+    """Where the service writes; not above, which is the operator's affair (/srv on another disk)."""
+    disk, top = tmp_path / "disk", tmp_path / "top"
+    for folder in ("data", "srv/xmpp/upload", "srv/xmpp/website"):
+        (disk / folder).mkdir(parents=True)
+    (disk / "one.db").touch()
+    top.symlink_to(disk / "srv")
+    assert facts.links([f"{top}/xmpp", f"{top}/missing"]) == {}
+    (top / "xmpp/upload/data").symlink_to(disk / "data")
+    (top / "xmpp/xmpp.db").symlink_to(disk / "one.db")
+    (top / "xmpp/gone").symlink_to("../gone")
+    assert facts.links([f"{top}/xmpp"]) == {
+        f"{top}/xmpp/upload/data": str(disk / "data"),
+        f"{top}/xmpp/xmpp.db": "",
+        f"{top}/xmpp/gone": "../gone",
+    }
+    (top / "other").symlink_to("xmpp")
+    assert facts.links([f"{top}/other"])[f"{top}/other"] == "xmpp"
+
+
+@pytest.mark.parametrize(
+    ("folder", "expected"),
+    [
+        ("", ""),
+        ("backup", ""),
+        ("own-backup", ""),
+        ("own", "own"),
+        ("own/backup", "own"),
+        ("link/backup", "own"),
+        ("through/own/backup", "own"),
+    ],
+)
+def test_folder_that_goes_with_the_service_is_seen(folder: str, expected: str, tmp_path: Path) -> None:
+    """Wherever links lead, of either."""
+    (tmp_path / "disk/own").mkdir(parents=True)
+    (tmp_path / "own").symlink_to("disk/own")
+    (tmp_path / "link").symlink_to("disk/own")
+    (tmp_path / "through").symlink_to("disk")
+    found = facts.inside(f"{tmp_path}/{folder}" if folder else "", [str(tmp_path / "own")])
+    assert found == (f"{tmp_path}/{expected}" if expected else "")

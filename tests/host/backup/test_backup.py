@@ -157,3 +157,38 @@ def test_tokens_are_not_brought_back(host: Host) -> None:
             + "".join(f"DELETE FROM {table} WHERE server_host = 'nowhere.test';" for table in tables)
             + '"; systemctl start ejabberd.service'
         )
+
+
+@pytest.mark.usefixtures("night")
+def test_clock_that_is_ahead_deletes_nothing(host: Host) -> None:
+    """A night of next year, all at once: the backup is made, and is not the newest afterwards."""
+    host.check_output("apt-get install --quiet --yes --no-install-recommends faketime")
+    old = host.check_output("date --utc --date='8 days ago' '+%F %T'")
+    domain = snapshots(host)[0]["hostname"]
+    host.check_output(f"{RESTIC} backup --host {domain} --tag files --time '{old}' /etc/hostname")
+    before = {one["id"] for one in snapshots(host)}
+    program = "/usr/local/lib/xmpp/clock.py"
+    host.check_output(f"{program} look")
+    try:
+        done = host.run("faketime -f +365d xmpp-backup run")
+        assert done.rc == 0, done.stderr
+        assert "No backups are deleted: the clock was set 365 days forward" in done.stderr
+        assert before < {one["id"] for one in snapshots(host)}
+        # Messages and uploads neither.
+        refused = host.run(f"faketime -f +366d {program} uploads 14")
+        assert refused.rc == 1
+        assert "No uploads are deleted: the clock was set" in refused.stderr
+        # The next night is right again. What was too old stays until the clock has been right for two days.
+        host.check_output("systemctl start xmpp-backup.service")
+        status = json.loads(host.file("/var/lib/xmpp-backup/status.json").content_string)
+        assert "days back" in status["kept"]
+        assert before < {one["id"] for one in snapshots(host)}
+        staged = json.loads(host.check_output("xmpp-backup stage && xmpp-backup done"))
+        assert staged["time"][:10] == host.check_output("date --utc +%F")
+        # Or on the operator's word.
+        host.check_output(f"{program} trust && systemctl start xmpp-backup.service")
+        assert old[:10] not in {one["time"][:10] for one in snapshots(host)}
+    finally:
+        ahead = [one["id"] for one in snapshots(host) if one["time"] > host.check_output("date --utc +%F") + "Z"]
+        host.check_output(f"{RESTIC} forget --quiet {' '.join(ahead)}")
+        host.check_output(f"{program} trust && systemctl start xmpp-backup.service")
