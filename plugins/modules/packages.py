@@ -26,6 +26,21 @@ options:
     type: list
     elements: str
     required: true
+  start:
+    description: Let packages start their services, for those that come back as they were.
+    type: bool
+    default: false
+  places:
+    description:
+      - Folders that go with a package, by its name; C(own) are those of the service itself. Only where C(state) is
+        V(absent).
+    type: dict
+    default: {}
+  made:
+    description: What services make in these folders as they run (shell patterns).
+    type: list
+    elements: str
+    default: []
 author: [Conexizan contributors (@conexizan)]
 attributes:
   check_mode: {support: full}
@@ -47,6 +62,12 @@ held:
   description: Whether it is the operator's own settings of apt that keep a version away.
   type: bool
   returned: failure
+foreign:
+  description:
+    - What is in I(places), and was brought by no package, no role and no service. The name of a folder ends in a slash.
+  type: list
+  elements: str
+  returned: where C(state) is V(absent)
 """
 
 import contextlib
@@ -69,6 +90,8 @@ POLICY = Path("/usr/sbin/policy-rc.d")
 HELD_BACK = "#!/bin/sh\n# Written while packages are installed by Ansible.\nexit 101\n"
 RECORD = Path("/var/lib/xmpp/packages.json")
 STATUS = Path("/var/lib/dpkg/status")
+INFO = Path("/var/lib/dpkg/info")
+TREES = Path("/var/lib/xmpp/tree")
 LISTS_LOCK = Path("/var/lib/apt/lists/lock")
 DPKG_LOCK = Path("/var/lib/dpkg/lock-frontend")
 # Of a run that broke off on the controller, and goes on here: its end takes away what holds services back.
@@ -218,6 +241,37 @@ def installed() -> set[str]:
     return set(re.findall(pattern, STATUS.read_text(encoding="utf-8"), re.MULTILINE))
 
 
+def brought() -> set[str]:
+    """Return what packages and roles have installed, and the folders that it is in."""
+    files = {line for path in INFO.glob("*.list") for line in path.read_text(encoding="utf-8").splitlines()}
+    for path in TREES.glob("*.json"):
+        with contextlib.suppress(ValueError):  # what a power cut left of it
+            ours = json.loads(path.read_text(encoding="utf-8"))["files"]
+            files |= {*ours, *(str(parent) for file in ours for parent in Path(file).parents)}
+    return files
+
+
+def foreign(folders: list[str], made: list[str]) -> list[str]:
+    """Return what is in folders, and neither brought nor *made* (patterns); of such a folder, its name alone."""
+    known = brought()
+
+    def found(folder: Path) -> Iterator[str]:
+        for path in sorted(folder.iterdir()):
+            name = str(path)
+            if any(fnmatch.fnmatch(name, pattern) for pattern in made):
+                continue
+            if path.is_dir() and not path.is_symlink():
+                if name in known or not any(path.iterdir()) or any(one.startswith(f"{name}/") for one in made):
+                    yield from found(path)
+                else:
+                    yield f"{name}/"
+            # Packages make links to what they have brought.
+            elif name not in known and not (path.is_symlink() and os.path.realpath(path) in known):
+                yield name
+
+    return [name for folder in folders if os.path.isdir(folder) for name in found(Path(folder))]
+
+
 def write_down(before: set[str], after: set[str]) -> None:
     """Add to the record what came (C(added)), what went (C(gone)), and what came and went again (C(been))."""
     record: dict[str, list[str]] = {"added": [], "gone": [], "been": []}
@@ -240,12 +294,21 @@ def main() -> None:
         argument_spec={
             "name": {"type": "list", "elements": "str", "required": True},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "start": {"type": "bool", "default": False},
+            "places": {"type": "dict", "default": {}},
+            "made": {"type": "list", "elements": "str", "default": []},
         },
         supports_check_mode=True,
     )
     present = module.params["state"] == "present"
     verb = "install" if present else "purge"
     wanted = {name: minimum for name, _, minimum in (entry.partition(">=") for entry in module.params["name"])}
+    places = [
+        place for name, ones in module.params["places"].items() if name in wanted or name == "own" for place in ones
+    ]
+    others = [] if present else foreign(places, module.params["made"])
+    if not wanted:
+        module.exit_json(changed=False, packages=[], foreign=others)
     try:
         ours = None if module.check_mode else lock(OUR_LOCK)  # until the end
         if present:
@@ -261,7 +324,7 @@ def main() -> None:
             # Nor dpkg itself; and an unattended upgrade that is under way has its own services to start.
             lock(DPKG_LOCK).close()
             # A package that goes stops its service itself.
-            with services_held_back() if present else contextlib.nullcontext():
+            with services_held_back() if present and not module.params["start"] else contextlib.nullcontext():
                 # Finish what a power cut interrupted, if anything; apt refuses to go on otherwise.
                 run("dpkg", "--force-confdef", "--force-confold", "--configure", "-a")
                 before = installed()
@@ -273,7 +336,7 @@ def main() -> None:
     except PackagesError as error:
         module.fail_json(msg=str(error), held=isinstance(error, HeldError))
     packages = sorted(f"{name} {version}" for name, version in re.findall(pattern, plan, re.MULTILINE))
-    module.exit_json(changed=bool(packages), packages=packages)
+    module.exit_json(changed=bool(packages), packages=packages, **({} if present else {"foreign": others}))
 
 
 if __name__ == "__main__":

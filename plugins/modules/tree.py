@@ -289,6 +289,10 @@ class Tree:
         except (TreeError, OSError):
             put_back(self.before)
             raise
+        if not self.files:
+            # Made by a role that is gone already, and not empty then.
+            gone = (manifest_of(path.stem) for path in tree_files.MANIFESTS.glob("*.json"))
+            directories += [folder for one in gone if not one["files"] for folder in one["directories"]]
         stamp = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
         self.manifest |= {
             "files": {str(file.path): hashlib.sha256(file.content).hexdigest() for file in self.files},

@@ -198,3 +198,35 @@ def test_record_knows_how_the_host_was(monkeypatch: pytest.MonkeyPatch, tmp_path
         "gone": ["rsyslog"],
         "been": ["coturn"],
     }
+
+
+def test_what_nobody_brought_is_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Of packages, of roles, made as services run, a link that a package made, empty: none of these."""
+    info, trees, place, other = (tmp_path / name for name in ("info", "trees", "nginx", "share"))
+    monkeypatch.setattr(packages, "INFO", info)
+    monkeypatch.setattr(packages, "TREES", trees)
+    for path in (
+        "conf.d/ours",
+        "conf.d/mine",
+        "nginx.conf",
+        "body/1",
+        "own/deep/site",
+        "empty/empty",
+        "upload/data/photo",
+        "nginx.conf.dpkg-old",
+    ):
+        (place / path).parent.mkdir(parents=True, exist_ok=True)
+        (place / path).touch()
+    (place / "empty/empty").unlink()
+    for folder in (info, trees, other):
+        folder.mkdir()
+    (other / "mod").touch()
+    (place / "mod").symlink_to(other / "mod")
+    (place / "own-link").symlink_to(tmp_path / "gone")
+    listed = f"/.\n{place}\n{place}/conf.d\n{place}/nginx.conf\n{other}/mod\n"
+    (info / "nginx-common.list").write_text(listed, encoding="utf-8")
+    (trees / "nginx.json").write_text(json.dumps({"files": {f"{place}/conf.d/ours": ""}}), encoding="utf-8")
+    (trees / "broken.json").write_text("", encoding="utf-8")
+    made = [f"{place}/body", f"{place}/upload/data", "*.dpkg-*"]
+    expected = [f"{place}/conf.d/mine", f"{place}/own/", f"{place}/own-link"]
+    assert packages.foreign([str(place), str(tmp_path / "missing")], made) == expected

@@ -13,6 +13,7 @@ from testinfra.host import Host
 
 ROOT = Path(__file__).resolve().parents[3]
 LIST = ROOT / "molecule/off/list_files"
+RECORD = "/var/lib/xmpp/packages.json"
 BARE = ROOT / ".cache/molecule/off/bare"
 
 
@@ -50,6 +51,48 @@ def test_nothing_is_removed_by_a_slip_of_the_finger(host: Host, words: list[str]
     assert host.service("ejabberd").is_running
 
 
+FOREIGN = (
+    "/etc/ejabberd/own/key",
+    "/srv/xmpp/own/page.html",
+    "/etc/xmpp/certificates.d/own.hook",
+    "/var/lib/ejabberd/export.xml",
+)
+
+
+def test_what_nobody_brought_is_listed_and_nothing_is_removed(host: Host) -> None:
+    """Also in check mode. Debian's packages would delete it with their folders."""
+    host.check_output("; ".join(f"mkdir -p $(dirname {path}) && echo mine > {path}" for path in FOREIGN))
+    try:
+        for words in (["--check"], []):
+            done = remove("-e", "sure=off.test", "-e", "backup=false", *words)
+            said = " ".join(done.stdout.split())
+            assert done.returncode
+            for path in FOREIGN:
+                assert (str(Path(path).parent) if "/own/" in path else path) in said
+            assert "-e keep=nginx" in said
+            assert host.service("ejabberd").is_running
+            assert all(host.file(path).exists for path in FOREIGN)
+    finally:
+        host.check_output(f"rm {' '.join(FOREIGN)} && rmdir /etc/ejabberd/own /srv/xmpp/own")
+
+
+def test_host_without_a_record_of_its_packages(host: Host) -> None:
+    """As an early version set it up: what runs is stopped, the data is gone, and what stays is named."""
+    host.check_output(f"mv {RECORD} /root/")
+    try:
+        done = remove("-e", "sure=off.test", "-e", "backup=false")
+        assert not done.returncode, done.stdout + done.stderr
+        assert "stay installed, stopped but for nginx: ejabberd, nginx." in " ".join(done.stdout.split())
+        assert not host.service("ejabberd").is_running
+        assert not host.service("ejabberd").is_enabled
+        assert not host.file("/var/lib/ejabberd/xmpp.db").exists
+        assert not host.file("/srv/xmpp").exists
+        assert "xmpp" not in host.check_output("cat /proc/$(systemctl show -p MainPID --value nginx)/cmdline")
+    finally:
+        # The rest goes as on any host.
+        host.check_output(f"mkdir -p $(dirname {RECORD}) && mv /root/packages.json {RECORD}")
+
+
 def test_host_is_as_it_was(host: Host) -> None:
     done = remove("-e", "sure=off.test", "-e", "backup=false")
     assert not done.returncode, done.stdout + done.stderr
@@ -67,9 +110,17 @@ def test_nothing_of_it_runs_or_fails(host: Host) -> None:
 
 
 def test_nothing_of_it_listens(host: Host) -> None:
-    """But for ssh, nobody does: as it was."""
+    """But for ssh, and the nginx that was there before: as it was."""
     listening = host.check_output("ss -Hlntup").splitlines()
-    assert [line for line in listening if "sshd" not in line and "systemd" not in line] == []
+    others = [line for line in listening if "sshd" not in line and "systemd" not in line]
+    assert {line.split()[4].rpartition(":")[2] for line in others} == {"80", "8081"}
+    assert all('"nginx"' in line for line in others)
+
+
+def test_what_ran_before_runs_by_its_own_configuration(host: Host) -> None:
+    assert host.service("rsyslog").is_running
+    asked = "import urllib.request; print(urllib.request.urlopen('http://127.0.0.1:8081/').read().decode())"
+    assert host.check_output(f'python3 -c "{asked}"') == "shop"
 
 
 def test_removing_what_is_gone_changes_nothing(host: Host) -> None:

@@ -94,3 +94,11 @@ def test_module_that_a_power_cut_left_half_written_is_made_anew(host: Host) -> N
     host.check_output(f"truncate --size=100 {beam} && systemctl restart ejabberd")
     assert host.file(beam).size == whole
     assert host.service("ejabberd").is_running
+
+
+def test_folder_that_is_not_its_own_becomes_so(host: Host) -> None:
+    """As of a disk that was mounted there, which is root's: the database could not be opened."""
+    host.check_output("chown root:root /var/lib/ejabberd && systemctl restart ejabberd.service")
+    folder = host.file("/var/lib/ejabberd")
+    assert (folder.user, folder.group, folder.mode) == ("ejabberd", "ejabberd", 0o700)
+    assert host.service("ejabberd").is_running

@@ -20,6 +20,7 @@ import json
 import sqlite3
 import sys
 import time
+import traceback
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -187,4 +188,9 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except Exception:
+        # systemd would take 1 for an answer (ExecCondition= in systemd.service(5)), and nobody would hear of it.
+        traceback.print_exc()
+        sys.exit(255)
