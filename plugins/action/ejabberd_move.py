@@ -357,5 +357,5 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
                 raise AnsibleActionFail(
                     f'file is "{file}", which cannot be written: {error.strerror}. Change it on the command line, '
                     "for example: -e file=maria.xml"
-                ) from error
+                ) from None  # Ansible would put the cause behind the example
         return {"changed": True, "file": str(file.absolute())}

@@ -18,6 +18,8 @@ description:
     people sent (they are counted). Any address is a find where services write; in C(/etc), in C(/usr) and among the
     packages' own lists, where addresses are configuration and version numbers look like some, only those of clients
     that are connected now are. The host's own addresses, its routers and its name servers are nobody's.
+  - Who is logged in over ssh now administers the host. Their address is no find in what logind keeps of the session,
+    nor in the journal's lines of ssh and of sessions; anywhere else it is.
   - With O(needles), only those texts are looked for, in every file there is; one below C(/usr) that is byte for byte
     what a package brought is looked at no further.
 options:
@@ -103,6 +105,9 @@ from ansible.module_utils.ejabberd_api import SOCKET, Api, ApiError
 TREES = Path("/var/lib/xmpp/tree")
 PACKAGES = Path("/var/lib/dpkg/info")
 JOURNAL = "/run/log/journal"
+SESSIONS = Path("/run/systemd/sessions")
+# Whose lines of the journal name who logs in over ssh, until the sshd of our settings runs.
+SSH_UNITS = ("ssh", "session-", "systemd-logind", "user@")
 # What logs no person, so an entry for the journal does not excuse it.
 OUR_UNITS = ("ejabberd", "epmd", "nginx", "coturn", "xmpp-")
 
@@ -524,6 +529,17 @@ def people() -> tuple[dict[str, list[str]], list[str]]:
     return accounts, sorted(address for address in plain if is_address(address))
 
 
+def ssh_addresses() -> set[str]:
+    """Return from where somebody is logged in over ssh now."""
+    addresses = set()
+    for one in SESSIONS.glob("*"):
+        with contextlib.suppress(OSError):  # it has ended
+            if one.is_file():
+                told = dict(line.partition("=")[::2] for line in one.read_text(encoding="utf-8").splitlines())
+                addresses.add(told.get("REMOTE_HOST", "").partition("%")[0])
+    return {str(ipaddress.ip_address(address)) for address in addresses if is_address(address)}
+
+
 def own_addresses() -> set[str]:
     """Return this host's addresses with those of its networks that are nobody's, its routers and its name servers."""
     links = json.loads(subprocess.run(["ip", "-json", "address"], capture_output=True, check=True).stdout)
@@ -587,6 +603,7 @@ class Audit:
     everywhere: list[Finder]
     where_services_write: list[Finder]
     everything: bool
+    ssh: set[str] = field(default_factory=set)
     places: list[Place] = field(default_factory=list)
     content: Counter[str] = field(default_factory=Counter)  # entry to number of files that were not read
     files: int = 0
@@ -605,10 +622,22 @@ class Audit:
             return []
         return [entry for entry in self.ledger if any(covers(pattern, path) for pattern in entry["paths"])]
 
+    def of_ssh(self, place: Place) -> Counter[Find]:
+        """Return what is the address of somebody who is logged in over ssh, where that is noted."""
+        path, _, unit = place.path.partition(" of ")
+        if not (
+            path.startswith(f"{SESSIONS}/") or (path.startswith(JOURNAL) and (not unit or unit.startswith(SSH_UNITS)))
+        ):
+            return Counter()
+        own = {
+            find: count for find, count in place.finds.items() if find[0] in ("ip", "client") and find[1] in self.ssh
+        }
+        return Counter(own)
+
     def known(self, place: Place) -> bool:
-        """Tell whether the ledger speaks of everything that was found there."""
+        """Tell whether the ledger speaks of everything that was found there, but for the operator's own session."""
         holds = {kind for entry in self.entries(place.path) for kind in entry["holds"]}
-        return all(holds & COVERED_BY[kind] for kind in place.hits())
+        return all(holds & COVERED_BY[kind] for kind in Place(place.path, place.finds - self.of_ssh(place)).hits())
 
     def finders(self, path: str) -> list[Finder]:
         """Return what is looked for in this file."""
@@ -670,6 +699,9 @@ class Audit:
             unread = sum(self.content[entry] for entry in entries)
             found = summary(here) + (f", {number(unread, 'file', 'files')} that people sent" if unread else "")
             rows.append(row(" ".join(paths), "pass", f"{found} ({', '.join(entries)})", tell(here, names)))
+        if logged_in := [Place(place.path, own) for place in self.places if (own := self.of_ssh(place))]:
+            found = f"{summary(logged_in)}, of who is logged in over ssh now, until the session ends"
+            rows.append(row("ssh", "pass", found, tell(logged_in, names)))
         for place in self.places:
             if not self.known(place):
                 path = place.path if names else masked(place)
@@ -771,7 +803,8 @@ def main() -> None:
         if lines := [f"{address}/64" for address in clients if ":" in address]:
             finders.append(network_finder(lines, nobodys))
         where_services_write = [address_finder(nobodys)]
-    audit = Audit(params["ledger"], finders, where_services_write, everything=bool(params["needles"]))
+    everything = bool(params["needles"])
+    audit = Audit(params["ledger"], finders, where_services_write, everything, set() if everything else ssh_addresses())
     audit.run()
     names = params["names"]
     finds = [

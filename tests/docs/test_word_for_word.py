@@ -64,7 +64,11 @@ def test_on_the_host_itself() -> None:
     for line in lines("sudo "):
         said = host(line)
     assert "failed=0" in said
-    assert host("ls inventories/home/secrets/account-admin")
+    # What it ends with leads to the first login.
+    card = said.partition(f"{DOMAIN} is deployed on home.")[2]
+    assert f"First login  admin@{DOMAIN}, with the password in" in card
+    (file,) = re.findall(r"^ +(\S+/account-admin)$", card, re.MULTILINE)
+    assert len(host(f"cat {file}").strip()) == 24
 
 
 def test_every_playbook_line_of_a_block() -> None:
@@ -76,6 +80,9 @@ def test_every_playbook_line_of_a_block() -> None:
         said = host(line, code=2 if line.endswith("check.yml") else 0)
         if line.endswith("site.yml"):
             assert "changed=0" in said
+            assert "First login" in said
+        elif "site.yml --" in line:
+            assert "First login" not in said, "a part of it, or --check, deploys nothing whole"
         elif "dns.yml" in line:
             assert f"$ORIGIN {DOMAIN}." in said
         elif line.endswith("select(.banned)'"):

@@ -293,6 +293,38 @@ def test_find_is_known_if_the_ledger_says_so(path: str, kind: str, known: bool) 
     assert audit.Audit(LEDGER, [], [], False).known(place) is known
 
 
+@pytest.mark.parametrize(
+    ("path", "finds", "known"),
+    [
+        ("/run/systemd/sessions/c4", [("ip", "203.0.113.9")], True),
+        ("/run/systemd/sessions/c5", [("client", "2001:db8::9")], True),  # uses the service from there, too
+        ("/run/systemd/sessions/c4", [("ip", "203.0.113.9"), ("ip", "198.51.100.7")], False),
+        ("/run/systemd/sessions/c4", [("jid", "gerda@example.org")], False),
+        ("/run/log/journal of session-c4.scope", [("ip", "203.0.113.9")], True),
+        ("/run/log/journal of ssh.service", [("ip", "2001:db8::9"), ("jid", "root@example.org")], True),
+        ("/run/log/journal/0/system.journal", [("ip", "203.0.113.9")], True),
+        ("/run/log/journal of ssh.service", [("ip", "198.51.100.7")], False),
+        ("/run/log/journal of nginx.service", [("ip", "203.0.113.9")], False),
+        ("/var/log/odd.log", [("ip", "203.0.113.9")], False),
+    ],
+)
+def test_session_of_who_runs_it_is_known(
+    path: str, finds: list[tuple[str, str]], known: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What logind and sshd note of it, as long as it is there; nowhere else, and of nobody else."""
+    monkeypatch.setattr(audit, "SESSIONS", tmp_path)
+    (tmp_path / "c4").write_text("UID=0\nREMOTE=1\nREMOTE_HOST=203.0.113.9\nSERVICE=sshd\n")
+    (tmp_path / "c5").write_text("UID=0\nREMOTE=1\nREMOTE_HOST=2001:0db8::0009\nSERVICE=sshd\n")
+    (tmp_path / "c6").write_text("UID=0\nREMOTE=0\n")
+    os.mkfifo(tmp_path / "c4.ref")
+    ledger = [entry("journal", ["/run/log/journal"], ["jid"])]
+    report = audit.Audit(ledger, [], [], False, audit.ssh_addresses())
+    place = audit.Place(path.replace("/run/systemd/sessions", str(tmp_path)), Counter(finds))
+    assert report.known(place) is known
+    report.places = [place]
+    assert ("fail" in [row["status"] for row in report.rows(names=False)]) is not known
+
+
 def test_report_names_nobody_unless_asked() -> None:
     report = audit.Audit(LEDGER, [], [], False)
     report.places = [

@@ -36,3 +36,26 @@ def test_another_ejabberd_is_not_replaced(host: Host, options: list[str], other_
     assert done.returncode
     assert "default has the data of an ejabberd that this project did not set up, in /var/lib/ejabberd." in done.stdout
     assert "ejabberdctl export_piefxis_host /var/lib/ejabberd default.test" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("verb", "words", "told"),
+    [
+        ("user", [], "There is no service on this host yet: run site.yml first."),
+        ("user", ["create=maria"], "There is no service on this host yet: run site.yml first."),
+        ("room", ["destroy=garden", "sure=garden"], "There is no service on this host yet: run site.yml first."),
+        ("export", ["user=maria"], "There is no service on this host yet: run site.yml first."),
+        ("notice", [], "default has no web site yet, so there is nothing to do here. Run site.yml first."),
+        (
+            "backup",
+            ["xmpp_backup_repository=/srv/backup"],
+            "default has no backups yet, so there is nothing to do here.",
+        ),
+    ],
+)
+def test_verb_needs_a_service(verb: str, words: list[str], told: str, before: None) -> None:
+    """It says so, and puts nothing there; a notice would be the beginning of a web site."""
+    extra = [part for word in words for part in ("--extra-vars", word)]
+    done = playbook.run(f"playbooks/{verb}.yml", *extra, limit="default", seconds=120)
+    assert done.returncode
+    assert done.stdout.count(told) == 1
