@@ -48,6 +48,36 @@ def test_ssh_is_reachable_where_it_listens(host: Host, address: str) -> None:
     assert [port for port in ports if not reachable(address, port)] == []
 
 
+@pytest.fixture
+def moved(host: Host, request: pytest.FixtureRequest) -> Iterator[int]:
+    """Sshd on one more port, without a run of site.yml; by a restart or a reload of it, or by its options."""
+    way, port = request.param
+    file, text = f"/etc/ssh/sshd_config.d/{UNIT}.conf", f"Port 22\nPort {port}"
+    if way == "options":
+        file, text = "/etc/default/ssh", f'SSHD_OPTS="-p 22 -p {port}"'
+        host.check_output(f"cp -p {file} {file}.kept")
+    host.check_output(f"printf '{text}\\n' > {file}")
+    try:
+        host.check_output(f"systemctl {'reload' if way == 'reload' else 'restart'} ssh")
+        deadline = time.monotonic() + 20
+        while not host.run(f"ss -Hlnt 'sport = :{port}'").stdout:
+            assert time.monotonic() < deadline, f"sshd does not listen on {port}"
+        yield port
+    finally:
+        host.check_output(f"mv {file}.kept {file}" if way == "options" else f"rm {file}")
+        host.check_output("systemctl restart ssh")
+
+
+@pytest.mark.parametrize("moved", [("restart", 2201), ("reload", 2202), ("options", 2203)], indirect=True)
+def test_who_moves_sshd_is_not_locked_out(host: Host, address: str, moved: int) -> None:
+    assert reachable(address, moved)
+    host.check_output("systemctl reload xmpp-firewall")
+    assert reachable(address, moved), "the port is forgotten when the firewall is loaded again"
+    host.check_output("systemctl restart xmpp-firewall")
+    assert reachable(address, moved), "the port is forgotten when the firewall is started again"
+    assert reachable(address, 22)
+
+
 def test_uninvited_listener_is_not_reachable(address: str, listener: int) -> None:
     assert not reachable(address, listener)
 
