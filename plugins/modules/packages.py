@@ -14,6 +14,7 @@ description:
     more (docs/decisions/packages.md has the figures).
   - No service is started by its package (C(policy-rc.d)), so that none runs before it is configured.
   - Configuration files that the operator has changed stay.
+  - Waits while somebody else installs packages, as long as that goes on, and says who it is and how far.
   - What came and what went is written down on the host, so that C(playbooks/remove.yml) can leave it as it was.
 options:
   state:
@@ -58,6 +59,12 @@ packages:
   type: list
   elements: str
   returned: always
+waits:
+  description:
+    - Who has a lock (C(lock), C(pid), C(holder)), what C(step) dpkg is at, and C(progress), another text as long as
+      that goes on. The caller never sees it, it waits.
+  type: dict
+  returned: when somebody else is at work; nothing was done then
 held:
   description: Whether it is the operator's own settings of apt that keep a version away.
   type: bool
@@ -76,6 +83,7 @@ import fnmatch
 import json
 import os
 import re
+import struct
 import subprocess
 import time
 from collections.abc import Iterator
@@ -96,7 +104,10 @@ LISTS_LOCK = Path("/var/lib/apt/lists/lock")
 DPKG_LOCK = Path("/var/lib/dpkg/lock-frontend")
 # Of a run that broke off on the controller, and goes on here: its end takes away what holds services back.
 OUR_LOCK = Path("/run/xmpp-packages.lock")
-LOCK_SECONDS = 300
+# A call waits no longer: the action says who is waited for, and asks again as long as that goes on.
+CALL_SECONDS = 20
+DPKG_LOG = Path("/var/log/dpkg.log")
+ARCHIVES = Path("/var/cache/apt/archives")
 OPTIONS = [
     "--quiet",
     "--yes",
@@ -109,6 +120,15 @@ OPTIONS = [
 
 class PackagesError(Exception):
     """What is wrong, in words for the operator."""
+
+
+class WaitingError(PackagesError):
+    """Somebody else has a lock."""
+
+    def __init__(self, path: Path, pid: int) -> None:
+        """Take the lock and who has it (0: nobody that is seen from here)."""
+        super().__init__(f"{path} is held")
+        self.report = {"lock": str(path), "pid": pid, "holder": who(pid), "step": step(), "progress": progress(pid)}
 
 
 class HeldError(PackagesError):
@@ -141,9 +161,66 @@ def services_held_back() -> Iterator[None]:
             kept.rename(POLICY)
 
 
+def holder_of(file: IO[str]) -> int:
+    """Return who has a lock on a file, 0 if it is not known (fcntl(2), F_GETLK)."""
+    wanted = struct.pack("hhqqi", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+    try:
+        return int(struct.unpack("hhqqi", fcntl.fcntl(file, fcntl.F_GETLK, wanted))[4])
+    except (OSError, struct.error):
+        return 0
+
+
+def who(pid: int) -> str:
+    """Return a process for people to read."""
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().decode("utf-8", "replace").split("\0")
+    except OSError:
+        return "a program that cannot be seen from here"
+    programs = [os.path.basename(word) for word in words if word and not word.startswith("-")]
+    # Ansible gives Python a module by standard input, or as a file of its own.
+    if (
+        programs[:1]
+        and programs[0].startswith("python")
+        and (len(programs) < 2 or "ansible" in " ".join(words).lower())
+    ):
+        return "an earlier run of this playbook"
+    return " ".join(programs[1:2] if programs[:1] and programs[0].startswith("python") else programs[:2]) or "a program"
+
+
+def step() -> str:
+    """Return what dpkg did last, and what is left of what it unpacked."""
+    lines = DPKG_LOG.read_text(encoding="utf-8", errors="replace").splitlines() if DPKG_LOG.exists() else []
+    states = r"^Status: \S+ \S+ (?:half-installed|unpacked|half-configured|triggers-\S+)$"
+    left = len(re.findall(states, STATUS.read_text(encoding="utf-8"), re.MULTILINE))
+    fetched = sum(path.stat().st_size for path in ARCHIVES.glob("**/*.deb")) >> 20
+    words = [f"dpkg.log ends with {' '.join(lines[-1].split()[1:5])}"] if lines else []
+    words += [f"to be configured: {left} packages"] if left else []
+    words += [f"fetched: {fetched} MiB"] if fetched else []
+    return ", ".join(words) or "nothing is installed yet"
+
+
+def progress(pid: int) -> str:
+    """Return what becomes another text as long as a process, or one that it started, goes on."""
+    parents, used = {}, {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = path.read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+        except OSError:  # has just ended
+            continue
+        parents[int(path.parent.name)] = int(fields[1])
+        used[int(path.parent.name)] = sum(int(ticks) for ticks in fields[11:15])
+    family = {pid}
+    while more := {one for one, parent in parents.items() if parent in family} - family:
+        family |= more
+    # Of a process that cannot be seen, what it writes is all that is known.
+    ticks = sum(used.get(one, 0) for one in family) if pid else 0
+    sizes = [path.stat().st_size for path in (DPKG_LOG, STATUS) if path.exists()]
+    return f"{pid} {ticks} {sizes} {step()}"
+
+
 def lock(path: Path) -> IO[str]:
-    """Return a file with a lock on it, which holds as long as the file is open; wait while somebody else has it."""
-    deadline = time.monotonic() + LOCK_SECONDS
+    """Return a file with a lock on it, which holds as long as the file is open; wait a little while somebody has it."""
+    deadline = time.monotonic() + CALL_SECONDS
     path.parent.mkdir(parents=True, exist_ok=True)
     file = path.open("a", encoding="ascii")
     while True:
@@ -151,7 +228,7 @@ def lock(path: Path) -> IO[str]:
             fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             if time.monotonic() > deadline:
-                raise PackagesError(f"{path} has been held for {LOCK_SECONDS} s: which apt runs?") from error
+                raise WaitingError(path, holder_of(file)) from error
             time.sleep(1)  # between two looks: waiting for the lock itself could not be given a limit
         else:
             return file
@@ -314,6 +391,7 @@ def main() -> None:
         if present:
             if ours:
                 lock(LISTS_LOCK).close()  # DPkg::Lock::Timeout does not cover that lock
+                lock(DPKG_LOCK).close()  # who has it has most of a run before them: no need to update meanwhile
                 run("apt-get", "update", *OPTIONS)
             refuse_old(wanted)
             refuse_holds(wanted)
@@ -333,6 +411,8 @@ def main() -> None:
                 finally:
                     write_down(before, installed())
             pattern = r"^Setting up (\S+?)(?::\S+)? \((\S+)\)" if present else r"^Removing (\S+?)(?::\S+)? \((\S+)\)"
+    except WaitingError as error:  # before its kind
+        module.exit_json(changed=False, packages=[], waits=error.report)
     except PackagesError as error:
         module.fail_json(msg=str(error), held=isinstance(error, HeldError))
     packages = sorted(f"{name} {version}" for name, version in re.findall(pattern, plan, re.MULTILINE))

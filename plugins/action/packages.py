@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Controller side of ``packages``: wait while somebody else installs some on the host, and say who and how far."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+
+# A slow machine at work is not still for so long.
+STILL_SECONDS = 300
+
+
+class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no type hints
+    """Run the module, again and again while it has to wait."""
+
+    _supports_check_mode = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Run the action."""
+        super().run(tmp, task_vars)
+        variables = task_vars or {}
+        host = variables.get("inventory_hostname", "the host")
+        progress, since, said = "", time.monotonic(), ""
+        while True:
+            result: dict[str, Any] = self._execute_module(
+                module_name="packages", module_args=self._task.args, task_vars=variables
+            )
+            waits = result.pop("waits", None)
+            if not waits:
+                return result
+            now = time.monotonic()
+            if waits["progress"] != progress:
+                progress, since = waits["progress"], now
+            elif now - since > STILL_SECONDS:
+                return {
+                    "failed": True,
+                    "waited": True,
+                    "msg": (
+                        f"{waits['holder']} (pid {waits['pid']}) has {waits['lock']} and has done nothing for "
+                        f"{(now - since) / 60:.0f} minutes: {waits['step']}. No package was installed. See on the host "
+                        f"whether it asks somebody something (ps -fp {waits['pid']}); let it end, or end it, and run "
+                        "this again."
+                    ),
+                }
+            whom = f"{waits['holder']} (pid {waits['pid']})"
+            words = f"{host} installs packages for somebody else: {whom}, {waits['step']}"
+            if words != said:
+                Display().display(f"{words}. Waiting for its end.")
+                said = words
