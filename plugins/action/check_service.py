@@ -387,6 +387,12 @@ class Doctor:
             return [Row("ports", FAIL, "no address to try", "Mend DNS, or make the host reachable by ssh.")]
         return [self.ports(address) for address in led]
 
+    def shut_by(self) -> str:
+        """Return whose firewall on the host keeps ports shut that are closed, if any; it has a row of its own."""
+        closed = {str(port) for ports in self.open.values() for port, trouble in ports.items() if trouble}
+        owners = [one["owner"] for one in self.service["shut"] if one["protocol"] == "tcp" and one["port"] in closed]
+        return str(owners[0]) if owners else ""
+
     def ports(self, address: str) -> Row:
         """Judge the ports of an address."""
         known = any(address in addresses for addresses in self.led.values())
@@ -830,6 +836,11 @@ class Doctor:
         knocked = await self.knock()
         if not self.open:
             return knocked
+        # One cause, one row.
+        if owner := self.shut_by():
+            return [
+                Row("service", WARN, f"not checked from here: {owner} on the host shuts its ports", "Mend that first.")
+            ]
         ways: list[Awaitable[Seen]] = []
         for one in self.service["domains"]:
             ways += [

@@ -22,6 +22,21 @@ CONTAINERS = re.compile(r"docker|libpod|containerd|podman|lxc|machine-|conmon")
 LOOPBACK = ("127.", "[::1]", "[::ffff:127.")
 WILDCARDS = ("0.0.0.0", "[::]", "*")  # noqa: S104  (to compare with)
 STATUS = Path("/var/lib/dpkg/status")
+# A port of the service, as modules take it (host_facts has what each of it means).
+PORT: dict[str, dict[str, Any]] = {
+    "protocol": {"type": "str", "choices": ["tcp", "udp"], "default": "tcp"},
+    "first": {"type": "int", "required": True},
+    "last": {"type": "int"},
+    "unit": {"type": "str", "required": True},
+    "address": {"type": "str", "default": "*"},
+    "inner": {"type": "bool", "default": False},
+    "setting": {"type": "str", "default": ""},
+}
+
+
+def whole(ports: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return ports with an end: of one alone, itself."""
+    return [port | {"last": port["last"] or port["first"]} for port in ports]
 
 
 @dataclass(frozen=True)

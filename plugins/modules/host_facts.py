@@ -302,7 +302,7 @@ def look_around(
     asked: dict[str, Any], facts: dict[str, Any], sockets: list[neighbours.Socket]
 ) -> tuple[list[str], list[str]]:
     """Return what on the host does not go with the service, and what will not be reached any more from outside."""
-    ports = [port | {"last": port["last"] or port["first"]} for port in asked["ports"]]
+    ports = neighbours.whole(asked["ports"])
     outer = [port for port in ports if not port["inner"]]
     addresses = [one for one in (facts["ipv4"], facts["ipv6"]) if one]
     sites, further = neighbours.web_sites(facts["trees"], asked["https_port"], asked["names"], ports)
@@ -324,20 +324,11 @@ def look_around(
 
 def main() -> None:
     """Run the module."""
-    port = {
-        "protocol": {"type": "str", "choices": ["tcp", "udp"], "default": "tcp"},
-        "first": {"type": "int", "required": True},
-        "last": {"type": "int"},
-        "unit": {"type": "str", "required": True},
-        "address": {"type": "str", "default": "*"},
-        "inner": {"type": "bool", "default": False},
-        "setting": {"type": "str", "default": ""},
-    }
     module = AnsibleModule(
         argument_spec={
             **{name: {"type": "list", "elements": "str", "default": []} for name in ("packages", "folders", "places")},
             "apart": {"type": "str", "default": ""},
-            "ports": {"type": "list", "elements": "dict", "default": [], "options": port},
+            "ports": {"type": "list", "elements": "dict", "default": [], "options": neighbours.PORT},
             "names": {"type": "list", "elements": "str", "default": []},
             "https_port": {"type": "int", "default": 443},
             "firewall": {"type": "bool", "default": False},

@@ -31,6 +31,24 @@ options:
     description: Where the counters are read, as ADDRESS:PORT, an IPv6 address in brackets; empty without counters.
     type: str
     default: ""
+  ports:
+    description: Ports of the service, as M(host_facts) takes them.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      protocol: {description: Of IP., type: str, choices: [tcp, udp], default: tcp}
+      first: {description: The port., type: int, required: true}
+      last: {description: The last one of several., type: int}
+      unit: {description: What listens there., type: str, required: true}
+      address: {description: Where., type: str, default: "*"}
+      inner: {description: Whether nobody outside of the host is to reach it., type: bool, default: false}
+      setting: {description: What the operator can do instead., type: str, default: ""}
+  addresses:
+    description: Addresses of the host.
+    type: list
+    elements: str
+    default: []
   now:
     description: The time on the controller, in seconds since 1970.
     type: float
@@ -55,6 +73,12 @@ rows:
   type: list
   elements: dict
   returned: always
+shut:
+  description: >-
+    Ports that another firewall of the host keeps shut for people, with C(owner), C(protocol) and C(port).
+  type: list
+  elements: dict
+  returned: always
 authority:
   description: The certificate of the host's own authority, or empty.
   type: str
@@ -72,7 +96,7 @@ import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from ansible.module_utils import ejabberd_program
+from ansible.module_utils import ejabberd_program, firewalls, neighbours
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.ejabberd_api import SOCKET
 
@@ -380,6 +404,19 @@ def own_parts() -> list[Row]:
     return [judge_modules(domains, wanted, set(lines)), *judge_database(lines)]
 
 
+def judge_neighbours(held: list[str], shut: list[firewalls.Shut], *, firewall: bool) -> list[Row]:
+    """Judge who else has ports of the service, and whose firewall lets nobody in to them."""
+    rows = []
+    for words in held:
+        found, _, mend = words.partition(" would not start. ")
+        rows.append(row("ports", FAIL, f"{found} cannot start", mend))
+    for one in shut:
+        words = neighbours.shut_words(one, firewall=firewall)
+        found, _, mend = words.partition(". ")
+        rows.append(row("other firewall", FAIL, found, mend))
+    return rows
+
+
 def look(services: list[str], others: list[str], *, firewall: bool, metrics: str, now: float) -> list[Row]:
     """Return the rows."""
     here = time.time()
@@ -429,6 +466,8 @@ def main() -> None:
             "timers": {"type": "list", "elements": "str", "default": []},
             "firewall": {"type": "bool", "required": True},
             "metrics": {"type": "str", "default": ""},
+            "ports": {"type": "list", "elements": "dict", "default": [], "options": neighbours.PORT},
+            "addresses": {"type": "list", "elements": "str", "default": []},
             "now": {"type": "float", "required": True},
         },
         supports_check_mode=True,
@@ -441,8 +480,13 @@ def main() -> None:
         metrics=asked["metrics"],
         now=asked["now"],
     )
+    ports = neighbours.whole(asked["ports"])
+    shut = neighbours.shut_ports([port for port in ports if not port["inner"]], asked["addresses"]) if ports else []
+    held = neighbours.held_ports(neighbours.sockets(), ports)
+    rows += judge_neighbours(held, shut, firewall=asked["firewall"])
+    closed = [{"owner": one.owner, "protocol": protocol, "port": port} for one in shut for protocol, port in one.ports]
     authority = AUTHORITY.read_text(encoding="ascii") if AUTHORITY.exists() else ""
-    module.exit_json(changed=False, rows=rows, authority=authority)
+    module.exit_json(changed=False, rows=rows, shut=closed, authority=authority)
 
 
 if __name__ == "__main__":

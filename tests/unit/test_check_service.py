@@ -38,6 +38,7 @@ def doctor(**settings: Any) -> Any:
             "archive_days": 30,
             "addresses": {"friends.test": ["192.31.196.1"], "turn.friends.test": ["192.31.196.1"]},
             "own": ["192.31.196.1"],
+            "shut": [],
             "account": {},
             "account_trouble": "",
         }
@@ -403,3 +404,33 @@ def test_room_on_a_disk(free: int, inodes: int, expected: tuple[str, str] | None
 )
 def test_service_that_is_started_for_ever(state: dict[str, str], loops: bool) -> None:
     assert health.looping({"a.service": state}, 1000) == ["a.service"] * loops
+
+
+@pytest.mark.parametrize(
+    ("protocol", "port", "closed", "named"),
+    [
+        ("tcp", "5222", 5222, True),
+        ("tcp", "5222", 5223, False),  # closed for another reason
+        ("udp", "5222", 5222, False),
+        ("tcp", "5222", 0, False),  # shut for somebody else
+    ],
+)
+def test_firewall_of_somebody_else_is_one_cause(protocol: str, port: str, closed: int, named: bool) -> None:
+    seen = doctor(shut=[{"owner": "ufw", "protocol": protocol, "port": port}])
+    seen.open = {"192.31.196.1": {80: "", closed: "answers nothing"} if closed else {80: "", 5222: ""}}
+    assert seen.shut_by() == ("ufw" if named else "")
+
+
+def test_neighbours_have_rows_with_what_frees_the_ports() -> None:
+    held = ["TCP 80: held by apache2.service, and nginx would not start. On the host: systemctl disable --now apache2."]
+    shut = [health.firewalls.Shut("ufw", "table ip filter, chain INPUT", "drop", (("tcp", "443"),))]
+    ports, wall = health.judge_neighbours(held, shut, firewall=True)
+    assert ports == {
+        "subject": "ports",
+        "status": "fail",
+        "found": "TCP 80: held by apache2.service, and nginx cannot start",
+        "mend": "On the host: systemctl disable --now apache2.",
+    }
+    assert wall["found"] == "ufw, a firewall of this host, lets nobody in to TCP 443 (table ip filter, chain INPUT)"
+    assert wall["mend"].startswith("Open these: ufw allow 443/tcp.")
+    assert wall["mend"].endswith("ufw disable")
