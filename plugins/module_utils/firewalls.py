@@ -493,5 +493,8 @@ def instead(one: Shut) -> str:
     return {
         "ufw": "ufw disable",
         "firewalld": "systemctl disable --now firewalld",
-        "nftables": "systemctl disable --now nftables" if Path("/etc/nftables.conf").exists() else "",
+        # (Which takes all rules away, ours as well.)
+        "nftables": "systemctl disable --now nftables; then run site.yml"
+        if Path("/etc/nftables.conf").exists()
+        else "",
     }.get(one.owner, "")
