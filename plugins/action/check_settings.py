@@ -1367,6 +1367,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
             places=self._task.args.get("places", []),
             read=lambda path: Path(self._loader.get_real_file(path)).read_bytes(),
         )
+        self.check_secrets(checker, variables)
         self.check_pages(checker, spec["xmpp_languages"]["choices"], variables)
         self.check_roles(checker, role, variables)
         result["changed"] = False
@@ -1400,6 +1401,25 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
                     continue
                 for message in ArgumentSpecValidator({variable: option}).validate({variable: value}).error_messages:
                     checker.problems.append(Problem((variable,), f"{variable}: {message.rstrip('.')}."))
+
+    def check_secrets(self, checker: Checker, variables: Mapping[str, Any]) -> None:
+        """Add what is wrong with the folder of the secrets, and with those that the operator may have written."""
+        root, domain = checker.values.get("xmpp_secrets_dir"), checker.values.get("xmpp_domain")
+        if root is None or domain is None or checker.wrong_folder(root):
+            return
+        lookup, folder = lookup_loader.get("secret"), Path(root) / domain
+        # Others than those who deploy may run the other playbooks.
+        needed = "facts" in variables.get("ansible_play_role_names", ())
+        if wrong := lookup.access_mistake(Path(root), folder, writing=needed and not self._task.check_mode):
+            if needed:
+                checker.complain(("xmpp_secrets_dir",), root, wrong)
+            return
+        accounts = [f"account-{admin}" for admin in checker.values.get("xmpp_admins", ())]
+        for name in ("backup", "coturn", "upload", *accounts):
+            path, text = lookup.find(folder, name) or (folder, None)
+            if text is not None and (wrong := lookup.secret_mistake(name, text)):
+                problem = Problem(("xmpp_secrets_dir",), f"{path.name} {wrong}.", place=shorten(path))
+                checker.problems.append(problem)
 
     def check_pages(self, checker: Checker, languages: list[str], variables: Mapping[str, Any]) -> None:
         """Add what is wrong with the pages and the notices that the operator wrote."""

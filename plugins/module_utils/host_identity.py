@@ -1,16 +1,20 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whose service a host has: the domains that it serves, who is on them, and data of another ejabberd."""
+"""Whose service a host has: the domains that it serves, who is on them, its secrets, and data of another ejabberd."""
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import re
+import secrets
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from ansible.module_utils.private_json import PASSWORDS, read
 
 CONFIGURATION = Path("/etc/ejabberd/xmpp.yml")
 DATA = Path("/var/lib/ejabberd")
@@ -18,6 +22,15 @@ DATA = Path("/var/lib/ejabberd")
 OTHERS = (Path("/opt/ejabberd/database"), Path("/usr/local/var/lib/ejabberd"), Path("/usr/local/lib/ejabberd/database"))
 # No data of anybody: a start makes them.
 WORTHLESS = (".erlang.cookie", "translations.cache", "LATEST.LOG")
+# Each secret that is on the controller as well: the file that holds it, and what stands around it there.
+HOLDERS = {
+    "backup": (Path("/etc/xmpp/backup/password"), r"(.*)"),
+    "backup-ssh": (Path("/etc/xmpp/backup/ssh_key"), r"(.*)"),
+    "coturn": (Path("/etc/coturn/xmpp.conf"), r".*^static-auth-secret=([^\n]*)$.*"),
+    "upload": (Path("/etc/nginx/xmpp.upload-secret.conf"), r'.*^set \$xmpp_upload_secret "([^"]*)";$.*'),
+}
+# As much work for who guesses, where somebody chose a weak one, as with the hashes of PASSWORDS.
+ROUNDS = 4096
 # What people have on a domain: its table, the column with the domain, the one that tells them apart. Nodes of persons
 # (PEP) go with their accounts.
 TABLES = {
@@ -28,6 +41,23 @@ TABLES = {
 UPLOADS = Path("/srv/xmpp/upload/data")
 # The part of a domain that they are on, by the module that serves it.
 MODULES = {"rooms": "mod_muc", "nodes": "mod_pubsub", "uploads": "mod_http_upload"}
+
+
+def fingerprint(secret: str, salt: str) -> str:
+    """Return what tells whether two secrets are the same, and nothing about them."""
+    return hashlib.pbkdf2_hmac("sha256", secret.encode(), bytes.fromhex(salt), ROUNDS).hex()
+
+
+def secret_fingerprints() -> dict[str, str]:
+    """Return SALT:FINGERPRINT of each secret that is on the host."""
+    found = {}
+    for name, (path, pattern) in HOLDERS.items():
+        text = path.read_text(encoding="utf-8") if path.exists() else ""
+        match = re.fullmatch(pattern, text, re.DOTALL | re.MULTILINE)
+        if match and match[1].strip():
+            salt = secrets.token_hex(16)
+            found[name] = f"{salt}:{fingerprint(match[1].strip(), salt)}"
+    return found
 
 
 def served() -> dict[str, list[str]]:
@@ -83,6 +113,13 @@ def identity(trees: list[str], added: list[str], *, half_restored: bool) -> dict
     # A restore puts the database in place before ejabberd's files, and both come after the packages.
     ours = half_restored or "ejabberd" in added or bool({"ejabberd", "backup"} & set(trees))
     if not ours:
-        return {"foreign": foreign(), "served": {}, "population": {}}
+        return {"foreign": foreign(), "served": {}, "population": {}, "secrets": {}, "passwords": {}}
     now = served()
-    return {"foreign": [], "served": now, "population": population(now["uploads"])}
+    return {
+        "foreign": [],
+        "served": now,
+        "population": population(now["uploads"]),
+        "secrets": secret_fingerprints(),
+        # Of what each administrator was given last, hashed in the same way.
+        "passwords": read(PASSWORDS),
+    }

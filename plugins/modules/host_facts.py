@@ -60,6 +60,11 @@ options:
     type: list
     elements: str
     default: []
+  secrets:
+    description:
+      - C(folder), where the service's secrets are on the controller, and C(accounts), the addresses of administrators.
+      - If given, those on the host are compared with these, see C(identity.strange_secrets).
+    type: dict
 author: [Conexizan contributors (@conexizan)]
 attributes:
   check_mode: {support: full}
@@ -87,7 +92,9 @@ ansible_facts:
       words, what on the host does not go with the service), C(own_default_site) (nginx's is the operator's by now) and
       C(identity): C(foreign) (folders with data of an ejabberd that is not this service's), C(served) (the domains
       that ejabberd was configured for last, by what people have there: C(accounts), C(rooms), C(nodes), C(uploads)) and
-      C(population) (how many there are, by domain and kind)."
+      C(population) (how many there are, by domain and kind), C(known_secrets) (names of the secrets on the host) and
+      C(strange_secrets) (those of which the folder has none, or others: C(name), C(state), and the folder where they
+      were C(found))."
   type: dict
   returned: always
 """
@@ -332,6 +339,7 @@ def main() -> None:
             "names": {"type": "list", "elements": "str", "default": []},
             "https_port": {"type": "int", "default": 443},
             "firewall": {"type": "bool", "default": False},
+            "secrets": {"type": "dict", "no_log": False},
         },
         supports_check_mode=True,
     )

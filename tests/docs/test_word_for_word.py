@@ -67,7 +67,7 @@ def test_on_the_host_itself() -> None:
     # What it ends with leads to the first login.
     card = said.partition(f"{DOMAIN} is deployed on home.")[2]
     assert f"First login  admin@{DOMAIN}, with the password in" in card
-    (file,) = re.findall(r"^ +(\S+/account-admin)$", card, re.MULTILINE)
+    (file,) = re.findall(r"^ +(\S+/account-admin\.txt)$", card, re.MULTILINE)
     assert len(host(f"cat {file}").strip()) == 24
 
 

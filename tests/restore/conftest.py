@@ -123,7 +123,7 @@ async def publish(client: Client, key: str) -> None:
 def vault(host_named: Callable[[str], Host]) -> Host:
     """The server that takes the backups; it has been told whom to let in."""
     host = host_named("vault")
-    key = (STATE / "secrets/backup-ssh.pub").read_text(encoding="ascii").strip()
+    key = (STATE / f"secrets/{DOMAIN}/backup-ssh.pub.txt").read_text(encoding="ascii").strip()
     host.check_output(
         "install -d -m 0700 -o keeper -g keeper /home/keeper/.ssh && "
         f"echo '{key}' >/home/keeper/.ssh/authorized_keys && chown keeper: /home/keeper/.ssh/authorized_keys"

@@ -97,7 +97,7 @@ def test_failed_night_is_told(lost: Service) -> None:
     done = run_playbook("playbooks/backup.yml", limit="lost")
     assert done.returncode, done.stdout
     assert "the last good one is none" in done.stdout
-    assert "backup-ssh.pub" in done.stdout
+    assert "restore.test/backup-ssh.pub.txt" in done.stdout
     # (ssh's own words, that it was not let in, are sometimes lost: restic ends before it has read them.)
     assert "unable to start the sftp session" in json.loads(lost.host.file(STATUS).content_string)["error"]
 

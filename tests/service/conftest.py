@@ -33,15 +33,15 @@ def service(host: Host) -> Service:
 
 
 @pytest.fixture(scope="module")
-def secrets_dir(host: Host) -> Path:
+def secrets_dir(host: Host, service: Service) -> Path:
     """Where the secrets that were generated for the operator are."""
-    return Path(host.ansible("ansible.builtin.debug", "var=xmpp_secrets_dir")["xmpp_secrets_dir"])
+    return Path(host.ansible("ansible.builtin.debug", "var=xmpp_secrets_dir")["xmpp_secrets_dir"], service.domain)
 
 
 @pytest.fixture(scope="module")
 def admin(secrets_dir: Path) -> Account:
     """The administrator, with the password that was generated for the operator."""
-    return Account("admin", (secrets_dir / "account-admin").read_text(encoding="utf-8").strip())
+    return Account("admin", (secrets_dir / "account-admin.txt").read_text(encoding="utf-8").strip())
 
 
 @pytest.fixture(scope="module")

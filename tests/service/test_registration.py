@@ -9,7 +9,6 @@ import secrets
 import shlex
 from collections.abc import Callable, Iterator
 from html import unescape
-from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -61,13 +60,6 @@ def guest(service: Service) -> Iterator[Account]:
     account = newcomer()
     yield account
     service.unregister([account])
-
-
-@pytest.fixture
-def admin(host: Host) -> Account:
-    """The administrator, with the password that was generated for the operator."""
-    folder = host.ansible("ansible.builtin.debug", "var=xmpp_secrets_dir")["xmpp_secrets_dir"]
-    return Account("admin", Path(folder, "account-admin").read_text(encoding="utf-8").strip())
 
 
 def exists(service: Service, account: Account) -> bool:

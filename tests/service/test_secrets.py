@@ -7,6 +7,8 @@ import asyncio
 import json
 import secrets
 import shlex
+import shutil
+import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,23 +59,26 @@ while True:
 pytestmark = pytest.mark.timeout(2 * PLAYBOOK_SECONDS)
 
 
-def site(host: Host, tags: str) -> str:
-    """What site.yml says that has succeeded, with the diffs of everything that it changes."""
+def attempt(host: Host, *options: str) -> subprocess.CompletedProcess[str]:
+    """Run site.yml on the host under test."""
     backend = host.backend
-    done = run(
-        "site.yml",
-        "--diff",
-        f"--tags={tags}",
-        inventory=backend.ansible_inventory,
-        limit=backend.host,
-        seconds=PLAYBOOK_SECONDS,
-    )
+    return run("site.yml", *options, inventory=backend.ansible_inventory, limit=backend.host, seconds=PLAYBOOK_SECONDS)
+
+
+def site(host: Host, tags: str, *options: str) -> str:
+    """What site.yml says that has succeeded, with the diffs of everything that it changes."""
+    done = attempt(host, "--diff", f"--tags={tags}", *options)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr
 
 
+def in_force(host: Host) -> str:
+    """What changes with a secret on the host."""
+    return str(host.check_output("sha256sum /etc/xmpp/backup/* /var/lib/xmpp/passwords.json " + " ".join(HOLDERS)))
+
+
 def read(folder: Path) -> dict[str, str]:
-    return {name: (folder / name).read_text(encoding="utf-8").strip() for name in FILES}
+    return {name: (folder / f"{name}.txt").read_text(encoding="utf-8").strip() for name in FILES}
 
 
 async def ask(service: Service, account: Account) -> tuple[Credentials, Slot]:
@@ -100,11 +105,18 @@ def rotation(service: Service, register: Register, secrets_dir: Path) -> Rotatio
     host, (alice,) = service.host, register(1)
     old = read(secrets_dir)
     call, slot = asyncio.run(ask(service, alice))
+    before = in_force(host)
     for name in FILES:
-        (secrets_dir / name).unlink()
+        (secrets_dir / f"{name}.txt").unlink()
+    for options in ["--check"], []:
+        refused = attempt(host, *options)
+        assert refused.returncode, "they may be in another clone"
+        assert all(f"{name} is missing there" in refused.stdout for name in FILES)
+        assert "-e new_secrets=account-admin,coturn,upload" in refused.stdout
+    assert in_force(host) == before
     host.check_output(f"systemd-run --quiet --collect --unit=conexizan-test-watch python3 -c {shlex.quote(WATCH)}")
     try:
-        output = site(host, "coturn,nginx,ejabberd,provision")
+        output = site(host, "coturn,nginx,ejabberd,provision", f"-e new_secrets={','.join(FILES)}")
     finally:
         host.check_output("systemctl stop conexizan-test-watch")
     seen = json.loads(host.check_output(f"cat {SEEN} && rm {SEEN}"))
@@ -172,6 +184,31 @@ def test_secrets_can_be_read_by_those_who_need_them(service: Service, rotation: 
         text = host.check_output(f"cat {path}")
         assert [name for name in FILES if rotation.new[name] in text] == names, path
         assert [name for name in FILES if rotation.old[name] in text] == [], path
+
+
+@pytest.mark.parametrize("kind", ["none", "others", "another domain's"])
+def test_secrets_of_another_folder_are_not_put_in_force(
+    kind: str, service: Service, secrets_dir: Path, rotation: Rotation, tmp_path: Path
+) -> None:
+    """A clone without them, one with others, and one with the right ones in the wrong place, which is named."""
+    folder = tmp_path / service.domain
+    if kind == "others":
+        folder.mkdir()
+        for name in (*FILES, "backup"):
+            (folder / f"{name}.txt").write_text("another\n", encoding="ascii")
+    elif kind != "none":
+        shutil.copytree(secrets_dir, tmp_path / "old.test")
+    before = in_force(service.host)
+    done = attempt(service.host, "-e", f"xmpp_secrets_dir={tmp_path}")
+    assert done.returncode
+    said = " ".join(done.stdout.split())
+    state = "another one" if kind == "others" else "missing"
+    found = f", and the host's is in {tmp_path}/old.test" if kind == "another domain's" else ""
+    for name in (*FILES, "backup"):
+        assert f"{name} is {state} there{found}" in said, said
+    assert "the host still has it, in /etc/xmpp/backup/password" in said
+    assert in_force(service.host) == before
+    assert sorted(tmp_path.rglob(".*")) == [], "nothing was begun"
 
 
 async def test_password_that_the_administrator_chose_stays(service: Service, rotation: Rotation) -> None:

@@ -59,3 +59,10 @@ def test_verb_needs_a_service(verb: str, words: list[str], told: str, before: No
     done = playbook.run(f"playbooks/{verb}.yml", *extra, limit="default", seconds=120)
     assert done.returncode
     assert done.stdout.count(told) == 1
+
+
+def test_check_mode_writes_no_secrets() -> None:
+    """Neither here nor there; everything else is checked."""
+    done = playbook.run("site.yml", "--check", "--diff", limit="default", seconds=300)
+    assert done.returncode == 0, done.stdout
+    assert not (playbook.CHECKOUT / ".cache/molecule/default/secrets").exists()

@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Controller side of ``host_facts``: compare the secrets on the host with those in the folder here.
+
+What the host says of its secrets, salted and hashed, ends here: no result and no output of Ansible has it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+from ansible.plugins.loader import lookup_loader
+
+ROUNDS = 4096  # as host_identity says
+
+
+def is_the_same(secret: str, fingerprint: str) -> bool:
+    """Whether the host has the same secret; *fingerprint* is SALT:HASH."""
+    salt, _, there = fingerprint.partition(":")
+    here = hashlib.pbkdf2_hmac("sha256", secret.encode(), bytes.fromhex(salt), ROUNDS).hex()
+    return hmac.compare_digest(here, there)
+
+
+def strange(there: Mapping[str, str], folder: Path, finder: Any) -> list[dict[str, str]]:
+    """Return the secrets on the host that the folder has not, or others of: C(name), C(state), C(found) elsewhere."""
+    result = []
+    for name, fingerprint in sorted(there.items()):
+        here = finder.find(folder, name)
+        if here and is_the_same(here[1], fingerprint):
+            continue
+        root = folder.parent
+        candidates = [*finder.places(folder, name), *sorted(root.glob(f"*/{name}{finder.suffix}"))]
+        found = ""
+        for path in candidates:
+            if path.is_file() and is_the_same(path.read_text(encoding="utf-8").rstrip(), fingerprint):
+                found = str(path.parent)
+        result.append({"name": name, "state": "another" if here else "missing", "found": found})
+    return result
+
+
+class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no type hints
+    """Read the host with the module of the same name."""
+
+    _supports_check_mode = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Return the facts, with C(identity.strange_secrets) where the folder of secrets is given."""
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        args = dict(self._task.args)
+        result |= self._execute_module(module_name="host_facts", module_args=args, task_vars=task_vars)
+        identity = result.get("ansible_facts", {}).get("xmpp_host", {}).get("identity")
+        if identity is None:
+            return result
+        there, given = identity.pop("secrets"), identity.pop("passwords")
+        wanted = args.get("secrets")
+        if wanted:
+            for account in wanted["accounts"]:
+                name, _, domain = account.partition("@")
+                # A domain that takes the place of another one has its accounts to make.
+                if account in given and domain:
+                    there[f"account-{name}"] = given[account]
+            identity["strange_secrets"] = strange(there, Path(wanted["folder"]), lookup_loader.get("secret"))
+            identity["known_secrets"] = sorted(there)
+        return result
