@@ -124,10 +124,16 @@ class CallbackModule(Default):  # type: ignore[misc]  # ansible-core ships no ty
         raise SystemExit(2)
 
     def v2_playbook_on_start(self, playbook: Playbook) -> None:
-        """Refuse tags that nothing has: nothing, or everything, would be done, and that would be a success."""
-        asked = [*context.CLIARGS.get("tags", ()), *context.CLIARGS.get("skip_tags", ())]
-        if set(asked) - SPECIAL_TAGS:
-            for tag, near in unknown_tags(asked, playbook.get_plays()).items():
+        """Refuse tags that nothing has: nothing, or everything, would be done, and that would be a success.
+
+        A tag to be skipped may be one of other playbooks (programs that run any playbook name some): only one that is
+        nearly a tag of this one is refused.
+        """
+        asked, skipped = context.CLIARGS.get("tags", ()), context.CLIARGS.get("skip_tags", ())
+        if {*asked, *skipped} - SPECIAL_TAGS:
+            for tag, near in unknown_tags([*asked, *skipped], playbook.get_plays()).items():
+                if tag not in asked and not near:
+                    continue
                 maybe = f"Did you mean {near}?" if near else "ansible-playbook --list-tags shows those there are."
                 self.refuse(f'The tag "{tag}" is on nothing in {playbook._file_name}. {maybe}')
         super().v2_playbook_on_start(playbook)

@@ -101,6 +101,11 @@ def test_tag_that_is_there_is_taken(tmp_path: Path, options: list[str], code: in
     assert run(tmp_path, PLAY, *options)[0] == code
 
 
+def test_tag_of_other_playbooks_may_be_skipped(tmp_path: Path) -> None:
+    """Molecule names two with every playbook."""
+    assert "TASK" in run(tmp_path, PLAY, "--skip-tags=molecule-notest,notest")[1]
+
+
 def test_inventory_without_hosts_is_refused(tmp_path: Path) -> None:
     (tmp_path / "hosts.yml").write_text("all: {hosts: {}}\n")
     code, said = run(tmp_path, PLAY, hosts="hosts.yml")
