@@ -71,11 +71,24 @@ def read_json(path: Path) -> dict[str, Any] | None:
     return None
 
 
+def make_parents(path: Path) -> list[str]:
+    """Create the missing parents of *path* (root, 0755) and return them, outermost first."""
+    missing = []
+    parent = path.parent
+    while not parent.exists():
+        missing.append(parent)
+        parent = parent.parent
+    for directory in reversed(missing):
+        directory.mkdir()
+        directory.chmod(0o755)  # whatever the umask
+    return [str(directory) for directory in reversed(missing)]
+
+
 def put_back(before: Mapping[Path, Found | None]) -> None:
     """Make files what they were."""
     for path, found in before.items():
         if found is not None:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_parents(path)
             write(path, found.content, found.uid, found.gid, found.mode)
         else:
             path.unlink(missing_ok=True)

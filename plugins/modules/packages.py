@@ -91,6 +91,7 @@ from pathlib import Path
 from typing import IO
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.tree_files import make_parents
 
 APT = Path("/etc/apt")
 OUR_PINS = APT / "preferences.d/xmpp"
@@ -221,7 +222,7 @@ def progress(pid: int) -> str:
 def lock(path: Path) -> IO[str]:
     """Return a file with a lock on it, which holds as long as the file is open; wait a little while somebody has it."""
     deadline = time.monotonic() + CALL_SECONDS
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_parents(path)
     file = path.open("a", encoding="ascii")
     while True:
         try:
@@ -361,12 +362,14 @@ def write_down(before: set[str], after: set[str]) -> None:
         "gone": sorted((gone | went - added) - came),
         "been": sorted((been | went & added) - came),
     }
-    RECORD.parent.mkdir(parents=True, exist_ok=True)
+    make_parents(RECORD)
     RECORD.write_text(json.dumps(record, indent=1), encoding="utf-8")
+    RECORD.chmod(0o644)
 
 
 def main() -> None:
     """Run the module."""
+    os.umask(0o022)  # for what packages make; root's own may shut out the services
     module = AnsibleModule(
         argument_spec={
             "name": {"type": "list", "elements": "str", "required": True},

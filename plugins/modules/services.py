@@ -239,6 +239,7 @@ def look_at_doors() -> None:
 
 def main() -> None:
     """Run the module."""
+    os.umask(0o022)  # for what the commands of the roles make; root's own may shut out the services
     options = {
         "unit": {"type": "str", "required": True},
         "optional": {"type": "bool", "default": False},

@@ -102,6 +102,7 @@ from ansible.module_utils.tree_files import (
     SYSTEMD,
     boot_id,
     find,
+    make_parents,
     put_back,
     read_json,
     remove_empty,
@@ -144,19 +145,6 @@ def manifest_of(role: str) -> dict[str, Any]:
     found = read_json(tree_files.MANIFESTS / f"{role}.json") or empty
     # Before a reboot: every unit has been started since.
     return found if found.get("boot") == boot_id() else found | {"boot": boot_id(), "changed": {}}
-
-
-def make_parents(path: Path) -> list[str]:
-    """Create the missing parents of *path* (root, 0755) and return them, outermost first."""
-    missing = []
-    parent = path.parent
-    while not parent.exists():
-        missing.append(parent)
-        parent = parent.parent
-    for directory in reversed(missing):
-        directory.mkdir()
-        directory.chmod(0o755)  # whatever the umask
-    return [str(directory) for directory in reversed(missing)]
 
 
 def run(command: list[str]) -> str:
@@ -307,6 +295,7 @@ class Tree:
 
 def main() -> None:
     """Run the module."""
+    os.umask(0o022)  # for what systemd's programs make; root's own may shut out the services
     module = AnsibleModule(
         argument_spec={
             "name": {"type": "str", "required": True},

@@ -402,3 +402,15 @@ def test_restore_onto_a_disk_that_is_mounted(places: Places, monkeypatch: pytest
     assert (places.uploads / "lost+found").exists()
     backup.put_back()
     assert places.state() == places.old
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o027, 0o077], ids=oct)
+def test_folders_that_come_back_are_open_whatever_the_umask(tmp_path: Path, umask: int) -> None:
+    """What is below has its modes from the backup."""
+    (tmp_path / "staged").mkdir()
+    before = os.umask(umask)
+    try:
+        backup.move(tmp_path / "staged", tmp_path / "etc/xmpp/certificates")
+    finally:
+        os.umask(before)
+    assert {path.stat().st_mode & 0o777 for path in (tmp_path / "etc", tmp_path / "etc/xmpp")} == {0o755}

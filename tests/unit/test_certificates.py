@@ -9,8 +9,10 @@ from __future__ import annotations
 import datetime
 import http.client
 import json
+import os
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -493,3 +495,66 @@ def test_private_authority_is_trusted_beside_the_public_ones(
     (home / "acme-ca.pem").unlink()
     script.trust()
     assert not (home / "acme-roots.pem").exists()
+
+
+def mode(path: Path) -> int:
+    return path.stat().st_mode & 0o7777
+
+
+@pytest.fixture(params=[0o077, 0o027, 0o777], ids=oct)
+def umask(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Root's own, as providers and hardening guides set it."""
+    before = os.umask(request.param)
+    yield
+    os.umask(before)
+
+
+@pytest.mark.usefixtures("umask")
+def test_services_may_enter_whatever_the_umask(folders: Paths, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    home, hooks = folders
+    (hooks / "nginx.hook").chmod(0o755)
+    webroot = tmp_path / "srv/http"
+    monkeypatch.setattr(script, "WEBROOT", webroot)
+    monkeypatch.setattr(script, "DualStackServer", lambda *_: Server())
+    assert script.main() == 0
+    assert [mode(home / "chat.test" / name) for name in ("", "fullchain.pem", "privkey.pem")] == [0o755, 0o644, 0o640]
+    assert [mode(home / name) for name in ("ca.crt", "ca.key", "deployed")] == [0o644, 0o600, 0o644]
+    with script.challenges_answered():
+        assert (mode(webroot), mode(webroot.parent)) == (0o755, 0o755)
+
+
+class Server:
+    """Serves nobody."""
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def serve_forever(self) -> None: ...
+
+    def shutdown(self) -> None: ...
+
+
+@pytest.mark.parametrize("shut", ["", "fullchain.pem", "privkey.pem"])
+def test_what_an_earlier_run_left_shut_is_opened_and_told(
+    folders: Paths, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, shut: str
+) -> None:
+    """By a version that took root's umask: the certificate is good, and ejabberd cannot read it."""
+    home, hooks = folders
+    webroot = tmp_path / "srv/http"
+    monkeypatch.setattr(script, "WEBROOT", webroot)
+    webroot.mkdir(parents=True)
+    script.main()
+    path = home / "chat.test" / shut
+    wanted, before = mode(path), certificate(home)
+    path.chmod(0o700 if not shut else 0o600)
+    webroot.chmod(0o700)
+    webroot.parent.chmod(0o750)
+    capsys.readouterr()
+    assert script.main() == 0
+    assert json.loads(capsys.readouterr().out)["changed"] is True
+    assert (mode(path), mode(webroot), mode(webroot.parent)) == (wanted, 0o755, 0o755)
+    assert (certificate(home), told(hooks)) == (before, 2)
+    script.main()
+    assert json.loads(capsys.readouterr().out)["changed"] is False
+    assert told(hooks) == 2
