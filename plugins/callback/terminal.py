@@ -36,7 +36,8 @@ extends_documentation_fragment:
   - result_format_callback
 """
 
-SPECIAL_TAGS = {"all", "always", "never", "tagged", "untagged"}
+# Ansible's own, and those that Molecule skips in every run.
+SPECIAL_TAGS = {"all", "always", "never", "tagged", "untagged", "molecule-notest", "notest"}
 # What a result has besides its message that a person need not read.
 SILENT = {"assertion", "changed", "deprecations", "evaluated_to", "exception", "failed", "invocation", "warnings"}
 

@@ -95,7 +95,13 @@ def test_tag_that_nothing_has_is_refused(tmp_path: Path, options: list[str], wro
 
 @pytest.mark.parametrize(
     ("options", "code"),
-    [(["--tags=nginx"], 2), (["--tags=always"], 0), (["--skip-tags=nginx"], 0), (["--tags=all"], 2)],
+    [
+        (["--tags=nginx"], 2),
+        (["--tags=always"], 0),
+        (["--skip-tags=nginx"], 0),
+        (["--tags=all"], 2),
+        (["--skip-tags=molecule-notest,notest"], 2),
+    ],
 )
 def test_tag_that_is_there_is_taken(tmp_path: Path, options: list[str], code: int) -> None:
     assert run(tmp_path, PLAY, *options)[0] == code
