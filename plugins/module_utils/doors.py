@@ -24,8 +24,8 @@ CERTIFICATES = Path("/etc/xmpp/certificates")
 # Of the kernel: local address and state of every connection. (/proc/net is out of sight in a sandbox.)
 TABLES = (Path("/proc/self/net/tcp"), Path("/proc/self/net/tcp6"))
 LISTENS = "0A"
-SECONDS_PER_ANSWER = 5
-SECONDS = 10  # until what was started or reloaded is in force, on a host that has much to do
+SECONDS_PER_ANSWER = 10
+SECONDS = 20  # until what was started or reloaded is in force, on a host that has much to do
 PAUSE = 0.05  # between two looks
 LIMIT = 65536  # bytes of a greeting
 TLS = "urn:ietf:params:xml:ns:xmpp-tls"
