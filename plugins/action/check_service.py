@@ -64,6 +64,11 @@ UNITS = {
 }
 
 
+PORTS_FIRST = "Mend first what the rows of the ports and of the firewall say."
+# What ejabberd does where it has no certificate for a name.
+WITHOUT_CERTIFICATE = ("STARTTLS", "cuts the connection", "TLS fails")
+
+
 @dataclass(frozen=True)
 class Row:
     """What was found out about one thing."""
@@ -412,11 +417,14 @@ class Doctor:
                 "may not be led back in: run this elsewhere."
                 if inside
                 else "If a row above says that this is not the host, mend DNS. See whether the host runs, and whether "
-                "the firewall of its provider lets people in."
+                "another firewall on it (nft list ruleset; ufw status) or the one of its provider shuts people out."
             )
             return Row(subject, FAIL, f"none of {len(closed)} TCP ports is open{words}", mend)
         units = " ".join(sorted({UNITS.get(port, "nginx") for port in closed}))
-        mend = f"On the host: systemctl status {units} xmpp-firewall; else the firewall of the provider or the router."
+        mend = (
+            f"On the host: systemctl status {units} xmpp-firewall; if these run, another firewall on it shuts the "
+            "ports (nft list ruleset; ufw status), or the one of the provider or the router."
+        )
         return Row(subject, FAIL, f"closed: TCP {listed}{words}", mend)
 
     async def connect(self, name: str, port: int, **options: Any) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
@@ -472,6 +480,15 @@ class Doctor:
     def streams(self, subject: str, seen: list[Seen], mend: str) -> Row:
         """Judge the ways in of one kind."""
         broken = [f"{one.way}: {one.trouble}".replace(f"{one.way}: {one.way}", one.way) for one in seen if one.trouble]
+        if all(one.trouble.startswith("port ") for one in seen):  # what reach() says, as the row of the ports does
+            mend = PORTS_FIRST
+        elif broken and any(word in one.trouble for one in seen for word in WITHOUT_CERTIFICATE):
+            domain = seen[0].domain
+            mend = (
+                f"It runs, but probably without a certificate that it can use for {domain}. Run site.yml --tags "
+                f"certificates,ejabberd; then see on the host: ls -l /etc/xmpp/certificates/{domain}; "
+                "journalctl -u ejabberd"
+            )
         if broken:
             return Row(subject, FAIL, "; ".join(broken), mend)
         return Row(subject, PASS, "STARTTLS and direct TLS")
@@ -722,7 +739,9 @@ class Doctor:
                 before = await stream.starttls(self.lenient)
                 after = await stream.login(account["name"], account["password"])
         except (OSError, EOFError, Trouble) as error:
-            return [Row("login", FAIL, reason(error), "On the host: systemctl status ejabberd"), *unchecked("no login")]
+            words = reason(error)
+            mend = PORTS_FIRST if words.startswith("port ") else "On the host: systemctl status ejabberd"
+            return [Row("login", FAIL, words, mend), *unchecked("no login")]
         try:
             async with asyncio.timeout(2 * ANSWER):
                 return [Row("login", PASS, "works"), *await self.visit(stream, account["name"], before, after)]

@@ -11,22 +11,28 @@ number or of true is refused rather than guessed at: in a template, the text "fa
 
 from __future__ import annotations
 
+import ast
 import base64
 import datetime
 import difflib
 import ipaddress
 import json
 import os
+import pwd
 import re
+import shlex
+import stat
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ansible.errors import AnsibleError, AnsibleUndefinedVariable
+import yaml
+from ansible import constants
+from ansible.errors import AnsibleActionFail, AnsibleError, AnsibleUndefinedVariable
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
-from ansible.plugins.loader import filter_loader, lookup_loader
+from ansible.plugins.loader import action_loader, filter_loader, lookup_loader
 
 SPEC_FILE = "meta/argument_specs.yml"
 ENTRY_POINT = "settings"
@@ -471,6 +477,15 @@ TYPES: dict[str, tuple[type, str]] = {
 SHOWN_MAX = 120  # characters of a value in a message
 SECRET = re.compile(r"_(secret|password)$")
 
+# How a value is written where it stands.
+YAML, INI, INI_HOST, COMMAND_LINE, TEMPLATE = (
+    "YAML",
+    "INI",
+    "INI, in the line of a host",
+    "the command line",
+    "template",
+)
+
 Keys = tuple[str | int, ...]  # the way to a value: the setting, then list indexes (from 0) and keys
 
 
@@ -494,12 +509,14 @@ class Checker:
         variables: Mapping[str, Any],
         template: Callable[[Any], Any],
         defaults: Mapping[str, Any],
+        notation: Callable[[Keys], str] = lambda _: YAML,
     ) -> None:
-        """Take the specification, the variables of the host as they are written, and the role's defaults."""
+        """Take the specification, the variables of the host as they are written, the defaults, and who knows how."""
         self.options = options
         self.variables = variables
         self.template = template
         self.defaults = defaults
+        self.notation = notation
         self.problems: list[Problem] = []
         self.values: dict[str, Any] = {}  # the settings without a problem
         self.begun: set[str] = set()
@@ -582,7 +599,13 @@ class Checker:
                 keys, value, f"must be one of: {', '.join(choices)}"
             )  # yes is true in YAML, quotes do not help
         elif not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-            self.add(keys, f"{label(keys)} is {self.show(keys, value)}, {type_mistake(value, kind, wanted)}.")
+            notation = TEMPLATE if is_template(self.variables.get(str(keys[0]))) else self.notation(keys)
+            meant = None if notation == YAML or len(keys) > 1 else as_meant(value, kind)
+            self.add(
+                keys,
+                f"{label(keys)} is {self.show(keys, value)}, {type_mistake(value, kind, wanted, notation)}.",
+                None if meant is None else yaml_line(str(keys[0]), meant),
+            )
         elif isinstance(value, list):
             self.check_list(keys, value, option, rule)
         elif isinstance(value, dict):
@@ -916,7 +939,7 @@ class Checker:
             return "is a folder with much else in it: name one for the secrets alone"
         if os.path.exists(path) and not os.path.isdir(path):
             return "is a file: a folder is needed"
-        return None
+        return closed_folder(Path(path))
 
     def certificate_names(self) -> list[str]:
         """Return the names of the settings that a provided certificate must have."""
@@ -962,14 +985,28 @@ class Checker:
         """Return a value as the operator may see it on a terminal: short, in one line, and no secret."""
         if self.is_secret(keys):
             return "a value that is not shown"
-        text = json.dumps(value, ensure_ascii=False, default=str)
-        text = "".join(sign if sign.isprintable() else f"\\u{ord(sign):04x}" for sign in text)
-        return text if len(text) <= SHOWN_MAX else f"{text[:SHOWN_MAX]}…"
+        return in_one_line(value)
+
+
+def in_one_line(value: Any) -> str:
+    """Return a value as it may be shown on a terminal: short, in one line."""
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    text = "".join(sign if sign.isprintable() else f"\\u{ord(sign):04x}" for sign in text)
+    return text if len(text) <= SHOWN_MAX else f"{text[:SHOWN_MAX]}…"
 
 
 def first_words(error: Exception) -> str:
     """Return the first line of an error, to stand inside a sentence."""
     return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
+
+
+def mentions(value: Any, name: str) -> bool:
+    """Whether a template in a value refers to a variable."""
+    if isinstance(value, str):
+        return ("{{" in value or "{%" in value) and bool(re.search(rf"\b{re.escape(name)}\b", value))
+    if isinstance(value, Mapping):
+        return any(mentions(item, name) for item in value.values())
+    return isinstance(value, list) and any(mentions(item, name) for item in value)
 
 
 def is_below(name: str, other: str) -> bool:
@@ -1021,15 +1058,60 @@ def scalar(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def type_mistake(value: Any, kind: type, wanted: str) -> str:
-    """Return what is wrong with the type, and the usual reason for it."""
+def is_template(raw: Any) -> bool:
+    """Whether a value is written as a template."""
+    return isinstance(raw, str) and "{{" in raw
+
+
+def as_meant(value: Any, kind: type) -> bool | int | None:
+    """Return what a text says if it is read as true, false or a number; nothing if it cannot be."""
+    if isinstance(value, str) and kind is bool:
+        return {"yes": True, "true": True, "on": True, "no": False, "false": False, "off": False}.get(value.lower())
+    if isinstance(value, str) and kind is int and re.fullmatch(r"-?[0-9]+", value):
+        return int(value)
+    return None
+
+
+def in_notation(example: str, notation: str) -> str:
+    """Return an example, which is in YAML, as the place takes it where it belongs."""
+    if notation not in (COMMAND_LINE, INI, INI_HOST):
+        return example
+    ((name, value),) = yaml.safe_load(example).items()
+    if notation == COMMAND_LINE:
+        text = json.dumps({name: value}, ensure_ascii=False).replace("'", "\\u0027")
+        return f"-e '{text}'"
+    # A value is read as one of Python's if it can be, else as a text.
+    text = value if isinstance(value, str) and not is_literal(value) else repr(value)
+    return f"{name}={shlex.quote(text) if notation == INI_HOST else text}"
+
+
+def is_literal(text: str) -> bool:
+    """Whether Python takes a text for a value."""
+    try:
+        ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return False
+    return True
+
+
+def type_mistake(value: Any, kind: type, wanted: str, notation: str = YAML) -> str:
+    """Return what is wrong with the type, and how the value is written right where it stands."""
     given = next((words for known, words in TYPES.values() if isinstance(value, known)), "something else")
     if isinstance(value, datetime.date):
         given = "a date"
     elif isinstance(value, float):
         given = "a number with a fraction"
     hint = ""
-    if isinstance(value, str) and kind in (bool, int):
+    if notation == TEMPLATE:
+        filters = {bool: "bool", int: "int", str: "string"}
+        hint = f": let the template end in | {filters[kind]}" if kind in filters else ""
+    elif notation == COMMAND_LINE and isinstance(value, str):
+        hint = ": after -e, NAME=VALUE is always a text, so write it as JSON"
+    elif notation in (INI, INI_HOST) and isinstance(value, str) and kind is bool:
+        hint = ": in this file, write True or False, with a capital letter and without quotes"
+    elif notation in (INI, INI_HOST) and kind is list:
+        hint = ": in this file, write it in brackets, each entry in quotes"
+    elif kind in (bool, int) and as_meant(value, kind) is not None:
         hint = ": write it without quotes"
     elif kind is str and not isinstance(value, (list, dict)):
         hint = ": write it in quotes"
@@ -1039,6 +1121,32 @@ def type_mistake(value: Any, kind: type, wanted: str) -> str:
 
 
 # ---------------------------------------------------------------------- files
+def closed_folder(folder: Path) -> str | None:
+    """Return why this user cannot use a folder, or the first part of the way to it that is there."""
+    place = folder
+    while not os.path.lexists(place):
+        place = place.parent
+    # Ansible makes a file beside a secret while it reads that, so reading is not enough for the folder.
+    whole = os.R_OK | os.W_OK | os.X_OK
+    inside = sorted(place.iterdir()) if place == folder and os.access(place, whole) else []
+    for one in (place, *inside):
+        if not os.access(one, whole if one.is_dir() else os.R_OK):
+            user, owner = name_of(os.geteuid()), name_of(one.stat().st_uid)
+            wrong = f"{user} cannot read and write ({one} is of {owner})"
+            if place == folder:
+                return f"{wrong}: run Ansible as {owner}, or give it to {user}: sudo chown -R {user} {folder}"
+            return f"{wrong}: name a folder of {user}'s"
+    return None
+
+
+def name_of(user: int) -> str:
+    """Return the name of a user of this machine, or the number of one that has none."""
+    try:
+        return pwd.getpwuid(user).pw_name
+    except KeyError:
+        return str(user)
+
+
 def no_program(content: bytes) -> str | None:
     """Return why the host's kernel would not run a file (execve(2)); it is installed as executable."""
     first = content.partition(b"\n")[0]
@@ -1262,6 +1370,12 @@ def origin_of(value: Any) -> tuple[str | None, int | None, str | None]:
     return (origin.path, origin.line_num, origin.description) if origin else (None, None, None)
 
 
+# What Ansible itself adds to the variables of a host: all those of all hosts.
+ANSIBLE_OWN = ("hostvars", "vars", "groups")
+
+ON_COMMAND_LINE = "the command line (-e)"
+
+
 class Places:
     """Finds where the operator can change a value."""
 
@@ -1288,10 +1402,25 @@ class Places:
         # The key of a setting stays the one of its first source when a later one overrides it: a last resort.
         return self.readable(*origin_of(key_in(self.variables, keys))) or self.inventory()
 
+    def notation(self, keys: Keys) -> str:
+        """Return how a value is written where it stands."""
+        place = self.find(keys)
+        if place == ON_COMMAND_LINE:
+            return COMMAND_LINE
+        path, _, line = place.rpartition(":")
+        try:
+            text = Path(path).read_text(encoding="utf-8").splitlines()[int(line) - 1]
+        except (OSError, ValueError, IndexError):
+            return YAML
+        found = re.search(rf"(^|\s){re.escape(str(keys[0]))}\s*=", text)
+        if not found or Path(path).suffix in (".yml", ".yaml", ".json"):
+            return YAML
+        return INI_HOST if text[: found.start()].strip() else INI
+
     def readable(self, path: str | None, line: int | None, description: str | None) -> str | None:
         """Return a place in words, or None if it is not the operator's."""
         if path is None:
-            return "the command line (-e)" if description and "'-e'" in description else None
+            return ON_COMMAND_LINE if description and "'-e'" in description else None
         if self.defaults_dir in Path(path).parents:
             return None
         return shorten(Path(path)) + (f":{line}" if line else "")
@@ -1343,6 +1472,28 @@ def shorten(path: Path) -> str:
     return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
 
+# ---------------------------------------------------------------------- the configuration of Ansible
+def refuse_other_configuration(project: Path) -> None:
+    """Raise AnsibleActionFail unless Ansible runs as this project needs it.
+
+    Its plugins are found wherever Ansible is started (roles/xmpp/library and its siblings are links to them), so that
+    it is this sentence that is read there, and not that a module could not be resolved.
+    """
+    # What a host would log of each task, and what a host could set: the file of the project says no to both.
+    if constants.DEFAULT_NO_TARGET_SYSLOG and not constants.INJECT_FACTS_AS_VARS:
+        return
+    used = f"but {constants.CONFIG_FILE}" if constants.CONFIG_FILE else "and no other file either"
+    if project == Path.cwd() and project.stat().st_mode & stat.S_IWOTH:
+        way_out = f"Everybody may write into this folder, so Ansible leaves it out. Change that: chmod o-w {project}"
+    else:
+        way_out = (
+            f"Start it in the folder of the project: cd {project} (or: export ANSIBLE_CONFIG={project}/ansible.cfg)"
+        )
+    raise AnsibleActionFail(
+        f"Ansible does not use the configuration of this project, {project}/ansible.cfg, {used}. {way_out}"
+    )
+
+
 # ---------------------------------------------------------------------- the action
 class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no type hints
     """Check the settings of the calling role; needs no connection."""
@@ -1356,10 +1507,12 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
         result: dict[str, Any] = super().run(tmp, task_vars)
         variables = task_vars or {}
         role = Path(self._task._role._role_path)
+        refuse_other_configuration(role.resolve().parents[1])
         # Ansible has read both files already; "unsafe" means without a copy, which would take longer than all the rest.
         spec = self._loader.load_from_file(str(role / SPEC_FILE), unsafe=True)["argument_specs"][ENTRY_POINT]["options"]
         defaults = self._loader.load_from_file(str(role / "defaults/main.yml"), unsafe=True)
-        checker = Checker(spec, variables, self._templar.template, defaults)
+        places = Places(variables, role / "defaults")
+        checker = Checker(spec, variables, self._templar.template, defaults, places.notation)
         checker.check(
             renamed=self._task.args.get("renamed", {}),
             taken_ports=self._task.args.get("taken_ports", {}),
@@ -1369,21 +1522,23 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
         )
         self.check_secrets(checker, variables)
         self.check_pages(checker, spec["xmpp_languages"]["choices"], variables)
-        self.check_roles(checker, role, variables)
+        known = self.check_roles(checker, role, variables)
+        self.check_other_names(checker, role, variables, known, places)
+        if not checker.problems:
+            self.check_web_chat(checker, variables)
         result["changed"] = False
         if checker.problems:
-            places = Places(variables, role / "defaults")
             count = len(checker.problems)
             result["failed"] = True
             result["msg"] = (
                 f"{count} {'corrections are' if count > 1 else 'correction is'} needed, nothing was changed yet."
             )
-            problems = checker.problems
-            result["problems"] = [report(problem, problem.place or places.find(problem.keys)) for problem in problems]
+            result["problems"] = [report(problem, places) for problem in checker.problems]
         return result
 
-    def check_roles(self, checker: Checker, calling: Path, variables: Mapping[str, Any]) -> None:
-        """Add what is not of its type among the variables of the play's other roles, as far as somebody set them."""
+    def check_roles(self, checker: Checker, calling: Path, variables: Mapping[str, Any]) -> dict[str, set[str]]:
+        """Add what is not of its type among the variables of the play's other roles; return all of these by role."""
+        known: dict[str, set[str]] = {}
         for name in variables.get("ansible_play_role_names", ()):
             role = calling.parent / name
             if role == calling:
@@ -1392,6 +1547,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
                 "options"
             ]
             defaults = self._loader.load_from_file(str(role / "defaults/main.yml"), unsafe=True) or {}
+            known[name] = set(options)
             for variable, option in options.items():
                 if variable not in variables or variables[variable] == defaults.get(variable):
                     continue
@@ -1399,8 +1555,68 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
                     value = self._templar.template(variables[variable])
                 except AnsibleUndefinedVariable:  # of the host, which nobody has asked yet
                     continue
+                # Ansible would take a text for true or false, and a number for a text.
+                kind, wanted = TYPES.get(option.get("type", "str"), (object, ""))
+                if not isinstance(value, kind) or (isinstance(value, bool) and kind not in (bool, object)):
+                    notation = TEMPLATE if is_template(variables[variable]) else checker.notation((variable,))
+                    shown = "a value that is not shown" if SECRET.search(variable) else in_one_line(value)
+                    wrong = f"{variable} is {shown}, {type_mistake(value, kind, wanted, notation)}."
+                    checker.problems.append(Problem((variable,), wrong))
+                    continue
                 for message in ArgumentSpecValidator({variable: option}).validate({variable: value}).error_messages:
                     checker.problems.append(Problem((variable,), f"{variable}: {message.rstrip('.')}."))
+        return known
+
+    def check_other_names(
+        self,
+        checker: Checker,
+        calling: Path,
+        variables: Mapping[str, Any],
+        known: Mapping[str, set[str]],
+        places: Places,
+    ) -> None:
+        """Refuse the operator's variables that look like one of a role, and warn of those that have no effect.
+
+        An inventory may have variables for other projects, so only what is nearly a name of ours is refused.
+        """
+        project = calling.resolve().parents[1]
+        ours = (project / "roles", project / "playbooks", project / "site.yml")
+        every = set().union(*known.values())
+        for name in sorted(variables.keys() - checker.options.keys() - every):
+            role = next((role for role in known if name.startswith(f"{role}_")), None)
+            setting = f"xmpp_{name.lower().replace('-', '_')}"
+            if not role and setting not in checker.options:
+                continue
+            place = places.find((name,))
+            path = Path(place.rpartition(":")[0]).resolve()
+            if place != ON_COMMAND_LINE and (
+                not re.search(r":\d+$", place) or any(path.is_relative_to(one) for one in ours)
+            ):
+                continue
+            near = difflib.get_close_matches(name, known[role], n=1, cutoff=0.85) if role else []
+            if near:
+                wrong = f"{name} is no variable of the role {role}. Did you mean {near[0]}?"
+                checker.problems.append(Problem((name,), wrong))
+            elif role:
+                self._display.warning(
+                    f"{name} is no variable of this project's role {role}: it has no effect ({place})."
+                )
+            elif not any(mentions(value, name) for other, value in variables.items() if other not in ANSIBLE_OWN):
+                self._display.warning(f"{name} is not a setting: it has no effect. Did you mean {setting}? ({place})")
+
+    def check_web_chat(self, checker: Checker, variables: Mapping[str, Any]) -> None:
+        """Have the files of the web chat on this machine, if the play installs it: later, a host would be changed."""
+        if checker.values.get("xmpp_webchat") is not True or "webchat" not in variables.get(
+            "ansible_play_role_names", ()
+        ):
+            return
+        names = ("version", "integrity", "files", "folder")
+        wanted = {name: self._templar.template(variables[f"__webchat_{name}"]) for name in names}
+        try:
+            action_loader.get("npm_package", class_only=True).have({"name": "converse.js", **wanted})
+        except AnsibleActionFail as error:
+            wrong = f"xmpp_webchat is true, but {error.message}"
+            checker.problems.append(Problem(("xmpp_webchat",), wrong, yaml_line("xmpp_webchat", False)))
 
     def check_secrets(self, checker: Checker, variables: Mapping[str, Any]) -> None:
         """Add what is wrong with the folder of the secrets, and with those that the operator may have written."""
@@ -1441,10 +1657,11 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
             checker.problems.append(Problem(("xmpp_website_dir",), wrong, place=place))
 
 
-def report(problem: Problem, place: str) -> str:
+def report(problem: Problem, places: Places) -> str:
     """Return what is wrong, where to change it and an example, as lines for a terminal."""
-    lines = [problem.wrong, f"  where:   {place}"]
+    lines = [problem.wrong, f"  where:   {problem.place or places.find(problem.keys)}"]
     if problem.example:
-        first, *rest = problem.example.splitlines()
+        notation = YAML if problem.place else places.notation(problem.keys)
+        first, *rest = in_notation(problem.example, notation).splitlines()
         lines += [f"  example: {first}", *(" " * 11 + line for line in rest)]
     return "\n".join(lines)

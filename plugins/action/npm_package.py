@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import tarfile
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +37,14 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Return at once if the folder is there; it appears in one step, when all of it is in order."""
         result: dict[str, Any] = super().run(tmp, task_vars)
-        args = self._task.args
-        folder = Path(args["folder"])
+        self.have(self._task.args)
+        result["changed"] = False
+        return result
+
+    @staticmethod
+    def have(args: Mapping[str, Any]) -> None:
+        """Do it; raises AnsibleActionFail. The front door calls this too, before a host is changed."""
+        folder = Path(os.path.realpath(args["folder"]))
         if not folder.exists():
             package = download(args["name"], args["version"], folder.parent)
             check(package, args["integrity"], f"{args['name']} {args['version']}")
@@ -46,8 +53,6 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
                 # Another host's worker may have been quicker, with the same files.
                 if not folder.exists():
                     os.rename(Path(scratch) / folder.name, folder)
-        result["changed"] = False
-        return result
 
 
 def download(name: str, version: str, folder: Path) -> bytes:
@@ -76,6 +81,8 @@ def download(name: str, version: str, folder: Path) -> bytes:
                 f"npm could not download {name} {version}: {done.stderr.strip()}\n"
                 f"It asks the registry that npm is set up for on this machine. Or {way_out}"
             )
+        if not (Path(scratch) / archive).exists():
+            raise AnsibleActionFail(f"npm brought no {archive}. Or {way_out}")
         return (Path(scratch) / archive).read_bytes()
 
 

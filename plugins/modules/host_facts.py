@@ -65,6 +65,14 @@ options:
       - C(folder), where the service's secrets are on the controller, and C(accounts), the addresses of administrators.
       - If given, those on the host are compared with these, see C(identity.strange_secrets).
     type: dict
+  metrics:
+    description: The address where the host's counters are to be read, with or without a port; empty without counters.
+    type: str
+    default: ""
+  stun_server:
+    description: Who tells the host its public address, with or without a port.
+    type: str
+    default: ""
 author: [Conexizan contributors (@conexizan)]
 attributes:
   check_mode: {support: full}
@@ -99,6 +107,7 @@ ansible_facts:
   returned: always
 """
 
+import ipaddress
 import json
 import os
 import re
@@ -298,6 +307,73 @@ def inside(folder: str, places: list[str]) -> str:
     return next((place for place in places if real.is_relative_to(Path(place).resolve())), "") if folder else ""
 
 
+def own_addresses() -> set[str]:
+    """Return all addresses of this host, in their short form."""
+    done = subprocess.run(["ip", "-json", "address", "show"], capture_output=True, text=True, check=False)
+    links = json.loads(done.stdout or "[]")
+    return {str(ipaddress.ip_address(one["local"])) for link in links for one in link["addr_info"] if "local" in one}
+
+
+def address_in(place: str) -> str:
+    """Return the address of ADDRESS, ADDRESS:PORT or [ADDRESS]:PORT in its short form, or nothing if it is a name."""
+    found = re.fullmatch(r"\[(.+)\](?::\d+)?|([^:]+):\d+", place)
+    try:
+        return str(ipaddress.ip_address((found[1] or found[2]) if found else place))
+    except ValueError:
+        return ""
+
+
+def wrong_addresses(metrics: str, stun_server: str, own: set[str]) -> list[str]:
+    """Return what does not fit this host's addresses, in words."""
+    wrong = []
+    others = [one for one in map(ipaddress.ip_address, own) if not one.is_loopback and not one.is_link_local]
+    listed = ", ".join(sorted(map(str, others))) or "none but loopback"
+    counted = address_in(metrics)
+    if counted and not ipaddress.ip_address(counted).is_loopback and counted not in own:
+        wrong.append(
+            f"xmpp_metrics is {metrics}, which is no address of this host (it has {listed}): nothing could be read "
+            "there. Name one of its own, or 127.0.0.1; if it is the one of a VPN, start that first."
+        )
+    if address_in(stun_server) in own:
+        wrong.append(
+            f"xmpp_stun_server is {stun_server}, which is this host itself: it does not see from outside which address "
+            "it has. Name a server of others."
+        )
+    return wrong
+
+
+def own_rsyslog(folder: Path = Path("/etc/rsyslog.d"), changed: str = "", owned: str = "") -> list[str]:
+    """Return the files by which the operator configured rsyslog.
+
+    *changed* is what C(dpkg --verify) says of the package, *owned* what C(dpkg-query --search) says of the folder.
+    """
+    files = re.findall(r"^..5\S* +c (/\S+)$", changed, re.MULTILINE)
+    of_packages = {line.partition(": ")[2] for line in owned.splitlines()}
+    for path in sorted(folder.glob("*.conf")):
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+        if str(path) not in of_packages and any(line.strip() and not line.strip().startswith("#") for line in lines):
+            files.append(str(path))
+    return files
+
+
+def wrong_rsyslog() -> list[str]:
+    """Return that the rsyslog of this host has a task of its own, in words: the service removes it."""
+
+    def said(*command: str) -> str:
+        return subprocess.run(command, capture_output=True, text=True, check=False).stdout
+
+    files = own_rsyslog(
+        changed=said("dpkg", "--verify", "rsyslog"), owned=said("dpkg-query", "--search", "/etc/rsyslog.d/*")
+    )
+    if not files:
+        return []
+    return [
+        f"rsyslog has configuration of yours: {', '.join(files)}. The service removes rsyslog, which would write to "
+        "disk, or send to other hosts, what the journal holds in memory for a day; what you use it for would end. If "
+        "it may go, remove it yourself, on the host: apt-get purge rsyslog. Else the service needs another host."
+    ]
+
+
 def acknowledged(roles: list[str]) -> int:
     """Return the number of the last change of the project that the operator has acknowledged on this host."""
     if not ACKNOWLEDGED.exists():
@@ -310,6 +386,7 @@ def look_around(
 ) -> tuple[list[str], list[str]]:
     """Return what on the host does not go with the service, and what will not be reached any more from outside."""
     ports = neighbours.whole(asked["ports"])
+    places = (asked["metrics"], asked["stun_server"])
     outer = [port for port in ports if not port["inner"]]
     addresses = [one for one in (facts["ipv4"], facts["ipv6"]) if one]
     sites, further = neighbours.web_sites(facts["trees"], asked["https_port"], asked["names"], ports)
@@ -320,6 +397,8 @@ def look_around(
         *(neighbours.shut_words(one, firewall=asked["firewall"]) for one in neighbours.shut_ports(outer, addresses)),
         *sites,
         neighbours.relay_of_others(facts["trees"]) if any(port["unit"] == "coturn.service" for port in ports) else "",
+        *(wrong_addresses(*places, own_addresses()) if any(places) else []),
+        *(wrong_rsyslog() if "rsyslog" in facts["versions"] else []),
     ]
     if not asked["firewall"]:
         return list(filter(None, faults)), []
@@ -340,6 +419,8 @@ def main() -> None:
             "https_port": {"type": "int", "default": 443},
             "firewall": {"type": "bool", "default": False},
             "secrets": {"type": "dict", "no_log": False},
+            "metrics": {"type": "str", "default": ""},
+            "stun_server": {"type": "str", "default": ""},
         },
         supports_check_mode=True,
     )

@@ -49,6 +49,11 @@ options:
     type: list
     elements: str
     default: []
+  contacts:
+    description: Addresses of accounts here that people are told to write to.
+    type: list
+    elements: str
+    default: []
   now:
     description: The time on the controller, in seconds since 1970.
     type: float
@@ -98,7 +103,7 @@ from pathlib import Path
 
 from ansible.module_utils import ejabberd_program, firewalls, neighbours
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.ejabberd_api import SOCKET
+from ansible.module_utils.ejabberd_api import SOCKET, Api, ApiError, user_of
 
 PASS, WARN, FAIL = "pass", "warn", "fail"
 PLACES = ("/", "/var", "/var/lib/ejabberd", "/srv/xmpp", "/boot")
@@ -189,7 +194,7 @@ def judge_counters(address: str, fetched: str | OSError) -> Row:
     if isinstance(fetched, OSError):
         reason = getattr(fetched, "reason", fetched)
         found = f"nothing is read at {address} (xmpp_metrics): {getattr(reason, 'strerror', None) or reason}"
-        mend = "See whether the host has this address (ip address); then: systemctl restart prometheus-node-exporter"
+        mend = "See whether the host has this address (ip address), then run site.yml --tags metrics."
         return row("counters", FAIL, found, mend)
     if not re.search(r"^xmpp_up ", fetched, re.MULTILINE):
         mend = "systemctl start xmpp-metrics.service; systemctl status xmpp-metrics.service"
@@ -417,7 +422,23 @@ def judge_neighbours(held: list[str], shut: list[firewalls.Shut], *, firewall: b
     return rows
 
 
-def look(services: list[str], others: list[str], *, firewall: bool, metrics: str, now: float) -> list[Row]:
+def contacts_row(addresses: list[str]) -> list[Row]:
+    """Judge whether somebody is at the addresses that people are told to write to; nothing if ejabberd cannot say."""
+    try:
+        api = Api(SOCKET)
+        # 0 is yes.
+        missing = [address for address in addresses if api.call("check_account", **user_of(address)) != 0]
+    except ApiError:
+        return []
+    if not missing:
+        return []
+    mend = f"Make it (playbooks/user.yml -e create={missing[0]}), or name another in xmpp_contact_addresses."
+    return [row("contact", FAIL, f"nobody is at {listed(missing)}, where people are told to write", mend)]
+
+
+def look(
+    services: list[str], others: list[str], *, firewall: bool, metrics: str, contacts: list[str], now: float
+) -> list[Row]:
     """Return the rows."""
     here = time.time()
     # ejabberd's answer and apt's lists take a second each on a small host: both at once.
@@ -448,6 +469,7 @@ def look(services: list[str], others: list[str], *, firewall: bool, metrics: str
     ]
     if metrics:
         rows.append(counters(metrics))
+    rows += contacts_row(contacts)
     if Path("/run/reboot-required").exists():
         rows.append(row("restart", WARN, "an update waits for one", "systemctl reboot, at a quiet hour"))
     if any(Path("/var/log/journal").glob("*/*.journal")):
@@ -468,6 +490,7 @@ def main() -> None:
             "metrics": {"type": "str", "default": ""},
             "ports": {"type": "list", "elements": "dict", "default": [], "options": neighbours.PORT},
             "addresses": {"type": "list", "elements": "str", "default": []},
+            "contacts": {"type": "list", "elements": "str", "default": []},
             "now": {"type": "float", "required": True},
         },
         supports_check_mode=True,
@@ -478,6 +501,7 @@ def main() -> None:
         asked["timers"],
         firewall=asked["firewall"],
         metrics=asked["metrics"],
+        contacts=asked["contacts"],
         now=asked["now"],
     )
     ports = neighbours.whole(asked["ports"])

@@ -126,6 +126,14 @@ def test_names_that_a_certificate_covers(name: str, covered: bool) -> None:
         ([], {}, "pass", "all 9 TCP ports are open", ""),
         ([5269, 5270], {}, "fail", "closed: TCP 5269, 5270", "systemctl status ejabberd xmpp-firewall"),
         ("all", {}, "fail", "none of 9 TCP ports is open", "mend DNS. See whether the host runs"),
+        ("all", {}, "fail", "none of 9 TCP ports is open", "another firewall on it (nft list ruleset; ufw status)"),
+        (
+            [5222],
+            {},
+            "fail",
+            "closed: TCP 5222",
+            "another firewall on it shuts the ports (nft list ruleset; ufw status)",
+        ),
         ("all", {"own": ["192.168.1.7"]}, "fail", "none of 9 TCP ports is open", "it may not be led back in"),
         ("all", {"own": []}, "fail", "none of 9 TCP ports is open", "See whether the host runs"),
         ([], {"addresses": {}}, "pass", "all 9 TCP ports are open, where the host is by itself", ""),
@@ -275,7 +283,7 @@ RUNNING = {"ActiveState": "activating", "Result": "success", "InactiveExitTimest
             ),
             "fail",
             "nothing is read at 10.99.99.99:9100 (xmpp_metrics): Connection refused",
-            "See whether the host has this address (ip address); then: systemctl restart prometheus-node-exporter",
+            "See whether the host has this address (ip address), then run site.yml --tags metrics.",
         ),
         (
             health.judge_counters("127.0.0.1:9100", "node_load1 0.1\n"),
@@ -434,3 +442,43 @@ def test_neighbours_have_rows_with_what_frees_the_ports() -> None:
     assert wall["found"] == "ufw, a firewall of this host, lets nobody in to TCP 443 (table ip filter, chain INPUT)"
     assert wall["mend"].startswith("Open these: ufw allow 443/tcp.")
     assert wall["mend"].endswith("ufw disable")
+
+
+@pytest.mark.parametrize(
+    ("troubles", "mend"),
+    [
+        # What a certificate of the wrong kind, or a folder that ejabberd cannot read, looks like.
+        (
+            ("refuses STARTTLS", "cuts the connection"),
+            "Run site.yml --tags certificates,ejabberd; then see on the host",
+        ),
+        (("", "TLS fails: TLSV1_ALERT_INTERNAL_ERROR"), "ls -l /etc/xmpp/certificates/friends.test"),
+        (("port 5222 refuses connections", ""), "as ever"),
+        (("port 5222 does not answer", "port 5223 does not answer"), "Mend first what the rows of the ports"),
+        (("offers no login", ""), "as ever"),
+    ],
+)
+def test_port_without_a_certificate(troubles: tuple[str, str], mend: str) -> None:
+    """The advice is one that helps: to look after ejabberd alone would not."""
+    seen = [check.Seen(f"port {port}", "friends.test", one) for port, one in zip((5222, 5223), troubles, strict=True)]
+    row = doctor().streams("clients", seen, "as ever")
+    assert row.status == "fail"
+    assert mend in row.mend
+
+
+def test_contact_that_is_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever reports abuse would write to nobody."""
+
+    class Api:
+        def __init__(self, path: str) -> None:
+            assert path
+
+        def call(self, command: str, **arguments: str) -> int:
+            assert command == "check_account"
+            return 0 if arguments == {"user": "admin", "host": "friends.test"} else 1
+
+    monkeypatch.setattr(health, "Api", Api)
+    assert health.contacts_row(["admin@friends.test"]) == []
+    (row,) = health.contacts_row(["admin@friends.test", "nosuch@friends.test"])
+    assert (row["status"], row["found"]) == ("fail", "nobody is at nosuch@friends.test, where people are told to write")
+    assert "-e create=nosuch@friends.test" in row["mend"]

@@ -8,6 +8,8 @@ import datetime
 import json
 import os
 import re
+import shlex
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -21,6 +23,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+
+from .loading import load
 
 ROOT = Path(__file__).resolve().parents[2]
 ANSIBLE_PLAYBOOK = Path(sys.executable).with_name("ansible-playbook")
@@ -271,6 +275,14 @@ CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
             "xmpp_calls is 1, which is a whole number where true or false is meant.",
             'xmpp_webchat is "true", which is a text where true or false is meant: write it without quotes.',
             'xmpp_firewall is "yes", which is a text where true or false is meant: write it without quotes.',
+        ],
+    ),
+    # Not even in quotes.
+    "neither true nor false, no number": (
+        {"xmpp_calls": "maybe", "xmpp_upload_days": "two weeks"},
+        [
+            'xmpp_upload_days is "two weeks", which is a text where a whole number is meant.',
+            'xmpp_calls is "maybe", which is a text where true or false is meant.',
         ],
     ),
     "date for text": (
@@ -1214,7 +1226,13 @@ PLAYBOOK = """
 NOWHERE = {"ansible_host": "192.0.2.1", "ansible_ssh_common_args": "-o ConnectTimeout=1"}
 
 
-def play(folder: Path, *arguments: str, result_format: str = "json", playbook: str = PLAYBOOK) -> str:
+def play(
+    folder: Path,
+    *arguments: str,
+    result_format: str = "json",
+    playbook: str = PLAYBOOK,
+    path: str = os.environ["PATH"],
+) -> str:
     """Run the front door with the project's configuration and return what the operator sees."""
     (folder / "playbook.yml").write_text(playbook)
     done = subprocess.run(
@@ -1225,6 +1243,7 @@ def play(folder: Path, *arguments: str, result_format: str = "json", playbook: s
             "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
             "ANSIBLE_CALLBACK_RESULT_FORMAT": result_format,
             "ANSIBLE_NOCOLOR": "1",
+            "PATH": path,
             "COLUMNS": "200",
         },
         stdout=subprocess.PIPE,
@@ -1493,6 +1512,9 @@ def test_variables_of_the_other_roles_have_their_type(tmp_path: Path) -> None:
         "ejabberd_small_host": "{{ [1] }}",
         "nginx_domain": "{{ ansible_facts.name }}",
         "nginx_upload_max_mib": 99,
+        "ejabberd_sha1_passwords": "no",
+        "nginx_host_domain": 5,
+        "nginx_htps_port": 8443,
     }
     settings = GOOD | NOWHERE | own
     (tmp_path / "hosts.yml").write_text(yaml.safe_dump({"all": {"hosts": {"bad": settings}}}))
@@ -1500,11 +1522,59 @@ def test_variables_of_the_other_roles_have_their_type(tmp_path: Path) -> None:
     playbook = PLAYBOOK.replace("  post_tasks:", f"{roles}  post_tasks:")
     (found,) = results(play(tmp_path, "-i", "hosts.yml", playbook=playbook)).values()
     lines = [problem.splitlines() for problem in found["problems"]]
-    assert [(line[0].partition(":")[0], line[1]) for line in lines] == [
-        ("nginx_https_port", "  where:   hosts.yml:8"),
-        ("ejabberd_small_host", "  where:   hosts.yml:6"),
+    assert [(line[0], line[1]) for line in lines] == [
+        ('nginx_https_port is "soon", which is a text where a whole number is meant.', "  where:   hosts.yml:11"),
+        (
+            'ejabberd_sha1_passwords is "no", which is a text where true or false is meant: write it without quotes.',
+            "  where:   hosts.yml:6",
+        ),
+        (
+            "ejabberd_small_host is [1], which is a list where true or false is meant: let the template end in | bool.",
+            "  where:   hosts.yml:7",
+        ),
+        ("nginx_htps_port is no variable of the role nginx. Did you mean nginx_https_port?", "  where:   hosts.yml:10"),
     ]
-    assert "'soon'" in lines[0][0]
+
+
+def test_names_without_effect_are_said(tmp_path: Path) -> None:
+    """A forgotten xmpp_, or what is of another project's role: nobody knows which, so a word must do."""
+    own = {"registration": "open", "Calls": False, "nginx_vhosts": [1], "domain": "friends.test", "nickname": "x"}
+    settings = NOWHERE | own | {"xmpp_domain": "{{ domain }}"}
+    (tmp_path / "hosts.yml").write_text(yaml.safe_dump({"all": {"hosts": {"bad": settings}}}, sort_keys=False))
+    playbook = PLAYBOOK.replace("  post_tasks:", "    - {role: nginx, tags: others}\n  post_tasks:")
+    output = play(tmp_path, "-i", "hosts.yml", "-e", "debug=true", playbook=playbook)
+    (found,) = results(output).values()
+    assert found["problems"] == []
+    warnings = re.findall(r"^\[WARNING\]: (\w+ is no.*)$", output, re.MULTILINE)
+    assert sorted(warnings) == [
+        "Calls is not a setting: it has no effect. Did you mean xmpp_calls? (hosts.yml:7)",
+        "debug is not a setting: it has no effect. Did you mean xmpp_debug? (the command line (-e))",
+        "nginx_vhosts is no variable of this project's role nginx: it has no effect (hosts.yml:9).",
+        "registration is not a setting: it has no effect. Did you mean xmpp_registration? (hosts.yml:6)",
+    ]
+
+
+@pytest.mark.parametrize("npm", [None, "#!/bin/sh\necho E404 >&2\nexit 1\n", "#!/bin/sh\nexit 0\n"])
+def test_web_chat_that_cannot_be_had(tmp_path: Path, npm: str | None) -> None:
+    """The web site would lead to it when the run fails: it is fetched before a host is touched."""
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    if npm:
+        (programs / "npm").write_text(npm)
+        (programs / "npm").chmod(0o755)
+    (tmp_path / "hosts.yml").write_text(
+        yaml.safe_dump({"all": {"hosts": {"bad": NOWHERE | GOOD | {"xmpp_webchat": True}}}}, sort_keys=False)
+    )
+    playbook = PLAYBOOK.replace("  post_tasks:", "    - {role: webchat, tags: others}\n  post_tasks:")
+    folder = f"__webchat_folder={tmp_path}/roles/../cache/14"
+    output = play(tmp_path, "-i", "hosts.yml", "-e", folder, playbook=playbook, path=str(programs))
+    ((problem,),) = (found["problems"] for found in results(output).values())
+    lines = problem.splitlines()
+    reasons = {None: "and this machine has no npm", "#!/bin/sh\nexit 0\n": "npm brought no"}
+    assert lines[0].startswith("xmpp_webchat is true, but ")
+    assert reasons.get(npm, "E404") in lines[0]
+    assert f"into {tmp_path}/cache: it is used from there" in problem
+    assert lines[-2:] == ["  where:   hosts.yml:7", "  example: xmpp_webchat: false"]
 
 
 def test_one_service_is_on_one_host(tmp_path: Path) -> None:
@@ -1529,6 +1599,80 @@ def test_inventory_without_a_folder(run: Run) -> None:
     ]
 
 
+INI = """\
+[services]
+first xmpp_calls=false xmpp_archive_days='"14"' xmpp_admins=maria
+second
+
+[services:vars]
+xmpp_webchat=no
+xmpp_name=2025
+xmpp_languages=de
+xmpp_upload_days = "{{ '14' }}"
+xmpp_firewall=maybe
+xmpp_acme_email=nobody
+"""
+IN_BRACKETS = "which is a text where a list is meant: in this file, write it in brackets, each entry in quotes."
+CAPITAL = (
+    "which is a text where true or false is meant: "
+    "in this file, write True or False, with a capital letter and without quotes."
+)
+AS_JSON = "after -e, NAME=VALUE is always a text, so write it as JSON."
+
+
+def test_each_place_has_its_own_way_to_write(tmp_path: Path) -> None:
+    """INI takes Python's values, and the command line JSON: an example in YAML would not pass there. These do."""
+    (tmp_path / "hosts.ini").write_text(INI)
+    (tmp_path / "group_vars").mkdir()
+    (tmp_path / "group_vars/services.yml").write_text(yaml.safe_dump(NOWHERE | GOOD))
+    wrong = ["-e", "xmpp_sha1_passwords=true", "-e", "xmpp_backup_days=x", "-e", "xmpp_recommended_rooms=a@muc.test"]
+    found = results(play(tmp_path, "-i", "hosts.ini", *wrong))["first"]["problems"]
+    examples = {}
+    lines = []
+    for problem in found:
+        first, _, example = problem.splitlines()
+        lines.append(first)
+        name = first.split()[0]
+        examples[name] = example.removeprefix("  example: ")
+    assert lines == [
+        "xmpp_name is 2025, which is a whole number where a text is meant: write it in quotes.",
+        f'xmpp_languages is "de", {IN_BRACKETS}',
+        'xmpp_acme_email is "nobody", which must be of the form name@domain.',
+        f'xmpp_sha1_passwords is "true", which is a text where true or false is meant: {AS_JSON}',
+        f'xmpp_admins is "maria", {IN_BRACKETS}',
+        f'xmpp_recommended_rooms is "a@muc.test", which is a text where a list is meant: {AS_JSON}',
+        'xmpp_archive_days is "14", which is a text where a whole number is meant: write it without quotes.',
+        'xmpp_upload_days is "14", which is a text where a whole number is meant: let the template end in | int.',
+        f'xmpp_backup_days is "x", which is a text where a whole number is meant: {AS_JSON}',
+        f'xmpp_calls is "false", {CAPITAL}',
+        f'xmpp_webchat is "no", {CAPITAL}',
+        f'xmpp_firewall is "maybe", {CAPITAL}',
+    ]
+    assert examples | {"xmpp_recommended_rooms": ""} == {
+        "xmpp_name": "xmpp_name=Friends",
+        "xmpp_languages": "xmpp_languages=['de', 'en']",
+        "xmpp_acme_email": "xmpp_acme_email=operator@friends.example",
+        "xmpp_sha1_passwords": """-e '{"xmpp_sha1_passwords": true}'""",
+        "xmpp_admins": """xmpp_admins='['"'"'admin'"'"', '"'"'maria'"'"']'""",
+        "xmpp_recommended_rooms": "",
+        "xmpp_archive_days": "xmpp_archive_days=14",
+        "xmpp_upload_days": "xmpp_upload_days=14",
+        "xmpp_backup_days": """-e '{"xmpp_backup_days": 3}'""",
+        "xmpp_calls": "xmpp_calls=False",
+        "xmpp_webchat": "xmpp_webchat=False",
+        "xmpp_firewall": "xmpp_firewall=False",
+    }
+    # Who pastes them gets through. (The days of a backup need a place for it.)
+    of_host = [examples.pop(name) for name in ("xmpp_calls", "xmpp_archive_days", "xmpp_admins")]
+    options = [
+        word for name in list(examples) if examples[name].startswith("-e") for word in shlex.split(examples.pop(name))
+    ]
+    options += ["-e", "xmpp_backup_repository=/mnt/backup"]
+    mended = f"[services]\nfirst {' '.join(of_host)}\n[services:vars]\n" + "\n".join(examples.values()) + "\n"
+    (tmp_path / "hosts.ini").write_text(mended)
+    assert results(play(tmp_path, "-i", "hosts.ini", *options))["first"]["problems"] == []
+
+
 def test_home_inventory_waits_for_its_domain(tmp_path: Path) -> None:
     """The template to copy has one thing to fill in, and says so; beside it, a setting from the command line."""
     (found,) = results(
@@ -1536,8 +1680,83 @@ def test_home_inventory_waits_for_its_domain(tmp_path: Path) -> None:
     ).values()
     assert [problem.splitlines()[0] for problem in found["problems"]] == [
         f'xmpp_domain is "example.org", which {NOT_FILLED_IN}.',
-        'xmpp_upload_days is "14", which is a text where a whole number is meant: write it without quotes.',
+        f'xmpp_upload_days is "14", which is a text where a whole number is meant: {AS_JSON}',
     ]
     places = [place(problem) for problem in found["problems"]]
     assert re.fullmatch(rf"{ROOT}/inventories/home/hosts.yml:\d+", places[0])
     assert places[1] == "the command line (-e)"
+
+
+# ------------------------------------------------------------------ Ansible's configuration
+def play_elsewhere(folder: Path, playbook: Path, **environment: str) -> str:
+    """Run a playbook as whoever has no configuration for Ansible, in a folder; return what it says, in one line."""
+    inventory = folder / "hosts.yml"
+    inventory.write_text(yaml.safe_dump({"all": {"hosts": {"good": NOWHERE | GOOD}}}))
+    done = subprocess.run(
+        [ANSIBLE_PLAYBOOK, "-i", inventory, playbook],
+        cwd=folder,
+        env={name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
+        | {"HOME": str(folder), "ANSIBLE_NOCOLOR": "1"}
+        | environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert done.returncode
+    return " ".join(done.stdout.split())
+
+
+@pytest.mark.parametrize(
+    "playbook", [ROOT / "site.yml", *sorted((ROOT / "playbooks").glob("[!d]*.yml"))], ids=lambda p: p.stem
+)
+def test_configuration_of_another_folder(tmp_path: Path, playbook: Path) -> None:
+    """Started elsewhere, a playbook says what to do, in a sentence; not that a module is missing."""
+    said = play_elsewhere(tmp_path, playbook)
+    assert f"does not use the configuration of this project, {ROOT}/ansible.cfg, and no other file either." in said
+    assert f"Start it in the folder of the project: cd {ROOT} (or: export ANSIBLE_CONFIG={ROOT}/ansible.cfg)" in said
+    assert "UNREACHABLE" not in said
+
+
+def test_configuration_of_somebody_else(tmp_path: Path) -> None:
+    (tmp_path / "own.cfg").write_text("[defaults]\nforks = 9\n")
+    said = play_elsewhere(tmp_path, ROOT / "site.yml", ANSIBLE_CONFIG=str(tmp_path / "own.cfg"))
+    assert f"{ROOT}/ansible.cfg, but {tmp_path}/own.cfg. Start it in the folder" in said
+
+
+def test_folder_that_everybody_may_write_into(tmp_path: Path) -> None:
+    """Ansible leaves out the configuration in it: there, the way out is another one."""
+    clone = tmp_path / "clone"
+    clone.mkdir()
+    for name in ("roles", "plugins", "playbooks"):
+        shutil.copytree(ROOT / name, clone / name, symlinks=True)
+    for name in ("site.yml", "ansible.cfg"):
+        shutil.copy(ROOT / name, clone / name)
+    clone.chmod(0o777)
+    assert f"so Ansible leaves it out. Change that: chmod o-w {clone}" in play_elsewhere(clone, clone / "site.yml")
+
+
+# ------------------------------------------------------------------ secrets that are another user's
+def test_secrets_of_another_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a run with sudo they are root's: a run without it says so, before a lookup fails in the middle."""
+    door = load("plugins/action/check_settings.py")
+    secrets, closed, real = tmp_path / "secrets", tmp_path / "closed", os.access
+    secrets.mkdir()
+    closed.mkdir()
+    (secrets / "coturn").write_text("x")
+    assert door.closed_folder(secrets) is None
+    assert door.closed_folder(tmp_path / "new/secrets") is None
+    me = door.name_of(os.geteuid())
+
+    def access(path: Path, mode: int) -> bool:
+        return real(path, mode) and Path(path) not in (secrets / "coturn", closed)
+
+    monkeypatch.setattr(os, "access", access)
+    assert door.closed_folder(secrets) == (
+        f"{me} cannot read and write ({secrets}/coturn is of {me}): "
+        f"run Ansible as {me}, or give it to {me}: sudo chown -R {me} {secrets}"
+    )
+    for below in (closed / "secrets", closed / "deep/secrets"):
+        assert door.closed_folder(below) == (
+            f"{me} cannot read and write ({closed} is of {me}): name a folder of {me}'s"
+        )

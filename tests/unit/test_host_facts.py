@@ -189,3 +189,50 @@ def test_folder_that_goes_with_the_service_is_seen(folder: str, expected: str, t
     (tmp_path / "through").symlink_to("disk")
     found = facts.inside(f"{tmp_path}/{folder}" if folder else "", [str(tmp_path / "own")])
     assert found == (f"{tmp_path}/{expected}" if expected else "")
+
+
+OWN = {"127.0.0.1", "::1", "192.0.2.7", "2001:db8::7"}
+
+
+@pytest.mark.parametrize(
+    ("metrics", "stun_server", "words"),
+    [
+        ("", "", []),
+        ("127.0.0.1:9100", "turn.neighbour.test:3478", []),
+        # All of 127.0.0.0/8 is loopback, written down or not.
+        ("127.1.2.3", "198.51.100.7", []),
+        ("192.0.2.7:9101", "", []),
+        ("[2001:DB8:0::7]:9100", "", []),
+        ("10.99.99.99:9100", "", ["xmpp_metrics is 10.99.99.99:9100, which is no address of this host"]),
+        ("fd00::9", "", ["xmpp_metrics is fd00::9, which is no address of this host (it has 192.0.2.7, 2001:db8::7)"]),
+        ("", "192.0.2.7:3478", ["xmpp_stun_server is 192.0.2.7:3478, which is this host itself"]),
+        ("10.9.9.9", "192.0.2.7", ["xmpp_metrics is 10.9.9.9, which", "xmpp_stun_server is 192.0.2.7, which"]),
+    ],
+)
+def test_addresses_that_the_host_has_not(metrics: str, stun_server: str, words: list[str]) -> None:
+    """A service would be started for ever at them, or ask itself: the run stops before it changes anything."""
+    wrong = facts.wrong_addresses(metrics, stun_server, OWN)
+    assert len(wrong) == len(words)
+    assert all(sentence.startswith(begin) for sentence, begin in zip(wrong, words, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("files", "changed", "found"),
+    [
+        ({}, "", []),
+        ({"central.conf": "*.* @@log.test\n"}, "", ["central.conf"]),
+        # Of a package, or without effect.
+        ({"postfix.conf": "$AddUnixListenSocket /var/spool/postfix/dev/log\n", "notes.conf": "# later\n"}, "", []),
+        ({"old.conf.bak": "*.* @@log.test\n"}, "", []),
+        ({}, "??5?????? c /etc/rsyslog.conf\n", ["/etc/rsyslog.conf"]),
+        ({}, "??5??????   /usr/sbin/rsyslogd\nmissing   c /etc/logrotate.d/rsyslog\n", []),
+    ],
+)
+def test_rsyslog_of_the_operator(tmp_path: Path, files: dict[str, str], changed: str, found: list[str]) -> None:
+    """Central logging is not taken away without a word; what packages bring is nobody's wish."""
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    owned = f"postfix: {tmp_path}/postfix.conf\n"
+    assert facts.own_rsyslog(tmp_path, changed, owned) == [
+        name if name.startswith("/") else str(tmp_path / name) for name in found
+    ]

@@ -66,3 +66,24 @@ def test_check_mode_writes_no_secrets() -> None:
     done = playbook.run("site.yml", "--check", "--diff", limit="default", seconds=300)
     assert done.returncode == 0, done.stdout
     assert not (playbook.CHECKOUT / ".cache/molecule/default/secrets").exists()
+
+
+@pytest.fixture
+def central_logging(host: Host) -> Iterator[None]:
+    """An rsyslog that sends what it gets to another host."""
+    host.check_output("apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y rsyslog")
+    host.check_output("echo '*.* @@log.test' >/etc/rsyslog.d/central.conf")
+    yield
+    host.check_output("rm /etc/rsyslog.d/central.conf && DEBIAN_FRONTEND=noninteractive apt-get purge -qq -y rsyslog")
+
+
+def test_settings_and_host_fit_each_other(host: Host, central_logging: None, before: None) -> None:
+    """Addresses that the host has not, or has where another's is meant, and logging that would be taken away."""
+    address = host.check_output("hostname -I").split()[0]
+    settings = ["-e", "xmpp_metrics=10.99.99.99:9100", "-e", f"xmpp_stun_server={address}:3478"]
+    for options in ["--check"], []:
+        done = playbook.run("site.yml", *options, *settings, limit="default", seconds=120)
+        assert done.returncode
+        assert "xmpp_metrics is 10.99.99.99:9100, which is no address of this host (it has " in done.stdout
+        assert f"xmpp_stun_server is {address}:3478, which is this host itself" in done.stdout
+        assert "rsyslog has configuration of yours: /etc/rsyslog.d/central.conf." in done.stdout
