@@ -8,6 +8,7 @@ first one is made.
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,12 @@ DEPTH = 100  # more would be an attack
 CALL_BYTES = 8 << 20  # of XML, about, in one call
 SHOWN = 10
 WAY = "Change it on the command line, for example: -e file=moving/ (docs/operations.md says how to get it)"
+MEND = "Mend that file, or take it out of the folder, then run this again; nothing was changed"
+CHECKS = {"import": "check", "complete": "check-complete"}
+COUNTED = ("contacts", "nodes", "messages")
+TAKEN = ("new", "exists", "lacking", "completed")
+ONLY_PROSODY = "which only Prosody's own program gives out"
+MIGRATE = "Run prosody-migrator on the old host, and put the files that it writes there (docs/operations.md says how)"
 
 # Items of these nodes (XEP-0402, XEP-0490) are called after the address of what they are about.
 BY_ADDRESS = ("urn:xmpp:bookmarks:1", "urn:xmpp:mds:displayed:0")
@@ -85,16 +92,18 @@ def read(place: Path) -> Accounts:
         except OSError as error:
             raise Wrong(f"which cannot be read: {error.strerror}") from error
         except ET.ParseError as error:
-            raise Wrong(f'with "{path.name}", which is no XML: {error}') from error
+            raise Wrong(f'with "{path.name}", which is no XML: {error}', MEND) from error
         if depth(root) > DEPTH:
-            raise Wrong(f'with "{path.name}", nested more than {DEPTH} deep, which no data of accounts is')
+            raise Wrong(f'with "{path.name}", nested more than {DEPTH} deep, which no data of accounts is', MEND)
         for host in hosts_of(root, path, alone=not place.is_dir()):
             accounts = found.setdefault(host.get("jid", "").lower(), {})
             for user in host:
                 if split(user.tag)[1] == "user":
                     name = user.get("name", "")
                     if not name or name in accounts or any(sign.isspace() or not sign.isprintable() for sign in name):
-                        raise Wrong(f'with "{path.name}", where an account has the name "{name}", or has it twice')
+                        raise Wrong(
+                            f'with "{path.name}", where an account has the name "{name}", or has it twice', MEND
+                        )
                     accounts[name] = user
     if not any(found.values()):
         raise Wrong("without a single account")
@@ -265,11 +274,42 @@ def some(words: list[str]) -> str:
     return "; ".join(words[:SHOWN]) + ("; …" if len(words) > SHOWN else "")
 
 
+def is_read(address: str, found: Accounts) -> bool:
+    """Tell whether an account of a Prosody's folder is in the files of XEP-0227 as well."""
+    name, _, domain = address.partition("@")
+    # Of a database, nobody knows whose accounts it has.
+    return name in {one.lower() for one in found.get(domain, {})} if address else bool(found)
+
+
+def sources(accounts: list[dict[str, str]]) -> str:
+    """Return what of a Prosody is not read, in words, or nothing."""
+    folders = Counter(str(Path(one["file"]).parent) for one in accounts if one["address"])
+    parts = [f"{number} account{'s' * (number != 1)} in {folder}" for folder, number in sorted(folders.items())]
+    return listed(*parts, *(one["file"] for one in accounts if not one["address"]))
+
+
+def people(halls: dict[str, list[str]]) -> Counter[str]:
+    """Return in how many rooms somebody is somebody, by address."""
+    return Counter(
+        one.get("jid", "").lower()
+        for those in halls.values()
+        for xml in those
+        for one in ET.fromstring(xml).iter("affiliation")  # noqa: S314 (by our own plugin)
+        if one.get("is") != "outcast"
+    )
+
+
+def alone(accounts: list[dict[str, Any]]) -> list[str]:
+    """Return which accounts of the files know nobody: the program that wrote them may have broken off before that."""
+    return [one["address"] for one in accounts if one["state"] in TAKEN and not one["counts"]["contacts"]]
+
+
 class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no type hints
     """Run the module with what the files say."""
 
     TRANSFERS_FILES = False
     _VALID_ARGS = frozenset(("verb", "file", "account", "source", "target", "domains"))
+    variables: dict[str, Any]
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Return the module's answer; raises AnsibleActionFail with what is wrong, before anything is changed."""
@@ -277,8 +317,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
         self.variables = dict(task_vars or {})
         args = self._task.args
         file = Path(str(args["file"])).expanduser()
-        if args["verb"] == "import":
-            return result | self._bring(file, args.get("source", ""), args.get("target", ""), dict(args["domains"]))
+        if args["verb"] in CHECKS:
+            words = (args.get("source", ""), args.get("target", ""), dict(args["domains"]))
+            return result | self._bring(file, *words, verb=args["verb"])
         return result | self._give(args["verb"], args["account"], file)
 
     def _call(self, verb: str, **args: object) -> dict[str, Any]:
@@ -289,22 +330,26 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
             raise AnsibleActionFail(str(done.get("msg", "the module failed")))
         return done
 
-    def _bring(self, file: Path, source: str, target: str, services: Moves) -> dict[str, Any]:
+    def _bring(self, file: Path, source: str, target: str, services: Moves, verb: str = "import") -> dict[str, Any]:
         try:
             lookup = lookup_loader.get("prosody")
-            stored = lookup.run(["rooms"], folder=file)
-            [blocked] = lookup.run(["blocked"], folder=file)
+            try:
+                stored = lookup.run(["rooms"], folder=file)
+                [blocked] = lookup.run(["blocked"], folder=file)
+                theirs = lookup.run(["accounts"], folder=file)
+            except AnsibleError as wrong:
+                raise Wrong(str(wrong), MEND) from None
+            if theirs and not stored and not any(file.glob("*.xml")):
+                raise Wrong(f"with {sources(theirs)}, {ONLY_PROSODY}", MIGRATE)
             found = read(file) if not stored or any(file.glob("*.xml")) else {}
+            unread = [one for one in theirs if not is_read(one["address"], found)]
             into = choose(found, source, target, list(services), str(file))
             domains = sorted({room["address"].partition("@")[2] for room in stored})
             apart(domains, (*into, *found))
             moves = into | {domain: service_of(domain, into, target, services) for domain in domains}
             rooms = rooms_of(stored, moves, services)
-        except (Wrong, AnsibleError) as wrong:
-            if isinstance(wrong, AnsibleActionFail):
-                raise
-            way = wrong.way if isinstance(wrong, Wrong) else WAY
-            raise AnsibleActionFail(f'file is "{file}", {wrong}. {way}') from None
+        except Wrong as wrong:
+            raise AnsibleActionFail(f'file is "{file}", {wrong}. {wrong.way}') from None
         users = {
             new: [
                 user(name, element, moves, blocked.get(f"{name}@{old}".lower(), []))
@@ -316,29 +361,41 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
         halls = {domain: [xml for xml, _ in there.values()] for domain, there in rooms.items()}
         left = {f"{name}@{domain}": what for domain, there in rooms.items() for name, (_, what) in there.items()}
 
-        def ask(verb: str, parts: dict[str, list[str]]) -> list[dict[str, str]]:
+        def ask(verb: str, parts: dict[str, list[str]]) -> list[dict[str, Any]]:
             return [
-                {"address": f"{one['name']}@{domain}", "state": one["state"], "note": one["note"]}
+                {"address": f"{one['name']}@{domain}", **{key: one[key] for key in ("state", "note", "counts")}}
                 for domain, those in parts.items()
                 for host in batches(domain, those)
                 for one in self._call(verb, hosts=[host])["answers"][0]
             ]
 
-        def take(verb: str) -> tuple[list[dict[str, str]], list[dict[str, str]]]:
+        def take(verb: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
             # Rooms first: somebody's app that finds none by that name would make it, and own it.
             opened = ask(verb, halls)
             for one in opened:
+                del one["counts"]
                 if one["state"] not in ("wrong", "failed"):
-                    one["note"] = listed(left[one["address"]], one["note"])
-            return opened, ask(verb, users)
+                    missing = listed(left[one["address"]], one["note"])
+                    one["note"] = f"without {missing}" if missing else ""
+            accounts = ask(verb, users)
+            for one in accounts:
+                one["counts"] = dict.fromkeys(COUNTED, 0) | one["counts"] | {"rooms": at_home.get(one["address"], 0)}
+            return opened, accounts
 
-        opened, accounts = take("check")
+        at_home = people(halls)
+        opened, accounts = take(CHECKS[verb])
         complain(str(file), accounts, opened)
-        changed = any(one["state"] == "new" for one in (*opened, *accounts))
+        changed = any(one["state"] in ("new", "completed") for one in (*opened, *accounts))
         if changed and not self._task.check_mode:
-            opened, accounts = take("import")
-        broken = [one for one in (*opened, *accounts) if one["state"] not in ("new", "exists")]
-        return {"changed": changed, "accounts": accounts, "rooms": opened, "broken": broken}
+            opened, accounts = take(verb)
+        return {
+            "changed": changed,
+            "accounts": accounts,
+            "rooms": opened,
+            "broken": [one for one in (*opened, *accounts) if one["state"] not in TAKEN],
+            "unread": sources(unread),
+            "alone": alone(accounts),
+        }
 
     def _give(self, verb: str, account: str, file: Path) -> dict[str, Any]:
         if file.exists():

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a Prosody stores and does not give out as XEP-0227: its rooms, and who is blocked."""
+"""What a Prosody stores and does not give out as XEP-0227: its rooms, who is blocked, and whose accounts it has."""
 
 from __future__ import annotations
 
@@ -23,8 +23,11 @@ description:
     With the term C(rooms), returns the rooms that stay when everybody has left, each as C(address), C(xml) as
     /usr/local/lib/xmpp/move takes it, with the addresses as they were, and C(left), what of it is not taken.
   - With the term C(blocked), returns one dictionary, address of an account to a list of those whom it has blocked.
+  - >-
+    With the term C(accounts), returns the addresses of accounts whose passwords are in the folder, in files that are
+    not read here, each as C(address), with the C(file). Of a database nothing is known but its file.
 options:
-  _terms: {description: What to return., choices: [rooms, blocked], required: true}
+  _terms: {description: What to return., choices: [rooms, blocked, accounts], required: true}
   folder: {description: The folder with the data folders in it; another file has none., type: path, required: true}
 """
 
@@ -251,20 +254,35 @@ def read(folder: Path, kind: str, reader: Callable[[Path], Any]) -> list[Any]:
         try:
             found.append(reader(path))
         except OSError as error:
-            raise AnsibleError(f'with "{path.relative_to(folder)}", which cannot be read: {error.strerror}') from error
+            raise AnsibleError(f'with "{path.relative_to(folder)}", which cannot be read: {error.strerror}') from None
         except Unfit as wrong:
-            raise AnsibleError(f'with "{path.relative_to(folder)}", {wrong}') from wrong
-        except (ValueError, LookupError, TypeError, AttributeError, RecursionError, ET.ParseError) as error:
-            raise AnsibleError(f'with "{path.relative_to(folder)}", which is not as Prosody stores it') from error
+            raise AnsibleError(f'with "{path.relative_to(folder)}", {wrong}') from None
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError, ET.ParseError):
+            # Ansible would add Python's words, which say nothing to who has to mend the file.
+            raise AnsibleError(f'with "{path.relative_to(folder)}", which is not as Prosody stores it') from None
     return found
 
 
+def accounts(folder: Path) -> list[dict[str, str]]:
+    """Return whose passwords are in files of the folder that only Prosody's own program gives out."""
+    # The folder may be that of a domain itself.
+    paths = sorted((*folder.glob("*/accounts/*.dat"), *folder.glob("accounts/*.dat")))
+    found = [
+        {"address": f"{unquote(path.stem)}@{host_of(path)}".lower(), "file": str(path.relative_to(folder))}
+        for path in paths
+    ]
+    bases = sorted((*folder.glob("*.sqlite"), *folder.glob("*/*.sqlite")))
+    return found + [{"address": "", "file": str(path.relative_to(folder))} for path in bases]
+
+
 class LookupModule(LookupBase):  # type: ignore[misc]  # ansible-core ships no type hints
-    """Returns rooms, or who is blocked."""
+    """Returns rooms, who is blocked, or whose accounts there are."""
 
     def run(self, terms: list[str], variables: Mapping[str, Any] | None = None, **options: Any) -> list[dict[str, Any]]:
         """Return what the term says; raises AnsibleError."""
-        folder = Path(options["folder"])
+        folder = Path(options["folder"]).absolute()
         if terms == ["rooms"]:
             return [one for one in read(folder, "config", read_room) if one is not None]
+        if terms == ["accounts"]:
+            return accounts(folder)
         return [dict(read(folder, "blocklist", read_blocked))]

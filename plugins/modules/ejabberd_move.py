@@ -18,10 +18,12 @@ description:
 options:
   verb:
     description: >-
-      C(check) what C(import) would do; C(export) with the keys of the password, with which the account can be imported
-      elsewhere, or C(copy) without. A task asks for one of the last three; C(import) checks first.
+      C(import) takes accounts and rooms that are not here, and compares those that are; C(complete) adds to these what
+      they lack as well. C(check) and C(check-complete) say what they would do. C(export) with the keys of the password,
+      with which the account can be imported elsewhere, or C(copy) without. A task asks for none of the checks; they
+      come first.
     type: str
-    choices: [check, import, export, copy]
+    choices: [check, check-complete, import, complete, export, copy]
     required: true
   hosts:
     description: >-
@@ -64,21 +66,32 @@ EXAMPLES = r"""
 RETURN = r"""
 accounts:
   description: >-
-    Each account with C(address), C(state) (C(new) is or would be made, C(exists) was left alone, C(failed)) and
-    C(note), what of it could not be taken, or why it failed.
+    Each account with C(address), C(state) (C(new) is or would be made, C(exists) was left alone and has all that the
+    file says, C(lacking) was left alone and has not, C(completed) was, C(failed)), C(note), what of it could not be
+    taken or was mended, what it lacks or lacked, or why it failed, and C(counts), how many C(contacts), C(nodes),
+    C(messages) and C(rooms) the files have of it.
   type: list
   elements: dict
-  returned: for C(import)
+  returned: for C(import) and C(complete)
 rooms:
   description: Each room, as I(accounts).
   type: list
   elements: dict
-  returned: for C(import)
+  returned: for C(import) and C(complete)
+unread:
+  description: In words, what there is of a Prosody's accounts that is in no file of XEP-0227; empty if nothing.
+  type: str
+  returned: for C(import) and C(complete)
+alone:
+  description: Addresses of those of I(accounts) that have no contact in the files.
+  type: list
+  elements: str
+  returned: for C(import) and C(complete)
 broken:
   description: Those of I(rooms) and I(accounts) that failed.
   type: list
   elements: dict
-  returned: for C(import)
+  returned: for C(import) and C(complete)
 file:
   description: The file that was written.
   type: str
@@ -86,6 +99,7 @@ file:
 """
 
 import subprocess
+from typing import Any
 from xml.sax.saxutils import quoteattr
 
 from ansible.module_utils import ejabberd_program
@@ -93,6 +107,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.ejabberd_api import SOCKET, Api, ApiError, unknown
 
 SECONDS = 3600
+CHECKS = {"check": "import", "check-complete": "complete"}
 
 
 def run(verb: str, host: str) -> str:
@@ -101,11 +116,19 @@ def run(verb: str, host: str) -> str:
     return answer
 
 
-def states(answer: str) -> list[dict[str, str]]:
-    """Return the lines of an answer; each has a name, a state and a note."""
+def states(answer: str) -> list[dict[str, Any]]:
+    """Return the lines of an answer; each has a name, a state, a note and counts."""
     # Not by splitlines(), which also splits where a note has one of Unicode's ends of lines in it.
     lines = (line.split("\t") for line in answer.split("\n") if line)
-    return [dict(zip(("name", "state", "note"), line, strict=True)) for line in lines]
+    return [
+        {"name": name, "state": state, "note": note, "counts": {what: int(of) for what, of in counted(counts)}}
+        for name, state, note, counts in lines
+    ]
+
+
+def counted(counts: str) -> list[list[str]]:
+    """Return the parts of a=1 b=2."""
+    return [one.split("=") for one in counts.split()]
 
 
 def give(verb: str, account: str) -> str:
@@ -121,7 +144,7 @@ def main() -> None:
     """Run the module."""
     module = AnsibleModule(
         argument_spec={
-            "verb": {"type": "str", "choices": ["check", "import", "export", "copy"], "required": True},
+            "verb": {"type": "str", "choices": [*CHECKS, *CHECKS.values(), "export", "copy"], "required": True},
             "hosts": {"type": "list", "elements": "str", "default": [], "no_log": True},
             "account": {"type": "str", "default": ""},
         },
@@ -131,8 +154,8 @@ def main() -> None:
     try:
         if verb in ("export", "copy"):
             module.exit_json(changed=False, document=give(verb, module.params["account"]))
-        if verb == "import" and module.check_mode:
-            verb = "check"
+        if module.check_mode:
+            verb = {done: would for would, done in CHECKS.items()}.get(verb, verb)
         module.exit_json(changed=False, answers=[states(run(verb, host)) for host in module.params["hosts"]])
     except (RuntimeError, ApiError) as error:
         module.fail_json(msg=str(error))

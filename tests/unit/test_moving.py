@@ -342,6 +342,86 @@ def taking_in(folder: Path, source: str) -> None:
     object.__new__(move.ActionModule)._bring(folder, source, "", {"new.test": "muc.new.test"})
 
 
+def prosodys_account(folder: Path, name: str, domain: str = "old%2etest") -> None:
+    """An account as Prosody stores it in files."""
+    path = folder / domain / "accounts" / f"{name}.dat"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text('return { ["password"] = "x"; };\n')
+
+
+@pytest.mark.parametrize(
+    ("where", "said"),
+    [
+        ("old%2etest", "with 1 account in old%2etest/accounts, which only Prosody's own program gives out"),
+        (".", "with 1 account in accounts, which only"),
+    ],
+)
+def test_accounts_of_a_prosody_alone_are_told(tmp_path: Path, where: str, said: str) -> None:
+    """The folder with its domains in it, and that of one domain."""
+    prosodys_account(tmp_path, "anna%5fx", where)
+    with pytest.raises(AnsibleActionFail, match=rf"{said}.* Run prosody-migrator on the old host"):
+        taking_in(tmp_path, "old.test")
+
+
+def test_database_of_a_prosody_alone_is_told(tmp_path: Path) -> None:
+    (tmp_path / "prosody.sqlite").write_bytes(b"SQLite format 3")
+    with pytest.raises(AnsibleActionFail, match=r"with prosody\.sqlite, which only.* Run prosody-migrator"):
+        taking_in(tmp_path, "old.test")
+
+
+def test_accounts_beside_what_is_read(tmp_path: Path) -> None:
+    """They are told, unless they are in the files of XEP-0227 as well."""
+    for name in ("anna%5fx", "bob", "carl"):
+        prosodys_account(tmp_path, name)
+    theirs = prosody.LookupModule().run(["accounts"], folder=tmp_path)
+    assert [one["address"] for one in theirs] == ["anna_x@old.test", "bob@old.test", "carl@old.test"]
+    found = move.read(file(tmp_path, document("<user name='Anna_X'/><user name='bob'/>")))
+    unread = [one for one in theirs if not move.is_read(one["address"], found)]
+    assert move.sources(unread) == "1 account in old%2etest/accounts"
+    assert move.sources([one for one in theirs if not move.is_read(one["address"], {})]).startswith("3 accounts in old")
+    assert move.sources([]) == ""
+
+
+def test_accounts_without_a_contact_are_named() -> None:
+    counts = {"contacts": 0, "nodes": 3, "messages": 1, "rooms": 0}
+    accounts = [
+        {"address": "a@a.test", "state": "new", "counts": counts},
+        {"address": "b@a.test", "state": "new", "counts": counts | {"contacts": 1}},
+        {"address": "c@a.test", "state": "failed", "counts": counts},
+    ]
+    assert move.alone(accounts) == ["a@a.test"]
+
+
+def test_rooms_of_each_account_are_counted(tmp_path: Path) -> None:
+    stored(tmp_path, ROOM % ("garden@rooms.old.test", DATA % ""))
+    rooms = rooms_in(stored(tmp_path, ROOM % ("square@rooms.old.test", DATA % ""), "square"))
+    there = move.rooms_of(rooms, {"old.test": "new.test", "rooms.old.test": "muc.new.test"}, ["new.test"])
+    found = move.people({domain: [xml for xml, _ in those.values()] for domain, those in there.items()})
+    assert found == {"anna@new.test": 2, "_x@new.test": 2}
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("accounts.xml", "<server-data", 'with "accounts.xml", which is no XML'),
+        ("rooms%2eold%2etest/config/garden.dat", "return {", 'garden.dat", which is not as Prosody stores it'),
+        ("rooms%2eold%2etest/config/garden.dat", "return { };", 'garden.dat", which is not as Prosody stores it'),
+        ("old%2etest/blocklist/anna.dat", "", 'anna.dat", which is not as Prosody stores it'),
+    ],
+)
+def test_file_that_is_broken_is_to_be_mended(tmp_path: Path, name: str, content: str, said: str) -> None:
+    """No other folder would help; and nothing of Python's words is for the operator."""
+    path = tmp_path / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(content)
+    with pytest.raises(AnsibleActionFail, match=said) as wrong:
+        taking_in(tmp_path, "")
+    assert str(wrong.value).endswith(
+        "Mend that file, or take it out of the folder, then run this again; nothing was changed"
+    )
+    assert not any(word in str(wrong.value) for word in ("KeyError", "_data", "object", "Errno"))
+
+
 def test_two_rooms_of_one_name_come_one_at_a_time(tmp_path: Path) -> None:
     stored(tmp_path, ROOM % ("garden@rooms.old.test", DATA % ""))
     stored(tmp_path, ROOM % ("garden@rooms.older.test", DATA % ""), domain="rooms%2eolder%2etest")
@@ -455,9 +535,9 @@ def test_who_is_blocked_with_signs_that_no_address_has(tmp_path: Path, stored: s
 
 
 def test_answer_is_split_where_a_line_ends_and_nowhere_else() -> None:
-    assert module.states("a\tnew\t\nb\tfailed\tx\u2028y\u0085z\n") == [
-        {"name": "a", "state": "new", "note": ""},
-        {"name": "b", "state": "failed", "note": "x\u2028y\u0085z"},
+    assert module.states("a\tnew\t\tcontacts=2 nodes=0\nb\tfailed\tx\u2028y\u0085z\t\n") == [
+        {"name": "a", "state": "new", "note": "", "counts": {"contacts": 2, "nodes": 0}},
+        {"name": "b", "state": "failed", "note": "x\u2028y\u0085z", "counts": {}},
     ]
     assert module.states("") == []
 
