@@ -2,10 +2,11 @@
 """Use the service from the controller as its users and its neighbours do: ports, certificates, web, files, calls.
 
 Argument ``service``: ``domains`` (each with domain, host, muc, upload, proxy, pubsub), ``turn_domain`` (empty without
-calls), ``https_port``, ``federation``, ``registration``, ``certificate_names`` (by domain), ``certificates`` (acme,
-provided, selfsigned), ``ca`` (PEM text of a further authority to trust, or empty), ``upload_days``, ``archive_days``,
-``addresses`` (name to what DNS says), ``own`` (addresses of the host, where DNS says nothing) and
-``account`` (name and password of one that is there for this, or nothing, with ``account_trouble``).
+calls), ``https_port``, ``federation`` (whether other servers have a port to come in by), ``push_servers``,
+``registration``, ``certificate_names`` (by domain), ``certificates`` (acme, provided, selfsigned), ``ca`` (PEM text of
+a further authority to trust, or empty), ``upload_days``, ``archive_days``, ``addresses`` (name to what DNS says),
+``own`` (addresses of the host, where DNS says nothing) and ``account`` (name and password of one that is there for
+this, or nothing, with ``account_trouble``).
 Returns ``rows``, each with subject, status (pass, warn, fail), found and mend. Python's standard library is enough.
 """
 
@@ -42,6 +43,7 @@ STREAMS = "{http://etherx.jabber.org/streams}"
 TLS = "{urn:ietf:params:xml:ns:xmpp-tls}"
 SASL = "{urn:ietf:params:xml:ns:xmpp-sasl}"
 BIND = "{urn:ietf:params:xml:ns:xmpp-bind}"
+STANZAS = "{urn:ietf:params:xml:ns:xmpp-stanzas}"
 INFO = "http://jabber.org/protocol/disco#info"
 ITEMS = "http://jabber.org/protocol/disco#items"
 EXTDISCO = "urn:xmpp:extdisco:2"
@@ -49,6 +51,9 @@ UPLOAD = "urn:xmpp:http:upload:0"
 PUBSUB = "http://jabber.org/protocol/pubsub"
 MUC = "http://jabber.org/protocol/muc"
 PING = "urn:xmpp:ping"
+PUSH = "urn:xmpp:push:0"
+# What our own server says where it has no way to another.
+UNREACHED = ("remote-server-not-found", "remote-server-timeout", "forbidden", "internal-server-error")
 DATA = "{jabber:x:data}"
 LINKS = {"urn:xmpp:alt-connections:websocket": "WebSocket", "urn:xmpp:alt-connections:xbosh": "BOSH"}
 # What answers on a port, by its unit on the host.
@@ -135,6 +140,7 @@ class Stream:
         self.reader, self.writer, self.domain, self.namespace = reader, writer, domain, namespace
         self.events: ET.XMLPullParser[ET.Element] = ET.XMLPullParser(("start", "end"))
         self.depth = 0
+        self.jid = ""  # once logged in
 
     async def send(self, xml: str) -> None:
         """Send as it is."""
@@ -199,7 +205,8 @@ class Stream:
         proof = base64.b64encode(bytes(a ^ b for a, b in zip(key, signature, strict=True))).decode()
         await self.sasl("response", f"{without},p={proof}")
         features = await self.open()
-        await self.ask([("", "set", f"<bind xmlns='{BIND[1:-1]}'/>")])
+        [bound] = await self.ask([("", "set", f"<bind xmlns='{BIND[1:-1]}'/>")])
+        self.jid = bound.findtext(f"{BIND}bind/{BIND}jid", "")
         return features
 
     async def sasl(self, verb: str, text: str, attributes: str = "") -> str:
@@ -224,11 +231,15 @@ class Stream:
             if element.tag != f"{{{CLIENT}}}iq":
                 continue
             if element.get("type") == "get" and element.find(f"{{{PING}}}ping") is not None:
-                to, identity = quoteattr(element.get("from", "")), quoteattr(element.get("id", ""))
-                await self.send(f"<iq to={to} id={identity} type='result'/>")
+                await self.answer(element)
             elif element.get("id") in ids:
                 answers[element.get("id", "")] = element
         return [answers[identity] for identity in ids]
+
+    async def answer(self, iq: ET.Element) -> None:
+        """Say that something is well."""
+        to, identity = quoteattr(iq.get("from", "")), quoteattr(iq.get("id", ""))
+        await self.send(f"<iq to={to} id={identity} type='result'/>")
 
 
 def features_of(answer: ET.Element) -> set[str]:
@@ -717,7 +728,7 @@ class Doctor:
         """Do what needs an account."""
         account: dict[str, str] = self.service["account"]
         domain = self.main["domain"]
-        rest = ["file upload", "XEPs", *(["TURN"] if self.service["turn_domain"] else [])]
+        rest = ["file upload", "XEPs", "push", *(["TURN"] if self.service["turn_domain"] else [])]
 
         def unchecked(why: str) -> list[Row]:
             return [
@@ -743,12 +754,53 @@ class Doctor:
             mend = PORTS_FIRST if words.startswith("port ") else "On the host: systemctl status ejabberd"
             return [Row("login", FAIL, words, mend), *unchecked("no login")]
         try:
-            async with asyncio.timeout(2 * ANSWER):
-                return [Row("login", PASS, "works"), *await self.visit(stream, account["name"], before, after)]
+            async with asyncio.timeout(3 * ANSWER):
+                visited = await self.visit(stream, account["name"], before, after)
+                pushed = await row("push", self.push(stream, account["name"], account["password"]))
+                return [Row("login", PASS, "works"), *visited, pushed]
         except (OSError, EOFError, Trouble) as error:
             return [Row("login", PASS, "works"), *unchecked(f"the session {reason(error)}")]
         finally:
             writer.close()
+
+    async def push(self, stream: Stream, name: str, password: str) -> Row:
+        """Wake up a phone that is away, and ask the servers that do so for apps what they are."""
+        reader, writer = await self.connect(self.main["host"], 5222)
+        try:
+            phone = Stream(reader, writer, self.main["domain"])
+            await phone.starttls(self.lenient)
+            await phone.login(name, password)
+            # This session takes the place of the app's server.
+            enable = f"<enable xmlns='{PUSH}' jid={quoteattr(stream.jid)} node='check'/>"
+            await phone.ask([("", "set", enable)])
+            await phone.send("</stream:stream>")
+        finally:
+            writer.close()
+        waiting = {secrets.token_hex(4): server for server in self.service["push_servers"]}
+        for identity, server in waiting.items():
+            await stream.send(f"<iq id='{identity}' type='get' to={quoteattr(server)}><query xmlns='{INFO}'/></iq>")
+        to = quoteattr(f"{name}@{self.main['domain']}")
+        message = f"<message to={to} type='chat'><body>Wake up</body></message>"
+        notified, away = False, []
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + ANSWER
+        await stream.send(message)
+        while (waiting or not notified) and clock() < deadline:
+            try:
+                async with asyncio.timeout(1):
+                    element = await stream.read()
+            except TimeoutError:
+                if not notified:  # the phone was not away yet
+                    await stream.send(message)
+                continue
+            if element.find(f".//{{{PUSH}}}notification") is not None:
+                notified = True
+                await stream.answer(element)
+            elif (server := waiting.pop(element.get("id", ""), "")) and any(
+                element.find(f".//{STANZAS}{condition}") is not None for condition in UNREACHED
+            ):
+                away.append(server)
+        return judge_push(notified, len(self.service["push_servers"]), sorted([*away, *waiting.values()]))
 
     async def visit(self, stream: Stream, name: str, before: ET.Element, after: ET.Element) -> list[Row]:
         """Look around as a client does; the room that is made for it is gone as soon as nobody is in it."""
@@ -911,6 +963,21 @@ def publish(node: str) -> str:
         f"<list xmlns='eu.siacs.conversations.axolotl'/></item></publish>"
         f"<publish-options>{option}</publish-options></pubsub>"
     )
+
+
+def judge_push(notified: bool, servers: int, away: list[str]) -> Row:
+    """Judge whether phones are woken up; *away* are those of the servers for apps that were not reached."""
+    if not notified:
+        mend = "Run site.yml --tags ejabberd; on the host: systemctl restart ejabberd"
+        return Row("push", FAIL, "no notification comes for a message to a phone that is away", mend)
+    if away:
+        mend = (
+            "Look whether the host reaches other servers: names in DNS, and TCP port 5269 outwards and inwards. If it "
+            "does, they are away themselves, or no more: then take them out of xmpp_push_servers."
+        )
+        return Row("push", WARN, f"a notification comes, but not reached from here: {', '.join(away)}", mend)
+    reached = f", and {servers} servers that wake up phones answer" if servers else ", xmpp_push_servers names nobody"
+    return Row("push", PASS, f"a notification comes{reached}")
 
 
 def compliance(facts: dict[str, bool]) -> Row:

@@ -427,6 +427,7 @@ RULES: dict[str, Rule] = {
     "xmpp_stun_server": Rule(stun_server, empty=True),
     "xmpp_federation_allow": Rule(domain, empty=True, unique=same),
     "xmpp_federation_block": Rule(domain, empty=True, unique=same),
+    "xmpp_push_servers": Rule(domain, empty=True, unique=same),
     "xmpp_block_lists": Rule(domain, empty=True, unique=same),
     "xmpp_admins": Rule(localpart, unique=same),
     "xmpp_contact_addresses": Rule(contact, unique=same),
@@ -820,6 +821,13 @@ class Checker:
             if above is not None:
                 blocks = f"entry {above + 1} of xmpp_federation_block, {blocked[above]}, refuses: remove one of the two"
                 self.complain(("xmpp_federation_allow", index), name, blocks)
+        for index, name in enumerate(self.values.get("xmpp_push_servers", [])):
+            if name in self.domains():
+                wrong = "is this service's own domain: the server that wakes up an app is its maker's"
+                self.complain(("xmpp_push_servers", index), name, wrong)
+            if any(is_below(name, one) for one in blocked):
+                wrong = "is shut out by xmpp_federation_block: take it out of one of the two"
+                self.complain(("xmpp_push_servers", index), name, wrong)
 
     def domains(self) -> list[str]:
         """Return the domains of the service, as far as they are right."""

@@ -398,7 +398,7 @@ def own_parts() -> list[Row]:
     wanted = {
         f"{hook} {source.stem}"
         for source in MODULES.glob("mod_*.erl")
-        for hook in re.findall(r"ejabberd_hooks:Do\((\w+), Host,", source.read_text(encoding="utf-8"))
+        for hook in re.findall(r"ejabberd_hooks:Do\((\w+), (?:Host, )?\?MODULE,", source.read_text(encoding="utf-8"))
     }
     try:
         lines = ejabberd_program.run("hooks", seconds=SECONDS).splitlines()

@@ -73,7 +73,7 @@ async def test_without_federation_no_door_is_open(
         for client in (one, other):
             await client.online()
         await assert_talk(one, other)
-        await asyncio.to_thread(change, {"xmpp_federation": "off"})
+        await asyncio.to_thread(change, {"xmpp_federation": "off", "xmpp_push_servers": []})
         assert await refusal(one, bob.jid) == "forbidden"
     for port in (5269, 5270):
         with pytest.raises(OSError, match=r"timed out|refused"):

@@ -88,7 +88,7 @@ def test_host_that_is_well(service: Service, resolver: str) -> None:
         faults = [row for row in rows.values() if row["status"] != "pass" and row["subject"] != "security updates"]
         assert faults == []
         assert code == 0
-        assert {"login", "TURN", "STUN", "XEPs", "file upload", f"{service.domain} certificate"} <= set(rows)
+        assert {"login", "TURN", "STUN", "XEPs", "file upload", "push", f"{service.domain} certificate"} <= set(rows)
         assert accounts(service) == before - {left}
         assert not service.host.file(MADE).exists
     finally:
@@ -226,7 +226,7 @@ def test_without_the_server(service: Service) -> None:
     service.wait_until_ready()
     assert code != 0
     assert "is ejabberd.service running?" in rows["login"]["found"]
-    unchecked: dict[str, Any] = {subject: rows[subject]["found"] for subject in ("TURN", "XEPs", "file upload")}
+    unchecked: dict[str, Any] = {subject: rows[subject]["found"] for subject in ("TURN", "XEPs", "file upload", "push")}
     assert set(unchecked.values()) == {"not checked: no login"}
     assert "5222" in rows[f"ports of {service.address}"]["found"]
     assert "where the host is by itself" in rows[f"ports of {service.address}"]["found"]

@@ -30,6 +30,7 @@ def doctor(**settings: Any) -> Any:
             "turn_domain": "turn.friends.test",
             "https_port": 443,
             "federation": True,
+            "push_servers": [],
             "registration": "closed",
             "certificate_names": {"friends.test": ["friends.test", "muc.friends.test"]},
             "certificates": "acme",
@@ -171,6 +172,21 @@ async def test_closed_ports_and_open_ones_are_told_apart() -> None:
         port = listening.getsockname()[1]
         assert await doctor().probe("127.0.0.1", port) == ""
     assert await doctor().probe("127.0.0.1", port) == "refuses connections"
+
+
+@pytest.mark.parametrize(
+    ("notified", "servers", "away", "status", "found"),
+    [
+        (True, 2, [], "pass", "a notification comes, and 2 servers that wake up phones answer"),
+        (True, 0, [], "pass", "a notification comes, xmpp_push_servers names nobody"),
+        (True, 2, ["push.example"], "warn", "a notification comes, but not reached from here: push.example"),
+        (False, 2, ["push.example"], "fail", "no notification comes for a message to a phone that is away"),
+    ],
+)
+def test_phones_that_are_woken_up(notified: bool, servers: int, away: list[str], status: str, found: str) -> None:
+    row = check.judge_push(notified, servers, away)
+    assert (row.status, row.found) == (status, found)
+    assert bool(row.mend) == (status != "pass")
 
 
 def test_parts_that_are_switched_off_are_not_looked_for() -> None:

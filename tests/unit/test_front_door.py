@@ -955,6 +955,24 @@ CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
     ),
     "federation off": ({"xmpp_federation": False}, []),
     "federation off, in quotes": ({"xmpp_federation": "off"}, []),
+    "federation off, and nobody to wake up phones": ({"xmpp_federation": "off", "xmpp_push_servers": []}, []),
+    "who wakes up phones": (
+        {
+            "xmpp_domain": "chat.friends.test",
+            "xmpp_federation_block": ["maker.test"],
+            "xmpp_push_servers": ["chat.friends.test", "push.maker.test", "push.other.test"],
+        },
+        [
+            'xmpp_push_servers (entry 1) is "chat.friends.test", which is this service\'s own domain: the server that '
+            "wakes up an app is its maker's.",
+            'xmpp_push_servers (entry 2) is "push.maker.test", which is shut out by xmpp_federation_block: take it out '
+            "of one of the two.",
+        ],
+    ),
+    "who wakes up phones, by no name": (
+        {"xmpp_push_servers": ["push"]},
+        ['xmpp_push_servers (entry 1) is "push", which has no dot: a full domain name is needed.'],
+    ),
     "federation by a list": (
         {
             "xmpp_federation": "allowlist",
