@@ -196,23 +196,33 @@ def test_database_that_refuses_is_named(service: Service) -> None:
 def test_restore_that_broke_off_is_named(service: Service) -> None:
     """What it has left is not encrypted. What a check that broke off has left of a former domain is harmless.
 
-    And a backup in a repository that was given up is none in the new one.
+    And a backup in a repository that was given up is none in the new one. Links in folders of the service are told,
+    and what was not deleted because of the clock.
     """
     left, status = "/var/lib/xmpp-backup/staged", "/var/lib/xmpp-backup/status.json"
     made = json.dumps({"check-1@gone.test": time.time() - 3600}).replace('"', '\\"')
     last = json.dumps({"repository": "/srv/old", "success": "2026-11-01T02:00:00+00:00", "error": ""})
-    last = last.replace('"', '\\"')
+    seen, kept = "/var/lib/xmpp/clock.json", json.dumps({"kept": {"messages": "the clock was set 9 days forward"}})
+    last, kept = (text.replace('"', '\\"') for text in (last, kept))
     with broken(
         service,
         (f"mkdir --mode=0700 {left}", f"rmdir {left}"),
         (f'printf %s "{made}" > {MADE}', f"rm {MADE}"),
         (f"touch {status} && cp {status} /root/status", f"mv /root/status {status}"),
         (f'printf %s "{last}" > {status}', "true"),
+        ("ln -s /mnt /srv/xmpp/linked", "rm /srv/xmpp/linked"),
+        (f"cp {seen} /root/seen", f"mv /root/seen {seen}"),
+        (f'printf %s "{kept}" > {seen}', "true"),
     ):
         _, rows = examine(service)
     assert rows["login"]["status"] == "pass", rows["login"]
     row = rows["restore"]
     assert (row["status"], left in row["found"], "xmpp-backup done" in row["mend"]) == ("warn", True, True), row
+    assert rows["folders"]["status"] == "fail"
+    assert "/srv/xmpp/linked" in rows["folders"]["found"]
+    assert '"/mnt /srv/xmpp/linked none bind 0 0"' in rows["folders"]["mend"]
+    assert rows["retention"]["status"] == "fail"
+    assert rows["retention"]["found"] == "messages that are too old stay: the clock was set 9 days forward"
     assert rows["backup"]["status"] == "warn"
     assert rows["backup"]["found"] == (
         "none has been made yet in /srv/backup; the last one in /srv/old is of 2026-11-01"

@@ -4,29 +4,18 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 from testinfra.host import Host
 
-ROOT = Path(__file__).resolve().parents[3]
+from tests import playbook
+
 DISK = "/mnt/disk"
 
 
 def deploy(*words: str) -> tuple[int, str]:
     """Run site.yml in check mode on the bare host; return its exit code, and what it says as one line."""
-    program = str(Path(sys.executable).with_name("ansible-playbook"))
-    done = subprocess.run(
-        [program, "--inventory=molecule/inventory", "--limit=default", "--check", *words, "site.yml"],
-        cwd=ROOT,
-        env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_FORCE_COLOR": "0"},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
+    done = playbook.run("site.yml", "--check", *words, limit="default", seconds=120)
     return done.returncode, " ".join(done.stdout.split())
 
 

@@ -101,6 +101,14 @@ def test_apps_find_rooms_below_another_domain() -> None:
     assert "XEP-0045" not in rows["XEPs"]["found"], rows["XEPs"]
 
 
+def test_uploads_come_back_from_another_disk(host: Host) -> None:
+    """/srv is a symbolic link on this host."""
+    assert host.file("/srv").is_symlink
+    done = playbook.run("playbooks/check.yml", "-e", "format=json", limit="off", seconds=120)
+    rows = {row["subject"]: row for row in json.loads(done.stdout)["off"]}
+    assert rows["file upload"]["status"] == "pass", rows["file upload"]
+
+
 def test_own_authority_is_gone(host: Host) -> None:
     """After the timer's next run, which is brought forward here."""
     host.check_output("systemctl start xmpp-certificates.service")
