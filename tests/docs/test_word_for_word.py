@@ -96,7 +96,7 @@ def test_every_playbook_line_of_a_block() -> None:
 
 def test_backup_is_read_by_hand() -> None:
     """With restic and sqlite3 alone."""
-    host(f"{PLAYBOOK}{told('playbooks/backup.yml')}")
+    assert f" UTC in {REPOSITORY}." in host(f"{PLAYBOOK}{told('playbooks/backup.yml')}")
     host("apt-get install sqlite3")
     (block,) = (block for block in BLOCKS if "restic snapshots" in block)
     steps = block.replace("REPOSITORY=…", f"REPOSITORY={REPOSITORY}")

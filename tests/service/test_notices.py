@@ -49,6 +49,20 @@ def notices(service: Service, tmp_path: Path) -> Iterator[Path]:
     publish(service, folder)
 
 
+@pytest.mark.timeout(2 * PLAYBOOK_SECONDS)
+def test_nothing_is_published_by_a_check_or_a_wrong_name(service: Service, tmp_path: Path) -> None:
+    (tmp_path / "2026-11-23-news.md").write_text(NEWS, encoding="utf-8")
+    words = (f"website_notices_dir={tmp_path}", "announce=true")
+    before = service.host.check_output("sha256sum /srv/xmpp/website/en/notices/index.html")
+    done = service.run_playbook("notice", "--check", *words)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "one of them would be sent to everybody who is online." in done.stdout
+    done = service.run_playbook("notice", *words, "notice=2026-11-23-new")
+    assert done.returncode == 2
+    assert done.stdout.count("has no notice 2026-11-23-new; there are: 2026-11-23-news.") == 1
+    assert service.host.check_output("sha256sum /srv/xmpp/website/en/notices/index.html") == before
+
+
 @pytest.mark.timeout(3 * PLAYBOOK_SECONDS)
 async def test_notice_is_published_and_announced(
     service: Service, register: Callable[[int], list[Account]], notices: Path

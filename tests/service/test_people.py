@@ -280,6 +280,14 @@ def test_without_registration_a_new_password_is_told(service: Service, register:
         assert enter(stream, Account(alice.name, password, service.domain)) == ""
 
 
+def test_new_password_of_an_administrator_makes_the_file_old(service: Service) -> None:
+    """Who runs it is told so."""
+    said = user(service, "reset=admin")
+    (token,) = re.findall(r"preauth=(\S+)", said)
+    service.api(("delete_invite_by_token", {"host": service.domain, "token": token}))
+    assert "/account-admin is then no longer the one to log in" in said
+
+
 WRONG = {
     ("ban=nobody-of-that-name", "reason=x"): 'ban is "nobody-of-that-name@site.test", which is no account here',
     ("ban=mallory",): "reason is missing. Say it on the command line, for example: -e ban=NAME -e reason=",

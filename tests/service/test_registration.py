@@ -44,6 +44,9 @@ RESERVED = (
     "site",
     "_root_",
     "\N{CYRILLIC SMALL LETTER A}dmin",
+    # Names of another form than xmpp_admins has.
+    "maria.",
+    "m" * 64,
 )
 TOO_MANY = 30  # requests; more than any limit lets through at once
 

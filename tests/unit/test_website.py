@@ -488,6 +488,17 @@ def test_notice_as_a_message_has_every_language_once(tmp_path: Path) -> None:
         WEBSITE.notice_message(tmp_path, ["en", "de"], "nothing")
 
 
+def test_notice_that_cannot_be_sent_is_told_in_words(tmp_path: Path) -> None:
+    """Not as an error of Ansible's, and before anything is published."""
+    write(tmp_path, {"2026-01-01-hello.md": notice("Hello")})
+    ask = WEBSITE.LookupModule().run
+    assert ask(["unsendable"], notices=str(tmp_path)) == [""]
+    assert ask(["unsendable"], notices=str(tmp_path), name="2026-01-01-hello") == [""]
+    (wrong,) = ask(["unsendable"], notices=str(tmp_path), name="2026-01-01-none")
+    assert wrong == f"{tmp_path} has no notice 2026-01-01-none; there are: 2026-01-01-hello."
+    assert "has no notice yet" in ask(["unsendable"], notices=str(tmp_path / "none"))[0]
+
+
 # ---------------------------------------------------------------------- at the front door
 # Files, and the problems that are reported about them: file and line, and words.
 MISTAKES: dict[str, tuple[dict[str, str], list[tuple[str, str]]]] = {
