@@ -976,8 +976,8 @@ def judge_push(notified: bool, servers: int, away: list[str]) -> Row:
             "does, they are away themselves, or no more: then take them out of xmpp_push_servers."
         )
         return Row("push", WARN, f"a notification comes, but not reached from here: {', '.join(away)}", mend)
-    reached = f", and {servers} servers that wake up phones answer" if servers else ", xmpp_push_servers names nobody"
-    return Row("push", PASS, f"a notification comes{reached}")
+    reached = f"and all of xmpp_push_servers ({servers}) answer" if servers else "but xmpp_push_servers names nobody"
+    return Row("push", PASS, f"a notification comes, {reached}")
 
 
 def compliance(facts: dict[str, bool]) -> Row:

@@ -177,8 +177,8 @@ async def test_closed_ports_and_open_ones_are_told_apart() -> None:
 @pytest.mark.parametrize(
     ("notified", "servers", "away", "status", "found"),
     [
-        (True, 2, [], "pass", "a notification comes, and 2 servers that wake up phones answer"),
-        (True, 0, [], "pass", "a notification comes, xmpp_push_servers names nobody"),
+        (True, 2, [], "pass", "a notification comes, and all of xmpp_push_servers (2) answer"),
+        (True, 0, [], "pass", "a notification comes, but xmpp_push_servers names nobody"),
         (True, 2, ["push.example"], "warn", "a notification comes, but not reached from here: push.example"),
         (False, 2, ["push.example"], "fail", "no notification comes for a message to a phone that is away"),
     ],
