@@ -1333,9 +1333,23 @@ def certificate_mistakes(chain: bytes | None, key: bytes | None, names: list[str
         yield file, f"is not valid before {certificate.not_valid_before_utc:%d %B %Y}"
     try:
         alternatives = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-        covered = {name.lower() for name in alternatives.get_values_for_type(x509.DNSName)}
+        written = set(alternatives.get_values_for_type(x509.DNSName))
+        covered = {name.lower() for name in written}
     except x509.ExtensionNotFound:
-        covered = set()
+        written = covered = set()
+    # DNS knows no case, but ejabberd looks the name up as it is asked for it.
+    capitals = sorted(
+        name for name in names for one in (name, f"*.{name.partition('.')[2]}") if one in covered and one not in written
+    )
+    lower = {name for name in names if {name, f"*.{name.partition('.')[2]}"} & written}
+    if capitals := [name for name in dict.fromkeys(capitals) if name not in lower]:
+        yield (
+            file,
+            (
+                f"has {', '.join(capitals)} in capitals, by which ejabberd does not find it: "
+                "ask the authority for one with these names in lower case"
+            ),
+        )
     missing = [name for name in names if name not in covered and "*." + name.partition(".")[2] not in covered]
     if missing:
         yield file, f"is not valid for {', '.join(missing)}"
