@@ -285,7 +285,7 @@ def test_new_password_of_an_administrator_makes_the_file_old(service: Service) -
     said = user(service, "reset=admin")
     (token,) = re.findall(r"preauth=(\S+)", said)
     service.api(("delete_invite_by_token", {"host": service.domain, "token": token}))
-    assert "/account-admin is then no longer the one to log in" in said
+    assert "/account-admin.txt is then no longer the one to log in" in said
 
 
 WRONG = {
