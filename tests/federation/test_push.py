@@ -146,7 +146,7 @@ async def test_phone_is_woken_up_after_a_restart(alpha: Service, gamma: Service,
             await server.wakes(node, MESSAGE)
             server.notified = Inbox()
             friend.send_raw(call(alice.jid))
-            await server.wakes(node, MESSAGE)
+            await server.wakes(node)
 
 
 @pytest.mark.usefixtures("closed")
