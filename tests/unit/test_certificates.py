@@ -558,3 +558,18 @@ def test_what_an_earlier_run_left_shut_is_opened_and_told(
     script.main()
     assert json.loads(capsys.readouterr().out)["changed"] is False
     assert told(hooks) == 2
+
+
+def test_file_of_another_user_is_no_configuration_of_ours(
+    folders: Paths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The timer's sandbox cannot read Debian's ejabberd.yml: the folder of a domain that is gone goes all the same."""
+    own, foreign = tmp_path / "nginx/own.conf", tmp_path / "nginx/foreign.yml"
+    own.parent.mkdir(exist_ok=True)
+    for file in (own, foreign):
+        file.write_text(f"{tmp_path}/old.test/privkey.pem")
+    real = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: path != foreign and real(path, mode))
+    assert script.is_used(tmp_path / "old.test")
+    own.unlink()
+    assert not script.is_used(tmp_path / "old.test")
