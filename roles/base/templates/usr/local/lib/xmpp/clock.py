@@ -180,6 +180,7 @@ def main() -> int:
         clock = current()
         if arguments.verb == "trust":
             clock.doubts = dict.fromkeys(map(everything, KINDS), float(SETTLED))
+            clock.kept = {}
         write(clock)
     elif reason := may(arguments.verb, arguments.days):
         print(f"No {arguments.verb} are deleted: {reason}.", file=sys.stderr)
