@@ -431,6 +431,7 @@ RULES: dict[str, Rule] = {
     "xmpp_block_lists": Rule(domain, empty=True, unique=same),
     "xmpp_admins": Rule(localpart, unique=same),
     "xmpp_contact_addresses": Rule(contact, unique=same),
+    "xmpp_status_url": Rule(https_url, empty=True),
     "xmpp_rooms": Rule(empty=True, unique=lambda room: room.get("name")),
     "xmpp_rooms.name": Rule(localpart),
     "xmpp_rooms.title": Rule(prose=True, high=100),

@@ -260,3 +260,30 @@ async def test_contacts_are_published(service: Service, account: Account, role: 
         uris = (await contacts(Visit(service, account, client, nothing, nothing)))[f"{role}-addresses"]
     assert uris
     assert all(uri.startswith(("mailto:", "xmpp:", "https:")) for uri in uris)
+
+
+async def test_apps_find_the_state_of_the_service(service: Service, account: Account) -> None:
+    """XEP-0455: the domain says it of itself, also under the checksum that it goes by; its parts do not."""
+
+    async def addresses(entity: str, node: str = "") -> list[str | None]:
+        of = f" node='{node}'" if node else ""
+        answer = await client.query("get", f"<query xmlns='{INFO}'{of}/>", to=entity)
+        data = "{jabber:x:data}"
+        return [
+            form.findtext(f"{data}field[@var='external-status-addresses']/{data}value")
+            for form in answer.iter(f"{data}x")
+            if form.findtext(f"{data}field[@var='FORM_TYPE']/{data}value") == "urn:xmpp:sos:0"
+        ]
+
+    with connected(service) as stream:
+        stream.starttls()
+        stream.scram("SCRAM-SHA-512-PLUS", account)
+        caps = stream.last_features.find("{http://jabber.org/protocol/caps}c")
+    assert caps is not None
+    async with login(service, account) as client:
+        assert await addresses(service.domain) == [f"https://{service.domain}/status.json"]
+        assert await addresses(service.domain, f"{caps.get('node')}#{caps.get('ver')}") == await addresses(
+            service.domain
+        )
+        assert await addresses(service.name("muc")) == []
+        assert await addresses(account.jid) == []

@@ -376,6 +376,13 @@ CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
             'which has "B.test" where a lower-case domain name is meant.',
         ],
     ),
+    "state of the service": (
+        {"xmpp_status_url": "http://status.friends.test/status.json"},
+        [
+            'xmpp_status_url is "http://status.friends.test/status.json", '
+            "which is not an address of the form https://name/path.",
+        ],
+    ),
     "addresses": (
         {"xmpp_public_addresses": ["home.test", "127.0.0.1", "::1", "192.0.2.0/24", "fe80::1", "0.0.0.0", "224.0.0.1"]},
         [
