@@ -3,20 +3,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import re
 import secrets
 import shlex
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from xml.sax.saxutils import quoteattr
 
 import pytest
+from slixmpp.xmlstream.handler import Callback
+from slixmpp.xmlstream.matcher import MatchXPath
 
-from .clients import Refused, login
+from .clients import Client, Inbox, Refused, befriend, login
 from .service import DATABASE, UPLOADS, Account, Service
+from .test_profile import publish
 from .test_upload import ask_slot, files_of
 
 Register = Callable[[int], list[Account]]
 
+INFO = "http://jabber.org/protocol/disco#info"
 ARCHIVE_DAYS = 30
 SERVICES = ("ejabberd", "nginx", "coturn", "epmd", "xmpp-forget", "xmpp-checkpoint", "xmpp-certificates")
 # Where services keep or log anything. The operator's own ssh logins are not theirs.
@@ -110,3 +116,68 @@ def test_crash_leaves_no_dump(service: Service) -> None:
     """A crash dump of the Erlang VM would hold passwords and messages; none is written."""
     environment = service.host.check_output("tr '\\0' '\\n' < /proc/$(pgrep -u ejabberd beam.smp)/environ")
     assert "ERL_CRASH_DUMP_BYTES=0" in environment
+
+
+def aged(service: Service, pattern: str) -> int:
+    """Makes what apps like this one can do look two days old; says how much there is of it."""
+    script = (
+        f"import sqlite3\nwith sqlite3.connect({DATABASE!r}, timeout=30) as database:\n"
+        f"  statement = \"UPDATE caps_features SET created_at = datetime('now', '-2 days') WHERE node LIKE ?\"\n"
+        f"  print(database.execute(statement, [{pattern!r}]).rowcount)"
+    )
+    return int(service.host.check_output(shlex.join(["runuser", "-u", "ejabberd", "--", "python3", "-c", script])))
+
+
+@contextlib.asynccontextmanager
+async def announcing(service: Service, account: Account, node: str, feature: str) -> AsyncIterator[Client]:
+    """An app that says what it can do in the old way of XEP-0115, which no checksum binds, and has been asked."""
+    questions = Inbox()
+    async with login(service, account) as client:
+        client.register_plugin("xep_0030")
+        client.remove_handler("Disco Info")
+        client.register_handler(Callback("asked", MatchXPath(f"{{jabber:client}}iq/{{{INFO}}}query"), questions.put))
+        client.send_raw(
+            f"<presence><c xmlns='http://jabber.org/protocol/caps' node={quoteattr(node)} ver='1'/></presence>"
+        )
+        asked = await questions.get(lambda question: question.get("type") == "get")
+        client.send_raw(
+            f"<iq type='result' id='{asked.get('id')}' to='{service.domain}'>"
+            f"<query xmlns='{INFO}' node={quoteattr(node + '#1')}><feature var='{feature}'/></query></iq>"
+        )
+        await client.query("get", "<query xmlns='jabber:iq:roster'/>")  # or the answer might still be on its way
+        yield client
+
+
+async def test_what_apps_can_do_is_forgotten(service: Service, register: Register) -> None:
+    """Anything can be said there. It goes although the account stays, and is asked for anew; what is young stays."""
+    alice, bob = register(2)
+    node, young = (f"https://{secrets.token_hex(8)}'%.test" for _ in range(2))
+    diary = [secrets.token_hex(12) for _ in range(3)]
+    async with announcing(service, alice, node, diary[0]):
+        pass
+    assert aged(service, node.replace("%", "_")) == 1
+    async with announcing(service, bob, young, diary[1]):
+        pass
+    service.host.check_output("systemctl start xmpp-forget.service")
+    assert not service.stored(diary[0])
+    assert service.stored(diary[1])
+    async with announcing(service, bob, node, diary[2]):
+        pass
+    assert service.stored(diary[2]), "the server did not ask again"
+
+
+async def test_what_an_app_that_is_connected_can_do_is_not_forgotten(service: Service, register: Register) -> None:
+    """Nor one that sleeps: it would not get the news of its contacts any more. When it is gone, it is."""
+    alice, bob = register(2)
+    node = f"https://{secrets.token_hex(8)}.test"
+    async with login(service, bob) as friend:
+        await friend.online()
+        async with announcing(service, alice, node, "urn:xmpp:test+notify") as client:
+            await befriend(client, friend)
+            assert aged(service, node) == 1
+            service.host.check_output("systemctl start xmpp-forget.service")
+            assert service.stored(node)
+            await friend.query("set", publish("urn:xmpp:test", {"one": "<news xmlns='urn:xmpp:test'/>"}))
+            await client.messages.get(lambda stanza: stanza.find(".//{urn:xmpp:test}news") is not None)
+    service.host.check_output("systemctl start xmpp-forget.service")
+    assert not service.stored(node)

@@ -116,8 +116,8 @@ forget_in(Table, Host, Statement) ->
 tell(Place) ->
     logger:critical("~s: what was deleted may still be named in ~s", [?MODULE, Place]).
 
-%% What is no longer good for anything: tokens for a login without password that ran out, push for apps that never came back, and
-%% files that came after their account was deleted (a slot that was handed out before still takes one).
+%% What is no longer good for anything: tokens for a login without password that ran out, push for apps that never came back,
+%% files that came after their account was deleted (a slot that was handed out before still takes one), and what apps could do.
 expire() ->
     Host = hd(ejabberd_option:hosts()),
     Oldest = erlang:system_time(microsecond) - ?PUSH_DAYS * 86400 * 1000000,
@@ -129,7 +129,7 @@ expire() ->
     Used = [binary_to_list(str:sha(<<User/binary, "@", Server/binary>>)) || [User, Server] <- Accounts],
     [ok = file:del_dir_r(filename:join(Root, Folder)) || Folder <- ordsets:subtract(lists:sort(Folders), lists:sort(Used)),
                                                          length(Folder) =:= 40],
-    ok.
+    mod_xmpp_caps:expire().
 
 sql(Host, Statement) ->
     ejabberd_sql:sql_query(Host, iolist_to_binary(Statement)).
