@@ -385,3 +385,12 @@ async def test_sixty_requests_to_people_here_arrive(service: Service, register: 
             client.send_presence_subscription(pto=pupil.jid, ptype="subscribe")
         await last.presences.get(lambda stanza: stanza.get("from") == teacher.jid and stanza.get("type") == "subscribe")
         assert client.presences.all(lambda stanza: stanza.get("type") == "error") == []
+
+
+@pytest.mark.parametrize("unit", ["ejabberd", "nginx", "coturn"])
+def test_services_leave_memory_to_the_host(service: Service, unit: str) -> None:
+    """What one of them takes too much is taken from itself: together they may not have all of it."""
+    has = int(service.host.check_output("awk '/^MemTotal/ {printf \"%.0f\", $2 * 1024}' /proc/meminfo"))
+    show = f"systemctl show --value --property={{}} {unit}.service"
+    high, most = (int(service.host.check_output(show.format(name))) for name in ("MemoryHigh", "MemoryMax"))
+    assert 0.05 * has < high < most <= {"ejabberd": 0.66, "nginx": 0.16, "coturn": 0.16}[unit] * has
