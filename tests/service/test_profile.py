@@ -167,3 +167,31 @@ async def test_picture_in_the_vcard_is_published_by_pep(service: Service, regist
         found = await items(other, alice.jid, "urn:xmpp:avatar:data")
         assert list(found) == [digest]
         assert base64.b64decode("".join(found[digest].itertext())) == PICTURE
+
+
+# By its first bytes.
+UNTYPED = {
+    "PNG": (PICTURE, "", "image/png"),
+    "empty type": (PICTURE, "<TYPE/>", "image/png"),
+    "JPEG": (b"\xff\xd8\xff\xe0\x00\x10JFIF", "", "image/jpeg"),
+    "WebP": (b"RIFF\x1a\x00\x00\x00WEBPVP8L", "", "image/webp"),
+    "unknown": (b"something else", "", "application/octet-stream"),
+    "typed": (b"something else", "<TYPE>image/x-own</TYPE>", "image/x-own"),
+}
+
+
+@pytest.mark.parametrize("name", UNTYPED)
+async def test_picture_without_a_type_gets_its_own(service: Service, register: Register, name: str) -> None:
+    """XEP-0054 wants one, and old apps and programs leave it out. In the profile, and in what apps of today read."""
+    data, given, expected = UNTYPED[name]
+    alice, bob = register(2)
+    async with login(service, alice) as client, login(service, bob) as other:
+        await client.online()
+        photo = f"<PHOTO>{given}<BINVAL>{base64.b64encode(data).decode()}</BINVAL></PHOTO>"
+        await client.query("set", f"<vCard xmlns='vcard-temp'><FN>Alice</FN>{photo}</vCard>")
+        profile = await other.query("get", "<vCard xmlns='vcard-temp'/>", to=alice.jid)
+        assert profile.findtext(".//{vcard-temp}FN") == "Alice"
+        assert profile.findtext(".//{vcard-temp}PHOTO/{vcard-temp}TYPE") == expected
+        found = await items(client, alice.jid, "urn:xmpp:avatar:metadata")
+        (info,) = found[hashlib.sha1(data, usedforsecurity=False).hexdigest()].iter("{urn:xmpp:avatar:metadata}info")
+        assert info.get("type") == expected
