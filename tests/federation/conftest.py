@@ -24,7 +24,15 @@ SECONDS_PER_TEST = 90
 DOORS = {443: "alpha.test", 5223: "alpha.test", 5270: "alpha.test", 5349: "turn.alpha.test"}
 JUDGES_SECONDS = 480
 # testssl.sh takes minutes: it begins first, tests that leave alpha alone run meanwhile, those that do not come after.
-AFTER = ("test_blocking", "test_dynamic_address", "test_orders", "test_outage", "test_renewal", "test_trust")
+AFTER = (
+    "test_blocking",
+    "test_dynamic_address",
+    "test_orders",
+    "test_outage",
+    "test_push",
+    "test_renewal",
+    "test_trust",
+)
 TURN = {"test_restore": 1, "test_tls": 2} | dict.fromkeys(AFTER, 3) | {"test_audit": 4, "test_forgetting": 4}
 
 
