@@ -459,3 +459,17 @@ def test_only_the_last_invitation_to_a_name_is_good(service: Service, host: Host
         with connected(service) as stream:
             stream.starttls()
             assert refusal(show_invitation(stream, token)) == wanted
+
+
+# What a picture that any trained program reads does not do, in the words that it was said with.
+PROMISES = ("no program", "not a program", "are human", "a robot", "kein programm", "mensch bist", "roboter")
+
+
+@pytest.mark.parametrize("language", ["en", "de"])
+@pytest.mark.parametrize("page", ["register", "faq", "terms"])
+async def test_site_does_not_call_the_picture_a_protection(service: Service, language: str, page: str) -> None:
+    """Where accounts are open it is shown, as a brake and as nothing else."""
+    answer = await service.fetch("GET", f"https://{service.domain}/{language}/{page}/")
+    assert answer.status == 200
+    words = re.sub(r"<[^>]*>", " ", answer.body.decode()).lower()
+    assert [promise for promise in PROMISES if promise in words] == []
