@@ -454,6 +454,7 @@ RULES: dict[str, Rule] = {
     "xmpp_upload_days": Rule(low=1, high=3650),
     "xmpp_upload_max_mib": Rule(low=1, high=4096),
     "xmpp_upload_quota_mib": Rule(low=1, high=1048576),
+    "xmpp_upload_total_mib": Rule(low=0, high=1073741824),
     "xmpp_backup_repository": Rule(repository, empty=True),
     "xmpp_backup_days": Rule(low=1, high=365),
     "xmpp_backup_s3_key_id": Rule(high=200, empty=True),
@@ -693,6 +694,15 @@ class Checker:
                     f"xmpp_upload_quota_mib is {quota}, less than xmpp_upload_max_mib, {largest}: "
                     "an account could not upload the largest file.",
                     yaml_line("xmpp_upload_quota_mib", 10 * largest),
+                )
+        if {"xmpp_upload_max_mib", "xmpp_upload_total_mib"} <= self.values.keys():
+            largest, total = self.values["xmpp_upload_max_mib"], self.values["xmpp_upload_total_mib"]
+            if 0 < total < largest:
+                self.add(
+                    ("xmpp_upload_total_mib",),
+                    f"xmpp_upload_total_mib is {total}, less than xmpp_upload_max_mib, {largest}: "
+                    "the largest file could never be uploaded. 0 is half of the disk.",
+                    yaml_line("xmpp_upload_total_mib", 100 * largest),
                 )
 
         port = self.values.get("xmpp_https_port", 0)

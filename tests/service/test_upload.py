@@ -3,14 +3,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import hmac
 import http.client
 import secrets
 import shlex
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import pytest
 from slixmpp.exceptions import IqError
@@ -61,9 +63,9 @@ def files_of(service: Service, account: Account) -> list[str]:
     return found.splitlines()
 
 
-def wait_for(settled: Callable[[], bool]) -> None:
+def wait_for(settled: Callable[[], bool], seconds: int = 10) -> None:
     """Asks the host until it is so; each question takes long enough to be no burden."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + seconds
     while not settled():
         assert time.monotonic() < deadline
 
@@ -367,41 +369,158 @@ async def test_files_go_with_their_account(service: Service, register: Register)
     assert [(await service.fetch("GET", slot.get)).status for slot in slots] == [404, 200]
 
 
-async def test_quota_removes_the_oldest_files_of_that_user_only(service: Service, register: Register) -> None:
-    """A sparse file, larger than the quota, stands for a year of pictures. ejabberd adds up the slots that it gave, and
-    looks at the disk when they exceed the quota; then it makes room for the next."""
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [
+        ("très cool.txt", "tr%C3%A8s_cool.txt"),
+        ("данные.bin", "%D0%B4%D0%B0%D0%BD%D0%BD%D1%8B%D0%B5.bin"),
+        ("plain-1.txt", "plain-1.txt"),
+        ("100%.txt", "100_.txt"),
+        ("猫.jpg", "%E7%8C%AB.jpg"),
+    ],
+)
+async def test_addresses_are_encoded(service: Service, register: Register, name: str, path: str) -> None:
+    """As XEP-0363 4 asks; strict apps take nothing else. As they are, letters are understood as well."""
+    (alice,) = register(1)
+    slot = await slot_for(service, alice, name, 4)
+    assert slot.put.split("?v=")[0] == slot.get
+    assert slot.get.rsplit("/", 1)[1] == path
+    raw, token = urlsplit(slot.get).path.rsplit("/", 1)[0], urlsplit(slot.put).query
+    host = service.name("upload")
+    for target, length, status in ((f"{unquote(path)}?{token}", 4, b"201"), (unquote(path), 0, b"200")):
+        head = (
+            f"{'PUT' if length else 'GET'} {raw}/{target} HTTP/1.1\r\nHost: {host}\r\nContent-Length: {length}\r\n\r\n"
+        )
+        with service.connect_tls(host) as connection:
+            connection.sendall(head.encode() + b"data"[:length])
+            assert connection.recv(4096).split()[1] == status
+    assert (await service.fetch("GET", slot.get)).body == b"data"
+
+
+# Files as nginx would have made them, each in a folder of its own, of different ages.
+LAY_OUT = """
+import os, shutil, sys
+folder, number, size = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+os.umask(0o007)
+for i in range(number):
+    path = f"{folder}/{i:040}"
+    os.makedirs(path)
+    with open(f"{path}/x", "w") as file:
+        file.truncate(size)
+    os.utime(f"{path}/x", (10**9 + i, 10**9 + i))
+    shutil.chown(path, "www-data", "xmpp-upload")
+shutil.chown(folder, "www-data", "xmpp-upload")
+"""
+MIB = 1 << 20
+
+
+@contextlib.contextmanager
+def changed_setting(service: Service, name: str, value: int, how: str) -> Iterator[None]:
+    """ejabberd with another value of a module's option."""
+    config = "/etc/ejabberd/xmpp.yml"
+    service.host.check_output(f"cp -a {config} /root/xmpp.yml && sed -i 's/ {name}: .*/ {name}: {value}/' {config}")
+    try:
+        service.host.check_output(f"systemctl {how} ejabberd")
+        yield
+    finally:
+        service.host.check_output(f"mv /root/xmpp.yml {config} && systemctl reload ejabberd")
+
+
+@pytest.mark.parametrize(
+    ("number", "size", "left"),
+    [(1_100, 1, 1_000), (2, 100 * MIB, 1), (13, 9 * MIB, 11), (1_010, 100_000, 1_000), (900, 100_000, 900)],
+)
+async def test_quota_removes_the_oldest_files_of_that_user_only(
+    service: Service, register: Register, number: int, size: int, left: int
+) -> None:
+    """However small they are: a file takes its place on the disk. ejabberd counts all of them when it starts."""
     alice, bob = register(2)
-    slots = []
-    for account in (alice, bob):
-        slot = await slot_for(service, account, "old.bin", 4)
-        assert (await service.fetch("PUT", slot.put, data=b"data")).status == 201
-        slots.append(slot)
-    (old,) = files_of(service, alice)
-    year = f"{old.rsplit('/', 2)[0]}/{'y' * 40}/year.bin"
-    service.host.check_output(
-        f"touch --date='2 days ago' {shlex.quote(old)} && "
-        f"install -d -o www-data -g ejabberd -m 2770 {shlex.quote(year.rsplit('/', 1)[0])} && "
-        f"truncate -s 1200M {shlex.quote(year)} && chown www-data:ejabberd {shlex.quote(year)}"
-    )
-    async with login(service, alice) as client:
-        limit = await announced_limit(client)
-        for _ in range(1200 * 1024 * 1024 // limit + 1):
-            await ask_slot(client, "new.bin", limit)
-    wait_for(lambda: not files_of(service, alice))
-    assert [(await service.fetch("GET", slot.get)).status for slot in slots] == [404, 200]
+    slot = await slot_for(service, bob, "old.bin", 4)
+    assert (await service.fetch("PUT", slot.put, data=b"data")).status == 201
+    folder = f"{UPLOADS}/data/{hashlib.sha1(alice.jid.encode()).hexdigest()}"
+    service.host.check_output(f"python3 -c {shlex.quote(LAY_OUT)} {folder} {number} {size}")
+    with changed_setting(service, "quota_mib", 100, "restart"):
+        wait_for(lambda: len(files_of(service, alice)) <= left, seconds=30)
+        await slot_for(service, alice, "new.bin", 4)
+        found = files_of(service, alice)
+    assert len(found) == left, "no more go than need to"
+    assert f"{folder}/{number - 1:040}/x" in found, "the oldest go"
+    assert (await service.fetch("GET", slot.get)).status == 200
 
 
 async def test_slots_in_store_are_no_way_around_the_quota(service: Service, register: Register) -> None:
-    """ejabberd counts when it gives a slot, and slots do not run out; so what lies there is counted at the door too."""
-    (alice,) = register(1)
+    """A slot takes its room when it is handed out, whether it is used or not, and only of whom it was handed to."""
+    alice, bob = register(2)
     async with login(service, alice) as client:
-        first, second = [await ask_slot(client, "new.bin", 4) for _ in range(2)]
-    assert (await service.fetch("PUT", first.put, data=b"data")).status == 201
-    (stored,) = files_of(service, alice)
-    year = f"{stored.rsplit('/', 2)[0]}/{'y' * 40}"
-    service.host.check_output(f"install -d -o www-data -m 2770 {year} && truncate -s 1300M {year}/year.bin")
-    # nginx adds up what it is sent; it has seen nothing of this file. A restart makes it look.
-    service.host.check_output("systemctl restart nginx")
-    assert (await service.fetch("PUT", second.put, data=b"data")).status == 413
-    service.host.check_output(f"rm -r {year}")
-    assert (await service.fetch("PUT", second.put, data=b"data")).status == 201, "when there is room again"
+        limit = await announced_limit(client)
+        slots = [await ask_slot(client, "new.bin", limit) for _ in range(11)]
+        with pytest.raises(IqError) as refusal:
+            await ask_slot(client, "new.bin", limit)
+        assert (refusal.value.iq["error"]["condition"], refusal.value.iq["error"]["type"]) == (
+            "resource-constraint",
+            "wait",
+        )
+        assert "more uploads" in refusal.value.iq["error"]["text"]
+    assert len({slot.put for slot in slots}) == 11
+    slot = await slot_for(service, bob, "new.bin", limit)
+    assert slot.put
+
+
+async def test_slot_ends(service: Service, register: Register) -> None:
+    """After an hour; nobody can make it last longer."""
+    (alice,) = register(1)
+    slot = await slot_for(service, alice, "file.bin", 4)
+    address, token = slot.put.split("?v=")
+    until = int(token[:8], 16)
+    now = int(service.host.check_output("date +%s"))
+    assert 3500 < until - now <= 3600
+    secret = service.host.check_output("cut -d'\"' -f2 -s /etc/nginx/xmpp.upload-secret.conf")
+    account, random, name = urlsplit(address).path.split("/")[2:]
+
+    def signed(until: int) -> str:
+        data = f"{account}/{random}/{name} 4 {until:08x}"
+        return f"{address}?v={until:08x}{hmac.new(secret.encode(), data.encode(), 'sha256').hexdigest()}"
+
+    assert signed(until) == slot.put
+    assert (await service.fetch("PUT", signed(now - 1), data=b"data")).status == 403
+    later = f"{address}?v={until + 3600:08x}{token[8:]}"
+    assert (await service.fetch("PUT", later, data=b"data")).status == 403
+    assert (await service.fetch("PUT", slot.put, data=b"data")).status == 201
+
+
+async def test_all_accounts_together_have_a_limit(service: Service, register: Register) -> None:
+    """What is full says so: at the slot, and at the door to whoever has one already."""
+    alice, bob = register(2)
+    flag = "/run/ejabberd/uploads-full"
+    async with login(service, alice) as client:
+        slot = await ask_slot(client, "large.bin", 2 * MIB)
+        assert (await service.fetch("PUT", slot.put, data=bytes(2 * MIB))).status == 201
+        waiting = await ask_slot(client, "new.bin", 4)
+    with changed_setting(service, "total_mib", 1, "reload"):
+        wait_for(lambda: service.host.run(f"test -e {flag}").rc == 0)
+        assert (await service.fetch("PUT", waiting.put, data=b"data")).status == 507
+        async with login(service, bob) as client:
+            with pytest.raises(IqError) as refusal:
+                await ask_slot(client, "new.bin", 4)
+            assert refusal.value.iq["error"]["condition"] == "resource-constraint"
+        assert (await service.fetch("GET", slot.get)).status == 200
+    wait_for(lambda: service.host.run(f"test -e {flag}").rc != 0)
+    assert (await service.fetch("PUT", waiting.put, data=b"data")).status == 201
+
+
+async def test_one_slot_takes_few_files_at_once(service: Service, register: Register) -> None:
+    """What comes lies on the disk until it has come as a whole."""
+    (alice,) = register(1)
+    slot = await slot_for(service, alice, "file.bin", 300_000)
+    name = service.name("upload")
+    target = slot.put.removeprefix(f"https://{name}")
+    head = f"PUT {target} HTTP/1.1\r\nHost: {name}\r\nContent-Length: 300000\r\n\r\n".encode()
+    with contextlib.ExitStack() as stack:
+        open_ones = [stack.enter_context(service.connect_tls(name)) for _ in range(3)]
+        before = stored_files(service)
+        for connection in open_ones:
+            connection.sendall(head + bytes(200_000))
+        wait_for(lambda: len(stored_files(service) - before) >= 3)
+        assert (await service.fetch("PUT", slot.put, data=bytes(300_000))).status == 409
+        open_ones[0].sendall(bytes(100_000))
+        assert b" 201 " in open_ones[0].recv(4096)

@@ -521,6 +521,19 @@ CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
             "an account could not upload the largest file."
         ],
     ),
+    "total below file size": (
+        {"xmpp_upload_total_mib": 99},
+        [
+            "xmpp_upload_total_mib is 99, less than xmpp_upload_max_mib, 100: "
+            "the largest file could never be uploaded. 0 is half of the disk.",
+        ],
+    ),
+    "total below zero": (
+        {"xmpp_upload_total_mib": -1},
+        ["xmpp_upload_total_mib is -1, which must be from 0 to 1073741824."],
+    ),
+    "total of a file": ({"xmpp_upload_total_mib": 100}, []),
+    "total by itself": ({"xmpp_upload_total_mib": 0, "xmpp_upload_max_mib": 500}, []),
     "quota above file size": ({"xmpp_upload_max_mib": 2000, "xmpp_upload_quota_mib": 2000}, []),
     # dynamic addresses
     "dynamic address": (

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Judges a PUT by its slot's token (ejabberd mod_http_upload, external_secret, protocol v1):
-// ?v= is the lower-case hex HMAC-SHA256 of "<user>/<random>/<file> <size>".
+// Judges a PUT by its slot's token, which ejabberd's mod_xmpp_upload made: ?v= is the time until which it is good (seconds since 1970,
+// eight hexadecimal digits), and the lower-case hex HMAC-SHA256 of "<user>/<random>/<file> <size> <time>". That module counts what it
+// hands out, so nothing is counted here.
 import crypto from 'crypto';
 import fs from 'fs';
 
 const SLOT = /^\/upload\/([0-9a-f]{40}\/[A-Za-z0-9]{40}\/[^\/\x00-\x1f\x7f]{1,255})$/;
 const DATA = '/srv/xmpp/upload/data/';
+// There while mod_xmpp_upload finds too little room.
+const FULL = '/run/ejabberd/uploads-full';
 
 // Takes the same time whichever character differs.
 function equal(a, b) {
@@ -27,58 +30,29 @@ function verdict(r) {
         return '411';
     }
     const token = r.args.v;
-    if (typeof token !== 'string' || !/^[0-9a-f]{64}$/.test(token)) {
+    if (typeof token !== 'string' || !/^[0-9a-f]{72}$/.test(token)) {
         return '403';
     }
     const expected = crypto.createHmac('sha256', r.variables.xmpp_upload_secret)
-        .update(`${slot[1]} ${length}`).digest('hex');
-    if (!equal(expected, token)) {
+        .update(`${slot[1]} ${length} ${token.slice(0, 8)}`).digest('hex');
+    if (!equal(expected, token.slice(8)) || parseInt(token.slice(0, 8), 16) * 1000 < Date.now()) {
         return '403';
     }
-    try {
-        fs.statSync(DATA + slot[1]);
+    if (exists(DATA + slot[1])) {
         return '409';
-    } catch (e) {
-        if (e.code !== 'ENOENT' && e.code !== 'ENOTDIR') {
-            return '403';
-        }
     }
-    const limit = Number(r.variables.xmpp_upload_limit);
-    return fits(slot[1].slice(0, 40), Number(length), limit) ? 'ok' : '413';
+    return exists(FULL) ? '507' : 'ok';
 }
 
-// ejabberd counts when it hands out a slot, and slots do not run out: who collects them first would have no quota. So
-// what is sent is added up here, and when the sum passes the limit it is replaced by what really lies on the disk.
-function fits(user, length, limit) {
-    const sums = ngx.shared.xmpp_upload_sums;
-    if (sums.has(user) && sums.incr(user, length) <= limit) {
-        return true;
-    }
-    const sum = stored(DATA + user) + length;
-    sums.set(user, sum);
-    return sum <= limit;
-}
-
-// Returns the bytes below a user's folder: one folder a slot, one file in it.
-function stored(folder) {
-    let sum = 0;
-    list(folder).forEach((slot) => {
-        list(`${folder}/${slot}`).forEach((file) => {
-            try {
-                sum += fs.statSync(`${folder}/${slot}/${file}`).size;
-            } catch (e) {
-                // removed meanwhile
-            }
-        });
-    });
-    return sum;
-}
-
-function list(folder) {
+function exists(path) {
     try {
-        return fs.readdirSync(folder);
+        fs.statSync(path);
+        return true;
     } catch (e) {
-        return [];
+        if (e.code === 'ENOENT' || e.code === 'ENOTDIR') {
+            return false;
+        }
+        throw e;
     }
 }
 

@@ -1,0 +1,244 @@
+%% SPDX-License-Identifier: GPL-3.0-or-later
+%% Room for uploads (XEP-0363): what an account may have, in bytes and in files, and what all accounts together may have, so that there is always
+%% room for the database. A slot takes its room as it is handed out, and gives it back after an hour if nothing came; its token is good for
+%% that long. So nginx, which takes the files, has nothing to count. What lies on the disk is counted in a process beside, one account after
+%% the other, each at most once a minute; it removes the oldest files of an account that has too many. All of it is in memory.
+%% URLs are percent-encoded, as XEP-0363 asks, which ejabberd does not do.
+%% Hooks: http_upload_slot_request (the size of a file), filter_packet (the slot; in the same process of mod_http_upload), remove_user.
+%% Without this module no slot has a token that nginx takes: nothing can be uploaded.
+-module(mod_xmpp_upload).
+-behaviour(gen_server).
+-behaviour(gen_mod).
+-export([start/2, stop/1, reload/3, depends/2, mod_options/1, mod_opt_type/1, mod_doc/0]).
+-export([init/1, handle_call/3, handle_cast/2, handle_info/2]).
+-export([note_size/6, hand_out/1, count_again/2]).
+
+-define(SLOT, 3600).               %% seconds that a slot is good for
+-define(LEAST, 8192).              %% bytes that a file takes with its folder, however small
+-define(FILES, 10).                %% of one account, for each MiB of its quota
+-define(COUNT, 60).                %% seconds until an account is counted again
+-define(COUNT_ALL, 3_600_000).     %% ms until all are
+-define(LOOK, 10_000).             %% ms between looks at the disk
+-define(RESERVE, 2_147_483_648).   %% bytes of a disk that uploads leave free, or a tenth of it
+-define(FULL, "/run/ejabberd/uploads-full").  %% nginx takes no file while this is there
+
+start(Host, Opts) ->
+    xmpp_start:attempt(?MODULE, fun() ->
+        is_first(Host) andalso ({ok, _} = gen_mod:start_child(?MODULE, Host, Opts)),
+        hooks(add, Host)
+    end).
+
+stop(Host) ->
+    hooks(delete, Host),
+    is_first(Host) andalso gen_mod:stop_child(?MODULE, Host),
+    ok.
+
+hooks(Do, Host) ->
+    ejabberd_hooks:Do(http_upload_slot_request, Host, ?MODULE, note_size, 90),
+    ejabberd_hooks:Do(remove_user, Host, ?MODULE, count_again, 90),
+    is_first(Host) andalso ejabberd_hooks:Do(filter_packet, ?MODULE, hand_out, 50).
+
+%% All domains share one folder, and one count.
+is_first(Host) -> Host =:= hd(ejabberd_option:hosts()).
+server() -> gen_mod:get_module_proc(hd(ejabberd_option:hosts()), ?MODULE).
+
+reload(Host, Opts, _Old) ->
+    is_first(Host) andalso gen_server:cast(server(), {set, Opts}),
+    ok.
+
+depends(_Host, _Opts) -> [{mod_http_upload, hard}].
+mod_options(_Host) -> [{quota_mib, 1000}, {total_mib, 0}].
+mod_opt_type(quota_mib) -> econf:pos_int();
+mod_opt_type(total_mib) -> econf:non_neg_int().
+mod_doc() -> #{}.
+
+%% ---------------------------------------------------------------------- slots, in the process of mod_http_upload
+note_size(allow, Host, _JID, _Folder, Size, _Lang) ->
+    put(?MODULE, {Host, Size}),
+    allow;
+note_size(Acc, _Host, _JID, _Folder, _Size, _Lang) ->
+    Acc.
+
+%% What that process routes next is its answer.
+hand_out(Packet) when is_tuple(Packet) ->
+    case erase(?MODULE) of
+        undefined -> Packet;
+        {Host, Size} ->
+            case xmpp:get_els(Packet) of
+                [Slot] when element(1, Slot) =:= upload_slot_0; element(1, Slot) =:= upload_slot ->
+                    hand_out(Packet, Slot, Host, Size);
+                _ -> Packet
+            end
+    end;
+hand_out(Packet) ->
+    Packet.
+
+hand_out(Packet, Slot, Host, Size) ->
+    {Get, Put} = {2, 3},  %% of ejabberd's record
+    [Base, Account, Random, File] = split(element(Get, Slot)),
+    case gen_server:call(server(), {take, Account, Random, Size}) of
+        ok ->
+            Until = list_to_binary(io_lib:format("~8.16.0b", [erlang:system_time(second) + ?SLOT])),
+            Data = [Account, "/", Random, "/", File, " ", integer_to_binary(Size), " ", Until],
+            Secret = gen_mod:get_module_opt(Host, mod_http_upload, external_secret),
+            Token = str:to_hexlist(crypto:mac(hmac, sha256, Secret, Data)),
+            URL = iolist_to_binary([Base, "/", Account, "/", Random, "/", uri_string:quote(File)]),
+            xmpp:set_els(Packet, [setelement(Get, setelement(Put, Slot, <<URL/binary, "?v=", Until/binary, Token/binary>>), URL)]);
+        {full, Text} ->
+            xmpp:set_els(xmpp:set_type(Packet, error), [xmpp:err_resource_constraint(Text, xmpp:get_lang(Packet))])
+    end.
+
+split(URL) ->
+    [File, Random, Account | Base] = lists:reverse(binary:split(URL, <<"/">>, [global])),
+    [lists:join("/", lists:reverse(Base)), Account, Random, File].
+
+count_again(User, Server) ->
+    gen_server:cast(server(), {count, str:sha(<<User/binary, "@", Server/binary>>)}).
+
+%% ---------------------------------------------------------------------- who has how much
+%% accounts: by their folders, {bytes, files, slots that nothing came for: size and end, when it was counted}.
+init([Host, Opts]) ->
+    self() ! all,
+    self() ! look,
+    State = #{root => gen_mod:get_module_opt(Host, mod_http_upload, docroot), accounts => #{}, sum => 0, full => false, wanted => [], counts => none},
+    {ok, set(Opts, State)}.
+
+set(Opts, State) ->
+    State#{quota => mib(gen_mod:get_opt(quota_mib, Opts)), total => mib(gen_mod:get_opt(total_mib, Opts)),
+           files => max(1000, ?FILES * gen_mod:get_opt(quota_mib, Opts))}.
+
+mib(Number) -> Number * 1048576.
+
+handle_call({take, Account, Random, Size}, _From, #{accounts := Accounts, sum := Sum, full := Full, most := Most} = State) ->
+    Charge = charge(Size),
+    {Bytes, Files, Slots, At} = account(Account, State),
+    Waiting = waiting(Slots),
+    {Soft, Hard} = limits(State),
+    Taken = {Bytes + Waiting + Charge, Files + map_size(Slots) + 1},
+    Wants = exceeds(Taken, Soft),
+    Granted = fun() ->
+        Entry = {Bytes, Files, Slots#{Random => {Charge, now_s() + ?SLOT}}, At},
+        State#{accounts := Accounts#{Account => Entry}, sum := Sum + Charge}
+    end,
+    if
+        Full orelse Sum + Charge > Most ->
+            {reply, {full, <<"The server has no room for more files. Please try again later.">>}, State};
+        true ->
+            %% No room can be made where slots are that were not used.
+            case exceeds({Waiting + Charge, map_size(Slots) + 1}, Hard) of
+                true ->
+                    Text = <<"You have asked for more uploads than you may have files here. Please try again later.">>,
+                    {reply, {full, Text}, want(Account, State)};
+                false when Wants -> {reply, ok, want(Account, Granted())};
+                false -> {reply, ok, Granted()}
+            end
+    end.
+
+handle_cast({set, Opts}, State) -> {noreply, look(set(Opts, State))};
+handle_cast({count, Account}, State) -> {noreply, want(Account, State)}.
+
+handle_info(look, State) ->
+    erlang:send_after(?LOOK, self(), look),
+    {noreply, count_next(look(State))};
+handle_info(all, #{root := Root, accounts := Accounts, wanted := Wanted} = State) ->
+    erlang:send_after(?COUNT_ALL, self(), all),
+    Found = case file:list_dir(Root) of
+                {ok, Names} -> [list_to_binary(Name) || Name <- Names];
+                {error, _} -> []  %% a disk that is not there
+            end,
+    {noreply, count_next(State#{wanted := Wanted ++ lists:usort(Found ++ maps:keys(Accounts)) -- Wanted})};
+handle_info({counted, Account, Bytes, Files, Here, Gone}, #{accounts := Accounts} = State) ->
+    {_, _, Slots, _} = account(Account, State),
+    %% A slot may be used again when its file is gone.
+    Again = #{Random => {Charge, now_s() + ?SLOT} || {Random, Charge} <- Gone},
+    Left = maps:merge(maps:without(Here, Slots), Again),
+    {noreply, State#{accounts := Accounts#{Account => {Bytes, Files, Left, now_s()}}}};
+handle_info({'DOWN', _, process, Pid, _}, #{counts := Pid} = State) ->
+    {noreply, count_next(State#{counts := none})};
+handle_info(_Message, State) ->
+    {noreply, State}.
+
+account(Account, #{accounts := Accounts}) -> maps:get(Account, Accounts, {0, 0, #{}, never}).
+is_due(At) -> At =:= never orelse now_s() - At >= ?COUNT.
+charge(Size) -> max(Size, ?LEAST).
+waiting(Slots) -> maps:fold(fun(_, {Charge, _}, Sum) -> Sum + Charge end, 0, Slots).
+exceeds({Bytes, Files}, {MostBytes, MostFiles}) -> Bytes > MostBytes orelse Files > MostFiles.
+now_s() -> erlang:monotonic_time(second).
+
+%% Room is made as soon as the first is passed. What was handed out and not used does not pass the second.
+limits(#{quota := Quota, files := Files}) -> {{Quota, Files}, {Quota + Quota div 10 + 1048576, Files + Files div 10}}.
+
+%% Lets go of slots that ran out, and sees how much room there is.
+look(#{accounts := Accounts, root := Root, total := Total} = State) ->
+    Now = now_s(),
+    Kept = #{Account => {Bytes, Files, #{Random => Slot || Random := {_, End} = Slot <- Slots, End > Now}, At}
+             || Account := {Bytes, Files, Slots, At} <- Accounts, Files > 0 orelse map_size(Slots) > 0 orelse not is_due(At)},
+    Sum = maps:fold(fun(_, {Bytes, _, Slots, _}, Acc) -> Acc + Bytes + waiting(Slots) end, 0, Kept),
+    [{Size, _} | _] = Disks = disks([Root, <<"/var/lib/ejabberd">>]),
+    Most = case Total of
+               0 -> Size div 2;
+               _ -> Total
+           end,
+    Full = Sum > Most orelse lists:any(fun({All, Free}) -> Free < min(All div 10, ?RESERVE) end, Disks),
+    ok = case Full of
+             true -> file:write_file(?FULL, <<>>);
+             false -> case file:delete(?FULL) of {error, enoent} -> ok; Other -> Other end
+         end,
+    State#{accounts := Kept, sum := Sum, full := Full, most => Most}.
+
+disks(Folders) ->
+    Text = os:cmd(lists:flatten(["df -B1 --output=size,avail"] ++ [[" ", binary_to_list(Folder)] || Folder <- Folders])),
+    [_ | Lines] = string:lexemes(Text, "\n"),
+    [list_to_tuple([list_to_integer(Number) || Number <- string:lexemes(Line, " ")]) || Line <- Lines].
+
+%% ---------------------------------------------------------------------- counting
+want(Account, #{wanted := Wanted} = State) ->
+    count_next(State#{wanted := [Account | lists:delete(Account, Wanted)]}).
+
+count_next(#{counts := none, wanted := Wanted, root := Root} = State) ->
+    case lists:dropwhile(fun(Account) -> not is_due(element(4, account(Account, State))) end, Wanted) of
+        [] -> State;
+        [Account | _] ->
+            {_, _, Slots, _} = account(Account, State),
+            {Server, Limits} = {self(), limits(State)},
+            {Pid, _} = spawn_monitor(fun() -> Server ! count(Account, Root, Slots, Limits) end),
+            State#{counts := Pid, wanted := lists:delete(Account, Wanted)}
+    end;
+count_next(State) ->
+    State.
+
+count(Account, Root, Slots, {Soft, _}) ->
+    Folder = filename:join(Root, Account),
+    Found = lists:sort([File || Random <- list(Folder), File <- files(Folder, Random)]),
+    Here = #{Random => true || {_, _, _, Random, _} <- Found},
+    Waiting = maps:without(maps:keys(Here), Slots),
+    All = {lists:sum([Charge || {_, Charge, _, _, _} <- Found]) + waiting(Waiting), length(Found) + map_size(Waiting)},
+    {Gone, Left} = make_room(Found, All, Soft, []),
+    [begin ok = removed(file:delete(Path)), file:del_dir(filename:dirname(Path)) end || {_, _, _, _, Path} <- Gone],
+    Hour = erlang:system_time(second) - ?SLOT,
+    {counted, Account, lists:sum([Charge || {_, Charge, _, _, _} <- Left]), length(Left), [Random || {_, _, _, Random, _} <- Left],
+     [{Random, Charge} || {_, Charge, Made, Random, _} <- Gone, Made > Hour]}.
+
+%% The oldest first.
+make_room([{_, Charge, _, _, _} = File | Others], {Bytes, Files} = All, Soft, Gone) ->
+    case exceeds(All, Soft) of
+        true -> make_room(Others, {Bytes - Charge, Files - 1}, Soft, [File | Gone]);
+        false -> {Gone, [File | Others]}
+    end;
+make_room([], _, _, Gone) ->
+    {Gone, []}.
+
+removed({error, enoent}) -> ok;
+removed(Result) -> Result.
+
+list(Folder) ->
+    case file:list_dir_all(Folder) of
+        {ok, Names} -> Names;
+        {error, _} -> []  %% removed meanwhile
+    end.
+
+files(Folder, Random) ->
+    [{Time, charge(Size), Made, unicode:characters_to_binary(Random), Path}
+     || Name <- list(filename:join(Folder, Random)), Path <- [filename:join([Folder, Random, Name])],
+        {ok, Info} <- [file:read_file_info(Path, [raw, {time, posix}])],
+        {Size, Time, Made} <- [{element(2, Info), element(6, Info), element(7, Info)}], element(3, Info) =:= regular].
