@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import fnmatch
 import ipaddress
+import itertools
 import json
 import re
 import shlex
@@ -245,8 +246,11 @@ def iptables_rule(words: list[str], names: set[str]) -> Rule:
 
 
 # ---------------------------------------------------------------------- nft --json
-def from_nft(listing: dict[str, Any], sets: dict[tuple[str, str, str], list[str]] | None = None) -> Chains:
-    """Return the chains in the words of nft --json list ruleset; *sets* are the ports in named sets."""
+Sets = dict[tuple[str, str, str], list[Any]]  # what is in named sets and maps, by family, table, name
+
+
+def from_nft(listing: dict[str, Any], sets: Sets | None = None) -> Chains:
+    """Return the chains in the words of nft --json list ruleset; *sets* are those with ports."""
     chains: Chains = {}
     entries = [next(iter(entry.items())) for entry in listing.get("nftables", [])]
     for kind, entry in entries:
@@ -266,47 +270,85 @@ def from_nft(listing: dict[str, Any], sets: dict[tuple[str, str, str], list[str]
     return chains
 
 
-def nft_rules(
-    expressions: list[dict[str, Any]], table: tuple[str, str], sets: dict[tuple[str, str, str], list[str]]
-) -> list[Rule]:
+def nft_rules(expressions: list[dict[str, Any]], table: tuple[str, str], sets: Sets) -> list[Rule]:
     """Return a rule of nft as rules of one verdict each."""
-    conditions: list[Condition] = []
+    ways: list[tuple[Condition, ...]] = [()]
     rules = []
     for expression in expressions:
         kind, content = next(iter(expression.items()))
         if kind == "match":
             negated = content["op"] == "!="
-            conditions += nft_conditions(content["left"], content["right"], table, sets, negated=negated)
+            ways = both(ways, nft_ways(content["left"], content["right"], table, sets, negated=negated))
         elif kind in (ACCEPT, DROP, RETURN):
-            rules.append(Rule(tuple(conditions), kind))
+            rules += [Rule(way, kind) for way in ways]
         elif kind == "reject":
-            rules.append(Rule(tuple(conditions), DROP))
+            rules += [Rule(way, DROP) for way in ways]
         elif kind in ("dnat", "redirect"):
-            rules.append(Rule(tuple(conditions), PASSED))
+            # Where to is asked of a map: what is not in it stays here.
+            maps = [part["map"] for part in (content or {}).values() if isinstance(part, dict) and "map" in part]
+            passed = ways
+            for one in maps:
+                keys = [key for key, _ in members(one["data"], table, sets)]
+                passed = both(passed, nft_ways(one["key"], {"set": keys}, table, sets, negated=False))
+            rules += [Rule(way, PASSED) for way in passed]
         elif kind == "queue":
-            rules.append(Rule(tuple(conditions), ACCEPT))
+            rules += [Rule(way, ACCEPT) for way in ways]
         elif kind in (JUMP, GOTO):
-            rules.append(Rule(tuple(conditions), kind, content["target"]))
+            rules += [Rule(way, kind, content["target"]) for way in ways]
         elif kind == "vmap":
-            data = content["data"]
-            for value, verdict in data.get("set", []) if isinstance(data, dict) else []:
-                asked = nft_conditions(content["key"], value, table, sets, negated=False)
+            for value, verdict in members(content["data"], table, sets):
+                asked = both(ways, nft_ways(content["key"], value, table, sets, negated=False))
                 rules += [
-                    Rule((*conditions, *asked, *rule.conditions), rule.verdict, rule.target)
+                    Rule((*way, *rule.conditions), rule.verdict, rule.target)
+                    for way in asked
                     for rule in nft_rules([verdict], table, sets)
                 ]
         elif kind in ("limit", "xt", "ct count", "set", "meter", "quota", "connlimit") and (
             kind != "xt" or content.get("type") == "match"
         ):
-            conditions.append(Condition(kind))
+            ways = both(ways, [(Condition(kind),)])
     return rules
+
+
+def both(
+    ways: Iterable[tuple[Condition, ...]], further: Iterable[tuple[Condition, ...]]
+) -> list[tuple[Condition, ...]]:
+    """Return what passes one of *ways* and then one of *further*."""
+    return [(*one, *other) for one, other in itertools.product(ways, further)]
+
+
+def members(data: Any, table: tuple[str, str], sets: Sets) -> list[Any]:
+    """Return what is in a set or a map, named or not; nothing if nobody has read it."""
+    if isinstance(data, str):
+        return sets.get((*table, data.removeprefix("@")), [])
+    return list(data["set"]) if "set" in data else [data]
+
+
+def nft_ways(
+    left: Any, right: Any, table: tuple[str, str], sets: Sets, *, negated: bool
+) -> list[tuple[Condition, ...]]:
+    """Return the ways to pass a match of nft: several where parts are asked for together (tcp . 80, udp . 3478)."""
+    parts = left.get("concat") if isinstance(left, dict) else None
+    if not parts:
+        return [tuple(nft_conditions(left, right, table, sets, negated=negated))]
+    known = [one["elem"]["val"] if "elem" in one else one for one in members(right, table, sets)]
+    if negated or not known:
+        return [(Condition("named set"),)]
+    return [
+        tuple(
+            condition
+            for part, value in zip(parts, one["concat"], strict=True)
+            for condition in nft_conditions(part, value, table, sets, negated=False)
+        )
+        for one in known
+    ]
 
 
 def nft_conditions(
     left: Any,
     right: Any,
     table: tuple[str, str],
-    sets: dict[tuple[str, str, str], list[str]],
+    sets: Sets,
     *,
     negated: bool,
 ) -> list[Condition]:
@@ -343,7 +385,7 @@ def nft_conditions(
     return [Condition(subject or kind, values, negated)]
 
 
-def nft_values(right: Any, table: tuple[str, str], sets: dict[tuple[str, str, str], list[str]]) -> tuple[str, ...]:
+def nft_values(right: Any, table: tuple[str, str], sets: Sets) -> tuple[str, ...]:
     """Return a value of nft, or what is in a set, as words."""
     if isinstance(right, dict):
         if "set" in right:
@@ -358,7 +400,7 @@ def nft_values(right: Any, table: tuple[str, str], sets: dict[tuple[str, str, st
     if isinstance(right, list):
         return tuple(value for one in right for value in nft_values(one, table, sets))
     if isinstance(right, str) and right.startswith("@"):
-        return tuple(sets.get((*table, right[1:]), []))
+        return tuple(value for one in members(right, table, sets) for value in nft_values(one, table, sets))
     return (str(right),)
 
 
@@ -393,16 +435,19 @@ def read() -> Chains:
     return chains | from_nft(listing, port_sets(listing))
 
 
-def port_sets(listing: dict[str, Any]) -> dict[tuple[str, str, str], list[str]]:
-    """Return the ports in named sets."""
-    found: dict[tuple[str, str, str], list[str]] = {}
+def port_sets(listing: dict[str, Any]) -> Sets:
+    """Return what is in named sets and maps that are asked for ports."""
+    found: Sets = {}
     for entry in listing.get("nftables", []):
-        one = entry.get("set", {})
-        if one.get("type") == "inet_service" and (one["family"], one["table"]) != OURS:
-            key = (one["family"], one["table"], one["name"])
-            whole = json.loads(output("/usr/sbin/nft", "--json", "list", "set", *key) or "{}").get("nftables", [])
-            elements = [value for item in whole for value in item.get("set", {}).get("elem", [])]
-            found[key] = list(nft_values(elements, key[:2], {}))
+        kind, one = next(iter(entry.items()))
+        asked = one["type"] if isinstance(one.get("type"), list) else [one.get("type")]
+        # With addresses in it, it is of somebody, and can be large.
+        if kind not in ("set", "map") or "inet_service" not in asked or {"ipv4_addr", "ipv6_addr"} & set(asked):
+            continue
+        key = (one["family"], one["table"], one["name"])
+        if key[:2] != OURS:
+            whole = json.loads(output("/usr/sbin/nft", "--json", "list", kind, *key) or "{}").get("nftables", [])
+            found[key] = [value for item in whole for value in item.get(kind, {}).get("elem", [])]
     return found
 
 

@@ -219,19 +219,36 @@ def relay_of_others(trees: list[str]) -> str:
 
 # ---------------------------------------------------------------------- nginx
 NGINX = Path("/etc/nginx")
+TEMPORARY = Path("/run")
 PROGRAM = "/usr/sbin/nginx"
 DEFAULT = NGINX / "sites-enabled/default"
 # Where nginx may write (nginx.service.d/xmpp.conf), and what it does not see.
 WRITABLE = ("/var/log/nginx/", "/var/lib/nginx/", "/dev/", "/run/nginx/")
 HIDDEN = ("/home/", "/root/", "/run/user/")
 STUB = """user www-data;
-pid {folder}/pid;
+pid {stub}.pid;
 error_log stderr warn;
 include /etc/nginx/modules-enabled/*.conf;
 events {{ worker_connections 512; }}
 http {{
     include /etc/nginx/mime.types;
+    # What the service sets for all servers: none of it can stand in conf.d a second time.
     access_log off;
+    server_tokens off;
+    default_type application/octet-stream;
+    charset utf-8;
+    sendfile on;
+    tcp_nopush on;
+    keepalive_timeout 30s;
+    client_header_timeout 15s;
+    client_body_timeout 15s;
+    send_timeout 60s;
+    reset_timedout_connection on;
+    large_client_header_buffers 4 8k;
+    gzip on;
+    gzip_types text/css;
+    gzip_min_length 512;
+    gzip_vary on;
     server {{
         listen 80 default_server;
         listen [::]:80 default_server;
@@ -243,6 +260,13 @@ http {{
     {includes}
 }}
 """
+
+
+# What passes, by the words of nginx for what does not.
+HINTS = {
+    "default server": "Take default_server out: who asks for no name that is known here gets no answer.",
+    "directive is duplicate": "The service sets this for all servers. Write it into the server { … } of your site.",
+}
 
 
 @dataclass(frozen=True)
@@ -395,28 +419,34 @@ def web_sites(
     mine = sites()
     if not mine:
         return faults, {}
-    with tempfile.TemporaryDirectory(dir="/run", prefix="xmpp-nginx-") as folder:
-        stub = Path(folder, "nginx.conf")
+    with tempfile.TemporaryDirectory(dir=TEMPORARY, prefix="xmpp-nginx-") as folder:
+        # nginx looks beside its configuration for what is named without a folder: proxy_params, fastcgi.conf …
+        for path in NGINX.iterdir():
+            Path(folder, path.name).symlink_to(path)
+        stub = Path(folder, Path(folder).name)  # a name that is not there already
         text = STUB.format(
-            folder=folder,
+            stub=stub,
             port=https_port,
             names=" ".join(names),
             includes="\n".join(f"include {path};" for path in mine),
         )
         stub.write_text(text, encoding="utf-8")
         done = nginx("-T", "-c", str(stub))
+        dump, errors = (
+            text.replace(str(stub), "the service's own").replace(folder, str(NGINX))
+            for text in (done.stdout, done.stderr)
+        )
         if done.returncode:
-            words = re.findall(r"\[(?:emerg|crit)\] (?:\d+#\d+: )?(.+)", done.stderr)
-            hint = (
-                "Take default_server out: who asks for no name that is known here gets no answer."
-                if "default server" in done.stderr
-                else "What stands in nginx.conf alone is not read any more; it can stand in /etc/nginx/conf.d."
+            words = re.findall(r"\[(?:emerg|crit)\] (?:\d+#\d+: )?(.+)", errors)
+            hint = next(
+                (hint for sign, hint in HINTS.items() if sign in errors),
+                "What stands in nginx.conf alone is not read any more; it can stand in /etc/nginx/conf.d.",
             )
             fault = f"nginx does not take the web sites of this host beside the service: {'; '.join(words)}. {hint}"
-            return [*faults, fault.replace(str(stub), "the service's own")], {}
-    skipped = (str(stub), "/etc/nginx/mime.types", "/etc/nginx/modules-enabled/", "/usr/share/nginx/modules")
-    files = {path: text for path, text in sections(done.stdout).items() if not path.startswith(skipped)}
-    faults += judge_sites(files, done.stderr, https_port, names, ports, own_dropin=own_dropin())
+            return [*faults, fault], {}
+    skipped = ("the service's own", "/etc/nginx/mime.types", "/etc/nginx/modules-enabled/", "/usr/share/nginx/modules")
+    files = {path: text for path, text in sections(dump).items() if not path.startswith(skipped)}
+    faults += judge_sites(files, errors, https_port, names, ports, own_dropin=own_dropin())
     further = {
         one.port: one.file
         for one in listens(files)

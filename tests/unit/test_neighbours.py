@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 import hashlib
+import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from .loading import load
+from .loading import ROOT, load
 
 neighbours = load("plugins/module_utils/neighbours.py")
 facts = load("plugins/modules/host_facts.py")
@@ -233,3 +235,57 @@ def test_what_our_firewall_will_shut_is_said() -> None:
 )
 def test_ports_of_the_next_start_of_sshd_are_read(text: str, expected: set[int]) -> None:
     assert facts.configured_ports(text) == expected
+
+
+def test_sites_are_tried_as_they_will_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With what stands in nginx's folder (proxy_params, snippets), and what the service sets for all servers."""
+    folder, seen = tmp_path / "nginx", {}
+    (folder / "sites-enabled").mkdir(parents=True)
+    (folder / "sites-enabled/shop").write_text("server { include proxy_params; }", encoding="utf-8")
+    (folder / "proxy_params").write_text("proxy_buffering off;", encoding="utf-8")
+
+    def nginx(*arguments: str) -> subprocess.CompletedProcess[str]:
+        stub = Path(arguments[-1])
+        seen["beside"] = stub.with_name("proxy_params").read_text(encoding="utf-8")
+        seen["stub"] = stub.read_text(encoding="utf-8")
+        words = f'nginx: [emerg] 1#1: cannot load "{stub.parent}/shop.pem" in {folder}/sites-enabled/shop:1'
+        return subprocess.CompletedProcess(arguments, 1, "", words)
+
+    monkeypatch.setattr(neighbours, "NGINX", folder)
+    monkeypatch.setattr(neighbours, "PROGRAM", "/bin/true")
+    monkeypatch.setattr(neighbours, "TEMPORARY", tmp_path)
+    monkeypatch.setattr(neighbours, "nginx", nginx)
+    (fault,), _ = neighbours.web_sites(["nginx"], 443, ["friends.example"], [])
+    assert seen["beside"] == "proxy_buffering off;"
+    assert f'cannot load "{folder}/shop.pem"' in fault
+    assert list(tmp_path.iterdir()) == [folder]
+    # Twice in http is a fault of nginx's.
+    template = (ROOT / "roles/nginx/templates/etc/nginx/xmpp.conf.j2").read_text(encoding="utf-8")
+    set_for_all = re.findall(r"^    (\w+) [^{\n]*;$", template.partition("http {")[2], re.MULTILINE)
+    assert "keepalive_timeout" in set_for_all
+    assert [name for name in set_for_all if f"\n    {name} " not in seen["stub"]] == []
+    # Sites of the operator's go on taking uploads.
+    assert "client_max_body_size" not in set_for_all
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        ('"gzip" directive is duplicate in /etc/nginx/conf.d/a.conf:1', "Write it into the server"),
+        ("a duplicate default server for 0.0.0.0:80 in /etc/nginx/sites-enabled/a:1", "Take default_server out"),
+        ('unknown "zone" variable', "What stands in nginx.conf alone"),
+    ],
+)
+def test_what_nginx_does_not_take_is_said_with_what_passes(
+    words: str, hint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "conf.d").mkdir()
+    (tmp_path / "conf.d/a.conf").touch()
+    monkeypatch.setattr(neighbours, "NGINX", tmp_path)
+    monkeypatch.setattr(neighbours, "TEMPORARY", tmp_path / "conf.d")
+    monkeypatch.setattr(neighbours, "PROGRAM", "/bin/true")
+    failed = subprocess.CompletedProcess([], 1, "", f"nginx: [emerg] 7#7: {words}")
+    monkeypatch.setattr(neighbours, "nginx", lambda *_: failed)
+    (fault,), _ = neighbours.web_sites(["nginx"], 443, [], [])
+    assert words in fault
+    assert hint in fault
