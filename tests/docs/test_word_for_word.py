@@ -99,7 +99,7 @@ def test_backup_is_read_by_hand() -> None:
     assert f" UTC in {REPOSITORY}." in host(f"{PLAYBOOK}{told('playbooks/backup.yml')}")
     host("apt-get install sqlite3")
     (block,) = (block for block in BLOCKS if "restic snapshots" in block)
-    steps = block.replace("REPOSITORY=…", f"REPOSITORY={REPOSITORY}")
+    steps = block.replace("REPOSITORY=…", f"REPOSITORY={REPOSITORY}").replace("friends.example", DOMAIN)
     host("cd inventories/home && bash -euo pipefail -s", steps.encode())
     assert host("sqlite3 inventories/home/xmpp.db 'select distinct username from users'").split() == ["admin"]
     # The authority of the host's own, which devices trust.
