@@ -397,6 +397,36 @@ async def test_addresses_are_encoded(service: Service, register: Register, name:
     assert (await service.fetch("GET", slot.get)).body == b"data"
 
 
+async def test_links_do_not_say_whose_a_file_is(service: Service, register: Register) -> None:
+    """Not to whoever guesses the address, nor that two links are of one account, nor by trying a link."""
+    alice, bob = register(2)
+    slots = []
+    for account in (alice, alice, bob):
+        slot = await slot_for(service, account, "file.bin", 4)
+        assert (await service.fetch("PUT", slot.put, data=b"data")).status == 201
+        slots.append(slot)
+    paths = [urlsplit(slot.get).path.split("/") for slot in slots]
+    assert len({part for path in paths for part in path[2:4]}) == 6
+    for account in (alice, bob):
+        guess = hashlib.sha1(account.jid.encode()).hexdigest()
+        for path in paths:
+            assert guess not in path
+            for second in [path[3], path[2], *(other[3] for other in paths)]:
+                assert send_raw(service, "GET", f"/upload/{guess}/{second}/file.bin")[0] == 404
+    mixed = f"/upload/{paths[0][2]}/{paths[1][3]}/file.bin"
+    assert send_raw(service, "GET", mixed)[0] == 404
+    assert len(files_of(service, alice)) == 2
+    assert len(files_of(service, bob)) == 1
+
+
+async def test_links_from_before_lead_to_their_files(service: Service, register: Register) -> None:
+    (alice,) = register(1)
+    path = f"{hashlib.sha1(alice.jid.encode()).hexdigest()}/{secrets.token_hex(20)}"
+    folder = f"{UPLOADS}/data/{path}"
+    service.host.check_output(f"install -d -m 2770 -o www-data -g xmpp-upload {folder} && echo old > {folder}/old.txt")
+    assert send_raw(service, "GET", f"/upload/{path}/old.txt") == (200, b"old\n")
+
+
 # Files as nginx would have made them, each in a folder of its own, of different ages.
 LAY_OUT = """
 import os, shutil, sys

@@ -5,7 +5,7 @@
 import crypto from 'crypto';
 import fs from 'fs';
 
-const SLOT = /^\/upload\/([0-9a-f]{40}\/[A-Za-z0-9]{40}\/[^\/\x00-\x1f\x7f]{1,255})$/;
+const SLOT = /^\/upload\/(([0-9a-f]{40})\/([A-Za-z0-9]{40})\/([^\/\x00-\x1f\x7f]{1,255}))$/;
 const DATA = '/srv/xmpp/upload/data/';
 // There while mod_xmpp_upload finds too little room.
 const FULL = '/run/ejabberd/uploads-full';
@@ -38,10 +38,30 @@ function verdict(r) {
     if (!equal(expected, token.slice(8)) || parseInt(token.slice(0, 8), 16) * 1000 < Date.now()) {
         return '403';
     }
-    if (exists(DATA + slot[1])) {
+    if (exists(DATA + revealed(slot, r.variables.xmpp_upload_secret))) {
         return '409';
     }
     return exists(FULL) ? '507' : 'ok';
+}
+
+// Where the file of a link lies, below DATA: the reverse of mod_xmpp_upload's conceal/3.
+function revealed(slot, secret) {
+    const key = crypto.createHmac('sha256', secret).update(`path ${slot[3]}`).digest('hex');
+    let account = '';
+    for (let i = 0; i < 40; i++) {
+        account += (parseInt(slot[2][i], 16) ^ parseInt(key[i], 16)).toString(16);
+    }
+    return `${account}/${key.slice(40)}/${slot[4]}`;
+}
+
+// The same for a request. Links from before folders were concealed are the path itself; for a file that came later, that leads nowhere.
+function place(r) {
+    const slot = SLOT.exec(r.uri);
+    if (!slot) {
+        return 'none';
+    }
+    const path = revealed(slot, r.variables.xmpp_upload_secret);
+    return r.method === 'PUT' || exists(DATA + path) ? path : slot[1];
 }
 
 function exists(path) {
@@ -56,4 +76,4 @@ function exists(path) {
     }
 }
 
-export default { verdict };
+export default { place, verdict };

@@ -3,7 +3,7 @@
 %% room for the database. A slot takes its room as it is handed out, and gives it back after an hour if nothing came; its token is good for
 %% that long. So nginx, which takes the files, has nothing to count. What lies on the disk is counted in a process beside, one account after
 %% the other, each at most once a minute; it removes the oldest files of an account that has too many. All of it is in memory.
-%% URLs are percent-encoded, as XEP-0363 asks, which ejabberd does not do.
+%% URLs are percent-encoded, as XEP-0363 asks, and do not say whose a file is: ejabberd does neither.
 %% Hooks: http_upload_slot_request (the size of a file), filter_packet (the slot; in the same process of mod_http_upload), remove_user.
 %% Without this module no slot has a token that nginx takes: nothing can be uploaded.
 -module(mod_xmpp_upload).
@@ -76,17 +76,26 @@ hand_out(Packet) ->
 hand_out(Packet, Slot, Host, Size) ->
     {Get, Put} = {2, 3},  %% of ejabberd's record
     [Base, Account, Random, File] = split(element(Get, Slot)),
-    case gen_server:call(server(), {take, Account, Random, Size}) of
+    Secret = gen_mod:get_module_opt(Host, mod_http_upload, external_secret),
+    {Shown, Folder} = conceal(Account, Random, Secret),
+    case gen_server:call(server(), {take, Account, Folder, Size}) of
         ok ->
             Until = list_to_binary(io_lib:format("~8.16.0b", [erlang:system_time(second) + ?SLOT])),
-            Data = [Account, "/", Random, "/", File, " ", integer_to_binary(Size), " ", Until],
-            Secret = gen_mod:get_module_opt(Host, mod_http_upload, external_secret),
+            Data = [Shown, "/", Random, "/", File, " ", integer_to_binary(Size), " ", Until],
             Token = str:to_hexlist(crypto:mac(hmac, sha256, Secret, Data)),
-            URL = iolist_to_binary([Base, "/", Account, "/", Random, "/", uri_string:quote(File)]),
+            URL = iolist_to_binary([Base, "/", Shown, "/", Random, "/", uri_string:quote(File)]),
             xmpp:set_els(Packet, [setelement(Get, setelement(Put, Slot, <<URL/binary, "?v=", Until/binary, Token/binary>>), URL)]);
         {full, Text} ->
             xmpp:set_els(xmpp:set_type(Packet, error), [xmpp:err_resource_constraint(Text, xmpp:get_lang(Packet))])
     end.
+
+%% The account's folder is a checksum of its address: a link shows it under a key that is another one for each file, and the file's folder
+%% has another name than in the link, so that nobody can try a link with the checksum of an address. (njs/xmpp-upload.js does the reverse.)
+conceal(Account, Random, Secret) ->
+    <<Mask:20/binary, Folder:12/binary>> = crypto:mac(hmac, sha256, Secret, ["path ", Random]),
+    {hex(crypto:exor(binary:decode_hex(Account), Mask)), hex(Folder)}.
+
+hex(Bytes) -> binary:encode_hex(Bytes, lowercase).
 
 split(URL) ->
     [File, Random, Account | Base] = lists:reverse(binary:split(URL, <<"/">>, [global])),
@@ -174,22 +183,23 @@ look(#{accounts := Accounts, root := Root, total := Total} = State) ->
     Kept = #{Account => {Bytes, Files, #{Random => Slot || Random := {_, End} = Slot <- Slots, End > Now}, At}
              || Account := {Bytes, Files, Slots, At} <- Accounts, Files > 0 orelse map_size(Slots) > 0 orelse not is_due(At)},
     Sum = maps:fold(fun(_, {Bytes, _, Slots, _}, Acc) -> Acc + Bytes + waiting(Slots) end, 0, Kept),
-    [{Size, _} | _] = Disks = disks([Root, <<"/var/lib/ejabberd">>]),
-    Most = case Total of
-               0 -> Size div 2;
+    Disks = disks([Root, <<"/var/lib/ejabberd">>]),
+    Most = case {Total, Disks} of
+               {0, [{Size, _} | _]} -> Size div 2;
                _ -> Total
            end,
     Full = Sum > Most orelse lists:any(fun({All, Free}) -> Free < min(All div 10, ?RESERVE) end, Disks),
-    ok = case Full of
-             true -> file:write_file(?FULL, <<>>);
-             false -> case file:delete(?FULL) of {error, enoent} -> ok; Other -> Other end
-         end,
+    case Full of
+        true -> file:write_file(?FULL, <<>>);
+        false -> file:delete(?FULL)
+    end,
     State#{accounts := Kept, sum := Sum, full := Full, most => Most}.
 
+%% Of what is there: a disk may be missing.
 disks(Folders) ->
-    Text = os:cmd(lists:flatten(["df -B1 --output=size,avail"] ++ [[" ", binary_to_list(Folder)] || Folder <- Folders])),
-    [_ | Lines] = string:lexemes(Text, "\n"),
-    [list_to_tuple([list_to_integer(Number) || Number <- string:lexemes(Line, " ")]) || Line <- Lines].
+    Text = os:cmd(lists:flatten(["df -B1 --output=size,avail"] ++ [[" ", binary_to_list(Folder)] || Folder <- Folders] ++ [" 2>/dev/null"])),
+    [{Size, Free} || Line <- string:lexemes(Text, "\n"), [First, Second] <- [string:lexemes(Line, " ")],
+                     {Size, []} <- [string:to_integer(First)], {Free, []} <- [string:to_integer(Second)]].
 
 %% ---------------------------------------------------------------------- counting
 want(Account, #{wanted := Wanted} = State) ->
