@@ -394,3 +394,33 @@ def test_services_leave_memory_to_the_host(service: Service, unit: str) -> None:
     show = f"systemctl show --value --property={{}} {unit}.service"
     high, most = (int(service.host.check_output(show.format(name))) for name in ("MemoryHigh", "MemoryMax"))
     assert 0.05 * has < high < most <= {"ejabberd": 0.66, "nginx": 0.16, "coturn": 0.16}[unit] * has
+
+
+# How one account makes itself look like many apps.
+APPS = {
+    "names": lambda number: f"node='https://{number}.test' ver='1'",
+    "checksums": lambda number: f"node='https://app.test' ver='{number}' hash='sha-1'",
+    "parts": lambda number: (
+        f"node='https://app.test' ver='1' ext='{' '.join(f'x{number}y{part}' for part in range(99))}'"
+    ),
+}
+
+
+@pytest.mark.parametrize("name", APPS)
+def test_what_apps_can_do_is_not_asked_without_end(service: Service, register: Register, name: str) -> None:
+    """Each answer is stored. One app that shows itself again and again is one."""
+    (account,) = register(1)
+    with logged_in(service, account) as stream:
+        stream.bind()
+        stream.send(
+            "<presence><c xmlns='http://jabber.org/protocol/caps' node='https://one.test' ver='1'/></presence>" * 50
+        )
+        for number in range(60):
+            stream.send(f"<presence><c xmlns='http://jabber.org/protocol/caps' {APPS[name](number)}/></presence>")
+        stream.send("<iq type='get' id='end'><query xmlns='jabber:iq:roster'/></iq>")
+        questions, shown = 0, 0
+        while (stanza := stream.read()).get("id") != "end":
+            questions += stanza.find(f"{{{INFO}}}query") is not None
+            shown += stanza.tag == f"{CLIENT}presence"
+        assert shown == 110, "the presence itself arrives"
+        assert 1 <= questions <= 21

@@ -1,28 +1,74 @@
 %% SPDX-License-Identifier: GPL-3.0-or-later
 %% What an app can do is asked once and kept (XEP-0115), and an app can say anything there. ejabberd keeps it for ever; this deletes it after
 %% a day, unless somebody's session goes by it: an app that sleeps for days must not be forgotten to want the news of its contacts.
-%% Hook: c2s_handle_info. Where it does not start, sessions do not answer, and what they go by is deleted after a day as well.
+%% Nobody fills the table meanwhile: who says again and again that their app is another one is not asked any more.
+%% Hooks: c2s_handle_info; user_send_packet and user_receive_packet before mod_caps (75). Where it does not start, sessions do not answer, and
+%% what they go by is deleted after a day as well; then nothing limits what is asked.
 -module(mod_xmpp_caps).
 -behaviour(gen_mod).
 -export([start/2, stop/1, reload/3, depends/2, mod_options/1, mod_doc/0]).
--export([answer/2, expire/0]).
+-export([answer/2, expire/0, sent/1, received/1]).
 
+-define(NS, <<"http://jabber.org/protocol/caps">>).
+%% Apps that are new to us: so many at once, and the seconds until one more
+-define(HERE, {20, 600}).        %% of one account
+-define(ELSEWHERE, {300, 60}).   %% of one other server
+-define(PARTS, 10).              %% that one app names, in the old way
 -define(WAIT, 30000).  %% milliseconds; whoever does not answer for so long is at its end
 
 start(Host, _Opts) ->
-    xmpp_start:attempt(?MODULE, fun() -> hook(add, Host) end).
+    xmpp_start:attempt(?MODULE, fun() ->
+        xmpp_rate:new(?MODULE),
+        hooks(add, Host)
+    end).
 
 stop(Host) ->
-    hook(delete, Host).
+    hooks(delete, Host).
 
-hook(Do, Host) ->
+hooks(Do, Host) ->
     ejabberd_hooks:Do(c2s_handle_info, Host, ?MODULE, answer, 10),
+    ejabberd_hooks:Do(user_send_packet, Host, ?MODULE, sent, 74),
+    ejabberd_hooks:Do(user_receive_packet, Host, ?MODULE, received, 74),
     ok.
 
 reload(_Host, _New, _Old) -> ok.
 depends(_Host, _Opts) -> [{mod_caps, hard}].
 mod_options(_Host) -> [].
 mod_doc() -> #{}.
+
+sent({Packet, State}) ->
+    {User, Server, _} = jid:tolower(xmpp:get_from(Packet)),
+    {limited(Packet, {User, Server}, ?HERE), State}.
+
+received({Packet, State}) ->
+    {_, Server, _} = jid:tolower(xmpp:get_from(Packet)),
+    case ejabberd_router:is_my_route(Server) of
+        true -> {Packet, State};
+        false -> {limited(Packet, Server, ?ELSEWHERE), State}
+    end.
+
+limited(Packet, Who, {Size, Seconds}) when element(1, Packet) =:= presence ->
+    {Caps, Others} = lists:partition(fun is_caps/1, [xmpp:encode(El) || El <- xmpp:get_els(Packet)]),
+    case Caps =:= [] orelse is_known(Caps, Who) orelse is_allowed(Caps, Who, Size, Seconds) of
+        true -> Packet;
+        false -> xmpp:set_els(Packet, Others)
+    end;
+limited(Packet, _Who, _Limit) ->
+    Packet.
+
+is_caps(El) -> element(2, El) =:= <<"c">> andalso fxml:get_tag_attr_s(<<"xmlns">>, El) =:= ?NS.
+
+is_known(Caps, Who) ->
+    xmpp_rate:remembers(?MODULE, {Who, Caps}).
+
+is_allowed(Caps, Who, Size, Seconds) ->
+    Parts = [Part || El <- Caps, Part <- binary:split(fxml:get_tag_attr_s(<<"ext">>, El), <<" ">>, [global])],
+    length(Parts) =< ?PARTS andalso not xmpp_rate:used_up(?MODULE, Who, Size, Seconds) andalso
+        begin
+            xmpp_rate:use(?MODULE, Who, Seconds),
+            xmpp_rate:remember(?MODULE, {Who, Caps}, 86400),
+            true
+        end.
 
 %% Called by mod_xmpp_deletion, every hour.
 expire() ->
