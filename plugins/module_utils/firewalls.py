@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import fnmatch
+import importlib
 import ipaddress
 import itertools
 import json
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 OURS = ("inet", "xmpp")
+NFT = "/usr/sbin/nft"
 BUILT_IN = {"INPUT": "input", "PREROUTING": "prerouting"}
 HOOKS = ("input", "prerouting", "ingress")
 # Whether a rule is about a new connection from anybody: yes, no, or of some people only, as far as can be told.
@@ -413,6 +415,19 @@ def output(*command: str) -> str:
         return ""
 
 
+def nft(command: str, *, terse: bool = False) -> str:
+    """Return what nft lists, in JSON; by its library where the program is missing: firewalld brings that alone."""
+    if Path(NFT).exists():
+        return output(NFT, *["--terse"] * terse, "--json", *command.split())
+    try:
+        library = importlib.import_module("nftables").Nftables()
+    except (ImportError, OSError):
+        return ""
+    library.set_json_output(True)
+    library.set_terse_output(terse)
+    return str(library.cmd(command)[1])
+
+
 def read() -> Chains:
     """Return the chains of this host, by whatever made them."""
     chains: Chains = {}
@@ -423,7 +438,7 @@ def read() -> Chains:
             chains |= from_iptables(output(f"/usr/sbin/{program}-legacy-save"), family, "iptables-legacy")
     try:
         # Terse: of a block list with a million addresses nothing is wanted.
-        listing = json.loads(output("/usr/sbin/nft", "--terse", "--json", "list", "ruleset") or "{}")
+        listing = json.loads(nft("list ruleset", terse=True) or "{}")
     except ValueError:
         listing = {}
     known = {(family, table) for tool, family, table, _ in chains if tool == "iptables"}
@@ -446,7 +461,7 @@ def port_sets(listing: dict[str, Any]) -> Sets:
             continue
         key = (one["family"], one["table"], one["name"])
         if key[:2] != OURS:
-            whole = json.loads(output("/usr/sbin/nft", "--json", "list", kind, *key) or "{}").get("nftables", [])
+            whole = json.loads(nft(f"list {kind} {' '.join(key)}") or "{}").get("nftables", [])
             found[key] = [value for item in whole for value in item.get(kind, {}).get("elem", [])]
     return found
 

@@ -3,6 +3,10 @@
 
 from __future__ import annotations
 
+import json
+import sys
+import types
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -272,3 +276,31 @@ def test_only_what_is_in_the_map_is_passed_on(data: Any) -> None:
     assert [one.verdict for one in shut(chains, "tcp/8080")] == ["passed on"]
     assert not shut(chains, "tcp/443", "udp/8080")
     assert [one.verdict for one in shut(ruleset([{"redirect": None}], "nat", "accept"), "tcp/443")] == ["passed on"]
+
+
+def test_firewall_is_read_where_nft_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Debian's firewalld needs the library alone."""
+    base = {"family": "inet", "table": "firewalld", "name": "filter_INPUT"}
+    hook = {"hook": "input", "policy": "drop", "type": "filter"}
+    asked = []
+
+    class Nftables:
+        """The library."""
+
+        def set_json_output(self, wanted: bool) -> None:
+            assert wanted
+
+        def set_terse_output(self, wanted: bool) -> None:
+            assert wanted
+
+        def cmd(self, command: str) -> tuple[int, str, str]:
+            asked.append(command)
+            return 0, json.dumps({"nftables": [{"chain": base | hook}]}), ""
+
+    monkeypatch.setattr(firewalls, "NFT", str(tmp_path / "nft"))
+    monkeypatch.setattr(firewalls, "output", lambda *_: "")
+    monkeypatch.setitem(sys.modules, "nftables", types.SimpleNamespace(Nftables=Nftables))
+    (found,) = shut(firewalls.read(), "tcp/5222")
+    assert (found.owner, asked) == ("firewalld", ["list ruleset"])
+    monkeypatch.setitem(sys.modules, "nftables", None)
+    assert firewalls.read() == {}
