@@ -141,6 +141,7 @@ class Stream:
         self.events: ET.XMLPullParser[ET.Element] = ET.XMLPullParser(("start", "end"))
         self.depth = 0
         self.jid = ""  # once logged in
+        self.mechanisms: list[str | None] = []  # offered last
 
     async def send(self, xml: str) -> None:
         """Send as it is."""
@@ -176,6 +177,7 @@ class Stream:
         features = await self.read()
         if features.tag != f"{STREAMS}features":
             raise Trouble("offers no features")
+        self.mechanisms = [one.text for one in features.iterfind(f"{SASL}mechanisms/{SASL}mechanism")]
         return features
 
     async def starttls(self, context: ssl.SSLContext) -> ET.Element:
@@ -190,18 +192,25 @@ class Stream:
         return await self.open()
 
     async def login(self, name: str, password: str) -> ET.Element:
-        """Log in by SCRAM-SHA-256 (RFC 7677), which shows the password to nobody, and return the features."""
+        """Log in by SCRAM (RFC 5802), which shows the password to nobody, and return the features.
+
+        By SCRAM-SHA-256 (RFC 7677), but where people may log in who have a key of SHA-1 alone: that is all that is
+        offered there before it is known who logs in.
+        """
+        mechanism, kind = "SCRAM-SHA-256", "sha256"
+        if mechanism not in self.mechanisms and "SCRAM-SHA-1" in self.mechanisms:
+            mechanism, kind = "SCRAM-SHA-1", "sha1"
         nonce = secrets.token_urlsafe(18)
         bare = f"n={name},r={nonce}"
-        challenge = await self.sasl("auth", f"n,,{bare}", " mechanism='SCRAM-SHA-256'")
+        challenge = await self.sasl("auth", f"n,,{bare}", f" mechanism='{mechanism}'")
         said = dict(part.split("=", 1) for part in challenge.split(","))
         if not said.get("r", "").startswith(nonce):
             raise Trouble("answers a login with something else than SCRAM")
-        salted = hashlib.pbkdf2_hmac("sha256", password.encode(), base64.b64decode(said["s"]), int(said["i"]))
-        key = hmac.digest(salted, b"Client Key", "sha256")
+        salted = hashlib.pbkdf2_hmac(kind, password.encode(), base64.b64decode(said["s"]), int(said["i"]))
+        key = hmac.digest(salted, b"Client Key", kind)
         without = f"c=biws,r={said['r']}"
         signed = f"{bare},{challenge},{without}".encode()
-        signature = hmac.digest(hashlib.sha256(key).digest(), signed, "sha256")
+        signature = hmac.digest(hashlib.new(kind, key).digest(), signed, kind)
         proof = base64.b64encode(bytes(a ^ b for a, b in zip(key, signature, strict=True))).decode()
         await self.sasl("response", f"{without},p={proof}")
         features = await self.open()

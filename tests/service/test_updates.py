@@ -14,8 +14,13 @@ from .service import PLAYBOOK_SECONDS, Account, Service
 
 Register = Callable[[int], list[Account]]
 
-# A mistake in a role: a word that ejabberd does not take, along with a change for which it has to be started anew.
-MISTAKE = {"__ejabberd_registration_seconds": "soon", "ejabberd_small_host": True, "nginx_upload_max_mib": 99}
+# Mistakes in roles: words that ejabberd and nginx do not take, with changes for which they have to be started anew.
+MISTAKE = {
+    "__ejabberd_registration_seconds": "soon",
+    "ejabberd_small_host": True,
+    "nginx_upload_max_mib": 99,
+    "registration_domain": "site.test; lisen 80",
+}
 # And what an operator's own site can do.
 BROKEN_SITE = "/etc/nginx/conf.d/broken.conf"
 
@@ -52,6 +57,14 @@ async def assert_talk(alice: Client, bob: Client) -> None:
 
 
 @pytest.mark.usefixtures("broken_site")
+def test_broken_site_of_the_operator_is_refused_before_anything_changes(service: Service) -> None:
+    files_before = files(service)
+    done = service.run_playbook("../site")
+    assert done.returncode
+    assert 'unknown directive "lisen"' in " ".join(done.stdout.split())
+    assert files(service) == files_before
+
+
 async def test_bad_configuration_leaves_the_old_one_running(service: Service, register: Register) -> None:
     before, files_before = running(service), files(service)
     accounts = register(2)
@@ -71,7 +84,6 @@ async def test_bad_configuration_leaves_the_old_one_running(service: Service, re
         await assert_talk(alice, bob)
         assert (await service.fetch("GET", f"https://{service.domain}/")).status in (200, 302)
 
-    service.host.check_output(f"rm {BROKEN_SITE}")
     done = service.run_playbook("../site")
     assert done.returncode == 0, done.stdout
     service.wait_until_ready()

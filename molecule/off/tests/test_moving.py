@@ -51,7 +51,10 @@ def old_ejabberd(host: Host) -> Iterator[str]:
     """Another ejabberd beside the service; the command by which it is told what to do."""
     try:
         host.check_output(f"install -d -o ejabberd -g ejabberd -m 0700 {PLACE} {PLACE}/out")
-        host.check_output(f"touch {PLACE}/ejabberdctl.cfg && printf %%s %s > {PLACE}/ejabberd.yml", CONFIGURATION)
+        # Root's umask is 077 on this host.
+        host.check_output(
+            f"umask 022 && touch {PLACE}/ejabberdctl.cfg && printf %%s %s > {PLACE}/ejabberd.yml", CONFIGURATION
+        )
         unit = "systemd-run --unit=old-ejabberd --property=User=ejabberd --property=UMask=0077"
         host.check_output(f"{unit} {CONTROL} foreground-quiet")
         host.check_output(f"timeout 60 {CONTROL} started")
