@@ -58,7 +58,7 @@ def card() -> Iterator[str]:
 def service(card: str) -> Service:
     """The service, by the address and the authority that the demo names."""
     address = told(card, r"Chat server +host ([\d.]+), port 5222 \(STARTTLS\) or 5223 \(TLS\)")[1]
-    with open(told(card, r"CA to trust +(\S+)")[1], encoding="utf-8") as file:
+    with open(told(card, r"CA to trust +(/\S+)")[1], encoding="utf-8") as file:
         ca = file.read()
     command = shlex.split(told(card, r"Look inside +(ssh .+)")[1])
     assert command[:2] == ["ssh", "-F"]
