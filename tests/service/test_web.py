@@ -236,7 +236,7 @@ async def test_provider_file_tells_what_the_server_does(service: Service) -> Non
     answer = await service.fetch("GET", f"https://{service.domain}/.well-known/xmpp-provider-v2.json")
     assert answer.headers["content-type"] == "application/json"
     told = json.loads(answer.body)
-    quota = re.search(r"soft_upload_quota: (\d+)", service.host.file("/etc/ejabberd/xmpp.yml").content_string)
+    quota = re.search(r"quota_mib: (\d+)", service.host.file("/etc/ejabberd/xmpp.yml").content_string)
     uploads = re.search(r"data .* bB:(\d+)d", service.host.file("/etc/tmpfiles.d/xmpp-upload.conf").content_string)
     archive = re.search(r"/forget (\d+)", service.host.check_output("systemctl cat xmpp-forget.service"))
     assert quota

@@ -127,9 +127,16 @@ expire() ->
     {ok, Folders} = file:list_dir(Root),  %% first: an account that is made meanwhile has none yet
     {selected, _, Accounts} = sql(Host, "SELECT DISTINCT username, server_host FROM users"),
     Used = [binary_to_list(str:sha(<<User/binary, "@", Server/binary>>)) || [User, Server] <- Accounts],
-    [ok = file:del_dir_r(filename:join(Root, Folder)) || Folder <- ordsets:subtract(lists:sort(Folders), lists:sort(Used)),
-                                                         length(Folder) =:= 40],
+    [ok = remove(filename:join(Root, Folder)) || Folder <- ordsets:subtract(lists:sort(Folders), lists:sort(Used)),
+                                                 length(Folder) =:= 40],
     mod_xmpp_caps:expire().
+
+%% Where a file comes at this moment, or goes with its account, the folder is for the next time.
+remove(Folder) ->
+    case file:del_dir_r(Folder) of
+        {error, Reason} when Reason =:= eexist; Reason =:= enoent -> ok;
+        Done -> Done
+    end.
 
 sql(Host, Statement) ->
     ejabberd_sql:sql_query(Host, iolist_to_binary(Statement)).
