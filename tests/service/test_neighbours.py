@@ -20,7 +20,8 @@ def sites(host: Host) -> Iterator[None]:
     """Sites of the operator's, one in each file."""
     for name in NAMES:
         host.check_output(
-            f"echo 'server {{ listen 80; server_name {name}.shop.test; return 200 {name}-is-here; }}' > {SITES}/{name}"
+            f"echo 'server {{ listen 80; server_name {name}.shop.test; location / {{ return 200 {name}-is-here; }} }}' "
+            f"> {SITES}/{name}"
         )
     host.check_output("systemctl reload nginx")
     yield
@@ -34,10 +35,10 @@ def address(host: Host) -> str:
     return str(links[0]["addr_info"][0]["local"])
 
 
-def ask(address: str, name: str) -> http.client.HTTPResponse:
+def ask(address: str, name: str, body: bytes = b"") -> http.client.HTTPResponse:
     """Return the answer for a name on port 80."""
     asked = http.client.HTTPConnection(address, timeout=10)
-    asked.request("GET", "/", headers={"Host": name})
+    asked.request("POST" if body else "GET", "/", body or None, {"Host": name})
     return asked.getresponse()
 
 
@@ -53,3 +54,11 @@ def test_service_goes_on_beside_them(host: Host, address: str) -> None:
     assert host.file(f"{SITES}/default").exists
     answer = ask(address, "unknown.test")
     assert (answer.status, answer.headers["Location"].partition(":")[0]) == (301, "https")
+
+
+@pytest.mark.usefixtures("sites")
+def test_limit_for_what_people_send_is_of_the_service_alone(address: str) -> None:
+    """Sites have forms and uploads of their own; nginx takes 1 MiB where nothing is said."""
+    large = bytes(100 * 1024)
+    assert ask(address, "shop.shop.test", large).status == 200
+    assert ask(address, "unknown.test", large).status == 413
