@@ -30,7 +30,10 @@ OLD = "old.test"
 OLDER = "older.test"  # as Prosody is by default: it keeps SHA-1; its data is in SQL
 ROOMS = f"rooms.{OLD}"  # in files
 HALLS = f"halls.{OLD}"  # in SQL
-PORT = 15222
+PORT = 15222  # of the old server, on the host
+with socket.socket() as _free:
+    _free.bind(("127.0.0.1", 0))
+    HERE = int(_free.getsockname()[1])  # what leads to it here, where tests of another host may run as well
 PACKAGES = "prosody lua-dbi-sqlite3"
 PUBSUB = "http://jabber.org/protocol/pubsub"
 DEVICES = "eu.siacs.conversations.axolotl.devicelist"
@@ -80,7 +83,7 @@ class OldClient(Client):
         self.enable_starttls, self.enable_plaintext = False, True
         self.plugin["feature_mechanisms"].unencrypted_scram = self.plugin["feature_mechanisms"].unencrypted_plain = True
         self.ready = asyncio.get_running_loop().create_future()
-        self.connect("127.0.0.1", PORT)
+        self.connect("127.0.0.1", HERE)
         async with asyncio.timeout(SECONDS):
             await self.ready
 
@@ -134,8 +137,8 @@ def prosody(host: Host) -> Iterator[Prosody]:
 
 @contextlib.contextmanager
 def tunnel(host: Host) -> Iterator[None]:
-    """Leads from PORT here to the old server's on the host."""
-    to = f"{PORT}:127.0.0.1:{PORT}"
+    """Leads from HERE to the old server's port on the host."""
+    to = f"{HERE}:127.0.0.1:{PORT}"
     options = ["-S", "none", "-o", "ExitOnForwardFailure=yes"]  # its connection is its own, and ends with it
     command = ["ssh", "-F", host.backend.ssh_config, *options, "-N", "-L", to, ssh_name(host)]
     with subprocess.Popen(command) as process:
@@ -150,7 +153,7 @@ def wait_for_answer() -> None:
     """Returns when the old server answers through the tunnel, which is open before the server is."""
     deadline = time.monotonic() + 30
     while True:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", PORT), timeout=5) as connection:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", HERE), timeout=5) as connection:
             connection.sendall(b"<?xml version='1.0'?>")
             connection.sendall(
                 b"<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' version='1.0'>"
