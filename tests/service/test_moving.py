@@ -94,6 +94,23 @@ class Prosody:
 
     host: Host
 
+    def start(self) -> None:
+        """Starts the server."""
+        self.host.check_output(
+            "systemd-run --unit=test-prosody --property=User=prosody --property=RuntimeDirectory=prosody "
+            "prosody -F --config /etc/prosody/test.cfg.lua"
+        )
+
+    def migrate(self, name: str, configuration: str) -> None:
+        """Runs the migrator while the server is stopped, as docs/operations.md says: both write to one database."""
+        self.host.check_output("printf %%s %s > %s", configuration, f"/etc/prosody/{name}.cfg.lua")
+        self.host.check_output("systemctl stop test-prosody.service")
+        try:
+            self.host.check_output("prosody-migrator --config %s", f"/etc/prosody/{name}.cfg.lua")
+        finally:
+            self.start()
+            wait_for_answer()
+
     def register(self, domain: str) -> Account:
         """A new account."""
         name, password = f"user-{secrets.token_hex(5)}", f"a {secrets.token_urlsafe(12)}"
@@ -104,14 +121,12 @@ class Prosody:
 
     def give_out(self, domain: str, storage: str, hash: str, folder: Path) -> None:
         """Writes a domain's accounts into a folder of this machine, as docs/operations.md says."""
-        self.host.check_output("printf %%s %s > /etc/prosody/moving.cfg.lua", MIGRATOR % (domain, storage, hash))
-        self.host.check_output("prosody-migrator --config /etc/prosody/moving.cfg.lua")
+        self.migrate("moving", MIGRATOR % (domain, storage, hash))
         copy(self.host, f"/var/lib/prosody/*@{domain}.xml", folder)
 
     def give_the_rest_out(self, folder: Path) -> None:
         """Copies block lists and rooms into a folder of this machine, as docs/operations.md says."""
-        self.host.check_output("printf %%s %s > /etc/prosody/rest.cfg.lua", REST_MIGRATOR)
-        self.host.check_output("prosody-migrator --config /etc/prosody/rest.cfg.lua")
+        self.migrate("rest", REST_MIGRATOR)
         for place in (OLD, ROOMS, f"moving/{HALLS}"):
             copy(self.host, f"/var/lib/prosody/{place.replace('.', '%2e')}", folder)
 
@@ -123,12 +138,10 @@ def prosody(host: Host) -> Iterator[Prosody]:
     try:
         host.check_output(f"DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends {PACKAGES}")
         host.check_output("printf %%s %s > /etc/prosody/test.cfg.lua", PROSODY)
-        host.check_output(
-            "systemd-run --unit=test-prosody --property=User=prosody --property=RuntimeDirectory=prosody "
-            "prosody -F --config /etc/prosody/test.cfg.lua"
-        )
+        old = Prosody(host)
+        old.start()
         with tunnel(host):
-            yield Prosody(host)
+            yield old
     finally:
         host.run("systemctl stop test-prosody.service")
         host.check_output(f"DEBIAN_FRONTEND=noninteractive apt-get purge -qy --autoremove {PACKAGES}")
