@@ -39,7 +39,11 @@ _raw:
     holds: {description: "C(jid): address or name; C(ip); C(content): what people wrote, sent; C(secret).", type: list}
     days: {description: "Whole days; 0: not written to disk; null: until it is changed or deleted.", type: int}
     readers: {description: "Accounts beside root that can read it; C(*): everybody, it is published.", type: list}
-    en: {description: "The texts C(what), C(detail), C(why), C(long) (how long; follows from the days).", type: dict}
+    en:
+      description:
+        - The texts C(what), C(detail), C(why), C(who) (who can read it, in words; the people who run the service can read all
+          that is not end-to-end encrypted), C(long) (how long; follows from the days).
+      type: dict
     de: {description: The same in German., type: dict}
 """
 
@@ -59,7 +63,7 @@ KEYS: dict[str, tuple[bool, tuple[type, ...]]] = {
 }
 HOLDS = ("jid", "ip", "content", "secret")
 LANGUAGES = ("en", "de")
-TEXTS = {"what": True, "detail": True, "why": True, "long": False}
+TEXTS = {"what": True, "detail": True, "why": True, "who": True, "long": False}
 PERIODS = {
     "en": {None: "until you change or delete it", 0: "never on disk", 1: "1 day", "days": "{} days"},
     "de": {None: "bis du es änderst oder löschst", 0: "nie auf der Platte", 1: "1 Tag", "days": "{} Tage"},

@@ -43,8 +43,8 @@ ENTRY: dict[str, Any] = {
     "holds": ["jid"],
     "days": 3,
     "readers": ["www-data"],
-    "en": {"what": "A thing", "detail": "small", "why": "for fun"},
-    "de": {"what": "Ein Ding", "detail": "klein", "why": "zum Spaß"},
+    "en": {"what": "A thing", "detail": "small", "why": "for fun", "who": "the people who run the service"},
+    "de": {"what": "Ein Ding", "detail": "klein", "why": "zum Spaß", "who": "die Betreibenden"},
 }
 
 
@@ -80,10 +80,21 @@ def test_entries_are_whole(settings: dict[str, Any], everything: bool) -> None:
     }
     for entry in entries:
         for language in ("en", "de"):
-            assert list(entry[language]) == ["what", "detail", "why", "long"]
+            assert list(entry[language]) == ["what", "detail", "why", "who", "long"]
             for text in entry[language].values():
                 assert not re.search(r"[{}<>*`]|\bxmpp_|\.$", text), (entry["name"], text)
         assert entry["en"]["what"] != entry["de"]["what"]
+
+
+@pytest.mark.parametrize("settings", SETTINGS.values(), ids=SETTINGS)
+def test_people_who_run_the_service_can_read_it(settings: dict[str, Any]) -> None:
+    """Root reads whatever is on the host or in its memory, so each entry says so; that it is a program says nothing."""
+    for entry in ledger(settings, everything=True):
+        assert re.search(r"\bthe people who run the service\b", entry["en"]["who"]), entry["name"]
+        assert re.search(r"\b[dD]ie Betreibenden\b", entry["de"]["who"]), entry["name"]
+        if entry["readers"] == ["*"]:
+            assert "everybody" in entry["en"]["who"]
+            assert "alle" in entry["de"]["who"]
 
 
 def test_entries_use_settings_only() -> None:
@@ -145,8 +156,12 @@ def test_short_entry_is_completed(tmp_path: Path) -> None:
     ("change", "problem"),
     [
         ({"pathes": []}, 'the entry thing has the unknown key "pathes"; it takes name, when'),
-        ({"de": None}, 'the entry thing has "None" behind "de:", where what, detail, why, long are meant'),
+        ({"de": None}, 'the entry thing has "None" behind "de:", where what, detail, why, who, long are meant'),
         ({"de": {"what": "x", "detail": "y"}}, 'the entry thing has no "why:" behind "de:"'),
+        (
+            {"de": {key: ENTRY["de"][key] for key in ("what", "detail", "why")}},
+            'the entry thing has no "who:" behind "de:"',
+        ),
         ({"de": {**ENTRY["de"], "log": "x"}}, 'the entry thing has the unknown key "log" behind "de:"'),
         ({"en": {**ENTRY["en"], "why": " "}}, 'the entry thing has no text behind "en: why:"'),
         ({"days": -1}, 'the entry thing has -1 behind "days:"; 0 means'),

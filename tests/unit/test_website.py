@@ -333,15 +333,16 @@ def test_pages_and_programs_are_told_the_same(site: Rendered) -> None:
 
 
 def test_who_can_read_it_is_said_in_words(site: Rendered) -> None:
-    """Not by the names of the host's accounts, which tell a reader nothing."""
+    """Of each entry, by people: a program or an account of the host tells a reader nothing."""
     told = json.loads(site["ledger.json"])
-    accounts = {reader for entry in told for reader in entry["readers"]}
-    for language in ("de", "en"):
-        assert accounts <= set(
-            yaml.safe_load((ROOT / f"roles/website/vars/main/{language}.yml").read_text())[f"__website_{language}"][
-                "readers"
-            ]
-        )
+    programs = {"de": r"Chat-Server|Webserver|ejabberd|www-data", "en": r"chat server|web server|ejabberd|www-data"}
+    for language, heading in (("de", "Wer es lesen kann:"), ("en", "Who can read it:")):
+        words = Page(f"{language}/privacy/", site[f"{language}/privacy/index.html"]).words
+        entries = words.split(heading)
+        assert len(entries) == len(told) + 1
+        for entry, text in zip(told, entries[1:], strict=True):
+            assert text.strip().startswith(entry[language]["who"])
+            assert not re.search(programs[language], entry[language]["who"])
 
 
 def test_changed_period_is_on_every_page_that_tells_it(tmp_path: Path) -> None:
