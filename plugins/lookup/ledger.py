@@ -41,8 +41,8 @@ _raw:
     readers: {description: "Accounts beside root that can read it; C(*): everybody, it is published.", type: list}
     en:
       description:
-        - The texts C(what), C(detail), C(why), C(who) (who can read it, in words; the people who run the service can read all
-          that is not end-to-end encrypted), C(long) (how long; follows from the days).
+        - The texts C(what), C(detail), C(why), C(who) (who can read it; the people who run the service
+          always can), C(long) (how long; follows from the days).
       type: dict
     de: {description: The same in German., type: dict}
 """

@@ -15,6 +15,7 @@ LIMIT = 1024  # of one address, roles/firewall/vars/main.yml
 HALF_TLS = "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"
 
 
+@pytest.mark.attack("1,000 idle connections")
 @pytest.mark.parametrize("port", [443, 5222, 5269, 7777])
 def test_a_thousand_idle_connections_are_borne(
     service: Service, neighbour: Neighbour, bystander: Bystander, port: int
@@ -25,6 +26,7 @@ def test_a_thousand_idle_connections_are_borne(
         bystander.wait(ROUNDS)
 
 
+@pytest.mark.attack("more of them")
 @pytest.mark.parametrize("ipv6", [False, True], ids=["ipv4", "ipv6"])
 def test_one_address_cannot_take_all_places(
     service: Service, neighbour: Neighbour, bystander: Bystander, ipv6: bool

@@ -6,9 +6,12 @@ from __future__ import annotations
 from concurrent.futures import Future
 from typing import Any
 
+import pytest
+
 from .dawdlers import PLACES, SLOW
 
 
+@pytest.mark.attack("requests, handshakes and streams that go on for ever")
 def test_who_dawdles_is_let_go(dawdlers: Future[dict[str, dict[str, Any]]]) -> None:
     """The server has closed each connection."""
     results = dawdlers.result()

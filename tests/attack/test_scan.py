@@ -8,6 +8,8 @@ import json
 import socket
 from collections.abc import Iterator
 
+import pytest
+
 from ..service.ports import DOCUMENTED, FAMILIES, RELAY, address_of
 from ..service.service import Service
 from .neighbour import Neighbour
@@ -41,6 +43,7 @@ def watching(service: Service, address: str) -> Iterator[set[tuple[str, int]]]:
         service.host.check_output(f"nft delete table inet {TABLE}")
 
 
+@pytest.mark.attack("a scan, by TCP and UDP, IPv4 and IPv6")
 @FAMILIES
 def test_scan_finds_what_is_documented(service: Service, neighbour: Neighbour, family: socket.AddressFamily) -> None:
     """All 65535 ports, by TCP and UDP: neither more nor less."""

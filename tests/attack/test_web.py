@@ -48,6 +48,7 @@ DETOURS = [
 ]
 
 
+@pytest.mark.attack("the web server as a proxy, requests understood in two ways")
 @pytest.mark.parametrize("port", [80, 443])
 def test_web_server_is_no_proxy(service: Service, neighbour: Neighbour, port: int) -> None:
     """Whatever is asked for, no connection leaves the host, and nobody is led elsewhere."""
@@ -67,6 +68,7 @@ def test_web_server_is_no_proxy(service: Service, neighbour: Neighbour, port: in
     } == {}
 
 
+@pytest.mark.attack("forged `Host`, `X-Forwarded-For` and the like")
 @pytest.mark.parametrize("port", [80, 443])
 @pytest.mark.parametrize(
     "claimed", ["evil.example", "upload.site.test.evil.example", "127.0.0.1", "localhost", "site.test@evil.example", ""]
@@ -92,6 +94,7 @@ SMUGGLED = {
 }
 
 
+@pytest.mark.attack("the web server as a proxy, requests understood in two ways")
 @pytest.mark.parametrize("kind", SMUGGLED)
 def test_request_in_two_minds_is_refused(service: Service, kind: str) -> None:
     """Two servers in a row must not understand one request as two."""
@@ -110,6 +113,7 @@ CLAIMS = [
 ]
 
 
+@pytest.mark.attack("forged `Host`, `X-Forwarded-For` and the like")
 def test_claimed_address_is_not_believed(service: Service, neighbour: Neighbour) -> None:
     """Limits count by the address that is really there: they do not start again with each claim."""
     wanted = {"address": service.address, "name": service.domain, "path": PLAIN, "count": TOO_MANY, "headers": CLAIMS}
@@ -132,6 +136,7 @@ INNER = [
 ]
 
 
+@pytest.mark.attack("uploads that a browser would run")
 @pytest.mark.parametrize("path", INNER)
 async def test_upload_host_has_nothing_but_files(service: Service, path: str) -> None:
     """So that a file, whatever is in it, has nothing of the site or the server at hand."""
@@ -142,6 +147,7 @@ async def test_upload_host_has_nothing_but_files(service: Service, path: str) ->
     assert "set-cookie" not in answer.headers
 
 
+@pytest.mark.attack("uploads that a browser would run")
 @pytest.mark.parametrize("label", ["muc", "pubsub", "proxy", "turn", "vjud", "conference"])
 def test_other_names_have_no_web_site(service: Service, label: str) -> None:
     """Not even a handshake, also without a name."""
@@ -155,6 +161,7 @@ def test_other_names_have_no_web_site(service: Service, label: str) -> None:
             context.wrap_socket(plain, server_hostname=name)
 
 
+@pytest.mark.attack("the administration's socket")
 def test_socket_of_the_administration_is_for_root(service: Service) -> None:
     """Neither the web server nor the relay nor a stranger on the host opens it, and it is nowhere else."""
     ask = "import socket; socket.socket(socket.AF_UNIX).connect('/run/ejabberd/api.sock')"

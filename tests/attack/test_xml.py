@@ -76,6 +76,7 @@ def pour(link: ssl.SSLSocket, data: bytes) -> bytes:
     return answer
 
 
+@pytest.mark.attack("XML bombs: entities, depth, attributes, no end")
 @pytest.mark.parametrize("bomb", BOMBS)
 @pytest.mark.parametrize(("port", "kind"), [(5223, "client"), (5270, "server")])
 def test_bomb_ends_its_stream(service: Service, port: int, kind: str, bomb: str) -> None:
@@ -126,6 +127,7 @@ FRAMES: dict[str, tuple[bytes, bytes]] = {  # once, then again and again
 }
 
 
+@pytest.mark.attack("the same by WebSocket")
 @pytest.mark.parametrize("kind", FRAMES)
 def test_websocket_has_a_limit_too(service: Service, kind: str) -> None:
     """Before anybody has logged in: 40 MB and more are sent in vain, and the connection is closed."""
@@ -135,6 +137,7 @@ def test_websocket_has_a_limit_too(service: Service, kind: str) -> None:
         assert (answer + pour(link, first + 40 * again)).count(b"<stream:features") == 1
 
 
+@pytest.mark.attack("the same by WebSocket")
 @pytest.mark.parametrize("kind", FRAMES)
 def test_websockets_of_one_line_have_a_limit_together(service: Service, kind: str) -> None:
     """All that one line may have, at once. (How much that is: moderate.)"""
@@ -147,6 +150,7 @@ def test_websockets_of_one_line_have_a_limit_together(service: Service, kind: st
     assert counts == [1] * WEBSOCKETS
 
 
+@pytest.mark.attack("the same by WebSocket")
 @pytest.mark.parametrize("inside", ["a" * LARGEST, "<a/>" * (LARGEST // 4)], ids=["text", "tags"])
 def test_websocket_takes_what_the_other_ports_take(service: Service, inside: str) -> None:
     """The largest stanza is read, and refused only for coming from nobody."""
@@ -156,6 +160,7 @@ def test_websocket_takes_what_the_other_ports_take(service: Service, inside: str
         assert b"not-authorized" in pour(link, frame(stanza.encode()))
 
 
+@pytest.mark.attack("the same by WebSocket")
 def test_one_line_has_so_many_websockets(service: Service) -> None:
     """Each may take some memory before it is known whose it is."""
     with contextlib.ExitStack() as stack:
@@ -179,6 +184,7 @@ def session(service: Service, account: Account) -> Iterator[Stream]:
         yield stream
 
 
+@pytest.mark.attack("XML bombs: entities, depth, attributes, no end")
 @pytest.mark.parametrize("depth", [5_000, 30_000])
 def test_depth_does_not_end_the_server(service: Service, register: Register, depth: int) -> None:
     """A user's stanza of the size that is allowed, nested as deep as it can be, to all kinds of receivers."""
@@ -195,6 +201,7 @@ def test_depth_does_not_end_the_server(service: Service, register: Register, dep
         assert stream.query("get", "<ping xmlns='urn:xmpp:ping'/>").get("type") == "result"
 
 
+@pytest.mark.attack("stanzas that are too large or malformed")
 def test_stanza_that_is_too_large_ends_its_stream(service: Service, register: Register) -> None:
     alice, bob = register(2)
     with session(service, alice) as stream:
@@ -219,6 +226,7 @@ MALFORMED = {
 }
 
 
+@pytest.mark.attack("stanzas that are too large or malformed")
 @pytest.mark.parametrize("kind", MALFORMED)
 def test_malformed_stanza_is_refused_or_dropped(service: Service, register: Register, kind: str) -> None:
     """The session goes on."""
@@ -228,6 +236,7 @@ def test_malformed_stanza_is_refused_or_dropped(service: Service, register: Regi
         assert stream.query("get", "<ping xmlns='urn:xmpp:ping'/>").get("type") == "result"
 
 
+@pytest.mark.attack("a forged sender")
 @pytest.mark.parametrize("sender", ["admin@site.test", "site.test", "admin@example.org"])
 async def test_sender_cannot_be_forged(service: Service, register: Register, sender: str) -> None:
     """A session that says to be somebody else ends; nothing of it is delivered."""

@@ -47,6 +47,7 @@ def results(client: Client, namespace: str) -> Inbox:
     return found
 
 
+@pytest.mark.attack("asking for pages of large messages and not reading them")
 async def test_a_page_is_bounded(service: Service, register: Register) -> None:
     """However it is asked for; and it does not say that it is all."""
     alice, bob = register(2)

@@ -148,6 +148,7 @@ async def announcing(service: Service, account: Account, node: str, feature: str
         yield client
 
 
+@pytest.mark.attack("filling the table of what apps can do (XEP-0115)")
 async def test_what_apps_can_do_is_forgotten(service: Service, register: Register) -> None:
     """Anything can be said there. It goes although the account stays, and is asked for anew; what is young stays."""
     alice, bob = register(2)

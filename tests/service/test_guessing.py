@@ -93,6 +93,7 @@ def fresh_v4() -> str:
     return f"127.{1 + secrets.randbelow(250)}.{secrets.randbelow(250)}.{2 + secrets.randbelow(250)}"
 
 
+@pytest.mark.attack("guessing passwords")
 @pytest.mark.parametrize("sasl2", [False, True], ids=["SASL", "SASL 2"])
 def test_guesses_get_slow_and_nobody_else_is_kept_out(service: Service, register: Register, sasl2: bool) -> None:
     owner, guest = register(2)
@@ -127,6 +128,7 @@ def test_a_person_who_mistypes_gets_in(service: Service, register: Register) -> 
     assert guess(service, [*wrong, (here, alice, alice.password)])[-1] == "success"
 
 
+@pytest.mark.attack("guessing passwords")
 def test_token_of_an_app_lets_in_where_passwords_do_not(service: Service, register: Register) -> None:
     """Somebody's old app that tries a wrong password again and again does not shut out the others at home."""
     (alice,) = register(1)
@@ -149,6 +151,7 @@ def test_token_of_an_app_lets_in_where_passwords_do_not(service: Service, regist
     assert say(service, answers, sayings, f" from='{alice.jid}'") == ["policy-violation", "<success"]
 
 
+@pytest.mark.attack("guessing passwords")
 def test_all_addresses_of_a_line_count_as_one(service: Service, register: Register) -> None:
     """A /64 of IPv6, of which every line has one at least; the neighbour's is another."""
     owner, guest = register(2)
@@ -161,6 +164,7 @@ def test_all_addresses_of_a_line_count_as_one(service: Service, register: Regist
         assert guess(service, [(f"{neighbour}::1", owner, owner.password)]) == ["success"]
 
 
+@pytest.mark.attack("making many accounts, with `xmpp_registration: open`")
 def test_pictures_for_newcomers_are_counted_by_the_line(service: Service) -> None:
     """Ten a minute; and so is what follows from it, the accounts."""
     line, neighbour = (f"fd{secrets.token_hex(1)}:{secrets.token_hex(2)}:{secrets.token_hex(2)}:1" for _ in range(2))
@@ -198,6 +202,7 @@ async def test_who_guessed_is_written_nowhere(service: Service, register: Regist
         pass
 
 
+@pytest.mark.attack("another account's password or deletion, from a session of one's own")
 async def test_no_session_deletes_another_account(service: Service, register: Register) -> None:
     """XEP-0077 would take another account's password in a form, as often as somebody likes to guess."""
     alice, mallory = register(2)
@@ -222,6 +227,7 @@ async def test_no_session_deletes_another_account(service: Service, register: Re
         await client.disconnected
 
 
+@pytest.mark.attack("another account's password or deletion, from a session of one's own")
 async def test_no_session_changes_the_password_of_another_account(service: Service, register: Register) -> None:
     alice, mallory = register(2)
     async with login(service, mallory) as client:

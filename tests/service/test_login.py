@@ -77,6 +77,7 @@ async def test_unknown_account_is_refused(service: Service) -> None:
             pass
 
 
+@pytest.mark.attack("login as somebody else (`authzid`)")
 def test_plain_as_another_user_is_refused(service: Service, register: Register) -> None:
     """https://github.com/processone/ejabberd/issues/4601: old versions let anybody in as anybody."""
     victim, mallory = register(2)
@@ -87,6 +88,7 @@ def test_plain_as_another_user_is_refused(service: Service, register: Register) 
         assert condition(answer) in ("invalid-authzid", "not-authorized")
 
 
+@pytest.mark.attack("login as somebody else (`authzid`)")
 @pytest.mark.parametrize("named", ["victim", "mallory"])
 def test_plain_as_another_user_is_refused_by_sasl2(service: Service, register: Register, named: str) -> None:
     victim, mallory = register(2)
@@ -97,6 +99,7 @@ def test_plain_as_another_user_is_refused_by_sasl2(service: Service, register: R
         assert condition(answer) in ("invalid-authzid", "not-authorized")
 
 
+@pytest.mark.attack("login as somebody else (`authzid`)")
 @pytest.mark.parametrize("mechanism", ["SCRAM-SHA-512", "SCRAM-SHA-512-PLUS"])
 def test_scram_never_gives_another_users_session(service: Service, register: Register, mechanism: str) -> None:
     """The server may refuse a foreign authzid or ignore it, never obey it."""

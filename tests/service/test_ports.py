@@ -15,6 +15,7 @@ from .stream import TLS, connected
 PATIENCE = 0.5  # seconds; the host is on this machine and answers within one
 
 
+@pytest.mark.attack("a scan, by TCP and UDP, IPv4 and IPv6")
 def test_only_the_documented_datagrams_are_received(service: Service) -> None:
     """A datagram gets no answer when it is dropped, so this asks the host: who listens, and not only to itself?"""
     listening = set()
@@ -34,6 +35,7 @@ def test_the_engines_inner_doors_are_closed(service: Service, family: socket.Add
         assert probe.connect_ex((address_of(service, family), port)) != 0
 
 
+@pytest.mark.attack("a scan, by TCP and UDP, IPv4 and IPv6")
 def test_nothing_inner_listens_to_the_outside(service: Service) -> None:
     """Were the firewall off, there would still be nothing to find."""
     listening = set()

@@ -79,6 +79,7 @@ async def test_stranger_may_write_and_ask(service: Service, register: Register) 
         await client.presences.get(lambda presence: presence.get("from") == stranger)
 
 
+@pytest.mark.attack("spam by strangers: here, elsewhere, by any number of servers, by invitations to rooms")
 async def test_stranger_does_not_flood_and_contact_is_not_limited(service: Service, register: Register) -> None:
     (bob,) = register(1)
     stranger, other, friend = elsewhere(), elsewhere(), elsewhere()
@@ -94,6 +95,7 @@ async def test_stranger_does_not_flood_and_contact_is_not_limited(service: Servi
             assert MESSAGES <= len(from_whom(client, sender)) <= most, sender
 
 
+@pytest.mark.attack("spam by strangers: here, elsewhere, by any number of servers, by invitations to rooms")
 async def test_stranger_reaches_few_people_at_once(service: Service, register: Register) -> None:
     """Here, too, where anybody can make an account. Who writes is told."""
     mallory, last, *others = register(PEOPLE + 2)
@@ -114,6 +116,7 @@ async def test_stranger_reaches_few_people_at_once(service: Service, register: R
         assert not heard(receiver, "buy")
 
 
+@pytest.mark.attack("spam by strangers: here, elsewhere, by any number of servers, by invitations to rooms")
 async def test_stranger_here_does_not_flood_either(service: Service, register: Register) -> None:
     """Whoever is answered is no longer limited."""
     mallory, bob = register(2)
@@ -130,6 +133,7 @@ async def test_stranger_here_does_not_flood_either(service: Service, register: R
         await receiver.hear(f"answer {MESSAGES - 1}")
 
 
+@pytest.mark.attack("spam by strangers: here, elsewhere, by any number of servers, by invitations to rooms")
 async def test_strangers_leave_room_for_contacts_of_who_is_away(service: Service, register: Register) -> None:
     (bob,) = register(1)
     friend = elsewhere()
@@ -145,6 +149,7 @@ async def test_strangers_leave_room_for_contacts_of_who_is_away(service: Service
         await client.hear("from another")
 
 
+@pytest.mark.attack("spam by strangers: here, elsewhere, by any number of servers, by invitations to rooms")
 async def test_all_strangers_together_do_not_flood_one_person(service: Service, register: Register) -> None:
     (bob,) = register(1)
     friend = elsewhere()
@@ -159,6 +164,7 @@ async def test_all_strangers_together_do_not_flood_one_person(service: Service, 
         assert MESSAGES_OF_ALL <= len(flood) <= MESSAGES_OF_ALL + 2
 
 
+@pytest.mark.attack("spam by strangers: here, elsewhere, by any number of servers, by invitations to rooms")
 @pytest.mark.timeout(120)
 async def test_servers_of_one_name_are_limited_together(service: Service, register: Register) -> None:
     """Whoever has a name and a certificate with a star has any number of servers."""
@@ -186,6 +192,7 @@ async def test_servers_of_one_name_are_limited_together(service: Service, regist
         assert len(bought) < len(late) / 2
 
 
+@pytest.mark.attack("spam by strangers: here, elsewhere, by any number of servers, by invitations to rooms")
 async def test_invitations_to_rooms_count_for_who_invites(service: Service, register: Register) -> None:
     mallory, alice, *others, last = register(PEOPLE + 3)
 

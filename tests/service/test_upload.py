@@ -117,6 +117,7 @@ async def test_empty_file_is_not_mistaken(service: Service, register: Register) 
     assert (await service.fetch("GET", slot.get)).status == 404
 
 
+@pytest.mark.attack("uploads: another path, a second file, another size, another's slot")
 @pytest.mark.parametrize("difference", [-1, 1, 100_000])
 async def test_wrong_size_is_refused(service: Service, register: Register, difference: int) -> None:
     (alice,) = register(1)
@@ -126,6 +127,7 @@ async def test_wrong_size_is_refused(service: Service, register: Register, diffe
     assert files_of(service, alice) == []
 
 
+@pytest.mark.attack("uploads: another path, a second file, another size, another's slot")
 async def test_wrong_token_is_refused(service: Service, register: Register) -> None:
     """Guessed, missing, doubled, or the right one of another slot: of the same user, or of another."""
     alice, mallory = register(2)
@@ -150,6 +152,7 @@ async def test_wrong_token_is_refused(service: Service, register: Register) -> N
     assert (await service.fetch("PUT", slot.put, data=b"data")).status == 201
 
 
+@pytest.mark.attack("uploads: another path, a second file, another size, another's slot")
 async def test_file_is_never_overwritten(service: Service, register: Register) -> None:
     (alice,) = register(1)
     slot = await slot_for(service, alice, "file.bin", 4)
@@ -169,6 +172,7 @@ async def test_upload_without_a_length_is_refused(service: Service, register: Re
     assert files_of(service, alice) == []
 
 
+@pytest.mark.attack("uploads: another path, a second file, another size, another's slot")
 async def test_put_cannot_leave_the_slot(service: Service, register: Register) -> None:
     """A valid token, its path bent in every way: nothing appears anywhere."""
     (alice,) = register(1)
@@ -201,6 +205,7 @@ async def test_put_cannot_leave_the_slot(service: Service, register: Register) -
     assert stored_files(service) == before
 
 
+@pytest.mark.attack("uploads: another path, a second file, another size, another's slot")
 @pytest.mark.parametrize(
     "target",
     [
@@ -314,6 +319,7 @@ async def test_put_over_the_limit_is_refused(service: Service, register: Registe
     assert files_of(service, alice) == []
 
 
+@pytest.mark.attack("uploads that a browser would run")
 @pytest.mark.parametrize("name", ["page.html", "page.xhtml", "picture.svg", "feed.xml", "script.js", "doc.pdf", "x"])
 async def test_what_a_browser_could_run_is_downloaded_only(service: Service, register: Register, name: str) -> None:
     (alice,) = register(1)
@@ -397,6 +403,7 @@ async def test_addresses_are_encoded(service: Service, register: Register, name:
     assert (await service.fetch("GET", slot.get)).body == b"data"
 
 
+@pytest.mark.attack("whose a file is, by its link")
 async def test_links_do_not_say_whose_a_file_is(service: Service, register: Register) -> None:
     """Not to whoever guesses the address, nor that two links are of one account, nor by trying a link."""
     alice, bob = register(2)
@@ -456,6 +463,7 @@ def changed_setting(service: Service, name: str, value: int, how: str) -> Iterat
         service.host.check_output(f"mv /root/xmpp.yml {config} && systemctl reload ejabberd")
 
 
+@pytest.mark.attack("collecting slots, files without number, a full disk")
 @pytest.mark.parametrize(
     ("number", "size", "left"),
     [(1_100, 1, 1_000), (2, 100 * MIB, 1), (13, 9 * MIB, 11), (1_010, 100_000, 1_000), (900, 100_000, 900)],
@@ -478,6 +486,7 @@ async def test_quota_removes_the_oldest_files_of_that_user_only(
     assert (await service.fetch("GET", slot.get)).status == 200
 
 
+@pytest.mark.attack("collecting slots, files without number, a full disk")
 async def test_slots_in_store_are_no_way_around_the_quota(service: Service, register: Register) -> None:
     """A slot takes its room when it is handed out, whether it is used or not, and only of whom it was handed to."""
     alice, bob = register(2)
@@ -496,6 +505,7 @@ async def test_slots_in_store_are_no_way_around_the_quota(service: Service, regi
     assert slot.put
 
 
+@pytest.mark.attack("collecting slots, files without number, a full disk")
 async def test_slot_ends(service: Service, register: Register) -> None:
     """After an hour; nobody can make it last longer."""
     (alice,) = register(1)
@@ -518,6 +528,7 @@ async def test_slot_ends(service: Service, register: Register) -> None:
     assert (await service.fetch("PUT", slot.put, data=b"data")).status == 201
 
 
+@pytest.mark.attack("collecting slots, files without number, a full disk")
 async def test_all_accounts_together_have_a_limit(service: Service, register: Register) -> None:
     """What is full says so: at the slot, and at the door to whoever has one already."""
     alice, bob = register(2)
@@ -538,6 +549,7 @@ async def test_all_accounts_together_have_a_limit(service: Service, register: Re
     assert (await service.fetch("PUT", waiting.put, data=b"data")).status == 201
 
 
+@pytest.mark.attack("collecting slots, files without number, a full disk")
 async def test_one_slot_takes_few_files_at_once(service: Service, register: Register) -> None:
     """What comes lies on the disk until it has come as a whole."""
     (alice,) = register(1)

@@ -262,6 +262,7 @@ def test_foreign_name_gets_no_certificate(service: Service) -> None:
         service.connect_tls("example.org")
 
 
+@pytest.mark.attack("the administration's socket")
 @pytest.mark.parametrize(
     "path",
     [
