@@ -293,7 +293,7 @@ def test_donations_have_a_page_and_codes(everything: Rendered) -> None:
         (
             "everything",
             "de/privacy/index",
-            "In Sicherungen sind sie danach noch enthalten, höchstens 7 Tage lang.",
+            "In Sicherungen sind sie danach noch 7 Tage lang enthalten",
             "verschwinden Kontaktliste, Profil, Archiv und Dateien sofort. Was",
         ),
         ("little", "en/index", "exchanges messages with no other server", "write to people on other servers"),
