@@ -101,12 +101,12 @@ class Prosody:
             "prosody -F --config /etc/prosody/test.cfg.lua"
         )
 
-    def migrate(self, name: str, configuration: str) -> None:
-        """Runs the migrator while the server is stopped, as docs/operations.md says: both write to one database."""
-        self.host.check_output("printf %%s %s > %s", configuration, f"/etc/prosody/{name}.cfg.lua")
+    @contextlib.contextmanager
+    def stopped(self) -> Iterator[None]:
+        """The server does not run, as docs/operations.md says: the migrator uses the same database."""
         self.host.check_output("systemctl stop test-prosody.service")
         try:
-            self.host.check_output("prosody-migrator --config %s", f"/etc/prosody/{name}.cfg.lua")
+            yield
         finally:
             self.start()
             wait_for_answer()
@@ -121,12 +121,16 @@ class Prosody:
 
     def give_out(self, domain: str, storage: str, hash: str, folder: Path) -> None:
         """Writes a domain's accounts into a folder of this machine, as docs/operations.md says."""
-        self.migrate("moving", MIGRATOR % (domain, storage, hash))
+        self.host.check_output("printf %%s %s > /etc/prosody/moving.cfg.lua", MIGRATOR % (domain, storage, hash))
+        with self.stopped():
+            self.host.check_output("prosody-migrator --config /etc/prosody/moving.cfg.lua")
         copy(self.host, f"/var/lib/prosody/*@{domain}.xml", folder)
 
     def give_the_rest_out(self, folder: Path) -> None:
         """Copies block lists and rooms into a folder of this machine, as docs/operations.md says."""
-        self.migrate("rest", REST_MIGRATOR)
+        self.host.check_output("printf %%s %s > /etc/prosody/rest.cfg.lua", REST_MIGRATOR)
+        with self.stopped():
+            self.host.check_output("prosody-migrator --config /etc/prosody/rest.cfg.lua")
         for place in (OLD, ROOMS, f"moving/{HALLS}"):
             copy(self.host, f"/var/lib/prosody/{place.replace('.', '%2e')}", folder)
 
