@@ -109,11 +109,11 @@ ELSEWHERE = {
     "pip install -r requirements.txt": ("script/setup", "requirements"),
     "prosody-migrator --config /etc/prosody/moving.cfg.lua": (
         "tests/service/test_moving.py",
-        "prosody-migrator --config %s",
+        "prosody-migrator --config /etc/prosody/moving.cfg.lua",
     ),
     "prosody-migrator --config /etc/prosody/rest.cfg.lua": (
         "tests/service/test_moving.py",
-        "prosody-migrator --config %s",
+        "prosody-migrator --config /etc/prosody/rest.cfg.lua",
     ),
     "ejabberdctl export_piefxis_host /var/lib/ejabberd old.example": (
         "molecule/off/tests/test_moving.py",
