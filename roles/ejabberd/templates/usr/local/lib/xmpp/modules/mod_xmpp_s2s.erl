@@ -8,7 +8,7 @@
 -export([start/2, stop/1, reload/3, depends/2, mod_options/1, mod_doc/0]).
 -export([retry/2]).
 
--define(RETRIES, 3).
+-define(RETRIES, 6).
 -define(PAUSE, 200).   %% milliseconds
 -define(SECONDS, 30).  %% as ejabberd's own limit (negotiation_timeout)
 
