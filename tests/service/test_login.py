@@ -203,6 +203,25 @@ def test_todays_tls_is_spoken(service: Service, port: int) -> None:
     assert handshake(service, port, ssl.TLSVersion.TLSv1_2) == "TLSv1.2"
 
 
+# By what keys are exchanged: those of Mozilla's intermediate profile, and the one with ML-KEM (OpenSSL 3.5).
+GROUPS = ["X25519MLKEM768", "X25519", "P-256", "P-384"]
+OTHER_GROUPS = ["X448", "P-521", "ffdhe2048", "SecP384R1MLKEM1024"]
+STARTTLS = {5222: "-starttls xmpp", 5269: "-starttls xmpp-server"}
+
+
+@pytest.mark.attack("keys exchanged by groups outside of Mozilla's intermediate profile")
+@pytest.mark.parametrize("port", [443, 5222, 5223, 5269, 5270])
+def test_keys_are_exchanged_by_the_groups_of_the_profile_only(service: Service, port: int) -> None:
+    """Asked by the OpenSSL of the host, which is new enough to know all of them."""
+    options = f"-connect 127.0.0.1:{port} -servername {service.domain} -tls1_3"
+    options += f" {STARTTLS[port]} -xmpphost {service.domain}" if port in STARTTLS else ""
+    taken = service.host.check_output(
+        f"for group in {' '.join(GROUPS + OTHER_GROUPS)}; do "
+        f"openssl s_client {options} -groups $group </dev/null >/dev/null 2>&1 && echo $group; done; true"
+    )
+    assert taken.split() == GROUPS
+
+
 def handshake(service: Service, port: int, version: ssl.TLSVersion, seconds: float = 10) -> str | None:
     """Offers exactly this version of TLS; returns the one agreed on."""
     context = service.tls()
