@@ -9,7 +9,7 @@ import ipaddress
 import json
 import secrets
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 from slixmpp.exceptions import IqError
@@ -17,12 +17,14 @@ from slixmpp.exceptions import IqError
 from .clients import login
 from .newcomer import REGISTER
 from .service import Account, Service
-from .stream import BIND2_REQUEST, FAST, SASL2, connected, token_proof
+from .stream import BIND2_REQUEST, FAST, SASL, SASL2, connected, token_proof
 from .test_forgetting import PLACES, SERVICES
 
 Register = Callable[[int], list[Account]]
 
 AT_ONCE = 60  # wrong passwords
+END = "</stream:stream>"
+REMEMBERED = "/run/xmpp-guard"
 PICTURES = 10  # a minute
 
 # Runs on the host under test, which gets addresses for it: guesses must not come from where all other tests come from.
@@ -35,7 +37,7 @@ def read_until(tls, pattern):
         said += tls.recv(65536) or sys.exit(f"closed after {said}")
     return found[0].decode()
 
-def say(source, words):
+def say(source, words, *more):
     target = ("::1", 5223) if ":" in source else ("127.0.0.1", 5223)
     with socket.create_connection(target, timeout=10, source_address=(source, 0)) as plain:
         with context.wrap_socket(plain, server_hostname=domain) as tls:
@@ -43,16 +45,24 @@ def say(source, words):
                         "xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>".encode())
             read_until(tls, b"</stream:features>")
             tls.sendall(words.encode())
-            return read_until(tls, answers.encode())
+            said = read_until(tls, answers.encode())
+            for words in more:
+                tls.sendall(words.encode())
+            while more and tls.recv(65536):
+                pass
+            return said
 
 context = ssl.create_default_context(cafile="/etc/xmpp/certificates/ca.crt")
 domain, sender, answers, sayings = json.loads(sys.argv[1])
-print(json.dumps([say(source, words) for source, words in sayings]))
+print(json.dumps([say(*saying) for saying in sayings]))
 """
 
 
-def say(service: Service, answers: str, sayings: list[tuple[str, str]], sender: str = "") -> list[str]:
-    """Connects from each address, says something without having logged in, and returns what matches of the answer."""
+def say(service: Service, answers: str, sayings: Sequence[tuple[str, ...]], sender: str = "") -> list[str]:
+    """Connects from each address, says something without having logged in, and returns what matches of the answer.
+
+    With more to say after that, it says so and waits until the server has closed the connection.
+    """
     command = shlex.join(["python3", "-c", _SAY, json.dumps([service.domain, sender, answers, sayings])])
     found: list[str] = json.loads(service.host.check_output(command))
     return found
@@ -109,6 +119,67 @@ def test_guesses_get_slow_and_nobody_else_is_kept_out(service: Service, register
     assert guess(service, [housemate], sasl2) == ["success"]
     # Not even at the end of a stream of guesses is the account itself closed.
     assert guess(service, [(elsewhere, owner, owner.password)], sasl2) == ["success"]
+
+
+def begin(source: str, account: Account, *more: str) -> tuple[str, ...]:
+    """A login that is begun, for say()."""
+    first = base64.b64encode(f"n,,n={account.name},r={secrets.token_hex(9)}".encode()).decode()
+    return source, f"<auth xmlns='{SASL[1:-1]}' mechanism='SCRAM-SHA-512'>{first}</auth>", *more
+
+
+# How an attempt ends without an answer to the server's question.
+ENDS = {
+    "hung up": (END,),
+    "aborted": (f"<abort xmlns='{SASL[1:-1]}'/>{END}",),
+    "begun again": (f"<auth xmlns='{SASL[1:-1]}' mechanism='SCRAM-SHA-512'>biws</auth>{END}",),
+}
+
+
+@pytest.mark.attack("logins that are begun and given up")
+@pytest.mark.parametrize("end", ENDS)
+def test_attempt_that_is_given_up_counts_and_then_nothing_is_said_of_a_name(
+    service: Service, register: Register, end: str
+) -> None:
+    owner, guest = register(2)
+    missing = Account(f"nobody-{secrets.token_hex(5)}", "")
+    attacker, answers = fresh_v4(), "<challenge|<failure|policy-violation"
+    housemate = (attacker, guest, guest.password)
+    assert guess(service, [housemate]) == ["success"]
+    given_up = [begin(attacker, (owner, missing)[number % 2], *ENDS[end]) for number in range(AT_ONCE)]
+    assert set(say(service, answers, given_up)) == {"<challenge"}
+    assert say(service, answers, [begin(attacker, owner), begin(attacker, missing)]) == ["policy-violation"] * 2
+    right = (attacker, owner, owner.password)
+    assert guess(service, [right, housemate]) == ["policy-violation", "success"]
+
+
+def made_up_salt(service: Service, account: Account) -> str:
+    """What a login to this account is answered with, of which an account's own lasts as long as its password."""
+    (answer,) = say(service, "<challenge[^<]*", [begin(fresh_v4(), account)])
+    return base64.b64decode(answer.partition(">")[2]).decode().split(",")[1]
+
+
+@pytest.mark.attack("guessing passwords")
+@pytest.mark.attack("asking by logins whether an account exists")
+def test_who_got_in_before_a_restart_is_not_kept_out_after_it(service: Service, register: Register) -> None:
+    """One guesser behind an address that many share, such as an office, must not keep them all out until he stops."""
+    owner, guest = register(2)
+    shared = fresh_v4()
+    housemate = (shared, guest, guest.password)
+    assert guess(service, [housemate]) == ["success"]
+    missing = Account(f"nobody-{secrets.token_hex(5)}", "")
+    salt = made_up_salt(service, missing)
+    service.restart()
+    assert made_up_salt(service, missing) == salt, "or whoever asks before and after would know"
+    guess(service, [(shared, owner, f"guess {number}") for number in range(AT_ONCE)])
+    assert guess(service, [(shared, owner, owner.password), housemate]) == ["policy-violation", "success"]
+
+    assert service.host.check_output(f"stat --file-system --format=%T {REMEMBERED}") == "tmpfs"
+    assert service.host.check_output(f"stat --format='%a %U' {REMEMBERED}") == "700 ejabberd"
+    assert service.host.check_output(f"ls {REMEMBERED}") == "mod_xmpp_guard_known"
+    written = base64.b64decode(service.host.check_output(f"base64 -w0 {REMEMBERED}/*"))
+    assert len(written) > 64, "the search looks at the right place"
+    for personal in (guest.name.encode(), shared.encode(), ipaddress.ip_address(shared).packed):
+        assert personal not in written
 
 
 def test_own_account_does_not_give_new_guesses(service: Service, register: Register) -> None:

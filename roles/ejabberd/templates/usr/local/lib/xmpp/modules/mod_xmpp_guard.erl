@@ -3,33 +3,41 @@
 %% that nobody can lock out somebody else. With too many, nobody new gets in from there for a while, with the right password neither
 %% (or the answer would tell which one was right). Who got in from there before, in the last day, has a count of their own: the
 %% people of a house do not pay for one of them. A token that an app got from here (XEP-0484) cannot be guessed, and always lets in.
-%% All of it is in memory.
+%% An attempt that is given up counts as a wrong password, and whoever is shut out is told so before the name is looked at (what the answers
+%% say about a name: ejabberd_auth_nobody). Wrong ones are in memory only; who got in is known over a restart of ejabberd, not of the host.
 %% ejabberd takes a password from a logged-in session as well, to delete another account (XEP-0077): nobody needs that here.
+%% Hooks: c2s_stream_started, c2s_handle_recv, c2s_auth_result, c2s_terminated, user_send_packet, set_password. Without this module guesses are
+%% not limited.
 -module(mod_xmpp_guard).
 -behaviour(gen_mod).
 -export([start/2, stop/1, reload/3, depends/2, mod_options/1, mod_doc/0]).
--export([narrow/2, judge/3, guard_removal/1, end_sessions/2]).
+-export([narrow/2, start_login/3, judge/3, give_up/2, guard_removal/1, end_sessions/2]).
 
 -define(AT_ONCE, 60).  %% wrong passwords, before it gets slow
 -define(EACH, 60).     %% seconds until another one is possible
 -define(KNOWN, mod_xmpp_guard_known).
+-define(FOLDER, "/run/xmpp-guard").
 -define(DAY, 86400).
 -define(REGISTER, <<"jabber:iq:register">>).
 
 start(Host, _Opts) ->
     xmpp_start:attempt(?MODULE, fun() ->
         xmpp_rate:new(?MODULE),
-        xmpp_rate:new(?KNOWN),
+        xmpp_rate:new(?KNOWN, ?FOLDER),
         hooks(add, Host)
     end),
     xmpp_start:attempt(?MODULE, fun() -> make_group(Host, <<"banned">>) end).
 
 stop(Host) ->
-    hooks(delete, Host).
+    hooks(delete, Host),
+    ets:whereis(?KNOWN) =:= undefined orelse xmpp_rate:save(?KNOWN),
+    ok.
 
 hooks(Do, Host) ->
     ejabberd_hooks:Do(c2s_stream_started, Host, ?MODULE, narrow, 10),
+    ejabberd_hooks:Do(c2s_handle_recv, Host, ?MODULE, start_login, 10),
     ejabberd_hooks:Do(c2s_auth_result, Host, ?MODULE, judge, 10),
+    ejabberd_hooks:Do(c2s_terminated, Host, ?MODULE, give_up, 10),
     ejabberd_hooks:Do(user_send_packet, Host, ?MODULE, guard_removal, 10),
     ejabberd_hooks:Do(set_password, Host, ?MODULE, end_sessions, 90),
     ok.
@@ -52,28 +60,83 @@ narrow(#{ip := {{A, B, C, D, _, _, _, _}, Port}} = State, _Start) when {A, B, C,
 narrow(State, _Start) ->
     State.
 
-judge(State, {false, _}, <<>>) ->
-    State;  %% nobody was named
-judge(#{ip := {Address, _}, lserver := Host, lang := Lang} = State, Result, User) ->
+%% The first message of a login (RFC 6120, XEP-0388), before anything is made of it. Who it names is part of the session until it is judged.
+start_login(State, _El, {sasl_auth, Mechanism, Message}) -> start_login_as(name(Mechanism, Message), Mechanism, State);
+start_login(State, _El, {sasl2_authenticate, Mechanism, Message, _, _}) -> start_login_as(name(Mechanism, Message), Mechanism, State);
+start_login(State, _El, _Packet) -> State.
+
+start_login_as(User, Mechanism, #{stream_state := Stage, ip := {Address, _}, lserver := Host} = Before)
+  when User =/= <<>>, Stage =:= wait_for_sasl_request orelse Stage =:= wait_for_sasl_response ->
+    State = give_up(Before, again),
     Pair = {Address, User, Host},
-    Key = case xmpp_rate:remembers(?KNOWN, Pair) of
-              true -> Pair;
-              false -> Address
-          end,
-    ByToken = Result =:= true andalso binary:match(maps:get(sasl_mech, State, <<>>), <<"HT-">>) =:= {0, 3},
-    case {not ByToken andalso xmpp_rate:used_up(?MODULE, Key, ?AT_ONCE, ?EACH), Result} of
-        {true, _} ->
-            Text = <<"Too many wrong passwords came from your network. Please try again in some minutes.">>,
-            {stop, ejabberd_c2s:send(State, xmpp:serr_policy_violation(Text, Lang))};
+    case not is_token(Mechanism) andalso is_shut_out(Pair) of
+        true -> refuse(State);
+        false -> State#{?MODULE => Pair}
+    end;
+start_login_as(_User, _Mechanism, State) ->
+    State.
+
+%% As RFC 5802, RFC 4616 and XEP-0484 have it; without a domain, as ejabberd takes it.
+name(<<"SCRAM-", _/binary>>, <<_, _/binary>> = Message) ->
+    case binary:split(Message, <<",">>, [global]) of
+        [_, _, <<"n=", Name/binary>> | _] -> prepared(binary:replace(binary:replace(Name, <<"=2C">>, <<",">>, [global]), <<"=3D">>, <<"=">>, [global]));
+        _ -> <<>>
+    end;
+name(<<"PLAIN">>, <<_, _/binary>> = Message) ->
+    case binary:split(Message, <<0>>, [global]) of
+        [_, Name, _] -> prepared(hd(binary:split(Name, <<"@">>)));
+        _ -> <<>>
+    end;
+name(<<"HT-", _/binary>>, <<_, _/binary>> = Message) -> prepared(hd(binary:split(Message, <<0>>)));
+name(_Mechanism, _Message) -> <<>>.
+
+prepared(Name) ->
+    case jid:nodeprep(Name) of
+        error -> Name;
+        Prepared -> Prepared
+    end.
+
+judge(State, Result, User) ->
+    case State of
+        #{?MODULE := Pair} -> judge_pair(Pair, Result, maps:remove(?MODULE, State));
+        #{ip := {Address, _}, lserver := Host} when User =/= <<>> -> judge_pair({Address, User, Host}, Result, State);
+        _ -> State  %% nobody was named
+    end.
+
+judge_pair(Pair, Result, State) ->
+    ByToken = Result =:= true andalso is_token(maps:get(sasl_mech, State, <<>>)),
+    case {not ByToken andalso is_shut_out(Pair), Result} of
+        {true, _} -> refuse(State);
         {false, true} ->
             xmpp_rate:remember(?KNOWN, Pair, ?DAY),
             State;
         {false, {false, _}} ->
-            xmpp_rate:use(?MODULE, Key, ?EACH),
+            xmpp_rate:use(?MODULE, counted_for(Pair), ?EACH),
             State
-    end;
-judge(State, _Result, _User) ->
+    end.
+
+%% Somebody hangs up, or starts again, instead of answering.
+give_up(#{?MODULE := Pair} = State, _Reason) ->
+    xmpp_rate:use(?MODULE, counted_for(Pair), ?EACH),
+    maps:remove(?MODULE, State);
+give_up(State, _Reason) ->
     State.
+
+is_token(Mechanism) ->
+    binary:match(Mechanism, <<"HT-">>) =:= {0, 3}.
+
+is_shut_out(Pair) ->
+    xmpp_rate:used_up(?MODULE, counted_for(Pair), ?AT_ONCE, ?EACH).
+
+counted_for({Address, _, _} = Pair) ->
+    case xmpp_rate:remembers(?KNOWN, Pair) of
+        true -> Pair;
+        false -> Address
+    end.
+
+refuse(#{lang := Lang} = State) ->
+    Text = <<"Too many wrong passwords came from your network. Please try again in some minutes.">>,
+    {stop, ejabberd_c2s:send(State, xmpp:serr_policy_violation(Text, Lang))}.
 
 guard_removal({Packet, State}) when element(1, Packet) =:= iq ->
     case {xmpp:get_type(Packet), lists:any(fun(Query) -> removes_another(Query, Packet) end, xmpp:get_els(Packet))} of
