@@ -37,8 +37,8 @@ options:
     description: >-
       Verb to the words that it needs, the verb itself among them, each with its kind. An C(account) is of the service,
       NAME or NAME@DOMAIN; an C(address) is of anybody; a C(room) is of the service; a C(domain) is one of its domains,
-      a C(service) the first of them; a C(flag) is true or false; a C(reason) is a text that is not long; a C(text) is
-      anything else.
+      a C(service) the first of them; a C(flag) is true or false; a C(number) is a whole one above zero; a C(reason)
+      is a text that is not long; a C(text) is anything else.
     type: dict
     default: {}
   optional:
@@ -64,6 +64,7 @@ SAMPLES = {
     "address": "NAME@DOMAIN",
     "domain": "DOMAIN",
     "flag": "true",
+    "number": "30",
     "reason": '"…"',
     "room": "ROOM",
     "service": "DOMAIN",
@@ -147,11 +148,19 @@ def flag(value: str, domains: Domains) -> bool:
     return FLAGS[value.lower()]
 
 
-KINDS: dict[str, Callable[[str, Domains], str | bool]] = {
+def number(value: str, domains: Domains) -> int:
+    """Return a whole number above zero."""
+    if not re.fullmatch(r"[1-9][0-9]{0,8}", value):
+        raise Wrong("is no whole number above zero")
+    return int(value)
+
+
+KINDS: dict[str, Callable[[str, Domains], str | bool | int]] = {
     "account": account,
     "address": address,
     "domain": domain,
     "flag": flag,
+    "number": number,
     "reason": reason,
     "room": room,
     "service": service,
@@ -264,10 +273,13 @@ def understand(
     optional: dict[str, str],
     domains: Domains,
     hosts: list[str] | None = None,
+    *,
+    changes: bool = False,
 ) -> dict[str, Any]:
     """Return verb, words and format; raises AnsibleActionFail with what is wrong.
 
-    *hosts* are those of which one is meant, if there are several and something is to be changed.
+    *hosts* are those of which one is meant, if there are several and something is to be changed. (*changes*: without
+    any verb as well; a playbook that does so lists by a verb of its own.)
     """
     format = str(given.get("format", FORMATS[0]))
     if format not in FORMATS:
@@ -276,9 +288,10 @@ def understand(
         )
     verb, wanted = check_words(given, verbs, optional | {"format": "text"})
     place = {"elsewhere": False}
-    if hosts and (verb != "list" or not verbs):
+    lists = "list" in given if changes else verb == "list" and verbs
+    if hosts and not lists:
         place = locate(wanted, given, domains, hosts)
-    words: dict[str, str | bool] = {}
+    words: dict[str, str | bool | int] = {}
     for word, kind in wanted.items():
         if word in given and word != "format":
             value = str(given[word])
@@ -314,7 +327,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
         several = hosts if len(hosts) > 1 and (verbs or args.get("changes", False)) else None
         result["changed"] = False
         try:
-            result |= understand(given, verbs, optional, args.get("domains", []), several)
+            domains, changes = args.get("domains", []), args.get("changes", False)
+            result |= understand(given, verbs, optional, domains, several, changes=changes)
             words = {word: None for taken in (*verbs.values(), optional, {"format": "text"}) for word in taken}
             refuse_unknown(context.CLIARGS.get("extra_vars", ()), list(words))
         except AnsibleActionFail:

@@ -52,6 +52,7 @@ INDENT = re.compile(r"^[ \t]+(?=\{[%#](?!\+))", re.MULTILINE)
 PAGE_KEYS = ("title", "label", "description", "menu", "footer", "script", "when")
 OWN_PAGE_KEYS = tuple(key for key in PAGE_KEYS if key != "script")  # the server lets none but the role's own run
 NOTICE_KEYS = ("title", "kind", "begins", "ends", "updated")
+ERRORS = ("404", "429")  # shown by the web server in place of what was asked for
 KINDS = ("maintenance", "outage", "news")
 PAGE_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 # What leads to a page of the site: beside this one, or in a language.
@@ -378,7 +379,7 @@ class Site:
         for language, pages in self.pages.items():
             site = self.context(language)
             for name, page in pages.items():
-                path = "404.html" if name == "404" else page["url"].removeprefix(f"/{language}/") + "index.html"
+                path = f"{name}.html" if name in ERRORS else page["url"].removeprefix(f"/{language}/") + "index.html"
                 yield f"{language}/{path}", self.render(page, site)
             if "notices" in pages:
                 yield f"{language}/notices/feed.atom", self.plain("feed.atom.j2", language, site)
@@ -453,7 +454,7 @@ class Site:
         switch = []
         for other in self.languages:
             same = self.pages[other].get(page["name"])
-            there = same if same and page["name"] != "404" else self.pages[other]["index"]
+            there = same if same and page["name"] not in ERRORS else self.pages[other]["index"]
             switch.append({"language": other, "url": there["url"], "same": same is not None})
         page = {**page, "switch": switch}
         if source.file.suffix != ".md":

@@ -21,7 +21,7 @@ Register = Callable[[int], list[Account]]
 
 MEGABYTE = 1_000_000
 GROWTH = 150  # MiB of memory that ejabberd may take more than before, whatever comes
-WEBSOCKETS = 20  # of one line, roles/ejabberd/templates/etc/nginx/xmpp.web.d/ejabberd.conf.j2
+WEBSOCKETS = 80  # of one line, on which nobody has logged in: xmpp_websocket.erl
 LARGEST = 262144  # bytes of a stanza that clients may send
 
 OPEN = "<?xml version='1.0'?>{}<stream:stream to='site.test' version='1.0' xmlns='jabber:{}' xmlns:stream='http://etherx.jabber.org/streams'>"
@@ -145,7 +145,7 @@ def test_websockets_of_one_line_have_a_limit_together(service: Service, kind: st
     with contextlib.ExitStack() as stack, ThreadPoolExecutor(WEBSOCKETS) as pool:
         links = [stack.enter_context(websocket(service)) for _ in range(WEBSOCKETS)]
         answers = [opened(link) for link in links]
-        said = pool.map(lambda link: pour(link, first + 10 * again), links)
+        said = pool.map(lambda link: pour(link, first + 3 * again), links)
         counts = [(answer + more).count(b"<stream:features") for answer, more in zip(answers, said, strict=True)]
     assert counts == [1] * WEBSOCKETS
 
@@ -160,13 +160,13 @@ def test_websocket_takes_what_the_other_ports_take(service: Service, inside: str
         assert b"not-authorized" in pour(link, frame(stanza.encode()))
 
 
-@pytest.mark.attack("the same by WebSocket")
+@pytest.mark.attack("WebSockets without an account")
 def test_one_line_has_so_many_websockets(service: Service) -> None:
     """Each may take some memory before it is known whose it is."""
     with contextlib.ExitStack() as stack:
         for _ in range(WEBSOCKETS):
             stack.enter_context(websocket(service))
-        with pytest.raises(AssertionError, match="429"):
+        with pytest.raises(AssertionError):  # it is not 101
             stack.enter_context(websocket(service))
 
 

@@ -17,6 +17,8 @@ from ..service.newcomer import forget_addresses, newcomer, read_picture
 from ..service.service import Account, Service
 from .site import CHECKOUT, SCREENSHOTS, Visit
 
+STRANGERS = 80  # of one address, xmpp_websocket.erl
+
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.usefixtures("forgetful")]
 
 WORDS: dict[str, dict[str, Any]] = yaml.safe_load(
@@ -180,6 +182,44 @@ async def test_invitation_leads_to_an_account(browser: Browser, service: Service
     await expect(page.locator("#register")).to_be_hidden()
     await computer.check(page, "register-used-en")
     assert await computer.end() == []
+
+
+async def test_invitation_for_many_leads_to_an_account_without_a_picture(
+    browser: Browser, service: Service, guest: Account
+) -> None:
+    """The page says whom it is for."""
+    invitation = await asyncio.to_thread(link, service, "invite", "uses=2", "days=1")
+    visit = await Visit.begin(browser, service.domain, "phone", locale="de")
+    page = await visit.open(invitation)
+    await expect(page.locator("#invited-all")).to_be_visible()
+    await expect(page.locator("#invited-one")).to_be_hidden()
+    await page.locator("#name").fill(guest.name)
+    await page.locator("#password").fill(guest.password)
+    await page.locator("#proceed").click()
+    await see_account(page, guest, "de")
+    assert await visit.end() == []
+    await works(service, guest)
+
+
+@pytest.mark.parametrize("language", ["de", "en"])
+async def test_who_meets_a_limit_is_told_so(browser: Browser, service: Service, guest: Account, language: str) -> None:
+    """And for how long, not that the server does not answer."""
+    async with service.web() as web:
+        url = f"wss://{service.domain}/ws"
+        strangers = [await web.ws_connect(url, protocols=("xmpp",)) for _ in range(STRANGERS)]
+        visit = await Visit.begin(browser, service.domain)
+        page = await visit.open(f"/{language}/register/")
+        await page.locator("#name").fill(guest.name)
+        await page.locator("#password").fill(guest.password)
+        await page.locator("#proceed").click()
+        await see_problem(page, WORDS[language]["said"]["crowded"].replace("#", "30"))
+        chat = await visit.open(f"/chat/{language}/")
+        await chat.fill("#converse-login-jid", guest.name)
+        await chat.fill("#converse-login-password", guest.password)
+        await chat.click("converse-login-form button[type=submit]")
+        await expect(chat.locator("#crowded")).to_be_visible()
+        await expect(chat.locator("#crowded b")).to_have_text("30")
+        assert not any(stranger.closed for stranger in strangers)
 
 
 async def test_link_leads_to_a_new_password(browser: Browser, service: Service, taken: Account) -> None:

@@ -138,7 +138,7 @@ class Service:
     @contextlib.asynccontextmanager
     async def web(self) -> AsyncIterator[aiohttp.ClientSession]:
         """An HTTP client that finds the service's names without DNS; names and certificates are the real ones."""
-        connector = aiohttp.TCPConnector(resolver=_Resolver(self.address), ssl=self.tls())
+        connector = aiohttp.TCPConnector(resolver=_Resolver(self.address), ssl=self.tls(), limit=0)
         timeout = aiohttp.ClientTimeout(total=30)
         async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
             yield session

@@ -25,7 +25,7 @@ Register = Callable[[int], list[Account]]
 AT_ONCE = 60  # wrong passwords
 END = "</stream:stream>"
 REMEMBERED = "/run/xmpp-guard"
-PICTURES = 10  # a minute
+PICTURES = 40  # a minute
 
 # Runs on the host under test, which gets addresses for it: guesses must not come from where all other tests come from.
 _SAY = """
@@ -237,7 +237,7 @@ def test_all_addresses_of_a_line_count_as_one(service: Service, register: Regist
 
 @pytest.mark.attack("making many accounts, with `xmpp_registration: open`")
 def test_pictures_for_newcomers_are_counted_by_the_line(service: Service) -> None:
-    """Ten a minute; and so is what follows from it, the accounts."""
+    """Forty a minute; and so is what follows from it, the accounts."""
     line, neighbour = (f"fd{secrets.token_hex(1)}:{secrets.token_hex(2)}:{secrets.token_hex(2)}:1" for _ in range(2))
     ones = [f"{line}::{number + 1:x}" for number in range(4)]
     ask = "<iq type='get' id='ask'><query xmlns='jabber:iq:register'/></iq>"

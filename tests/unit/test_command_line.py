@@ -217,6 +217,29 @@ def test_of_several_hosts_one_must_be_named(
         command_line.understand(given, verbs, optional, DOMAINS, HOSTS)
 
 
+INVITE = {"uses": {"uses": "number"}, "withdraw": {"withdraw": "text"}, "list": {"list": "flag"}}
+
+
+def test_playbook_that_changes_without_a_verb_lists_by_one() -> None:
+    """A list is of all hosts, everything else of one."""
+    optional = {"domain": "domain"}
+    assert command_line.understand({"list": "true"}, INVITE, optional, DOMAINS, HOSTS, changes=True)["verb"] == "list"
+    for given in ({}, {"uses": "30"}, {"withdraw": "x"}):
+        with pytest.raises(AnsibleActionFail, match=r"There are 2 hosts .* -e domain=DOMAIN, or name"):
+            command_line.understand(given, INVITE, optional, DOMAINS, HOSTS, changes=True)
+        here = command_line.understand(
+            given | {"domain": "family.test"}, INVITE, optional, DOMAINS, HOSTS, changes=True
+        )
+        assert not here["elsewhere"]
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "1.5", "many", "", "1e9", "12345678901"])
+def test_number_is_whole_and_above_zero(value: str) -> None:
+    assert command_line.understand({"uses": 30}, INVITE, {}, DOMAINS)["words"] == {"uses": 30}
+    with pytest.raises(AnsibleActionFail, match=r"uses is (empty|.*, which is no whole number above zero)"):
+        command_line.understand({"uses": value}, INVITE, {}, DOMAINS)
+
+
 def names() -> list[str]:
     """Names that people could try."""
     odd = [

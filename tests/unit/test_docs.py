@@ -69,7 +69,7 @@ TESTS = {
     "dns": "tests/service/test_doctor.py",
     "export": "tests/service/test_moving.py",
     "import": "tests/service/test_moving.py",
-    "invite": "tests/browser/test_registration.py tests/service/test_registration.py",
+    "invite": "tests/browser/test_registration.py tests/service/test_crowds.py tests/service/test_registration.py",
     "notice": "tests/service/test_notices.py",
     "remove": "molecule/off/tests/test_removed.py",
     "restore": "tests/restore/test_restore.py",

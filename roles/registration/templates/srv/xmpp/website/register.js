@@ -26,7 +26,28 @@
   const at = (id) => document.getElementById(id);
   const said = (name) => at("said").querySelector(`[data-name="${name}"]`).textContent;
 
-  class Problem extends Error {}
+  // By the name of its sentence, in which # stands for seconds to wait.
+  class Problem extends Error {
+    constructor(name, seconds = 60) {
+      super(name);
+      this.seconds = seconds;
+    }
+
+    get sentence() {
+      return said(this.message).replace("#", this.seconds);
+    }
+  }
+
+  // A browser does not tell why a WebSocket was refused. The same address, asked without wanting one, does.
+  async function whyRefused() {
+    let seconds;
+    try {
+      seconds = Number((await fetch("/ws", { cache: "no-store" })).headers.get("Retry-After"));
+    } catch {
+      // Nobody answers there either.
+    }
+    return seconds ? new Problem("crowded", seconds) : new Problem("unreachable");
+  }
 
   // ------------------------------------------------------------------------------------------------ XMPP
 
@@ -44,8 +65,11 @@
       this.socket = new WebSocket(`wss://${location.host}/ws`, "xmpp");
       this.socket.onmessage = (event) => this.take(new DOMParser().parseFromString(event.data, "text/xml").documentElement);
       this.socket.onclose = () => this.take(null);
-      this.socket.onopen = () =>
+      this.wasOpen = false;
+      this.socket.onopen = () => {
+        this.wasOpen = true;
         this.send(element(NS.framing, "open", { to: domain, version: "1.0", "xml:lang": document.documentElement.lang }));
+      };
     }
 
     get isOpen() {
@@ -76,6 +100,7 @@
         });
         this.waiting = null;
       }
+      if (stanza === null && !this.wasOpen) throw await whyRefused();
       if (stanza === null || stanza.localName === "close") throw new Problem("unreachable");
       if (stanza.localName === "error") throw new Problem("server");
       return stanza;
@@ -176,7 +201,7 @@
 
   // ------------------------------------------------------------------------------------------------ the page
 
-  let invitation = null; // {kind, name, domain, token, uri} from what follows the # in the address
+  let invitation = null; // {kind, name, domain, token, uri, shared} from what follows the # in the address
   let door = null; // what knock() returned, for the attempt at hand
 
   const domain = () => invitation?.domain || at("domain").value;
@@ -195,7 +220,7 @@
       return null; // a % with no number behind it
     }
     const parts = /^(?:([^@?]+)@)?([a-z0-9.-]+)\?(register|roster);preauth=([\w-]+)/.exec(uri);
-    return parts && { name: parts[1] || "", domain: parts[2], kind: parts[3], token: parts[4], uri: `xmpp:${uri}` };
+    return parts && { name: parts[1] || "", domain: parts[2], kind: parts[3], token: parts[4], uri: `xmpp:${uri}`, shared: parts[4].startsWith("workshop-") };
   }
 
   async function draw(picture) {
@@ -267,7 +292,7 @@
     try {
       await action();
     } catch (problem) {
-      at("problem").textContent = said(problem instanceof Problem ? problem.message : "server");
+      at("problem").textContent = problem instanceof Problem ? problem.sentence : said("server");
     } finally {
       if (at("register")) at("register").inert = false;
     }
@@ -301,6 +326,7 @@
       await attempt(async () => {
         door = await knock(domain(), invitation.token);
         show(door.known ? "reset" : "invited");
+        show(invitation.shared ? "invited-all" : "invited-one");
         if (!door.known && !matchMedia("(pointer: coarse)").matches) scanCode();
         show("register");
         label(door.known ? "set" : door.challenge ? "proceed" : "make");

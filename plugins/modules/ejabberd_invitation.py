@@ -1,0 +1,196 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Look after the invitations of a running ejabberd, over the HTTP API on its local socket."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: ejabberd_invitation
+short_description: List or withdraw invitations, or make one that is good for many accounts
+description:
+  - One for a single account is made by the module M(ejabberd). One with many I(uses) has a row in ejabberd's table for
+    each that is left; C(mod_xmpp_workshop) lets whoever shows it register without a picture and without waiting.
+options:
+  verb:
+    description: What to do. C(list) is done in any case, afterwards.
+    type: str
+    choices: [list, make, withdraw]
+    default: list
+  domain:
+    description: Domain of the accounts. Needed by C(make).
+    type: str
+    default: ''
+  uses:
+    description: How many accounts the new one is good for.
+    type: int
+    default: 1
+  days:
+    description: How long it is good for.
+    type: int
+    default: 1
+  invitation:
+    description: The one to withdraw, by the name that the list has of it.
+    type: str
+    default: ''
+  domains:
+    description: Domains whose invitations are listed, and looked through for the one to withdraw.
+    type: list
+    elements: str
+    default: []
+  socket:
+    description: Path of ejabberd's API socket.
+    type: path
+    default: /run/ejabberd/api.sock
+author: [Conexizan contributors (@conexizan)]
+attributes:
+  check_mode: {support: full}
+"""
+
+EXAMPLES = r"""
+- name: Invite a class
+  ejabberd_invitation:
+    verb: make
+    domain: chat.example.org
+    uses: 30
+    days: 2
+"""
+
+RETURN = r"""
+changes:
+  description: What was (in check mode, would be) changed, one sentence each.
+  type: list
+  elements: str
+  returned: always
+invitation:
+  description: The one made, with C(url), the page that leads through it, and C(uri), which an app opens.
+  type: dict
+  returned: with C(make), unless in check mode
+invitations:
+  description: >-
+    Those of I(domains) that are good, each with C(invitation) (a name for it: the start of its token, which is not
+    enough to use it), C(domain), C(account) (the name that it promises), C(by), C(uses) that are left, and when it
+    C(expires).
+  type: list
+  elements: dict
+  returned: always
+"""
+
+import re
+import subprocess
+from typing import Any
+
+from ansible.module_utils import ejabberd_program
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.ejabberd_api import SOCKET, Api, ApiError
+
+PREFIX = "workshop-"  # mod_xmpp_workshop
+NAME_LENGTH = 8  # of 24 letters: what is left is secret enough
+AT_ONCE = 1000  # mod_invites, of the operator's own
+ACCOUNTS = {"account_only", "account_subscription"}
+SECONDS = 60
+
+
+def token_of(entry: dict[str, Any]) -> str:
+    """Return what the rows of one invitation have in common: all of its token, but the number of a use."""
+    token: str = entry["token"]
+    return token.rpartition("-")[0].removeprefix(PREFIX) if token.startswith(PREFIX) else token
+
+
+def rows_of(api: Api, domain: str) -> list[dict[str, Any]]:
+    """Return the rows of a domain's invitations to accounts that are good."""
+    rows = api.call("list_invites", host=domain)
+    return [row for row in rows if row["type"] in ACCOUNTS and str(row["valid"]).lower() == "true"]
+
+
+def listed(api: Api, domain: str) -> list[dict[str, Any]]:
+    """Return a domain's invitations, those that end first at the beginning."""
+    found: dict[str, dict[str, Any]] = {}
+    for row in rows_of(api, domain):
+        token = token_of(row)
+        if token in found:
+            found[token]["uses"] += 1
+            continue
+        found[token] = {
+            "invitation": token[:NAME_LENGTH],
+            "domain": domain,
+            "account": row["account_name"],
+            "by": row["inviter"] if "@" in row["inviter"] else "",
+            "uses": 1,
+            "expires": row["expires"],
+        }
+    return sorted(found.values(), key=lambda one: (one["expires"], one["invitation"]))
+
+
+def make(api: Api, domain: str, uses: int, days: int) -> dict[str, str]:
+    """Make an invitation for many accounts; returns its address, for browsers and for apps."""
+    others = len(api.call("list_invites", host=domain))
+    if others + uses > AT_ONCE:
+        raise ApiError(
+            f"uses is {uses}, and {others} are left of other invitations on {domain}: there can be {AT_ONCE} in all. "
+            "Withdraw what nobody needs: -e list=true shows them"
+        )
+    made = api.call("generate_invite", host=domain)
+    token = re.search(r"preauth=(\w+)", made["invite_uri"])[1]  # type: ignore[index]  # ejabberd wrote it
+    if not made["landing_page"]:
+        api.call("delete_invite_by_token", host=domain, token=token)
+        raise ApiError("the service on this host takes no invitations yet: run site.yml, then this again")
+    try:
+        ejabberd_program.run("workshop", domain, str(uses), str(days), given=token, seconds=SECONDS)
+    except (RuntimeError, OSError, subprocess.TimeoutExpired):
+        api.call("delete_invite_by_token", host=domain, token=token)
+        raise
+    return {
+        "uri": made["invite_uri"].replace(token, PREFIX + token),
+        "url": made["landing_page"].replace(token, PREFIX + token),
+    }
+
+
+def withdraw(api: Api, name: str, domains: list[str], *, check: bool) -> list[str]:
+    """Make the invitation of this name useless; return what was done."""
+    known = [one for domain in domains for one in listed(api, domain)]
+    if not any(one["invitation"] == name for one in known):
+        raise ApiError(f'withdraw is "{name}", which is no invitation here: -e list=true shows them')
+    left = 0
+    for domain in domains:
+        for row in rows_of(api, domain):
+            if token_of(row)[:NAME_LENGTH] == name:
+                left += 1
+                if not check:
+                    api.call("delete_invite_by_token", host=domain, token=row["token"])
+    be = "would be" if check else "is"
+    return [f"the invitation {name} {be} withdrawn" + (f", with {left} uses left" if left > 1 else "")]
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "verb": {"type": "str", "choices": ["list", "make", "withdraw"], "default": "list"},
+            "domain": {"type": "str", "default": ""},
+            "uses": {"type": "int", "default": 1},
+            "days": {"type": "int", "default": 1},
+            "invitation": {"type": "str", "default": ""},
+            "domains": {"type": "list", "elements": "str", "default": []},
+            "socket": {"type": "path", "default": SOCKET},
+        },
+        supports_check_mode=True,
+    )
+    params, check = module.params, module.check_mode
+    done: dict[str, Any] = {"changes": []}
+    try:
+        api = Api(params["socket"])
+        if params["verb"] == "withdraw":
+            done["changes"] = withdraw(api, params["invitation"], params["domains"], check=check)
+        if params["verb"] == "make":
+            done["changes"] = [f"invitation to {params['uses']} accounts {'would be made' if check else 'made'}"]
+            if not check:
+                done["invitation"] = make(api, params["domain"], params["uses"], params["days"])
+        done["invitations"] = [one for domain in params["domains"] for one in listed(api, domain)]
+    except (ApiError, RuntimeError, OSError, subprocess.TimeoutExpired) as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(changed=bool(done["changes"]), **done)
+
+
+if __name__ == "__main__":
+    main()
