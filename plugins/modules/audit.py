@@ -12,16 +12,20 @@ description:
   - Reads every file that a service can have written, the journal as journalctl shows it, and what is in compressed
     files, and looks for names of accounts and rooms (C(name@domain), a name beside its domain as in a table's row) and
     for addresses of clients. What no entry of the ledger covers is a failed row.
-  - Changes nothing, not even a file's access time, and never opens a database (that could lock the service out of it),
-    it reads its bytes. It takes little memory, and processor and disk only while nobody else wants them.
+  - Changes nothing, not even a file's access time. It takes little memory, and processor and disk only while nobody
+    else wants them.
+  - Of ejabberd's database, it reads the bytes as of any file, and looks into the tables as well, by a connection that
+    only reads. Rows that are older than the ledger says, rows of accounts and rooms that no longer exist, tables that
+    no entry names, and tables that Mnesia keeps on disk are failed rows, with table, number and age, never with what
+    is in them. (Not judged by age is what apps can do. It stays while such an app is connected.)
   - Not read are what Debian's packages brought (below C(/usr)), what the roles wrote from the settings, and files that
     people sent (they are counted). Any address is a find where services write; in C(/etc), in C(/usr) and among the
     packages' own lists, where addresses are configuration and version numbers look like some, only those of clients
     that are connected now are. The host's own addresses, its routers and its name servers are nobody's.
   - Who is logged in over ssh now administers the host. Their address is no find in what logind keeps of the session,
     nor in the journal's lines of ssh and of sessions; anywhere else it is.
-  - With O(needles), only those texts are looked for, in every file there is; one below C(/usr) that is byte for byte
-    what a package brought is looked at no further.
+  - With O(needles), only those texts are looked for, in every file there is, and the tables are left alone. A file
+    below C(/usr) that is byte for byte what a package brought is looked at no further.
 options:
   ledger:
     description: The entries, as the lookup C(ledger) returns them.
@@ -68,7 +72,8 @@ rows:
   returned: always
 finds:
   description: Each file with a find, C(path), C(entries) (names in the ledger), C(hits) (kind to number), C(known)
-    (whether the ledger covers all) and, if wanted, C(names).
+    (whether the ledger covers all) and, if wanted, C(names). Of a table, C(path) is the database with the table's name,
+    and C(days) the age of the oldest row, if it has one.
   type: list
   returned: always
 searched:
@@ -88,6 +93,7 @@ import json
 import lzma
 import os
 import re
+import sqlite3
 import stat
 import subprocess
 from collections import Counter
@@ -99,6 +105,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import quote
 
+from ansible.module_utils import database_tables
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.ejabberd_api import SOCKET, Api, ApiError
 
@@ -529,6 +536,26 @@ def people() -> tuple[dict[str, list[str]], list[str]]:
     return accounts, sorted(address for address in plain if is_address(address))
 
 
+def inside(ledger: list[dict[str, Any]]) -> tuple[int, list[database_tables.Finding]]:
+    """Return how many tables there are, and what is in them that should not be; raises ApiError and sqlite3.Error."""
+    ejabberd = Api(SOCKET)
+    number, found = database_tables.look(
+        ledger, ejabberd.call("registered_vhosts"), ejabberd.call("muc_online_rooms", service="global")
+    )
+    return number, found + database_tables.mnesia(ejabberd.call("mnesia_list_tables"))
+
+
+def inside_or_why(
+    ledger: list[dict[str, Any]], notes: list[dict[str, str]]
+) -> tuple[int, list[database_tables.Finding]]:
+    """Return the same; if that cannot be told, nothing, and the reason as a row among the notes."""
+    try:
+        return inside(ledger)
+    except (ApiError, sqlite3.Error) as error:
+        notes.append(row(TABLES + "s", "warn", f"cannot be looked into: {error}", START))
+    return 0, []
+
+
 def ssh_addresses() -> set[str]:
     """Return from where somebody is logged in over ssh now."""
     addresses = set()
@@ -714,6 +741,12 @@ class Audit:
         return rows
 
 
+START = "Start it (systemctl start ejabberd), and run this again."
+TABLES = f"{database_tables.DATABASE} table"
+TOO_OLD = """systemctl status xmpp-forget.service says why it was not deleted. If that went well, it is a fault of this
+project: please report it."""
+LEFT_OVER = """It should have been deleted, or should not be there. If you put nothing there yourself, it is a fault of
+this project: please report it."""
 ADVICE = """The ledger does not know of it. If the service wrote it, that is a fault of this project: please report it.
 If you did, delete it when you no longer need it. -e names=true shows what was found."""
 SWAP = "Switch it off, or encrypt it with a key of each boot: man 5 crypttab, option swap."
@@ -727,6 +760,23 @@ def row(subject: str, status: str, found: str, mend: str) -> dict[str, str]:
 def number(count: int, one: str, many: str) -> str:
     """Return a number with its noun."""
     return f"{count} {one if count == 1 else many}"
+
+
+def table_row(finding: database_tables.Finding) -> dict[str, str]:
+    """Return the row about a table."""
+    advice = TOO_OLD if finding.kind == database_tables.OLD else LEFT_OVER
+    return row(f"{TABLES} {finding.table}", "fail", database_tables.words(finding), advice)
+
+
+def table_find(finding: database_tables.Finding, ledger: Iterable[Mapping[str, Any]], names: bool) -> dict[str, Any]:
+    """Return the same for a program."""
+    return {
+        "path": f"{TABLES} {finding.table}",
+        "entries": [entry["name"] for entry in ledger if finding.table in entry["tables"]],
+        "known": False,
+        "hits": {finding.kind: finding.rows},
+        "days": finding.days,
+    } | ({"names": []} if names else {})
 
 
 def summary(places: Sequence[Place]) -> str:
@@ -790,7 +840,7 @@ def main() -> None:
                     "accounts",
                     "warn",
                     f"ejabberd cannot be asked for its accounts and who is connected ({error}).",
-                    "Names are found with their domain only. Start it (systemctl start ejabberd), and run this again.",
+                    f"Names are found with their domain only. {START}",
                 )
             )
         finders = [name_finder([*params["domains"], *accounts], accounts)]
@@ -805,7 +855,14 @@ def main() -> None:
         where_services_write = [address_finder(nobodys)]
     everything = bool(params["needles"])
     audit = Audit(params["ledger"], finders, where_services_write, everything, set() if everything else ssh_addresses())
+    count, tables = (0, []) if everything else inside_or_why(params["ledger"], notes)
     audit.run()
+    if tables:  # What is on its way out, such as an account that is being deleted, is gone now.
+        before = {(one.table, one.kind) for one in tables}
+        there, again = inside_or_why(params["ledger"], notes)
+        tables = [one for one in again if (one.table, one.kind) in before] if there else tables
+    if count and not tables:
+        notes.append(row(TABLES + "s", "pass", f"{count} tables, nothing in them is too old or nobody's", ""))
     names = params["names"]
     finds = [
         {
@@ -817,8 +874,9 @@ def main() -> None:
         | ({"names": sorted({value for _, value in place.finds})} if names else {})
         for place in audit.places
     ]
-    searched = {"files": audit.files, "bytes": audit.bytes}
-    module.exit_json(changed=False, rows=notes + audit.rows(names), finds=finds, searched=searched)
+    finds += [table_find(one, params["ledger"], names) for one in tables]
+    rows = notes + audit.rows(names) + [table_row(one) for one in tables]
+    module.exit_json(changed=False, rows=rows, finds=finds, searched={"files": audit.files, "bytes": audit.bytes})
 
 
 if __name__ == "__main__":

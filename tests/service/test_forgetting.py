@@ -17,7 +17,9 @@ from slixmpp.xmlstream.matcher import MatchXPath
 
 from .clients import Client, Inbox, Refused, befriend, login
 from .service import DATABASE, UPLOADS, Account, Service
+from .test_audit import archived, change
 from .test_profile import publish
+from .test_rooms import PUBLIC, made_room
 from .test_upload import ask_slot, files_of
 
 Register = Callable[[int], list[Account]]
@@ -54,6 +56,39 @@ async def test_old_messages_leave_the_disk_and_young_ones_stay(service: Service,
     service.host.check_output("systemctl start xmpp-forget.service")
     assert not service.stored(old), "in the database or its write-ahead log"
     assert service.stored(young)
+
+
+def test_old_messages_of_a_domain_that_is_served_no_more_leave_the_disk(service: Service) -> None:
+    """ejabberd deletes those of its own domains only."""
+    old, young, domain = secrets.token_hex(12), secrets.token_hex(12), f"{secrets.token_hex(4)}.example"
+    change(service, archived(old, domain, ARCHIVE_DAYS + 1), archived(young, domain, ARCHIVE_DAYS - 1))
+    service.host.check_output("systemctl start xmpp-forget.service")
+    try:
+        assert not service.stored(old)
+        assert service.stored(young)
+    finally:
+        change(service, f"DELETE FROM archive WHERE server_host = '{domain}'")
+
+
+async def test_what_was_said_in_lost_rooms_leaves_the_disk(service: Service, register: Register) -> None:
+    """Rooms that do not stay end with ejabberd, and their archive is left. Those that are there keep what they have."""
+    alice, bob = register(2)
+    lost, kept, stays = (secrets.token_hex(12) for _ in range(3))
+    async with (
+        login(service, alice) as client,
+        login(service, bob) as other,
+        made_room(client) as room,
+        made_room(other, **PUBLIC) as stored,
+    ):
+        for one, where, text in ((client, room, kept), (client, room, lost), (other, stored, stays)):
+            one.say(where, text, kind="groupchat")
+            await one.hear(text)
+        name = f"room-{secrets.token_hex(6)}@{service.name('muc')}"
+        change(service, f"UPDATE archive SET username = '{name}' WHERE username = '{room}' AND xml LIKE '%{lost}%'")
+        service.host.check_output("systemctl start xmpp-forget.service")
+        assert service.stored(kept)
+        assert service.stored(stays)
+        assert not service.stored(lost)
 
 
 async def test_old_uploads_leave_the_disk_whatever_date_they_claim(service: Service, register: Register) -> None:

@@ -120,6 +120,12 @@ def test_periods_are_those_of_the_settings() -> None:
     assert days["connections"] == 0
     traces = yaml.safe_load((ROOT / "roles/traces/defaults/main.yml").read_text())
     assert days["journal"] == traces["traces_journal_max_days"]
+    modules = ROOT / "roles/ejabberd/templates/usr/local/lib/xmpp/modules"
+    assert f"-define(PUSH_DAYS, {days['push']})." in (modules / "mod_xmpp_deletion.erl").read_text()
+    assert (
+        f"token_lifetime: {days['tokens']} days"
+        in (ROOT / "roles/ejabberd/templates/etc/ejabberd/xmpp.yml.j2").read_text()
+    )
     texts = {entry["name"]: entry["de"]["long"] for entry in ledger({"xmpp_archive_days": 1, "xmpp_upload_days": 6})}
     assert (texts["archive"], texts["uploads"]) == ("1 Tag", "6 Tage")
 

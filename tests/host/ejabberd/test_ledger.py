@@ -10,7 +10,21 @@ from pathlib import Path
 import yaml
 from testinfra.host import Host
 
-LEDGER = Path(__file__).parents[3] / "roles/ejabberd/vars/ledger.yml"
+ROOT = Path(__file__).parents[3]
+LEDGER = ROOT / "roles/ejabberd/vars/ledger.yml"
+AUDIT = ROOT / "plugins/module_utils/database_tables.py"
+# What the audit goes by, and what there is. As root, as the audit.
+RULES = """
+import json
+with opened() as database:
+    tables = Tables(database, {}, [], [])
+    there = {name: [row[1] for row in database.execute(f"PRAGMA table_info({name})")] for name in tables.names}
+    indexed = tables.has_index("archive", ["server_host", "username"])
+wanted = [(table, column) for table, columns in {**ACCOUNTS, **ROOMS}.items() for column in columns]
+wanted += [*ADDRESSES, *((table, age[0]) for table, age in AGES.items())]
+wanted += [pair for table, (column, parent, key) in PARENTS.items() for pair in ((table, column), (parent, key))]
+print(json.dumps({"there": there, "wanted": wanted, "indexed": indexed, "alone": sorted(BY_THEMSELVES)}))
+"""
 # The server's own books.
 NOBODYS = {"route", "schema_version", "sqlite_sequence"}
 TABLES = """
@@ -28,3 +42,12 @@ def test_every_table_is_in_the_ledger_or_empty(host: Host) -> None:
     assert told - set(there) == set()
     assert {table for table, rows in there.items() if rows} - told - NOBODYS == set()
     assert there["users"] > 0, "the search looks at the right place"
+
+
+def test_audit_goes_by_columns_that_are_there(host: Host) -> None:
+    """Another version of ejabberd may name them otherwise, and the audit would look at nothing."""
+    rules = json.loads(host.check_output(shlex.join(["python3", "-c", AUDIT.read_text() + RULES])))
+    missing = [f"{table}.{column}" for table, column in rules["wanted"] if column not in rules["there"].get(table, [])]
+    assert missing == []
+    assert set(rules["alone"]) <= set(rules["there"])
+    assert rules["indexed"], "the archive is read row by row"

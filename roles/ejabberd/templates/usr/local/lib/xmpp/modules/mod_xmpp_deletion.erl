@@ -5,7 +5,7 @@
 -module(mod_xmpp_deletion).
 -behaviour(gen_mod).
 -export([start/2, stop/1, reload/3, depends/2, mod_options/1, mod_doc/0]).
--export([leave_rooms/2, forget/2, forget_room/4, expire/0]).
+-export([leave_rooms/2, forget/2, forget_room/4, expire/1]).
 
 -define(PUSH_DAYS, 90).  %% apps ask for push anew at each login
 
@@ -105,6 +105,45 @@ forget(User, Server) ->
 forget_room(Server, Room, Service, _Persistent) ->
     forget_in("muc_registered", Server, ["DELETE FROM muc_registered WHERE host = ", quote(jid:encode({Room, Service, <<>>}))]).
 
+%% A room that does not stay ends with ejabberd. After a crash, or with people of other servers in it, its archive is left: whoever made one of
+%% the same name could read that.
+%% What was there before this moment.
+forget_lost(Server, Address, Before) ->
+    [Room, Service] = binary:split(Address, <<"@">>),
+    [forget_in(Table, Server, ["DELETE FROM ", Table, " WHERE " | Where])
+     || {Table, Where} <- [{"archive", ["server_host = ", quote(Server), " AND username = ", quote(Address),
+                                        " AND timestamp < ", integer_to_list(Before)]},
+                           {"muc_registered", ["host = ", quote(Address)]},
+                           {"muc_room_subscribers", ["room = ", quote(Room), " AND host = ", quote(Service)]}]],
+    ok.
+
+%% All that is left of such rooms. From owner to owner of the archive by its index, which can be large.
+forget_lost_rooms(Server) ->
+    Now = erlang:system_time(microsecond),
+    Next = ["SELECT min(username) FROM archive WHERE server_host = ", quote(Server)],
+    {selected, _, Named} = sql(Server,
+        ["WITH RECURSIVE owner(name) AS (", Next, " UNION ALL SELECT (", Next, " AND username > name) FROM owner WHERE name IS NOT NULL),"
+         " named(address) AS (SELECT name FROM owner WHERE name LIKE '%@%' UNION SELECT host FROM muc_registered WHERE host LIKE '%@%'"
+         " UNION SELECT room || '@' || host FROM muc_room_subscribers)"
+         " SELECT address FROM named WHERE address NOT IN (SELECT name || '@' || host FROM muc_room)"]),
+    Services = gen_mod:get_module_opt_hosts(Server, mod_muc),
+    Online = maps:from_list([{jid:encode({Name, Service, <<>>}), true}
+                             || Service <- Services, {Name, _, _} <- mod_muc:get_online_rooms(Service)]),
+    [forget_lost(Server, Address, Now) || [Address] <- Named, not is_map_key(Address, Online),
+                                          Service <- Services, lists:suffix([$@ | binary_to_list(Service)], binary_to_list(Address))],
+    ok.
+
+%% ejabberd deletes old messages of the domains that it serves. Those of others are in the archive as well, until they are old.
+forget_old_domains(Host, Days) ->
+    Next = "SELECT min(server_host) FROM archive",
+    {selected, _, Named} = sql(Host,
+        ["WITH RECURSIVE domain(name) AS (", Next, " UNION ALL SELECT (", Next, " WHERE server_host > name) FROM domain"
+         " WHERE name IS NOT NULL) SELECT name FROM domain WHERE name IS NOT NULL"]),
+    Before = erlang:system_time(microsecond) - Days * 86400 * 1000000,
+    [{updated, _} = sql(Host, ["DELETE FROM archive WHERE server_host = ", quote(Domain), " AND timestamp < ", integer_to_list(Before)])
+     || [Domain] <- Named, not lists:member(Domain, ejabberd_option:hosts())],
+    ok.
+
 %% One table that cannot be changed does not save the others.
 forget_in(Table, Host, Statement) ->
     case sql(Host, Statement) of
@@ -117,8 +156,9 @@ tell(Place) ->
     logger:critical("~s: what was deleted may still be named in ~s", [?MODULE, Place]).
 
 %% What is no longer good for anything: tokens for a login without password that ran out, push for apps that never came back,
-%% files that came after their account was deleted (a slot that was handed out before still takes one), and what apps could do.
-expire() ->
+%% files that came after their account was deleted (a slot that was handed out before still takes one), what was said in rooms that ended
+%% with ejabberd, messages that are older than these days in domains that are served no more, and what apps could do.
+expire(Days) ->
     Host = hd(ejabberd_option:hosts()),
     Oldest = erlang:system_time(microsecond) - ?PUSH_DAYS * 86400 * 1000000,
     {updated, _} = sql(Host, "DELETE FROM auth_fast_tokens WHERE expires < CURRENT_TIMESTAMP"),
@@ -129,6 +169,8 @@ expire() ->
     Used = [binary_to_list(str:sha(<<User/binary, "@", Server/binary>>)) || [User, Server] <- Accounts],
     [ok = remove(filename:join(Root, Folder)) || Folder <- ordsets:subtract(lists:sort(Folders), lists:sort(Used)),
                                                  length(Folder) =:= 40],
+    [ok = forget_lost_rooms(One) || One <- ejabberd_option:hosts()],
+    ok = forget_old_domains(Host, Days),
     mod_xmpp_caps:expire().
 
 %% Where a file comes at this moment, or goes with its account, the folder is for the next time.
