@@ -166,6 +166,27 @@ async def test_room_survives_when_everybody_leaves(service: Service, register: R
         assert text in await owner.archive(room)
 
 
+async def test_room_that_ended_with_the_server_leaves_nothing_to_the_next(service: Service, register: Register) -> None:
+    """A room that does not stay ends in a crash. Who makes one of its name must not read what was said there."""
+    alice, bob = register(2)
+    text, room = fresh_text(), f"room-{secrets.token_hex(6)}@{service.name('muc')}"
+    async with login(service, alice) as owner:
+        await enter(owner, room, "owner")
+        await configure(owner, room)
+        owner.say(room, text, kind="groupchat")
+        await owner.hear(text)
+        assert text in await owner.archive(room)
+        service.host.check_output("systemctl kill --signal=KILL ejabberd.service")
+        service.restart()
+    assert service.stored(text), "ejabberd keeps it"
+    async with login(service, bob) as other:
+        assert (await enter(other, room, "other")).get("type") is None
+        await configure(other, room)
+        assert text not in await other.archive(room)
+    service.checkpoint()
+    assert not service.stored(text)
+
+
 async def test_moderator_takes_a_message_back(service: Service, register: Register) -> None:
     """XEP-0425: spam disappears from the room's archive."""
     alice, spammer = register(2)

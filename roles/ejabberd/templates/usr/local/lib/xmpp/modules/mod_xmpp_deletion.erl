@@ -5,7 +5,7 @@
 -module(mod_xmpp_deletion).
 -behaviour(gen_mod).
 -export([start/2, stop/1, reload/3, depends/2, mod_options/1, mod_doc/0]).
--export([leave_rooms/2, forget/2, forget_room/4, expire/1]).
+-export([leave_rooms/2, forget/2, forget_room/4, begin_anew/3, expire/1]).
 
 -define(PUSH_DAYS, 90).  %% apps ask for push anew at each login
 
@@ -19,6 +19,7 @@ hooks(Do, Host) ->
     ejabberd_hooks:Do(remove_user, Host, ?MODULE, leave_rooms, 40),  %% before mod_muc, while it is known who belonged where
     ejabberd_hooks:Do(remove_user, Host, ?MODULE, forget, 90),       %% after all others
     ejabberd_hooks:Do(room_destroyed, Host, ?MODULE, forget_room, 50),
+    ejabberd_hooks:Do(start_room, Host, ?MODULE, begin_anew, 50),
     ok.
 
 reload(_Host, _New, _Old) -> ok.
@@ -106,7 +107,13 @@ forget_room(Server, Room, Service, _Persistent) ->
     forget_in("muc_registered", Server, ["DELETE FROM muc_registered WHERE host = ", quote(jid:encode({Room, Service, <<>>}))]).
 
 %% A room that does not stay ends with ejabberd. After a crash, or with people of other servers in it, its archive is left: whoever made one of
-%% the same name could read that.
+%% the same name could read that. (Every room starts; one that is stored is not new.)
+begin_anew(Server, Room, Service) ->
+    case sql(Server, ["SELECT 1 FROM muc_room WHERE name = ", quote(Room), " AND host = ", quote(Service)]) of
+        {selected, _, []} -> forget_lost(Server, jid:encode({Room, Service, <<>>}), erlang:system_time(microsecond));
+        _ -> ok
+    end.
+
 %% What was there before this moment.
 forget_lost(Server, Address, Before) ->
     [Room, Service] = binary:split(Address, <<"@">>),
