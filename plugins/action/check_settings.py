@@ -451,6 +451,7 @@ RULES: dict[str, Rule] = {
     "xmpp_provider.bus_factor": Rule(low=-1, high=1000),
     "xmpp_website_dir": Rule(optional_folder),
     "xmpp_archive_days": Rule(low=1, high=3650),
+    "xmpp_archive_quota_mib": Rule(low=1, high=1048576),
     "xmpp_upload_days": Rule(low=1, high=3650),
     "xmpp_upload_max_mib": Rule(low=1, high=4096),
     "xmpp_upload_quota_mib": Rule(low=1, high=1048576),

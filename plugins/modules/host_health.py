@@ -256,7 +256,7 @@ def judge_disk(place: str, total: int, free: int, inodes: int, free_inodes: int)
     found = f"{place} has {part:.0%} of its {unit} left ({free / 2**30:.1f} GiB)"
     mend = (
         f"Find what takes the place (du -xhd2 {place} | sort -h), or let less be kept: xmpp_archive_days, "
-        "xmpp_upload_days, xmpp_upload_quota_mib, xmpp_upload_total_mib."
+        "xmpp_archive_quota_mib, xmpp_upload_days, xmpp_upload_quota_mib, xmpp_upload_total_mib."
     )
     return row("disk", FAIL if part < 0.05 else WARN, found, mend)
 

@@ -494,6 +494,7 @@ CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
     "out of range": (
         {
             "xmpp_archive_days": 0,
+            "xmpp_archive_quota_mib": 0,
             "xmpp_upload_days": 3651,
             "xmpp_upload_max_mib": -1,
             "xmpp_upload_quota_mib": 1048577,
@@ -501,6 +502,7 @@ CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
         },
         [
             "xmpp_archive_days is 0, which must be from 1 to 3650.",
+            "xmpp_archive_quota_mib is 0, which must be from 1 to 1048576.",
             "xmpp_upload_days is 3651, which must be from 1 to 3650.",
             "xmpp_upload_max_mib is -1, which must be from 1 to 4096.",
             "xmpp_upload_quota_mib is 1048577, which must be from 1 to 1048576.",

@@ -250,6 +250,7 @@ def test_page_tells_the_figures_that_the_server_runs_with(page: Page, settings: 
         f"{settings['xmpp_archive_days']} {days}",
         f"{settings['xmpp_upload_days']} {days}",
         f"{settings['xmpp_upload_max_mib']} MiB",
+        f"{settings['xmpp_archive_quota_mib']} MiB",
         f"{settings['xmpp_upload_quota_mib']} MiB",
     ):
         assert figure in words

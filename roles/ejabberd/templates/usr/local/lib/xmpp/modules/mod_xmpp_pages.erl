@@ -1,25 +1,40 @@
 %% SPDX-License-Identifier: GPL-3.0-or-later
-%% A page of an archive is bounded. ejabberd gives up to 250 messages at once, however large they are, and all that there are to who asks in
+%% Answers are bounded. Of an archive, ejabberd gives up to 250 messages at once, however large they are, and all that there are to who asks in
 %% the oldest way (urn:xmpp:mam:tmp); while somebody asks and does not read, all of that is in memory. Here a page is of 50, which is
-%% what whoever names no number gets anyway; it says that there is more, and apps go on from there.
-%% Hooks: user_send_packet, muc_process_iq. Without this module pages are as large as ejabberd lets them be.
+%% what whoever names no number gets anyway, and of 1 MiB (or one message that is larger); it says that there is more, and apps go on from there.
+%% The same holds for the items of a node (XEP-0060), of which ejabberd sends a thousand in one stanza.
+%% An app gets one page after the other, the next when the one before has left for it, and only so many requests wait. A room goes on meanwhile:
+%% its archive is read beside it.
+%% Hooks: user_send_packet, muc_process_iq, c2s_session_opened, c2s_session_resumed, c2s_handle_info. Without this module pages are as large as
+%% ejabberd lets them be, and a room stands still while one is read.
 -module(mod_xmpp_pages).
 -behaviour(gen_mod).
 -export([start/2, stop/1, reload/3, depends/2, mod_options/1, mod_doc/0]).
--export([bound/1, bound/2]).
+-export([ask/1, ask/2, opened/1, answer/2]).
 
 -define(PAGE, 50).
+-define(BYTES, 1048576).
+-define(SMALL, 32768).     %% bytes of a node that are sent at once
+-define(AROUND, 512).      %% bytes about a message, when it is sent as part of a page
+-define(WAITING, 200).     %% requests of one app: it may ask a hundred rooms at once what was said
+-define(SENT, 60_000).     %% ms, until nobody waits for a page to leave any more
 -define(RSM, <<"http://jabber.org/protocol/rsm">>).
 
 start(Host, _Opts) ->
-    xmpp_start:attempt(?MODULE, fun() -> hooks(add, Host) end).
+    xmpp_start:attempt(?MODULE, fun() ->
+        xmpp_queue:new(?MODULE, ?WAITING),
+        hooks(add, Host)
+    end).
 
 stop(Host) ->
     hooks(delete, Host).
 
 hooks(Do, Host) ->
-    ejabberd_hooks:Do(user_send_packet, Host, ?MODULE, bound, 20),  %% of one's own archive
-    ejabberd_hooks:Do(muc_process_iq, Host, ?MODULE, bound, 20),    %% of a room's, from wherever
+    ejabberd_hooks:Do(user_send_packet, Host, ?MODULE, ask, 95),  %% after all who look at what is sent
+    ejabberd_hooks:Do(muc_process_iq, Host, ?MODULE, ask, 45),    %% before mod_mam; from wherever
+    ejabberd_hooks:Do(c2s_session_opened, Host, ?MODULE, opened, 50),
+    ejabberd_hooks:Do(c2s_session_resumed, Host, ?MODULE, opened, 50),
+    ejabberd_hooks:Do(c2s_handle_info, Host, ?MODULE, answer, 10),
     ok.
 
 reload(_Host, _New, _Old) -> ok.
@@ -27,35 +42,231 @@ depends(_Host, _Opts) -> [{mod_mam, hard}].
 mod_options(_Host) -> [].
 mod_doc() -> #{}.
 
-bound({Packet, State}) ->
-    {bound(Packet, none), State}.
+%% What a session wants of the database is its account's (xmpp_turns).
+opened(#{user := User, lserver := Server} = State) ->
+    xmpp_turns:belongs(self(), {User, Server}, slow),
+    State.
 
-bound(Packet, _Room) when element(1, Packet) =:= iq ->
-    xmpp:set_els(Packet, [smaller(El) || El <- xmpp:get_els(Packet)]);
-bound(Packet, _Room) ->
-    Packet.
-
-smaller({xmlel, <<"query">>, Attrs, Els} = Query) ->
-    case fxml:get_tag_attr_s(<<"xmlns">>, Query) of
-        <<"urn:xmpp:mam:", _/binary>> ->
-            {Sets, Others} = lists:partition(fun is_set/1, Els),
-            Given = case Sets of
-                        [] -> [{xmlel, <<"set">>, [{<<"xmlns">>, ?RSM}], []}];
-                        _ -> Sets
-                    end,
-            {xmlel, <<"query">>, Attrs, Others ++ [limited(Set) || Set <- Given]};
-        _ -> Query
+%% By a session. Of an archive, to the server or an account of the same domain: ejabberd takes both for one's own.
+ask({Packet, #{lserver := Server} = State} = Acc) when element(1, Packet) =:= iq ->
+    case {queries(Packet), items(Packet), jid:tolower(xmpp:get_to(Packet))} of
+        {[Query], [], {_, Server, <<>>}} ->
+            {User, _, _} = jid:tolower(xmpp:get_from(Packet)),
+            later(Packet, State, fun() -> ejabberd_router:route(xmpp:set_els(Packet, [bound(Query, User, Server)])) end);
+        {[], [{Items, PubSub}], {_, Host, <<>>} = To} ->
+            case ejabberd_router:is_my_route(Host)
+                andalso ejabberd_hooks:run_fold(privacy_check_packet, Server, allow, [State, Packet, out]) of
+                allow ->
+                    case sizes(Items, To, Server) of
+                        {Sum, _} when Sum =< ?SMALL -> Acc;
+                        Sizes -> later(Packet, State, fun() -> items(Packet, Items, PubSub, Sizes) end)
+                    end;
+                _ -> Acc
+            end;
+        _ -> Acc
     end;
-smaller(Query) when element(1, Query) =:= mam_query ->  %% rooms have it read already
-    xmpp:decode(smaller(xmpp:encode(Query)));
-smaller(El) ->
-    El.
+ask(Acc) ->
+    Acc.
+
+later(Packet, State, Work) ->
+    case later(Packet, Work) of
+        ok -> {stop, {drop, State}};
+        Error -> {stop, {drop, ejabberd_c2s:send(State, Error)}}
+    end.
+
+%% A room has read it already.
+ask(IQ, Room) when element(1, IQ) =:= iq ->
+    case queries(xmpp:set_els(IQ, [xmpp:encode(El) || El <- xmpp:get_els(IQ)])) of
+        [Query] ->
+            Process = self(),
+            Address = jid:encode(jid:remove_resource(xmpp:get_to(IQ))),
+            Server = server(Room),
+            case later(IQ, fun() -> read(IQ, bound(Query, Address, Server), Process) end) of
+                ok -> {stop, ignore};
+                Error -> {stop, Error}
+            end;
+        _ -> IQ
+    end;
+ask(Acc, _Room) ->
+    Acc.
+
+server(Room) -> element(4, Room).
+
+%% The room's state is taken when it is needed: who waits takes no memory for it.
+read(IQ, Query, Process) ->
+    {ok, Room} = mod_muc_room:get_state(Process),
+    case mod_mam:muc_process_iq(xmpp:set_els(IQ, [xmpp:decode(Query)]), Room) of
+        ignore -> ok;
+        Answer -> ejabberd_router:route(Answer)
+    end.
+
+queries(IQ) ->
+    [El || lists:member(xmpp:get_type(IQ), [get, set]), {xmlel, <<"query">>, _, _} = El <- xmpp:get_els(IQ),
+           is_archive(fxml:get_tag_attr_s(<<"xmlns">>, El))].
+
+%% What a node has (XEP-0060), in one stanza, however much it is.
+items(IQ) ->
+    [{Items, PubSub} || xmpp:get_type(IQ) =:= get, {xmlel, <<"pubsub">>, _, _} = PubSub <- xmpp:get_els(IQ),
+                        {xmlel, <<"items">>, _, _} = Items <- [fxml:get_subtag(PubSub, <<"items">>)]].
+
+sizes(Items, To, Server) ->
+    Where = [" FROM pubsub_item WHERE nodeid IN (SELECT nodeid FROM pubsub_node WHERE host = ", quote(jid:encode(To)), " AND node = ",
+             quote(fxml:get_tag_attr_s(<<"node">>, Items)), ")"],
+    case ejabberd_sql:sql_query(Server, [<<"SELECT coalesce(sum(octet_length(payload)), 0), coalesce(max(octet_length(payload)), 0)">>, Where]) of
+        {selected, _, [[Sum, Largest]]} -> {binary_to_integer(Sum), binary_to_integer(Largest)};
+        _ -> {?BYTES + 1, ?BYTES}
+    end.
+
+%% Those that were published last, so many that they are no more than a page of bytes, whatever sizes they have. Of several that are asked
+%% for by name, ejabberd reads all that there are.
+items(IQ, Items, PubSub, {Sum, Largest}) ->
+    case length(fxml:get_subtags(Items, <<"item">>)) of
+        _ when Sum =< ?BYTES -> ejabberd_router:route(IQ);
+        1 -> ejabberd_router:route(IQ);
+        0 -> ejabberd_router:route(xmpp:set_els(IQ, [fewer(PubSub, Items, max(1, ?BYTES div Largest))]));
+        _ ->
+            Text = <<"This node is too large for that. Please ask for one item at a time.">>,
+            ejabberd_router:route_error(IQ, xmpp:err_resource_constraint(Text, xmpp:get_lang(IQ)))
+    end.
+
+fewer({xmlel, Name, Attrs, Els}, {xmlel, _, ItemsAttrs, Inside} = Items, Most) ->
+    {Sets, Others} = lists:partition(fun is_set/1, lists:delete(Items, Els)),
+    Wished = case string:to_integer(fxml:get_tag_attr_s(<<"max_items">>, Items)) of
+                 {Number, <<>>} when Number > 0 -> Number;
+                 _ -> Most
+             end,
+    Given = case Sets of
+                [] -> [{xmlel, <<"set">>, [{<<"xmlns">>, ?RSM}], [{xmlel, <<"before">>, [], []}]}];
+                _ -> Sets
+            end,
+    Max = lists:min([Most, Wished | [Number || Set <- Given, Number <- numbers(Set)]]),
+    {xmlel, Name, Attrs, [{xmlel, <<"items">>, lists:keydelete(<<"max_items">>, 1, ItemsAttrs), Inside}]
+        ++ Others ++ [limited(Set, Max) || Set <- Given]}.
+
+is_archive(<<"urn:xmpp:mam:", _/binary>>) -> true;
+is_archive(_) -> false.
+
+%% All of another server are one: it can make up any number of addresses.
+later(IQ, Work) ->
+    From = xmpp:get_from(IQ),
+    {User, Server, Resource} = jid:tolower(From),
+    {Account, App} = case ejabberd_router:is_my_host(Server) of
+                         true -> {{User, Server}, {User, Server, Resource}};
+                         false -> {Server, Server}
+                     end,
+    case xmpp_queue:add(?MODULE, App, fun() ->
+             xmpp_turns:belongs(self(), Account, all),
+             try
+                 gone(App) orelse Work()
+             catch
+                 _:_ -> ejabberd_router:route_error(IQ, xmpp:err_internal_server_error())
+             end,
+             sent(App)
+         end) of
+        ok -> ok;
+        full ->
+            Text = <<"Too many requests of yours wait for an answer. Please wait a moment.">>,
+            xmpp:make_error(IQ, xmpp:err_resource_constraint(Text, xmpp:get_lang(IQ)))
+    end.
+
+gone({User, Server, Resource}) -> ejabberd_sm:get_session_pid(User, Server, Resource) =:= none;
+gone(_Server) -> false.
+
+%% Until the session has dealt with what it was given before.
+sent({User, Server, Resource}) ->
+    case ejabberd_sm:get_session_pid(User, Server, Resource) of
+        none -> ok;
+        Session ->
+            Monitor = monitor(process, Session),
+            Session ! {?MODULE, self()},
+            receive
+                {?MODULE, Session} -> ok;
+                {'DOWN', Monitor, _, _, _} -> ok
+            after ?SENT -> ok
+            end
+    end;
+sent(_Server) ->
+    ok.
+
+answer(State, {?MODULE, Asking}) ->
+    Asking ! {?MODULE, self()},
+    {stop, State};
+answer(State, _Info) ->
+    State.
+
+bound({xmlel, Name, Attrs, Els} = Query, User, Server) ->
+    {Sets, Others} = lists:partition(fun is_set/1, Els),
+    Given = case Sets of
+                [] -> [{xmlel, <<"set">>, [{<<"xmlns">>, ?RSM}], []}];
+                _ -> Sets
+            end,
+    Max = case lists:min([?PAGE | [Number || Set <- Given, Number <- numbers(Set)]]) of
+              0 -> 0;
+              Number -> max(1, min(Number, fitting(Query, hd(Given), User, Server)))
+          end,
+    {xmlel, Name, Attrs, Others ++ [limited(Set, Max) || Set <- Given]}.
 
 is_set({xmlel, <<"set">>, _, _} = El) -> fxml:get_tag_attr_s(<<"xmlns">>, El) =:= ?RSM;
 is_set(_) -> false.
 
-limited({xmlel, Name, Attrs, Els}) ->
-    {Wishes, Others} = lists:partition(fun(El) -> element(1, El) =:= xmlel andalso element(2, El) =:= <<"max">> end, Els),
-    Numbers = [Number || Wish <- Wishes, {Number, <<>>} <- [string:to_integer(fxml:get_tag_cdata(Wish))], Number >= 0],
-    Max = integer_to_binary(lists:min([?PAGE | Numbers])),
-    {xmlel, Name, Attrs, [{xmlel, <<"max">>, [], [{xmlcdata, Max}]} | Others]}.
+is_max(El) -> element(1, El) =:= xmlel andalso element(2, El) =:= <<"max">>.
+
+numbers({xmlel, _, _, Els}) ->
+    [Number || Wish <- Els, is_max(Wish), {Number, <<>>} <- [string:to_integer(fxml:get_tag_cdata(Wish))], Number >= 0].
+
+limited({xmlel, Name, Attrs, Els}, Max) ->
+    Others = [El || El <- Els, not is_max(El)],
+    {xmlel, Name, Attrs, [{xmlel, <<"max">>, [], [{xmlcdata, integer_to_binary(Max)}]} | Others]}.
+
+%% How many of the messages that are asked for are no more than a page of bytes. The database tells sizes without reading the messages.
+fitting(Query, Set, User, Server) ->
+    Before = fxml:get_subtag(Set, <<"before">>),
+    {Order, Sign, Place} = case Before of
+                               false -> {"ASC", ">", fxml:get_path_s(Set, [{elem, <<"after">>}, cdata])};
+                               _ -> {"DESC", "<", fxml:get_tag_cdata(Before)}
+                           end,
+    Conditions = [["username = ", quote(User)], ["server_host = ", quote(Server)]] ++ with(field(<<"with">>, Query))
+        ++ time(">=", field(<<"start">>, Query)) ++ time("<=", field(<<"end">>, Query)) ++ place(Sign, Place),
+    case ejabberd_sql:sql_query(Server, [<<"SELECT octet_length(xml) FROM archive WHERE ">>, lists:join(" AND ", Conditions),
+                                         " ORDER BY timestamp ", Order, " LIMIT ", integer_to_list(?PAGE)]) of
+        {selected, _, Rows} -> fitting([binary_to_integer(Size) || [Size] <- Rows], ?BYTES);
+        _ -> 1
+    end.
+
+fitting([Size | Sizes], Left) when Size + ?AROUND =< Left -> 1 + fitting(Sizes, Left - Size - ?AROUND);
+fitting([], _Left) -> ?PAGE;
+fitting(_Sizes, _Left) -> 0.
+
+%% In a form, or, in the oldest way, an element.
+field(Name, Query) ->
+    Form = fxml:get_subtag(Query, <<"x">>),
+    Fields = [Field || Form =/= false, Field <- fxml:get_subtags(Form, <<"field">>), fxml:get_tag_attr_s(<<"var">>, Field) =:= Name],
+    case Fields of
+        [] -> fxml:get_path_s(Query, [{elem, Name}, cdata]);
+        [Field | _] -> fxml:get_path_s(Field, [{elem, <<"value">>}, cdata])
+    end.
+
+with(<<>>) -> [];
+with(Address) ->
+    try jid:tolower(jid:decode(Address)) of
+        {_, _, <<>>} = JID -> [["bare_peer = ", quote(jid:encode(JID))]];
+        JID -> [["peer = ", quote(jid:encode(JID))]]
+    catch
+        _:_ -> []
+    end.
+
+time(Sign, Text) ->
+    try xmpp_util:decode_timestamp(Text) of
+        Time -> [["timestamp ", Sign, " ", integer_to_list(misc:now_to_usec(Time))]]
+    catch
+        _:_ -> []
+    end.
+
+place(Sign, Text) ->
+    case string:to_integer(Text) of
+        {Number, <<>>} -> [["timestamp ", Sign, " ", integer_to_list(Number)]];
+        _ -> []
+    end.
+
+quote(Text) ->
+    ["'", binary:replace(Text, <<"'">>, <<"''">>, [global]), "'"].

@@ -1,10 +1,11 @@
 %% SPDX-License-Identifier: GPL-3.0-or-later
 %% One connection to the database for all domains. ejabberd opens one for each, SQLite lets one of them write, and its driver does not wait: what
 %% another domain has to write at that moment fails. Here a process of ours stands where ejabberd looks for a domain's connection, and hands on
-%% what it is asked to one worker of ejabberd's for all, which takes one transaction after the other. So it also sees what the database refuses.
+%% what it is asked to one worker of ejabberd's for all, which takes one transaction after the other. So it also sees what the database refuses,
+%% and what takes long: that waits in xmpp_turns the next time.
 -module(xmpp_writer).
 -behaviour(gen_server).
--export([take_over/1, watch/0, refused/0, state/0]).
+-export([take_over/1, watch/0, refused/0, state/0, answer/2]).
 -export([start_link/1, init/1, handle_call/3, handle_cast/2, handle_info/2]).
 
 -define(WORKER, <<"xmpp">>).  %% where ejabberd's names of such processes have a domain (which has a dot)
@@ -19,6 +20,7 @@ take_over(Host) ->
     xmpp_rate:new(?MODULE),
     ok = ejabberd_sql_sup:start(Host),
     started(ejabberd_db_sup, #{id => ?MODULE, start => {ejabberd_sql, start_link, [?WORKER, 0]}}),
+    started(ejabberd_db_sup, #{id => xmpp_turns, start => {xmpp_turns, start_link, [worker()]}}),
     Domain = gen_mod:get_module_proc(Host, ejabberd_sql_sup),
     started(Domain, #{id => 0, start => {?MODULE, start_link, [Host]}}),
     _ = supervisor:terminate_child(Domain, 1),
@@ -57,17 +59,24 @@ init(Host) ->
     Name = binary_to_atom(<<"ejabberd_sql_", Host/binary, "_1">>),
     whereis(Name) =:= undefined orelse unregister(Name),
     register(Name, self()),
-    {ok, binary_to_atom(<<"ejabberd_sql_", ?WORKER/binary, "_0">>)}.
+    {ok, worker()}.
+
+worker() -> binary_to_atom(<<"ejabberd_sql_", ?WORKER/binary, "_0">>).
 
 %% A question (p1_fsm's) goes on with our address on it, an answer to who asked.
-handle_info({'$gen_sync_event', From, Event}, Worker) ->
+handle_info({'$gen_sync_event', {Pid, _} = From, Event}, Worker) ->
+    Kind = xmpp_turns:kind(Event),
     try
-        Worker ! {'$gen_sync_event', {self(), {?MODULE, From}}, Event}
+        case xmpp_turns:waits(Pid, Kind) of
+            true -> xmpp_turns:wait(From, Event);
+            false -> Worker ! {'$gen_sync_event', {self(), {?MODULE, From, Kind, now_ms()}}, Event}
+        end
     catch
         error:badarg -> answer(From, {error, <<"SQL connection failed">>})  %% it is being started anew
     end,
     {noreply, Worker};
-handle_info({{?MODULE, From}, Answer}, Worker) ->
+handle_info({{?MODULE, {Pid, _} = From, Kind, Sent}, Answer}, Worker) ->
+    xmpp_turns:mark(Pid, Kind, xmpp_turns:took(Sent)),
     answer(From, Answer),
     {noreply, Worker};
 handle_info(_Message, Worker) ->

@@ -1,0 +1,103 @@
+%% SPDX-License-Identifier: GPL-3.0-or-later
+%% An archive has so many MiB, of an account or a room; beyond it, its oldest messages go. A message counts at least 2 KiB, so that number is
+%% bounded as well. What is written is added up in memory; only when that is a tenth of the quota does somebody look how much there is: newest
+%% messages first, some at a time, beside all that goes on.
+%% And what waits for somebody who is away is bounded: large messages are refused from 16 MiB on, small ones by their number (xmpp.yml).
+%% Hooks: store_mam_message, offline_message_hook. Without this module nothing but their age (xmpp-forget) ends what archives have.
+-module(mod_xmpp_archive).
+-behaviour(gen_mod).
+-export([start/2, stop/1, reload/3, depends/2, mod_options/1, mod_opt_type/1, mod_doc/0]).
+-export([stored/8, waits/1]).
+
+-define(LEAST, 2048).        %% bytes that a message counts
+-define(SOME, 500).          %% messages that are looked at, or deleted, at once
+-define(LARGE, 16384).       %% bytes; a thousand that are smaller may wait
+-define(MAILBOX, 16777216).  %% bytes
+
+start(Host, _Opts) ->
+    xmpp_start:attempt(?MODULE, fun() ->
+        ets:whereis(?MODULE) =:= undefined andalso ets:new(?MODULE, [named_table, public, {heir, group_leader(), none}]),
+        xmpp_queue:new(?MODULE, 1),
+        hooks(add, Host)
+    end).
+
+stop(Host) ->
+    hooks(delete, Host).
+
+hooks(Do, Host) ->
+    ejabberd_hooks:Do(store_mam_message, Host, ?MODULE, stored, 90),
+    ejabberd_hooks:Do(offline_message_hook, Host, ?MODULE, waits, 45),  %% before mod_offline
+    ok.
+
+reload(_Host, _New, _Old) -> ok.
+depends(_Host, _Opts) -> [{mod_mam, hard}, {mod_offline, hard}].
+mod_options(_Host) -> [{quota_mib, 1000}].
+mod_opt_type(quota_mib) -> econf:pos_int().
+mod_doc() -> #{}.
+
+%% A rough size, at no cost: it says when to look.
+stored(Acc, User, Server, _Peer, _Nick, Type, _Dir, _Elsewhere) ->
+    {Host, Name} = case Type of
+                       chat -> {Server, User};
+                       groupchat -> {ejabberd_router:host_of_route(Server), jid:encode({User, Server, <<>>})}
+                   end,
+    Quota = gen_mod:get_module_opt(Host, ?MODULE, quota_mib) * 1048576,
+    Written = ets:update_counter(?MODULE, {Host, Name}, max(?LEAST, erlang:external_size(Acc)), {{Host, Name}, 0}),
+    Written >= Quota div 10 andalso xmpp_queue:add(?MODULE, {Host, Name}, fun() -> trim(Host, Name, Quota) end),
+    Acc.
+
+trim(Host, Name, Quota) ->
+    xmpp_turns:belongs(self(), ?MODULE, all),
+    ets:delete(?MODULE, {Host, Name}),
+    Where = ["WHERE server_host = ", quote(Host), " AND username = ", quote(Name)],
+    case oldest(Host, Where, "", Quota) of
+        none -> ok;
+        Time -> delete(Host, [Where, " AND timestamp <= ", Time])
+    end.
+
+%% The time of the newest message that has no place.
+oldest(Host, Where, Before, Left) ->
+    case ejabberd_sql:sql_query(Host, [<<"SELECT timestamp, octet_length(xml) + octet_length(txt) FROM archive ">>, Where, Before,
+                                       " ORDER BY timestamp DESC LIMIT ", integer_to_list(?SOME)]) of
+        {selected, _, [_ | _] = Rows} ->
+            case place(Rows, Left) of
+                Rest when is_integer(Rest) -> oldest(Host, Where, [" AND timestamp < ", hd(lists:last(Rows))], Rest);
+                {none, Time} -> Time
+            end;
+        _ -> none
+    end.
+
+place([[Time, Size] | Rows], Left) ->
+    case Left - max(?LEAST, binary_to_integer(Size)) of
+        Rest when Rest < 0 -> {none, Time};
+        Rest -> place(Rows, Rest)
+    end;
+place([], Left) ->
+    Left.
+
+delete(Host, Which) ->
+    case ejabberd_sql:sql_query(Host, [<<"DELETE FROM archive WHERE rowid IN (SELECT rowid FROM archive ">>, Which,
+                                       " LIMIT ", integer_to_list(?SOME), ")"]) of
+        {updated, ?SOME} -> delete(Host, Which);
+        _ -> ok
+    end.
+
+waits({_, Packet} = Acc) ->
+    {User, Server, _} = jid:tolower(xmpp:get_to(Packet)),
+    case erlang:external_size(Packet) > ?LARGE andalso mailbox(User, Server) > ?MAILBOX of
+        true ->
+            Text = <<"Too much waits for this person already, who is away. The message has been discarded.">>,
+            ejabberd_router:route_error(Packet, xmpp:err_resource_constraint(Text, xmpp:get_lang(Packet))),
+            {stop, {drop, Packet}};
+        false -> Acc
+    end.
+
+mailbox(User, Server) ->
+    case ejabberd_sql:sql_query(Server, [<<"SELECT coalesce(sum(octet_length(xml)), 0) FROM spool WHERE username = ">>, quote(User),
+                                         " AND server_host = ", quote(Server)]) of
+        {selected, _, [[Sum]]} -> binary_to_integer(Sum);
+        _ -> 0
+    end.
+
+quote(Text) ->
+    ["'", binary:replace(Text, <<"'">>, <<"''">>, [global]), "'"].
