@@ -1,20 +1,30 @@
 %% SPDX-License-Identifier: GPL-3.0-or-later
 %% Rooms of ours are no weapon. Nobody is subscribed to one by somebody else (MUC/Sub): an owner can allow subscriptions in any room, and what
-%% a room says to its subscribers is not judged. Nobody floods a room: each says and enters only so much in a while.
-%% Hooks: muc_process_iq, muc_filter_message, muc_filter_presence. Without this module ejabberd lets moderators subscribe anybody, and
-%% nothing limits what one occupant says.
+%% a room says to its subscribers is not judged. Nobody floods a room: each says and enters only so much in a while. Nobody fills the server with
+%% rooms: an account owns only so many, and a room keeps only so much. They are counted by their owners: an account that was made one by others
+%% has places left for its own, and few rooms are left by their last owner here to somebody elsewhere, who is not counted.
+%% Hooks: muc_process_iq, muc_filter_message, muc_filter_presence, user_send_packet, remove_user. Without this module ejabberd lets moderators
+%% subscribe anybody, and nothing limits what one occupant says, nor rooms.
 -module(mod_xmpp_rooms).
 -behaviour(gen_mod).
 -export([start/2, stop/1, reload/3, depends/2, mod_options/1, mod_doc/0]).
--export([guard_subscription/2, say/3, enter/3]).
+-export([guard_subscription/2, guard_room/2, say/3, enter/3, create/1, forget/2]).
 
 %% {at once, seconds until one more is possible}
 -define(MESSAGES, {60, 1}).    %% of one person to one room
 -define(PRESENCES, {30, 3}).   %% the same: entering, and every change of a status
+-define(NEW, {200, 300}).      %% rooms that one account makes
+-define(OWNED, 300).           %% rooms that it owns
+-define(GIVEN, 150).           %% of these, what others may make it the owner of
+-define(AWAY, {30, 86_400}).   %% rooms whose last owner here leaves them to owners elsewhere
+-define(ROOM, 524_288).        %% bytes of a room: people, configuration, picture
+-define(ADMIN, <<"http://jabber.org/protocol/muc#admin">>).
+-define(OWNER, <<"http://jabber.org/protocol/muc#owner">>).
+-define(MUCSUB, <<"urn:xmpp:mucsub:0">>).
 
 start(Host, _Opts) ->
     xmpp_start:attempt(?MODULE, fun() ->
-        xmpp_rate:new(?MODULE),
+        xmpp_sum:new(?MODULE),
         hooks(add, Host)
     end).
 
@@ -23,6 +33,9 @@ stop(Host) ->
 
 hooks(Do, Host) ->
     ejabberd_hooks:Do(muc_process_iq, Host, ?MODULE, guard_subscription, 10),
+    ejabberd_hooks:Do(muc_process_iq, Host, ?MODULE, guard_room, 11),
+    ejabberd_hooks:Do(user_send_packet, Host, ?MODULE, create, 26),
+    ejabberd_hooks:Do(remove_user, Host, ?MODULE, forget, 95),
     ejabberd_hooks:Do(muc_filter_message, Host, ?MODULE, say, 30),
     ejabberd_hooks:Do(muc_filter_presence, Host, ?MODULE, enter, 30),
     ok.
@@ -66,5 +79,132 @@ limit(Packet, Kind, {Size, Seconds}) ->
             xmpp_rate:use(?MODULE, Key, Seconds),
             Packet
     end.
+
+%% ---------------------------------------------------------------------- how many rooms
+create({drop, _} = Acc) -> Acc;
+create({Packet, State}) ->
+    case would_create(Packet) andalso too_many(bare(xmpp:get_from(Packet))) of
+        Text when is_binary(Text) ->
+            ejabberd_router:route_error(Packet, xmpp:err_resource_constraint(Text, xmpp:get_lang(Packet))),
+            {stop, {drop, State}};
+        false -> {Packet, State}
+    end.
+
+too_many(From) ->
+    {Size, Seconds} = ?NEW,
+    case not is_admin(From) andalso xmpp_rate:used_up(?MODULE, {new, From}, Size, Seconds) of
+        true -> <<"You have made many rooms in a short time. Please try again later.">>;
+        false ->
+            case is_admin(From) orelse xmpp_sum:fits(?MODULE, {rooms, From}, 1, ?OWNED, fun() -> owned(From) end) of
+                true -> xmpp_rate:use(?MODULE, {new, From}, Seconds), false;
+                false -> <<"You own as many rooms as an account may, which is 300. Please destroy some of them.">>
+            end
+    end.
+
+would_create(Packet) when element(1, Packet) =:= presence ->
+    xmpp:get_type(Packet) =:= available andalso is_new(xmpp:get_to(Packet));
+would_create(Packet) when element(1, Packet) =:= iq ->
+    lists:any(fun(El) -> lists:member(xmpp:get_ns(El), [?OWNER, ?MUCSUB]) end, xmpp:get_els(Packet)) andalso is_new(xmpp:get_to(Packet));
+would_create(_Packet) ->
+    false.
+
+is_new(undefined) -> false;
+is_new(JID) ->
+    {Room, Service, _} = jid:tolower(JID),
+    Room =/= <<>> andalso ejabberd_router:is_my_route(Service) andalso not ejabberd_router:is_my_host(Service)
+        andalso begin
+                    Host = ejabberd_router:host_of_route(Service),
+                    lists:member(Service, gen_mod:get_module_opt_hosts(Host, mod_muc))
+                        andalso mod_muc:find_online_room(Room, Service) =:= error
+                        andalso element(3, sql(Host, ["SELECT name FROM muc_room WHERE name = ", quote(Room), " AND host = ", quote(Service)])) =:= []
+                end.
+
+%% As ejabberd writes them: {{User, Server, <<>>}, owner}, or {owner, Reason}.
+owned({_, Host, _} = Account) ->
+    Plain = misc:term_to_expr({Account, owner}),
+    Reasoned = binary:part(misc:term_to_expr({Account, {owner, <<>>}}), 0, byte_size(Plain) + 1),  %% without its end
+    case sql(Host, ["SELECT count(*) FROM muc_room WHERE instr(opts, ", quote(Plain), ") OR instr(opts, ", quote(Reasoned), ")"]) of
+        {selected, _, [[Count]]} when is_binary(Count) -> {ok, binary_to_integer(Count)};
+        {selected, _, [[Count]]} when is_integer(Count) -> {ok, Count};
+        _ -> unknown
+    end.
+
+forget(User, Server) ->
+    xmpp_sum:forget(?MODULE, {rooms, {User, Server, <<>>}}).
+
+%% ---------------------------------------------------------------------- how much in a room, and whose it is
+guard_room(IQ, Room) when element(1, IQ) =:= iq ->
+    case xmpp:get_type(IQ) =:= set andalso judged(IQ, Room) of
+        Error when is_tuple(Error) -> xmpp:make_error(IQ, Error);
+        _ -> IQ
+    end;
+guard_room(Acc, _Room) ->
+    Acc.
+
+judged(IQ, Room) ->
+    Lang = xmpp:get_lang(IQ),
+    Els = [xmpp:encode(El) || El <- xmpp:get_els(IQ)],
+    Items = [{fxml:get_tag_attr_s(<<"affiliation">>, Item), whom(fxml:get_tag_attr_s(<<"jid">>, Item))}
+             || {xmlel, <<"query">>, _, _} = Query <- Els, {xmlel, _, _, _} = Item <- fxml:get_subtags(Query, <<"item">>)],
+    All = owners(Room),
+    Owners = [Who || Items =/= [], {_, Server, _} = Who <- All, ejabberd_router:is_my_host(Server)],
+    Left = Owners -- [Who || {Kind, Who} <- Items, Kind =/= <<>>, Kind =/= <<"owner">>],
+    New = [Who || {<<"owner">>, Who} <- Items, not lists:member(Who, Owners), is_account(Who)],
+    case shrinks(Els, Items) orelse bytes(Room) + erlang:external_size(Els) =< ?ROOM of
+        false -> xmpp:err_resource_constraint(<<"This room keeps as much as a room may, which is 512 KiB.">>, Lang);
+        true when Owners =/= [], Left =:= [], New =:= [] ->
+            %% ejabberd refuses all others.
+            case not lists:member(bare(xmpp:get_from(IQ)), All) orelse leave(Owners) of
+                true -> ok;
+                false -> xmpp:err_resource_constraint(<<"You have left many rooms without an owner who has an account here. Please try again later.">>, Lang)
+            end;
+        true ->
+            case lists:all(fun(Who) -> is_admin(Who) orelse xmpp_sum:fits(?MODULE, {rooms, Who}, 1, ?GIVEN, fun() -> owned(Who) end) end, New) of
+                true -> ok;
+                false -> xmpp:err_resource_constraint(<<"That account owns as many rooms as others may give it, which is 150.">>, Lang)
+            end
+    end.
+
+leave(Owners) ->
+    {Size, Seconds} = ?AWAY,
+    Keys = [{away, Who} || Who <- Owners],
+    not lists:any(fun(Key) -> xmpp_rate:used_up(?MODULE, Key, Size, Seconds) end, Keys)
+        andalso lists:foreach(fun(Key) -> xmpp_rate:use(?MODULE, Key, Seconds) end, Keys) =:= ok.
+
+%% Somebody loses a place, a role or a subscription, or the room ends.
+shrinks(_Els, [_ | _] = Items) ->
+    lists:all(fun({Kind, _}) -> Kind =:= <<>> orelse Kind =:= <<"none">> end, Items);
+shrinks(Els, []) ->
+    lists:any(fun(El) -> element(2, El) =:= <<"unsubscribe">> orelse fxml:get_subtag(El, <<"destroy">>) =/= false end, Els).
+
+%% Of its state, what is not of those who are in it at the moment.
+bytes(Room) ->
+    lists:sum([erlang:external_size(Part) || Part <- tuple_to_list(Room), is_kept(Part)]).
+
+is_kept(Part) when is_map(Part) ->
+    case maps:next(maps:iterator(Part)) of
+        {_, User, _} when is_tuple(User) -> element(1, User) =/= user;
+        _ -> true
+    end;
+is_kept(Part) when is_tuple(Part) -> lists:member(element(1, Part), [config, muc_subscribers]);
+is_kept(Part) -> is_list(Part).
+
+owners(Room) ->
+    [Who || Part <- tuple_to_list(Room), is_map(Part), {{_, _, <<>>} = Who, Kind} <- maps:to_list(Part),
+            Kind =:= owner orelse (is_tuple(Kind) andalso element(1, Kind) =:= owner)].
+
+is_account({User, Server, _}) -> ejabberd_router:is_my_host(Server) andalso ejabberd_auth:user_exists(User, Server);
+is_account(nobody) -> false.
+
+is_admin({_, Server, _} = Who) -> acl:match_rule(Server, admin, jid:make(Who)) =:= allow.
+
+whom(Text) ->
+    try bare(jid:decode(Text)) catch _:_ -> nobody end.
+
+sql(Host, Statement) ->
+    ejabberd_sql:sql_query(Host, iolist_to_binary(Statement)).
+
+quote(Text) ->
+    ["'", string:replace(iolist_to_binary(Text), "'", "''", all), "'"].
 
 bare(JID) -> jid:tolower(jid:remove_resource(JID)).
