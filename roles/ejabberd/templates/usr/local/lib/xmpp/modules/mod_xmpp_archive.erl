@@ -3,21 +3,23 @@
 %% bounded as well. What is written is added up in memory; only when that is a tenth of the quota does somebody look how much there is: newest
 %% messages first, some at a time, beside all that goes on.
 %% And what waits for somebody who is away is bounded: large messages are refused from 16 MiB on, small ones by their number (xmpp.yml).
-%% Hooks: store_mam_message, offline_message_hook. Without this module nothing but their age (xmpp-forget) ends what archives have.
+%% Hooks: store_mam_message, offline_message_hook, remove_user. Without this module nothing but their age (xmpp-forget) ends what archives have.
 -module(mod_xmpp_archive).
 -behaviour(gen_mod).
 -export([start/2, stop/1, reload/3, depends/2, mod_options/1, mod_opt_type/1, mod_doc/0]).
--export([stored/8, waits/1]).
+-export([stored/8, waits/1, forget/2]).
 
 -define(LEAST, 2048).        %% bytes that a message counts
 -define(SOME, 500).          %% messages that are looked at, or deleted, at once
 -define(LARGE, 16384).       %% bytes; a thousand that are smaller may wait
 -define(MAILBOX, 16777216).  %% bytes
+-define(WAITING, mod_xmpp_archive_mailbox).
 
 start(Host, _Opts) ->
     xmpp_start:attempt(?MODULE, fun() ->
         ets:whereis(?MODULE) =:= undefined andalso ets:new(?MODULE, [named_table, public, {heir, group_leader(), none}]),
         xmpp_queue:new(?MODULE, 1),
+        xmpp_sum:new(?WAITING),
         hooks(add, Host)
     end).
 
@@ -27,6 +29,7 @@ stop(Host) ->
 hooks(Do, Host) ->
     ejabberd_hooks:Do(store_mam_message, Host, ?MODULE, stored, 90),
     ejabberd_hooks:Do(offline_message_hook, Host, ?MODULE, waits, 45),  %% before mod_offline
+    ejabberd_hooks:Do(remove_user, Host, ?MODULE, forget, 95),
     ok.
 
 reload(_Host, _New, _Old) -> ok.
@@ -84,20 +87,27 @@ delete(Host, Which) ->
 
 waits({_, Packet} = Acc) ->
     {User, Server, _} = jid:tolower(xmpp:get_to(Packet)),
-    case erlang:external_size(Packet) > ?LARGE andalso mailbox(User, Server) > ?MAILBOX of
-        true ->
+    Size = erlang:external_size(Packet),
+    case Size =< ?LARGE orelse xmpp_sum:fits(?WAITING, {User, Server}, Size, ?MAILBOX, fun() -> mailbox(User, Server) end) of
+        false ->
             Text = <<"Too much waits for this person already, who is away. The message has been discarded.">>,
             ejabberd_router:route_error(Packet, xmpp:err_resource_constraint(Text, xmpp:get_lang(Packet))),
             {stop, {drop, Packet}};
-        false -> Acc
+        true -> Acc
     end.
 
+%% How much there is is known in memory, and counted when that would be too much: each look would make what a session has left come later, perhaps
+%% after the next session has emptied the mailbox.
 mailbox(User, Server) ->
     case ejabberd_sql:sql_query(Server, [<<"SELECT coalesce(sum(octet_length(xml)), 0) FROM spool WHERE username = ">>, quote(User),
                                          " AND server_host = ", quote(Server)]) of
-        {selected, _, [[Sum]]} -> binary_to_integer(Sum);
-        _ -> 0
+        {selected, _, [[Sum]]} -> {ok, binary_to_integer(Sum)};
+        _ -> unknown
     end.
+
+forget(User, Server) ->
+    ets:delete(?MODULE, {Server, User}),
+    xmpp_sum:forget(?WAITING, {User, Server}).
 
 quote(Text) ->
     ["'", binary:replace(Text, <<"'">>, <<"''">>, [global]), "'"].

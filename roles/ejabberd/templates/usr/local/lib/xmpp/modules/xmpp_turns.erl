@@ -38,7 +38,9 @@ account(Pid) ->
     end.
 
 %% ejabberd's statements have a checksum or a beginning that does not vary, its transactions a function. A row for a message is as large as a stanza
-%% may be; where it takes long, the disk is slow, and it is in nobody's interest that it comes later.
+%% may be; where it takes long, the disk is slow, and it is in nobody's interest that it comes later. Nor is it with the look into the
+%% mailbox before it (mod_xmpp_archive).
+kind({sql_cmd, {sql_query, [<<"SELECT coalesce(sum(octet_length(xml)), 0) FROM spool", _/binary>> | _]}, _}) -> message;
 kind({sql_cmd, {sql_query, {sql_query, _, _, _, _, _, {Module, _}}}, _}) when Module =:= mod_mam_sql; Module =:= mod_offline_sql -> message;
 kind({sql_cmd, {sql_query, Query}, _}) when is_tuple(Query) -> element(2, Query);
 kind({sql_cmd, {sql_query, [Beginning | _]}, _}) when is_binary(Beginning) -> Beginning;
