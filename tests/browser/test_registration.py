@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -220,6 +221,10 @@ async def test_who_meets_a_limit_is_told_so(browser: Browser, service: Service, 
         await expect(chat.locator("#crowded")).to_be_visible()
         await expect(chat.locator("#crowded b")).to_have_text("30")
         assert not any(stranger.closed for stranger in strangers)
+    # Those who come next find their places free.
+    deadline = time.monotonic() + 30
+    while (await service.fetch("GET", f"https://{service.domain}/ws")).status != 200:
+        assert time.monotonic() < deadline, "their places stay taken"
 
 
 async def test_link_leads_to_a_new_password(browser: Browser, service: Service, taken: Account) -> None:

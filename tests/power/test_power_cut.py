@@ -176,7 +176,7 @@ async def test_acknowledged_messages_survive(host: Host) -> None:
         await client.online()
         await join(client, room)
         if not writers:
-            await configure(client, room)
+            await configure(client, room, persistentroom="1")  # any other ends with ejabberd
         writers.append(Writer(client, places, enough))
     tasks = [asyncio.create_task(writer.write()) for writer in writers]
     async with asyncio.timeout(RUN_SECONDS):

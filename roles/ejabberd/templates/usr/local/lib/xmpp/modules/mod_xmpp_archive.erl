@@ -50,7 +50,7 @@ stored(Acc, User, Server, _Peer, _Nick, Type, _Dir, _Elsewhere) ->
     Acc.
 
 trim(Host, Name, Quota) ->
-    xmpp_turns:belongs(self(), ?MODULE, all),
+    xmpp_fair:belongs(self(), ?MODULE, all),
     ets:delete(?MODULE, {Host, Name}),
     Where = ["WHERE server_host = ", quote(Host), " AND username = ", quote(Name)],
     case oldest(Host, Where, "", Quota) of

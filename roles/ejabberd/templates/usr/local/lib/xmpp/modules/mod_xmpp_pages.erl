@@ -42,9 +42,9 @@ depends(_Host, _Opts) -> [{mod_mam, hard}].
 mod_options(_Host) -> [].
 mod_doc() -> #{}.
 
-%% What a session wants of the database is its account's (xmpp_turns).
+%% What a session wants of the database is its account's (xmpp_fair).
 opened(#{user := User, lserver := Server} = State) ->
-    xmpp_turns:belongs(self(), {User, Server}, slow),
+    xmpp_fair:belongs(self(), {User, Server}, slow),
     State.
 
 %% By a session. Of an archive, to the server or an account of the same domain: ejabberd takes both for one's own.
@@ -155,7 +155,7 @@ later(IQ, Work) ->
                          false -> {Server, Server}
                      end,
     case xmpp_queue:add(?MODULE, App, fun() ->
-             xmpp_turns:belongs(self(), Account, all),
+             xmpp_fair:belongs(self(), Account, all),
              try
                  gone(App) orelse Work()
              catch

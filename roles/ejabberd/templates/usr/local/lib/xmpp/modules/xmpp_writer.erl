@@ -2,7 +2,7 @@
 %% One connection to the database for all domains. ejabberd opens one for each, SQLite lets one of them write, and its driver does not wait: what
 %% another domain has to write at that moment fails. Here a process of ours stands where ejabberd looks for a domain's connection, and hands on
 %% what it is asked to one worker of ejabberd's for all, which takes one transaction after the other. So it also sees what the database refuses,
-%% and what takes long: that waits in xmpp_turns the next time.
+%% and what takes long: that waits in xmpp_fair the next time.
 -module(xmpp_writer).
 -behaviour(gen_server).
 -export([take_over/1, watch/0, refused/0, state/0, answer/2]).
@@ -20,7 +20,7 @@ take_over(Host) ->
     xmpp_rate:new(?MODULE),
     ok = ejabberd_sql_sup:start(Host),
     started(ejabberd_db_sup, #{id => ?MODULE, start => {ejabberd_sql, start_link, [?WORKER, 0]}}),
-    started(ejabberd_db_sup, #{id => xmpp_turns, start => {xmpp_turns, start_link, [worker()]}}),
+    started(ejabberd_db_sup, #{id => xmpp_fair, start => {xmpp_fair, start_link, [worker()]}}),
     Domain = gen_mod:get_module_proc(Host, ejabberd_sql_sup),
     started(Domain, #{id => 0, start => {?MODULE, start_link, [Host]}}),
     _ = supervisor:terminate_child(Domain, 1),
@@ -65,10 +65,10 @@ worker() -> binary_to_atom(<<"ejabberd_sql_", ?WORKER/binary, "_0">>).
 
 %% A question (p1_fsm's) goes on with our address on it, an answer to who asked.
 handle_info({'$gen_sync_event', {Pid, _} = From, Event}, Worker) ->
-    Kind = xmpp_turns:kind(Event),
+    Kind = xmpp_fair:kind(Event),
     try
-        case xmpp_turns:waits(Pid, Kind) of
-            true -> xmpp_turns:wait(From, Event);
+        case xmpp_fair:waits(Pid, Kind) of
+            true -> xmpp_fair:wait(From, Event);
             false -> Worker ! {'$gen_sync_event', {self(), {?MODULE, From, Kind, now_ms()}}, Event}
         end
     catch
@@ -76,7 +76,7 @@ handle_info({'$gen_sync_event', {Pid, _} = From, Event}, Worker) ->
     end,
     {noreply, Worker};
 handle_info({{?MODULE, {Pid, _} = From, Kind, Sent}, Answer}, Worker) ->
-    xmpp_turns:mark(Pid, Kind, xmpp_turns:took(Sent)),
+    xmpp_fair:mark(Pid, Kind, xmpp_fair:took(Sent)),
     answer(From, Answer),
     {noreply, Worker};
 handle_info(_Message, Worker) ->

@@ -4,7 +4,7 @@
 %% Pages of archives always do. Accounts take turns, one statement at a time, and between two of them the database is everybody else's for twice as
 %% long as the last one took. A session counts as its account (mod_xmpp_pages tells which is whose), any other process as itself. Without this
 %% process all that goes by it fails, until it is started anew.
--module(xmpp_turns).
+-module(xmpp_fair).
 -behaviour(gen_server).
 -export([belongs/3, waits/2, kind/1, took/1, mark/3, wait/2]).
 -export([start_link/1, init/1, handle_call/3, handle_cast/2, handle_info/2]).
