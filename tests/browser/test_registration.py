@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 import asyncio
-import time
 import re
+import time
 from collections.abc import Iterator
 from typing import Any
 
