@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import re
 import secrets
@@ -212,15 +213,21 @@ def answers(stream: Stream, asking: Account, about: Account, question: str) -> s
     return came
 
 
+@contextlib.contextmanager
+def logged_in(service: Service, account: Account) -> Iterator[Stream]:
+    with connected(service, PORT_TLS) as stream:
+        stream.encrypt()
+        stream.open()
+        stream.scram("SCRAM-SHA-512", account)
+        stream.bind()
+        yield stream
+
+
 @pytest.fixture(scope="module")
 def asking(service: Service, register: Register) -> Iterator[tuple[Stream, Account]]:
     """Somebody who is online."""
     (alice,) = register(1)
-    with connected(service, PORT_TLS) as stream:
-        stream.encrypt()
-        stream.open()
-        stream.scram("SCRAM-SHA-512", alice)
-        stream.bind()
+    with logged_in(service, alice) as stream:
         stream.send("<presence/>")
         while stream.read().tag != f"{CLIENT}presence":
             pass
@@ -245,11 +252,7 @@ STRANGERS = 60  # that one account writes to at once
 def test_messages_find_few_accounts(service: Service, register: Register) -> None:
     """One to a missing account comes back, so that who mistypes knows; it counts as any to a stranger."""
     (alice,) = register(1)
-    with connected(service, PORT_TLS) as stream:
-        stream.encrypt()
-        stream.open()
-        stream.scram("SCRAM-SHA-512", alice)
-        stream.bind()
+    with logged_in(service, alice) as stream:
         reasons = []
         for _ in range(STRANGERS + 5):
             stream.send(f"<message to='{nobody().jid}' type='chat'><body>hello</body></message>")
