@@ -300,9 +300,11 @@ def network_finder(networks: Iterable[str], known: Iterable[str]) -> Finder:
     return find
 
 
-# Not in a name (RFC 7622), nor a byte that is no text.
-LOCAL = re.compile(rb"[^\x00-\x20\x7f\"&'/:<>@()\[\]{},;|=\\]+$")
+# What is not in a name (RFC 7622), nor a byte that is no text, becomes zero. (An expression that ends with $ begins anew
+# at each byte: 2 ms for one name behind a long word, instead of 2 µs.)
+LOCAL = bytes(0 if one <= 0x20 or one in b"\x7f\"&'/:<>@()[]{},;|=\\" else one for one in range(256))
 # Between a name and its domain: in a row of SQLite nothing or a number, and what Erlang and JSON write there.
+LONGEST_BETWEEN = 8
 BETWEEN = re.compile(rb"(?:m\x00\x00.{2}|[\x00-\x1f]{1,8}|[\"'<>, |]{1,8})$", re.DOTALL)
 
 
@@ -316,8 +318,9 @@ def name_finder(domains: Sequence[str], accounts: Mapping[str, Iterable[str]]) -
 
     def bare(before: bytes, domain: str, after: bytes) -> bytes:
         """Return the account that stands beside its domain, or nothing."""
+        left = before[:-LONGEST_BETWEEN] + BETWEEN.sub(b"", before[-LONGEST_BETWEEN:])
         for length in lengths.get(domain, ()):
-            for candidate in (before[-length:], BETWEEN.sub(b"", before)[-length:], after[:length]):
+            for candidate in (before[-length:], left[-length:], after[:length]):
                 if candidate in known[domain]:
                     return candidate
         return b""
@@ -329,8 +332,7 @@ def name_finder(domains: Sequence[str], accounts: Mapping[str, Iterable[str]]) -
             before = buffer[max(match.start() - 1024, 0) : match.start()]
             domain = match[0].decode()
             if before.endswith(b"@"):
-                local = LOCAL.search(before[:-1])
-                name = local[0] if local else b""
+                name = before[:-1].translate(LOCAL).rpartition(b"\0")[2]
             else:
                 name = bare(before, domain, buffer[match.end() : match.end() + 1024])
             if name:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
 from collections.abc import Callable, Iterator
 from xml.etree import ElementTree as ET
@@ -291,6 +292,48 @@ def test_one_account_reaches_few_strangers_elsewhere(service: Service, register:
             attacker.send("".join(written.format(number, server) for number in range(first, first + 20)))
             refused += sum(one.find(CONSTRAINT) is not None for one in came(attacker, own))
         assert FLOOD - ELSEWHERE - REFILL <= refused <= FLOOD - ELSEWHERE
+
+
+# Questions to name servers go out, and nothing comes back.
+SILENT_NAME_SERVERS = "table inet silent { chain input { type filter hook input priority -200; udp sport 53 drop; tcp sport 53 drop; }; }"
+
+
+@pytest.mark.attack("names of servers that no name server answers for")
+@pytest.mark.timeout(180)
+def test_names_that_nobody_answers_for_hold_up_no_acknowledgement(service: Service, register: Register) -> None:
+    """As many as two accounts may ask for: more than Erlang has threads for what waits outside of it."""
+    alice, bob, *mallories = register(4)
+    with logged_in(service, alice) as stream, contextlib.ExitStack() as attackers:
+        online(stream)
+        stream.send(f"<enable xmlns='{SM}'/>")
+        until(stream, f"{{{SM}}}enabled")
+        service.host.check_output(f"nft '{SILENT_NAME_SERVERS}'")
+        attackers.callback(service.host.check_output, "nft destroy table inet silent")
+        for mallory in mallories:
+            attacker = attackers.enter_context(logged_in(service, mallory))
+            own, server = online(attacker), f"{secrets.token_hex(4)}.example"
+            names = (f"s{number}.{server}" for number in range(ELSEWHERE))
+            attacker.send("".join(f"<iq to='{name}' type='get' id='x'><query xmlns='urn:test'/></iq>" for name in names))
+            assert came(attacker, own) == []
+        for number in range(1, 4):
+            stream.send(f"<message to='{bob.jid}' type='chat'><body>text</body></message><r xmlns='{SM}'/>")
+            assert until(stream, f"{{{SM}}}a")["h"] == str(number)
+
+
+@pytest.mark.attack("asking the host's inner ports")
+@pytest.mark.parametrize("address", ["127.0.0.1", "127.1.2.3", "0.0.0.0", "169.254.169.254", "::1", "::ffff:127.0.0.1", "fe80::1"])  # noqa: S104
+def test_other_servers_are_not_at_this_host(service: Service, register: Register, address: str) -> None:
+    """Whoever owns a name says where it is; that there is none is all that is told of such a one."""
+    (mallory,) = register(1)
+    name = f"{secrets.token_hex(4)}.example"
+    service.host.check_output(f"echo '{address} {name}' >>/etc/hosts")
+    try:
+        with logged_in(service, mallory) as attacker:
+            online(attacker)
+            answer = attacker.query("get", "<query xmlns='urn:test'/>", name)
+    finally:
+        service.host.check_output(f"hosts=$(grep --fixed-strings --invert-match {name} /etc/hosts) && echo \"$hosts\" >/etc/hosts")
+    assert answer.find(".//{urn:ietf:params:xml:ns:xmpp-stanzas}remote-server-not-found") is not None, ET.tostring(answer)
 
 
 def test_contacts_elsewhere_are_not_limited(service: Service, register: Register) -> None:

@@ -3,22 +3,30 @@
 %% ejabberd gives up at once and for a while, and one of its own accidents is common on a busy host: a direct TLS connection whose
 %% first answer comes between two lines of xmpp_socket (starttls lets it come as a message, finish_tls_handshake then waits for it to
 %% be read). The bytes end up in the next connection.
+%% Names are looked up by xmpp_names: xmpp_stream_out asks its callbacks where a server is, of which ejabberd's have no opinion.
 -module(mod_xmpp_s2s).
 -behaviour(gen_mod).
 -export([start/2, stop/1, reload/3, depends/2, mod_options/1, mod_doc/0]).
--export([retry/2]).
+-export([retry/2, begins/2, resolve/2]).
 
 -define(RETRIES, 6).
 -define(PAUSE, 200).   %% milliseconds
 -define(SECONDS, 30).  %% as ejabberd's own limit (negotiation_timeout)
+-define(CALLBACKS, xmpp_s2s_out).
+-define(NO_NAME, "..").  %% which nobody is asked for
 
 start(Host, _Opts) ->
-    xmpp_start:attempt(?MODULE, fun() -> hooks(add, Host) end).
+    xmpp_start:attempt(?MODULE, fun() ->
+        inet_db:set_lookup([file, dns]),
+        code:is_loaded(?CALLBACKS) =:= false andalso make_callbacks(),
+        hooks(add, Host)
+    end).
 
 stop(Host) ->
     hooks(delete, Host).
 
 hooks(Do, Host) ->
+    ejabberd_hooks:Do(s2s_out_init, Host, ?MODULE, begins, 50),
     ejabberd_hooks:Do(s2s_out_closed, Host, ?MODULE, retry, 50),  %% before ejabberd_s2s_out, which gives up
     ok.
 
@@ -26,6 +34,28 @@ reload(_Host, _New, _Old) -> ok.
 depends(_Host, _Opts) -> [].
 mod_options(_Host) -> [].
 mod_doc() -> #{}.
+
+%% A module of all of ejabberd's own callbacks and resolve/2.
+make_callbacks() ->
+    Theirs = ejabberd_s2s_out:module_info(exports) -- [{module_info, 0}, {module_info, 1}, {resolve, 2}],
+    {ok, Module, Code} = compile:forms(
+        [{attribute, 1, module, ?CALLBACKS}, {attribute, 1, export, [{resolve, 2} | Theirs]}, calls(?MODULE, {resolve, 2})
+         | [calls(ejabberd_s2s_out, Function) || Function <- Theirs]]),
+    {module, Module} = code:load_binary(Module, atom_to_list(Module), Code).
+
+calls(Module, {Name, Arity}) ->
+    Arguments = [{var, 1, list_to_atom("A" ++ integer_to_list(Number))} || Number <- lists:seq(1, Arity)],
+    {function, 1, Name, Arity, [{clause, 1, Arguments, [], [{call, 1, {remote, 1, {atom, 1, Module}, {atom, 1, Name}}, Arguments}]}]}.
+
+begins({ok, State}, _Opts) -> {ok, State#{mod := ?CALLBACKS}};
+begins(Result, _Opts) -> Result.
+
+resolve(Name, #{server_host := Host}) ->
+    Port = ejabberd_option:outgoing_s2s_port(Host),
+    case xmpp_names:addresses(Name, Port, ejabberd_option:outgoing_s2s_families(Host), ejabberd_option:s2s_dns_timeout(Host)) of
+        [] -> [{?NO_NAME, Port, false}];
+        Found -> Found
+    end.
 
 %% What waits to be sent stays in the queue.
 retry(#{on_route := queue} = State, Reason) ->

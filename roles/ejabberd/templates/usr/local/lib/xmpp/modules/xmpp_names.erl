@@ -1,0 +1,49 @@
+%% SPDX-License-Identifier: GPL-3.0-or-later
+%% Where another server is (RFC 6120 3.2, RFC 2782, XEP-0368), asked by Erlang's own resolver, in the process that wants to know.
+%% xmpp_stream_out asks the C library instead, which takes one of Erlang's few threads for input and output: a name whose name servers
+%% do not answer keeps it for a minute, and with all of them taken no file is flushed and nothing is acknowledged.
+-module(xmpp_names).
+-export([addresses/4]).
+
+-define(TARGETS, 8).  %% of one name, the first of which that answers is taken
+
+%% [{Address, Port, is it direct TLS}] in the order to be tried; [] if there is none, or none within so many ms.
+addresses(Name, Port, Families, Timeout) ->
+    Deadline = erlang:monotonic_time(millisecond) + Timeout,
+    [{Address, To, TLS} || {Target, To, TLS} <- targets(Name, Port, Deadline), Family <- Families,
+                           Address <- look_up(Target, Family, Deadline), not is_inner(Address)].
+
+targets(Name, Port, Deadline) ->
+    case inet:parse_address(Name) of
+        {ok, _} -> [{Name, Port, false}];
+        {error, _} ->
+            Records = services("_xmpps-server._tcp.", Name, true, Deadline) ++ services("_xmpp-server._tcp.", Name, false, Deadline),
+            case Records of
+                [] -> [{Name, Port, false}];
+                _ -> [{Target, To, TLS} || {_, Target, To, TLS} <- lists:sublist(lists:sort(Records), ?TARGETS), Target =/= "."]
+            end
+    end.
+
+%% By priority, then at random by weight (RFC 2782).
+services(Prefix, Name, TLS, Deadline) ->
+    [{{Priority, -(Weight + 1) * rand:uniform()}, Target, To, TLS}
+     || {Priority, Weight, To, Target} <- inet_res:lookup(Prefix ++ Name, in, srv, [], left(Deadline))].
+
+%% /etc/hosts first, as everywhere else on the host (mod_xmpp_s2s says so to Erlang).
+look_up(Target, Family, Deadline) ->
+    case inet:gethostbyname(Target, Family, left(Deadline)) of
+        {ok, Host} -> element(6, Host);
+        {error, _} -> []
+    end.
+
+left(Deadline) ->
+    max(1, Deadline - erlang:monotonic_time(millisecond)).
+
+%% Whoever owns a name can say that it is at the host itself, and would learn from the error which of its inner ports are open.
+is_inner({0, _, _, _}) -> true;
+is_inner({127, _, _, _}) -> true;
+is_inner({169, 254, _, _}) -> true;
+is_inner({0, 0, 0, 0, 0, 16#FFFF, High, Low}) -> is_inner({High bsr 8, High band 255, Low bsr 8, Low band 255});
+is_inner({0, 0, 0, 0, 0, 0, 0, _}) -> true;
+is_inner({First, _, _, _, _, _, _, _}) -> First band 16#FFC0 =:= 16#FE80;
+is_inner(_) -> false.
