@@ -300,8 +300,8 @@ def network_finder(networks: Iterable[str], known: Iterable[str]) -> Finder:
     return find
 
 
-# What is not in a name (RFC 7622), nor a byte that is no text, becomes zero. (An expression that ends with $ begins anew
-# at each byte: 2 ms for one name behind a long word, instead of 2 µs.)
+# What is not in a name (RFC 7622), nor a byte that is no text, becomes zero. (An expression that ends with $ begins
+# anew at each byte: 2 ms for one name behind a long word, instead of 2 µs.)
 LOCAL = bytes(0 if one <= 0x20 or one in b"\x7f\"&'/:<>@()[]{},;|=\\" else one for one in range(256))
 # Between a name and its domain: in a row of SQLite nothing or a number, and what Erlang and JSON write there.
 LONGEST_BETWEEN = 8
