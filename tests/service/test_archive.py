@@ -169,9 +169,10 @@ def test_of_many_requests_at_once_some_are_refused(service: Service, register: R
 MEMORY = 'run([]) -> io:format("~b", [rpc:call(ejabberd@localhost, erlang, memory, [total])]).'
 
 
-def publish(stream: Stream, node: str, count: int) -> None:
-    """As many large items in a node of one's own (XEP-0163)."""
+def publish(stream: Stream, node: str, count: int, **more: str) -> None:
+    """As many large items in a node of one's own (XEP-0163); its other options by their names."""
     form = {"FORM_TYPE": f"{PUBSUB}#publish-options", "pubsub#persist_items": "true", "pubsub#max_items": "max"}
+    form |= {f"pubsub#{name}": value for name, value in more.items()}
     fields = "".join(f"<field var='{name}'><value>{value}</value></field>" for name, value in form.items())
     options = f"<publish-options><x xmlns='jabber:x:data' type='submit'>{fields}</x></publish-options>"
     for number in range(count):
@@ -190,7 +191,7 @@ def ids(answer: ET.Element) -> set[str]:
     return {item.get("id", "") for item in answer.iter(f"{{{PUBSUB}}}item")}
 
 
-@pytest.mark.attack("the same of nodes (XEP-0060)")
+@pytest.mark.attack("the same of nodes (XEP-0060), also from other servers")
 def test_items_of_a_node_are_bounded_in_bytes(service: Service, register: Register) -> None:
     """Those that came last, and where to go on; one by name is there whichever it is. A small node comes whole."""
     (alice,) = register(1)
@@ -219,7 +220,7 @@ ASKED_AT_ONCE = {"archive": ("set", asked("urn:xmpp:mam:2", "<max>50</max>")), "
 
 
 @pytest.mark.attack("asking for pages of large messages and not reading them")
-@pytest.mark.attack("the same of nodes (XEP-0060)")
+@pytest.mark.attack("the same of nodes (XEP-0060), also from other servers")
 @pytest.mark.parametrize("what", ASKED_AT_ONCE)
 def test_answers_that_are_not_read_take_little_memory(service: Service, register: Register, what: str) -> None:
     """The next one is made when the one before has left for the app."""

@@ -27,7 +27,8 @@ OTHERS = 100  # other stanzas, the same
 OTHERS_OF_ALL = 300  # of all strangers to one person
 ELSEWHERE = 60  # strangers, or servers, on other servers that one account reaches at once
 SAYS = 60  # of one person in one room at once
-SLEEPING = 4 * 1024 * 1024  # bytes that wait for a session
+UNACKNOWLEDGED = 8 * 1024 * 1024  # bytes that wait for a session
+LARGE = "x" * 65536
 SESSIONS = 60  # of BOSH, at once
 MEMORY = {"ejabberd": 65, "nginx": 15, "coturn": 15}  # percent of the host's
 NEW_APPS = 20  # that one account shows at once
@@ -408,29 +409,65 @@ def test_new_room_takes_as_many_as_rooms_may_have(service: Service, register: Re
         assert most.text == "1000"
 
 
-@pytest.mark.attack("filling the memory of a session that sleeps")
+@pytest.mark.attack("filling the memory of a session that sleeps, or never acknowledges")
 def test_memory_for_a_session_that_sleeps_is_bounded(service: Service, register: Register) -> None:
     """With more the session ends, and what a contact wrote waits in the mailbox."""
     alice, friend = register(2)
     befriended(service, alice, friend.jid)
     with logged_in(service, alice) as stream:
-        stream.bind()
-        stream.send(f"<enable xmlns='{SM}' resume='true'/>")
-        until(stream, f"{{{SM}}}enabled")
-        stream.send("<presence/>")
-        until(stream, f"{CLIENT}presence")
-    text = "x" * 65536
-    count = SLEEPING // len(text) + 10
+        managed(stream)
+    count = UNACKNOWLEDGED // len(LARGE) + 10
     with logged_in(service, friend) as contact:
         own = online(contact)
         for number in range(count):
-            contact.send(f"<message to='{alice.jid}' type='chat'><body>{number} {text}</body></message>")
+            contact.send(f"<message to='{alice.jid}' type='chat'><body>{number} {LARGE}</body></message>")
         assert [one for one in came(contact, own) if one.get("type") == "error"] == []
     (sessions,) = service.api(("user_sessions_info", {"user": alice.name, "host": service.domain}))
     assert sessions == []
-    with logged_in(service, alice) as back:
-        numbers = [one.findtext(f"{CLIENT}body", "").split(" ")[0] for one in back_online(back)]
-        assert {str(number) for number in range(count)} <= set(numbers)
+    assert numbers_kept(service, alice) == set(range(count))
+
+
+@pytest.mark.attack("filling the memory of a session that sleeps, or never acknowledges")
+@pytest.mark.parametrize("again", [False, True], ids=["once", "taken up again"])
+def test_memory_for_what_is_never_acknowledged_is_bounded(service: Service, register: Register, again: bool) -> None:
+    """By an app that reads everything, and answers each request with how much it had at the start."""
+    alice, friend = register(2)
+    befriended(service, alice, friend.jid)
+    most = UNACKNOWLEDGED // len(LARGE)
+    read = 0
+    with logged_in(service, friend) as contact, contextlib.ExitStack() as connections:
+        online(contact)
+        stream = connections.enter_context(logged_in(service, alice))
+        name = managed(stream)
+        with contextlib.suppress(ConnectionError):
+            for number in range(most + 10):
+                if again and number == most // 2:
+                    stream = connections.enter_context(logged_in(service, alice))
+                    stream.send(f"<resume xmlns='{SM}' h='0' previd='{name}'/>")
+                contact.send(f"<message to='{alice.jid}' type='chat'><body>{number} {LARGE}</body></message>")
+                while not (element := stream.read()).findtext(f"{CLIENT}body", "").startswith(f"{number} "):
+                    if element.tag == f"{{{SM}}}r":
+                        stream.send(f"<a xmlns='{SM}' h='0'/>")
+                read += 1
+    assert most - 2 <= read <= most + 1
+    assert set(range(read)) <= numbers_kept(service, alice)
+
+
+def managed(stream: Stream) -> str:
+    """Online with stream management (XEP-0198); returns the name of the session."""
+    stream.bind()
+    stream.send(f"<enable xmlns='{SM}' resume='true'/>")
+    name = until(stream, f"{{{SM}}}enabled")["id"]
+    stream.send("<presence/>")
+    until(stream, f"{CLIENT}presence")
+    return name
+
+
+def numbers_kept(service: Service, account: Account) -> set[int]:
+    """The numbers in front of the texts that waited."""
+    with logged_in(service, account) as back:
+        bodies = [one.findtext(f"{CLIENT}body", "") for one in back_online(back)]
+        return {int(body.split(" ")[0]) for body in bodies if body.endswith(LARGE)}
 
 
 @pytest.mark.attack("BOSH sessions without an account")

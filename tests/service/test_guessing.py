@@ -15,7 +15,7 @@ import pytest
 from slixmpp.exceptions import IqError
 
 from .clients import login
-from .newcomer import REGISTER
+from .newcomer import REGISTER, run_in_erlang
 from .service import Account, Service
 from .stream import BIND2_REQUEST, FAST, SASL, SASL2, connected, token_proof
 from .test_forgetting import PLACES, SERVICES
@@ -180,6 +180,28 @@ def test_who_got_in_before_a_restart_is_not_kept_out_after_it(service: Service, 
     assert len(written) > 64, "the search looks at the right place"
     for personal in (guest.name.encode(), shared.encode(), ipaddress.ip_address(shared).packed):
         assert personal not in written
+
+
+# An account gets in from so many networks; says how many of these are remembered.
+GET_IN = """run([Name, Host, Networks]) ->
+    Known = fun() -> rpc:call(ejabberd@localhost, ets, info, [mod_xmpp_guard_known, size]) end,
+    Before = Known(),
+    [#{} = rpc:call(ejabberd@localhost, mod_xmpp_guard, judge,
+                    [#{ip => {{16#2001, 16#db8, 0, Network, 0, 0, 0, 0}, 1}, lserver => list_to_binary(Host)},
+                     true, list_to_binary(Name)])
+     || Network <- lists:seq(1, list_to_integer(Networks))],
+    io:put_chars(integer_to_list(Known() - Before)).
+"""
+NETWORKS = 100
+
+
+@pytest.mark.attack("guessing passwords")
+def test_one_account_does_not_fill_the_list_of_who_got_in(service: Service, register: Register) -> None:
+    """Who has a network of 65,536 lines logs in from each; others are remembered as before."""
+    mallory, alice = register(2)
+    most = run_in_erlang(service, GET_IN, mallory.name, service.domain, str(2 * NETWORKS))
+    assert int(most) == NETWORKS
+    assert run_in_erlang(service, GET_IN, alice.name, service.domain, "3") == "3"
 
 
 def test_own_account_does_not_give_new_guesses(service: Service, register: Register) -> None:

@@ -18,6 +18,7 @@
 -define(KNOWN, mod_xmpp_guard_known).
 -define(FOLDER, "/run/xmpp-guard").
 -define(DAY, 86400).
+-define(PLACES, 100).  %% that one account is known from at once; who has a whole network of addresses does not fill the table with them
 -define(REGISTER, <<"jabber:iq:register">>).
 
 start(Host, _Opts) ->
@@ -108,11 +109,21 @@ judge_pair(Pair, Result, State) ->
     case {not ByToken andalso is_shut_out(Pair), Result} of
         {true, _} -> refuse(State);
         {false, true} ->
-            xmpp_rate:remember(?KNOWN, Pair, ?DAY),
+            know(Pair),
             State;
         {false, {false, _}} ->
             xmpp_rate:use(?MODULE, counted_for(Pair), ?EACH),
             State
+    end.
+
+know({_, User, Host} = Pair) ->
+    Places = {places, User, Host},
+    Known = xmpp_rate:remembers(?KNOWN, Pair),
+    case Known orelse not xmpp_rate:used_up(?MODULE, Places, ?PLACES, ?DAY div ?PLACES) of
+        true ->
+            Known orelse xmpp_rate:use(?MODULE, Places, ?DAY div ?PLACES),
+            xmpp_rate:remember(?KNOWN, Pair, ?DAY);
+        false -> ok
     end.
 
 %% Somebody hangs up, or starts again, instead of answering.

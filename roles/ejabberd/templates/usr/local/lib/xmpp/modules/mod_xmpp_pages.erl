@@ -5,12 +5,12 @@
 %% The same holds for the items of a node (XEP-0060), of which ejabberd sends a thousand in one stanza.
 %% An app gets one page after the other, the next when the one before has left for it, and only so many requests wait. A room goes on meanwhile:
 %% its archive is read beside it.
-%% Hooks: user_send_packet, muc_process_iq, c2s_session_opened, c2s_session_resumed, c2s_handle_info. Without this module pages are as large as
-%% ejabberd lets them be, and a room stands still while one is read.
+%% Hooks: user_send_packet, s2s_receive_packet, muc_process_iq, c2s_session_opened, c2s_session_resumed, c2s_handle_info, s2s_in_handle_info,
+%% s2s_out_handle_info. Without this module pages are as large as ejabberd lets them be, and a room stands still while one is read.
 -module(mod_xmpp_pages).
 -behaviour(gen_mod).
 -export([start/2, stop/1, reload/3, depends/2, mod_options/1, mod_doc/0]).
--export([ask/1, ask/2, opened/1, answer/2]).
+-export([ask/1, ask/2, ask_from_elsewhere/1, opened/1, answer/2]).
 
 -define(PAGE, 50).
 -define(BYTES, 1048576).
@@ -31,10 +31,11 @@ stop(Host) ->
 
 hooks(Do, Host) ->
     ejabberd_hooks:Do(user_send_packet, Host, ?MODULE, ask, 95),  %% after all who look at what is sent
+    ejabberd_hooks:Do(s2s_receive_packet, Host, ?MODULE, ask_from_elsewhere, 95),
     ejabberd_hooks:Do(muc_process_iq, Host, ?MODULE, ask, 45),    %% before mod_mam; from wherever
     ejabberd_hooks:Do(c2s_session_opened, Host, ?MODULE, opened, 50),
     ejabberd_hooks:Do(c2s_session_resumed, Host, ?MODULE, opened, 50),
-    ejabberd_hooks:Do(c2s_handle_info, Host, ?MODULE, answer, 10),
+    [ejabberd_hooks:Do(Hook, Host, ?MODULE, answer, 10) || Hook <- [c2s_handle_info, s2s_in_handle_info, s2s_out_handle_info]],
     ok.
 
 reload(_Host, _New, _Old) -> ok.
@@ -53,14 +54,10 @@ ask({Packet, #{lserver := Server} = State} = Acc) when element(1, Packet) =:= iq
         {[Query], [], {_, Server, <<>>}} ->
             {User, _, _} = jid:tolower(xmpp:get_from(Packet)),
             later(Packet, State, fun() -> ejabberd_router:route(xmpp:set_els(Packet, [bound(Query, User, Server)])) end);
-        {[], [{Items, PubSub}], {_, Host, <<>>} = To} ->
+        {[], [Node], {_, Host, <<>>}} ->
             case ejabberd_router:is_my_route(Host)
                 andalso ejabberd_hooks:run_fold(privacy_check_packet, Server, allow, [State, Packet, out]) of
-                allow ->
-                    case sizes(Items, To, Server) of
-                        {Sum, _} when Sum =< ?SMALL -> Acc;
-                        Sizes -> later(Packet, State, fun() -> items(Packet, Items, PubSub, Sizes) end)
-                    end;
+                allow -> ask_items(Acc, Node, Server);
                 _ -> Acc
             end;
         _ -> Acc
@@ -68,11 +65,25 @@ ask({Packet, #{lserver := Server} = State} = Acc) when element(1, Packet) =:= iq
 ask(Acc) ->
     Acc.
 
-later(Packet, State, Work) ->
-    case later(Packet, Work) of
-        ok -> {stop, {drop, State}};
-        Error -> {stop, {drop, ejabberd_c2s:send(State, Error)}}
+%% By another server: the items of a node.
+ask_from_elsewhere({Packet, _} = Acc) when element(1, Packet) =:= iq ->
+    case {items(Packet), jid:tolower(xmpp:get_to(Packet))} of
+        {[Node], {_, Host, <<>>}} -> ask_items(Acc, Node, ejabberd_router:host_of_route(Host));
+        _ -> Acc
+    end;
+ask_from_elsewhere(Acc) ->
+    Acc.
+
+ask_items({Packet, State} = Acc, {Items, PubSub}, Server) ->
+    case sizes(Items, jid:tolower(xmpp:get_to(Packet)), Server) of
+        {Sum, _} when Sum =< ?SMALL -> Acc;
+        Sizes -> later(Packet, State, fun() -> items(Packet, Items, PubSub, Sizes) end)
     end.
+
+later(Packet, State, Work) ->
+    Refused = later(Packet, Work),
+    Refused =:= ok orelse ejabberd_router:route(Refused),
+    {stop, {drop, State}}.
 
 %% A room has read it already.
 ask(IQ, Room) when element(1, IQ) =:= iq ->
@@ -152,7 +163,7 @@ later(IQ, Work) ->
     {User, Server, Resource} = jid:tolower(From),
     {Account, App} = case ejabberd_router:is_my_host(Server) of
                          true -> {{User, Server}, {User, Server, Resource}};
-                         false -> {Server, Server}
+                         false -> {Server, {Server, element(2, jid:tolower(xmpp:get_to(IQ)))}}
                      end,
     case xmpp_queue:add(?MODULE, App, fun() ->
              xmpp_fair:belongs(self(), Account, all),
@@ -169,24 +180,23 @@ later(IQ, Work) ->
             xmpp:make_error(IQ, xmpp:err_resource_constraint(Text, xmpp:get_lang(IQ)))
     end.
 
-gone({User, Server, Resource}) -> ejabberd_sm:get_session_pid(User, Server, Resource) =:= none;
-gone(_Server) -> false.
+gone({_, _, _} = App) -> carriers(App) =:= [];
+gone(_Servers) -> false.
 
-%% Until the session has dealt with what it was given before.
-sent({User, Server, Resource}) ->
-    case ejabberd_sm:get_session_pid(User, Server, Resource) of
-        none -> ok;
-        Session ->
-            Monitor = monitor(process, Session),
-            Session ! {?MODULE, self()},
-            receive
-                {?MODULE, Session} -> ok;
-                {'DOWN', Monitor, _, _, _} -> ok
-            after ?SENT -> ok
-            end
-    end;
-sent(_Server) ->
-    ok.
+%% Until the session, or the connection to the other server, has dealt with what it was given before.
+sent(App) ->
+    [begin
+         Monitor = monitor(process, Carrier),
+         Carrier ! {?MODULE, self()},
+         receive
+             {?MODULE, Carrier} -> ok;
+             {'DOWN', Monitor, _, _, _} -> ok
+         after ?SENT -> ok
+         end
+     end || Carrier <- carriers(App)].
+
+carriers({User, Server, Resource}) -> [Session || Session <- [ejabberd_sm:get_session_pid(User, Server, Resource)], Session =/= none];
+carriers({Theirs, Ours}) -> [element(3, Connection) || Connection <- mnesia:dirty_read(s2s, {Ours, Theirs})].
 
 answer(State, {?MODULE, Asking}) ->
     Asking ! {?MODULE, self()},

@@ -3,7 +3,7 @@
 %% In an hour or so, a stranger reaches few people, a whole other server many but not any number, and only so many messages of strangers
 %% go to one person. Counted in memory; of a message, only who invites to a room of ours is looked at. Rooms elsewhere are heard by who entered.
 %% Every stanza is judged; what belongs is exempt: contacts, the server itself, rooms that were entered or subscribed to, answers to questions
-%% (mod_xmpp_outgoing remembers what was asked). What waits for a session that sleeps (XEP-0198) is bounded in bytes.
+%% (mod_xmpp_outgoing remembers what was asked).
 %% Hooks: sm_receive_packet (addresses without a resource), user_receive_packet (sessions). Without this module nothing is limited.
 %% Block lists are lists of checksums of addresses and servers (https://xmppbl.org/). Each is fetched whole, once an hour, by this
 %% server for itself: who offers it learns that it is used here, and nothing of who writes to whom.
@@ -28,7 +28,6 @@
 -define(MESSAGES_OF_ALL, {200, 20}).   %% from all strangers to one person
 -define(OTHERS, {100, 1}).             %% other stanzas from a stranger to one person
 -define(OTHERS_OF_ALL, {300, 1}).      %% the same from all strangers
--define(SLEEPING, 4194304).            %% bytes for a session that sleeps
 -define(WAITING, 500).                 %% messages for somebody who is away; the other half of the room is for contacts
 -define(MET, 3600).                    %% seconds until somebody counts as reached anew
 
@@ -74,22 +73,14 @@ receive_packet(Packet) ->
 
 %% In the process of the session.
 hear({drop, _} = Acc) -> Acc;
-hear({Packet, #{pres_a := Entered} = State}) ->
+hear({Packet, #{pres_a := Entered} = State} = Acc) ->
     {_, _, Resource} = jid:tolower(xmpp:get_to(Packet)),
     case Resource =/= <<>> andalso judge(Packet, Entered) of
         {stop, drop} -> {stop, {drop, State}};
-        _ -> {Packet, bound(Packet, State)}
+        _ -> Acc
     end;
 hear(Acc) ->
     Acc.
-
-%% What waits for a session that sleeps is in the memory of the host. With too much of it the session ends: its messages go to the mailbox.
-bound(Packet, #{mgmt_state := pending} = State) ->
-    Bytes = maps:get(?MODULE, State, 0) + erlang:external_size(Packet),
-    Bytes > ?SLEEPING andalso ejabberd_c2s:stop_async(self()),
-    State#{?MODULE => Bytes};
-bound(_Packet, State) ->
-    maps:remove(?MODULE, State).
 
 judge(Packet, Entered) ->
     {From, To} = {sender(Packet), bare(xmpp:get_to(Packet))},
