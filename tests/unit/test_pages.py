@@ -4,25 +4,29 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
+import yaml
 
 from .loading import ROOT
 
 DECISIONS = ROOT / "docs/decisions"
 
 
-def rows(page: Path) -> Iterator[list[str]]:
-    """Yield the cells of each row of all tables of a page, without the heads and the lines below them."""
-    for table in re.findall(r"^\|.*\n\|[-|]+\n((?:\|.*\n?)+)", page.read_text(encoding="utf-8"), re.MULTILINE):
-        for line in table.splitlines():
-            yield [cell.strip() for cell in re.split(r"(?<!\\)\|", line.strip().strip("|"))]
+def tables(page: Path) -> dict[str, list[list[str]]]:
+    """Return the cells of each row below each heading, without the heads of the tables."""
+    found: dict[str, list[list[str]]] = {}
+    for part in re.split(r"^#+ ", page.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]:
+        for table in re.findall(r"^\|.*\n\|[-|]+\n((?:\|.*\n?)+)", part, re.MULTILINE):
+            lines = (line.strip().strip("|").split("|") for line in table.splitlines())
+            found.setdefault(part.partition("\n")[0], []).extend([cell.strip() for cell in line] for line in lines)
+    return found
 
 
 # ------------------------------------------------------------------ decisions
-DECIDED = list(rows(DECISIONS / "README.md"))
+DECIDED = [row for table in tables(DECISIONS / "README.md").values() for row in table]
 
 
 def pages_of(cell: str) -> list[str]:
@@ -44,3 +48,102 @@ def test_row_of_a_decision(row: list[str]) -> None:
     (name,) = pages_of(answer)
     text = (DECISIONS / name).read_text(encoding="utf-8")
     assert [number for number in re.findall(r"\d[\d.]*\d|\d", figure) if number not in text] == []
+
+
+# ------------------------------------------------------------------ glossary
+def test_glossary_is_sorted_and_says_each_word_once() -> None:
+    lists = [[row[0].strip("*").lower() for row in table] for table in tables(ROOT / "docs/glossary.md").values()]
+    assert len(lists) == 2
+    assert lists == [sorted(set(terms)) for terms in lists]
+
+
+# ------------------------------------------------------------------ architecture
+ARCHITECTURE = ROOT / "docs/architecture.md"
+PICTURE = ROOT / "docs/architecture.svg"
+ROLES = [role["role"] for role in yaml.safe_load((ROOT / "site.yml").read_text(encoding="utf-8"))[0]["roles"]]
+TABLES = tables(ARCHITECTURE)
+
+
+def words(cell: str) -> list[str]:
+    """Return the names of roles in a cell, outside of code."""
+    return [word for word in re.findall(r"\w+", re.sub(r"`[^`]*`", "", cell)) if word in ROLES]
+
+
+def paths(cell: str) -> list[str]:
+    """Return the paths on a host that a cell names."""
+    return re.findall(r"`(/[^`]+)`", cell)
+
+
+def fillers(folder: str) -> list[str]:
+    """Return the roles that have files for a folder of the host."""
+    return sorted(role for role in ROLES if any((ROOT / "roles" / role / "templates" / folder.lstrip("/")).glob("*")))
+
+
+def mentions(role: str, path: str) -> bool:
+    """Whether a role has something for a path of the host, or names it."""
+    folder = ROOT / "roles" / role
+    inside = folder / "templates" / path.lstrip("/")
+    if inside.exists() or inside.with_name(inside.name + ".j2").exists():
+        return True
+    texts = [file.read_text(encoding="utf-8") for file in folder.rglob("*") if file.is_file()]
+    return any(path in text for text in texts)
+
+
+def test_roles_are_described_in_the_order_of_a_run() -> None:
+    assert [(number, role) for number, role, _ in TABLES["The order of a run"]] == [
+        (str(number), role) for number, role in enumerate(ROLES, 1)
+    ]
+
+
+def test_picture_shows_the_roles_in_the_order_of_a_run() -> None:
+    """It is drawn once, loads nothing, and has colours for both kinds of background."""
+    text = PICTURE.read_text(encoding="utf-8")
+    shown = [
+        " ".join(element.itertext()) for element in ElementTree.fromstring(text).iter() if element.tag[-5:] == "}text"
+    ]
+    assert [found[2] for line in shown if (found := re.match(r"(\d+) (\w+)", line)) and found[2] in ROLES] == ROLES
+    assert [found[1] for line in shown if (found := re.match(r"(\d+) (\w+)", line)) and found[2] in ROLES] == [
+        str(number) for number in range(1, len(ROLES) + 1)
+    ]
+    assert "prefers-color-scheme: dark" in text
+    assert not re.search(r"(href|src)=|url\((?!#)|@import|<script", text)
+    assert f"({PICTURE.name})" in ARCHITECTURE.read_text(encoding="utf-8")
+
+
+def test_every_drop_in_folder_is_listed_with_who_fills_it() -> None:
+    """Folders that roles read by a pattern: those of the project, below /etc/xmpp and /etc/nginx."""
+    found = {
+        f"/etc/{top}/{folder.name}"
+        for top in ("xmpp", "nginx")
+        for folder in ROOT.glob(f"roles/*/templates/etc/{top}/*.d")
+    }
+    listed = {paths(folder)[0]: sorted(words(filled)) for folder, filled, *_ in TABLES["Drop-in folders"][:5]}
+    assert listed == {folder: fillers(folder) for folder in found}
+    picture = " ".join(ElementTree.fromstring(PICTURE.read_text(encoding="utf-8")).itertext())
+    assert [folder for folder in found if folder.rpartition("/")[2] not in picture] == []
+
+
+@pytest.mark.parametrize(
+    ("folder", "role"),
+    [
+        (folder, role)
+        for cell, filled, *_ in TABLES["Drop-in folders"][5:]
+        for folder in paths(cell)
+        for role in words(filled)
+    ],
+)
+def test_role_fills_the_folder(folder: str, role: str) -> None:
+    assert mentions(role, folder)
+
+
+@pytest.mark.parametrize(
+    ("path", "owner"),
+    [(path, owner) for cell, owner, _ in TABLES["Who owns which folder"] for path in paths(cell)],
+)
+def test_owner_of_a_folder_knows_it(path: str, owner: str) -> None:
+    if module := re.fullmatch(r"the module `(\w+)`", owner):
+        known = [ROOT / f"plugins/modules/{module[1]}.py", *ROOT.glob("plugins/module_utils/*.py")]
+        assert any(path in file.read_text(encoding="utf-8") for file in known)
+        assert known[0].exists()
+    else:
+        assert mentions(owner, path)
