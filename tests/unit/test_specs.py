@@ -77,6 +77,18 @@ def test_defaults_carry_the_name_of_the_role(role: Path) -> None:
     assert [name for name in load(role / "defaults/main.yml") if not name.startswith(f"{role.name}_")] == []
 
 
+def test_file_belongs_to_one_role() -> None:
+    """Of two roles that install the same path, each would take it from the other in every run."""
+    owners: dict[str, list[str]] = {}
+    for role in ROLES:
+        for path in (role / "templates").rglob("*"):
+            if path.is_file():
+                name = path.relative_to(role / "templates").as_posix().removesuffix(".j2")
+                owners.setdefault(f"/{name}", []).append(role.name)
+    assert {path: names for path, names in owners.items() if len(names) > 1} == {}
+    assert len(owners) > 100, "they are somewhere else now"
+
+
 def test_changelog_has_every_change_that_must_be_acknowledged() -> None:
     """With its number, in the words that the operator is told when a run stops for it."""
     told = load(ROOT / "roles/xmpp/vars/main.yml")["__xmpp_changes"]
