@@ -112,7 +112,8 @@ def changes() -> dict[str, int]:
         manifest = tree_files.read_json(path)
         # None: what a power cut left; it was in an earlier boot
         if manifest and manifest["boot"] == boot_id():
-            found |= manifest["changed"]
+            # A path that has moved: its removal by one role, and what another has written since.
+            found |= {path: max(at, found.get(path, 0)) for path, at in manifest["changed"].items()}
     return found
 
 

@@ -94,6 +94,16 @@ def test_changes_of_all_roles_in_this_boot_count(tmp_path: Path, monkeypatch: py
     assert services.changes() == {"/etc/nginx/a": 7, "/etc/nginx/b": 7}
 
 
+@pytest.mark.parametrize("later", ["late", "early"])
+def test_last_change_of_a_file_that_moved_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, later: str) -> None:
+    """Whichever role's manifest the file system lists first."""
+    monkeypatch.setattr(services.tree_files, "MANIFESTS", tmp_path)
+    for name in "late", "early":
+        manifest = {"boot": services.boot_id(), "changed": {"/etc/nginx/a": 9 if name == later else 7}}
+        (tmp_path / f"{name}.json").write_text(json.dumps(manifest), encoding="utf-8")
+    assert services.changes() == {"/etc/nginx/a": 9}
+
+
 def test_refused_configuration_is_named_and_nothing_is_restarted(monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[tuple[str, list[str]]] = []
     monkeypatch.setattr(services, "systemctl", lambda verb, units: calls.append((verb, units)))
