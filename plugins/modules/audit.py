@@ -105,11 +105,10 @@ from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import quote
 
-from ansible.module_utils import database_tables
+from ansible.module_utils import database_tables, tree_files
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.ejabberd_api import SOCKET, Api, ApiError
 
-TREES = Path("/var/lib/xmpp/tree")
 PACKAGES = Path("/var/lib/dpkg/info")
 JOURNAL = "/run/log/journal"
 SESSIONS = Path("/run/systemd/sessions")
@@ -520,8 +519,8 @@ def written_by_roles() -> set[str]:
     """Return the files that the roles wrote from the settings, as they wrote them."""
     return {
         path
-        for manifest in TREES.glob("*.json")
-        for path, checksum in json.loads(manifest.read_text(encoding="utf-8"))["files"].items()
+        for manifest in tree_files.MANIFESTS.glob("*.json")
+        for path, checksum in (tree_files.read_json(manifest) or {"files": {}})["files"].items()
         if has_checksum(path, "sha256", checksum)
     }
 

@@ -116,12 +116,11 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils import neighbours
+from ansible.module_utils import neighbours, tree_files
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.host_identity import identity
 
 APT = Path("/etc/apt")
-TREES = Path("/var/lib/xmpp/tree")
 ACKNOWLEDGED = Path("/etc/xmpp/acknowledged")
 PACKAGES = Path("/var/lib/xmpp/packages.json")
 HALF_RESTORED = Path("/var/lib/xmpp-backup/aside/half.json")
@@ -285,9 +284,9 @@ def versions(packages: list[str]) -> dict[str, str]:
 
 
 def trees() -> list[str]:
-    """Return the roles that have files on this host, as the module tree has written down."""
-    found = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in TREES.glob("*.json")}
-    return sorted(role for role, manifest in found.items() if manifest["files"])
+    """Return the roles that have files on this host, or had when a power cut left nothing of what they wrote down."""
+    found = {path.stem: tree_files.read_json(path) for path in tree_files.MANIFESTS.glob("*.json")}
+    return sorted(role for role, manifest in found.items() if manifest is None or manifest["files"])
 
 
 def links(folders: list[str]) -> dict[str, str]:

@@ -90,6 +90,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
+from ansible.module_utils import tree_files
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.tree_files import make_parents
 
@@ -100,7 +101,6 @@ HELD_BACK = "#!/bin/sh\n# Written while packages are installed by Ansible.\nexit
 RECORD = Path("/var/lib/xmpp/packages.json")
 STATUS = Path("/var/lib/dpkg/status")
 INFO = Path("/var/lib/dpkg/info")
-TREES = Path("/var/lib/xmpp/tree")
 LISTS_LOCK = Path("/var/lib/apt/lists/lock")
 DPKG_LOCK = Path("/var/lib/dpkg/lock-frontend")
 # Of a run that broke off on the controller, and goes on here: its end takes away what holds services back.
@@ -322,10 +322,9 @@ def installed() -> set[str]:
 def brought() -> set[str]:
     """Return what packages and roles have installed, and the folders that it is in."""
     files = {line for path in INFO.glob("*.list") for line in path.read_text(encoding="utf-8").splitlines()}
-    for path in TREES.glob("*.json"):
-        with contextlib.suppress(ValueError):  # what a power cut left of it
-            ours = json.loads(path.read_text(encoding="utf-8"))["files"]
-            files |= {*ours, *(str(parent) for file in ours for parent in Path(file).parents)}
+    for path in tree_files.MANIFESTS.glob("*.json"):
+        ours = (tree_files.read_json(path) or {"files": {}})["files"]
+        files |= {*ours, *(str(parent) for file in ours for parent in Path(file).parents)}
     return files
 
 

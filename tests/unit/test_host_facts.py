@@ -142,11 +142,12 @@ def test_process_that_only_calls_itself_sshd_opens_nothing() -> None:
 
 
 def test_roles_with_files_are_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A role that was switched off leaves an empty manifest, which is no reason to visit the host again."""
-    monkeypatch.setattr(facts, "TREES", tmp_path)
+    """One that was switched off leaves a list without files, one that a power cut met an empty file."""
+    monkeypatch.setattr(facts.tree_files, "MANIFESTS", tmp_path)
     for role, files in (("nginx", {"/etc/nginx/xmpp.conf": "0" * 64}), ("coturn", {})):
         (tmp_path / f"{role}.json").write_text(json.dumps({"files": files, "changed": {}}), encoding="utf-8")
-    assert facts.trees() == ["nginx"]
+    (tmp_path / "website.json").write_text("", encoding="utf-8")
+    assert facts.trees() == ["nginx", "website"]
 
 
 def test_links_in_the_folders_of_the_service_are_seen(tmp_path: Path) -> None:

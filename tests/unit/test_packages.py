@@ -305,7 +305,7 @@ def test_what_nobody_brought_is_found(monkeypatch: pytest.MonkeyPatch, tmp_path:
     """Of packages, of roles, made as services run, a link that a package made, empty: none of these."""
     info, trees, place, other = (tmp_path / name for name in ("info", "trees", "nginx", "share"))
     monkeypatch.setattr(packages, "INFO", info)
-    monkeypatch.setattr(packages, "TREES", trees)
+    monkeypatch.setattr(packages.tree_files, "MANIFESTS", trees)
     for path in (
         "conf.d/ours",
         "conf.d/mine",
