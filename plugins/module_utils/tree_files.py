@@ -84,14 +84,17 @@ def make_parents(path: Path) -> list[str]:
     return [str(directory) for directory in reversed(missing)]
 
 
-def put_back(before: Mapping[Path, Found | None]) -> None:
-    """Make files what they were."""
+def put_back(before: Mapping[Path, Found | None], made: Iterable[str]) -> None:
+    """Make files what they were, and remove the folders that were *made* since."""
+    for path in (path for path, found in before.items() if found is None):
+        # A folder may be in its place, or a file in the place of its folder.
+        with contextlib.suppress(FileNotFoundError, IsADirectoryError, NotADirectoryError):
+            path.unlink()
+    remove_empty(made)
     for path, found in before.items():
         if found is not None:
             make_parents(path)
             write(path, found.content, found.uid, found.gid, found.mode)
-        else:
-            path.unlink(missing_ok=True)
 
 
 def remove_empty(directories: Iterable[str]) -> list[str]:
@@ -143,10 +146,9 @@ def refuse() -> None:
             for path, found in before.items()
             if f"{path.parent}/" == SYSTEMD and found and b"[Install]" in found.content and not path.exists()
         ]
-        put_back(before)
         manifest = kept.with_suffix(".json")
         old = value["manifest"] or {"directories": []}
-        remove_empty({*(read_json(manifest) or old)["directories"]} - {*old["directories"]})
+        put_back(before, {*(read_json(manifest) or old)["directories"]} - {*old["directories"]})
         if value["manifest"] is None:
             manifest.unlink(missing_ok=True)
         else:

@@ -178,6 +178,11 @@ class Tree:
         left = [path for path in sorted(self.manifest["files"]) if path not in wanted and os.path.lexists(path)]
         self.handed = {path: heirs[path] for path in left if heirs and path in heirs and path not in claimed}
         self.gone = [Path(path) for path in left if path not in claimed and path not in self.handed]
+        parents = {str(parent) for path in self.gone for parent in path.parents}
+        # Folders that another role has made, and may not need any more.
+        self.foreign_folders = {
+            folder for one in others.values() for folder in one["directories"] if folder in parents or not one["files"]
+        }
         self.before = {path: find(path) for path in [*self.gone, *(file.path for file in files)]}
         self.differing = [file for file in files if self.differs(file)]
 
@@ -222,7 +227,7 @@ class Tree:
         return bool(self.taken or self.handed)
 
     def hand_over(self) -> None:
-        """Write down whose the files are now, with when they changed and the folders that were made for them.
+        """Write down whose the files are now, and when they changed.
 
         What is cut off in here is made up for by the next run: a file that two roles claim is removed by neither.
         """
@@ -237,8 +242,6 @@ class Tree:
             new["files"][path] = old["files"].pop(path)
             if path in old["changed"]:
                 new["changed"][path] = old["changed"].pop(path)
-            parents = {str(parent) for parent in Path(path).parents}
-            new["directories"] = sorted({*new["directories"], *(parents & {*old["directories"]})})
         if moves:
             write_json(self.manifest_path, self.manifest)
         for role in roles:
@@ -249,14 +252,19 @@ class Tree:
         make_parents(self.manifest_path)
         tree_files.remember(self.name, {Path(path): self.before[Path(path)] for path in self.paths})
         self.hand_over()
-        directories = list(self.manifest["directories"])
+        directories = {*self.manifest["directories"]}
+        made: list[str] = []
         leaving = [path.name for path in self.gone if str(path.parent) + "/" == SYSTEMD]
         if leaving:
             run(["systemctl", "disable", "--now", "--quiet", *leaving])
         try:
+            for path in self.gone:
+                path.unlink()
             # Accounts and directories first: the files that follow may belong to them.
             for file in sorted(self.differing, key=lambda file: not str(file.path).startswith("/etc/sysusers.d/")):
-                directories += make_parents(file.path)
+                if file.path.is_dir():  # whose files are gone
+                    remove_empty(directories)
+                made += make_parents(file.path)
                 try:
                     uid, gid = file.ids
                 except KeyError as error:
@@ -267,24 +275,19 @@ class Tree:
                 write(file.path, file.content, uid, gid, file.mode)
                 if str(file.path).startswith("/etc/sysusers.d/"):
                     run(["systemd-sysusers", str(file.path)])
-            for path in self.gone:
-                path.unlink()
             tmpfiles = [path for path in self.paths if path.startswith("/etc/tmpfiles.d/") and os.path.exists(path)]
             if tmpfiles:
                 run(["systemd-tmpfiles", "--create", *tmpfiles])
             for command in validate if self.files and self.paths else []:
                 run(command)
         except (TreeError, OSError):
-            put_back(self.before)
+            put_back(self.before, made)
             raise
-        if not self.files:
-            # Made by a role that is gone already, and not empty then.
-            gone = (manifest_of(path.stem) for path in tree_files.MANIFESTS.glob("*.json"))
-            directories += [folder for one in gone if not one["files"] for folder in one["directories"]]
+        remove_empty(self.foreign_folders)
         stamp = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
         self.manifest |= {
             "files": {str(file.path): hashlib.sha256(file.content).hexdigest() for file in self.files},
-            "directories": remove_empty(directories),
+            "directories": remove_empty(directories | {*made}),
             "changed": self.manifest["changed"] | dict.fromkeys(self.paths, stamp),
         }
         # Kept also when no file is left: what read the removed ones must be restarted.

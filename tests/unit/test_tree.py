@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,7 +23,7 @@ def manifests(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def wanted(path: Path, content: bytes = b"one\n", mode: int = 0o644) -> object:
+def wanted(path: Path, content: bytes = b"one\n", mode: int = 0o644) -> Any:
     """Return a file that belongs to whoever runs the tests."""
     owner, group = (tree.pwd.getpwuid(os.getuid()).pw_name, tree.grp.getgrgid(os.getgid()).gr_name)
     return tree.File(path, content, owner, group, mode)
@@ -130,6 +131,25 @@ def test_directory_in_the_place_of_a_file_breaks_nothing(tmp_path: Path) -> None
     with pytest.raises(OSError, match="directory"):
         install(wanted(tmp_path / "a", b"two\n"), wanted(tmp_path / "b"))
     assert (tmp_path / "a").read_bytes() == b"one\n"
+
+
+def test_file_takes_the_place_of_its_folder_and_back(tmp_path: Path, manifests: Path) -> None:
+    """A program that is split becomes a folder of programs."""
+    one, many = wanted(tmp_path / "etc/tool"), wanted(tmp_path / "etc/tool/deep/part")
+    for old, new in ((one, many), (many, one)):
+        install(old)
+        with pytest.raises(tree.TreeError, match="ls"):
+            install(new, validate=[["ls", "/nonexistent"]])
+        assert old.path.read_bytes() == b"one\n"
+        assert install(new) == [str(new.path), str(old.path)]
+        assert [path for path in tmp_path.rglob("*") if path.is_file() and manifests not in path.parents] == [new.path]
+        assert install(new) == []
+
+
+def test_refused_files_leave_no_folder(tmp_path: Path) -> None:
+    with pytest.raises(tree.TreeError, match="ls"):
+        install(wanted(tmp_path / "etc/deep/file"), validate=[["ls", "/nonexistent"]])
+    assert not (tmp_path / "etc").exists()
 
 
 def test_refused_files_are_put_back_as_they_were(tmp_path: Path) -> None:
@@ -306,6 +326,30 @@ def test_file_that_two_roles_claim_is_removed_by_neither(tmp_path: Path, manifes
     assert path.exists()
     install_as("early", wanted(path))
     assert owned(manifests, "late") == set()
+
+
+def test_moved_file_with_other_permissions_gets_them(tmp_path: Path, manifests: Path) -> None:
+    """In both directions; for what reads it, that is a change."""
+    path = tmp_path / "moved"
+    install_as("early", wanted(path))
+    install_as("early", heirs={str(path): "late"})
+    assert install_as("late", wanted(path, mode=0o600)) == [str(path)]
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert install_as("early", wanted(path, mode=0o640)) == [str(path)]
+    assert path.stat().st_mode & 0o777 == 0o640
+    assert install_as("late", heirs={}) == []
+    assert str(path) in json.loads((manifests / "early.json").read_text(encoding="utf-8"))["changed"]
+
+
+def test_folder_that_another_role_made_goes_with_its_last_file(tmp_path: Path) -> None:
+    """Whether that role has other files left, none, or had the file before."""
+    folder, stays = tmp_path / "etc/shared", wanted(tmp_path / "stays")
+    install_as("first", wanted(folder / "one"), stays)
+    install_as("second", wanted(folder / "two"), wanted(tmp_path / "stays-too"))
+    install_as("first", stays, heirs={})
+    assert folder.is_dir()
+    install_as("second", wanted(tmp_path / "stays-too"), heirs={})
+    assert not folder.parent.exists()
 
 
 def test_refused_run_puts_back_whose_a_file_was(tmp_path: Path, manifests: Path) -> None:
