@@ -41,7 +41,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
         role = self._task._role
         if role is None and not (state == "absent" and "name" in args):
             raise AnsibleActionFail("tree installs the templates/ of a role: call it from a role's tasks")
-        name = args.get("name") or role.get_name()
+        name = args.get("name") or Path(role._role_path).name
 
         host = variables.get("ansible_facts", {}).get("xmpp_host", {})
         if state == "absent" and name not in host.get("trees", [name]):
@@ -52,8 +52,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
             more = self._given(args.get("files") or {}, args.get("folders") or {})
             files = self._render(Path(role._role_path), variables, args.get("permissions") or {}, more)
         module_args: dict[str, Any] = {"name": name, "validate": args.get("validate") or []}
-        # All of a role goes. (Of one that the project has no more, another role may have files.)
-        module_args["heirs"] = {} if state == "absent" and (role is None or name == role.get_name()) else None
+        # Outside of a role, nothing is handed over.
+        module_args["heirs"] = {} if role is None else None
         sent = [checksum_of(file) if is_large(file) else file for file in files]
         while True:
             payload = base64.b64encode(zlib.compress(json.dumps(sent).encode(), 6)).decode()
@@ -63,11 +63,24 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
             if done.get("missing"):
                 sent = files
             elif done.get("leaving"):
-                module_args["heirs"] = heirs(Path(role._role_path).parent, name, done["leaving"])
+                no_heirs = {name} | self._have_run(role._play, variables["inventory_hostname"])
+                module_args["heirs"] = heirs(Path(role._role_path).parent, no_heirs, done["leaving"])
             else:
                 break
         result.update(done)
+        if module_args["heirs"] and "trees" in host:
+            # One that is switched off calls the host in this run only if it is known to have files there.
+            trees = sorted({*host["trees"], *module_args["heirs"].values()})
+            result["ansible_facts"] = {"xmpp_host": {**host, "trees": trees}}
         return result
+
+    def _have_run(self, play: Any, host: str) -> set[str]:
+        """Return the roles that have run on *host*: a file that they have not taken is switched off there."""
+        if self._task.check_mode:  # none has taken anything
+            return set()
+        return {
+            Path(path).name for path, roles in play.role_cache.items() if any(host in one._completed for one in roles)
+        }
 
     def _given(self, files: dict[str, str], folders: dict[str, str]) -> dict[str, bytes]:
         """Return what is installed beside the tree: texts by path, and the files of folders as they are."""
@@ -127,12 +140,12 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
         return files
 
 
-def heirs(roles: Path, name: str, paths: list[str]) -> dict[str, str]:
-    """Return the role, other than *name*, whose templates/ have a file now, by path, for what is in one."""
+def heirs(folder: Path, without: set[str], paths: list[str]) -> dict[str, str]:
+    """Return the role whose templates/ have a file now, by path, for what is in one of a role not in *without*."""
     return {
         path: other.name
-        for other in sorted(roles.iterdir())
-        if other.name != name
+        for other in sorted(folder.iterdir())
+        if other.name not in without
         for path in paths
         if any((other / "templates" / (path.lstrip("/") + ending)).is_file() for ending in ("", ".j2"))
     }

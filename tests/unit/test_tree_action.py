@@ -165,5 +165,5 @@ def test_other_role_that_has_a_file_now_is_found(tmp_path: Path) -> None:
     ):
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_text("", encoding="utf-8")
-    found = tree_action.heirs(tmp_path, "old", ["/etc/a", "/etc/b", "/etc/c", "/etc/gone"])
+    found = tree_action.heirs(tmp_path, {"old"}, ["/etc/a", "/etc/b", "/etc/c", "/etc/gone"])
     assert found == {"/etc/a": "first", "/etc/b": "second"}
