@@ -115,6 +115,10 @@ ELSEWHERE = {
         "tests/service/test_moving.py",
         "prosody-migrator --config /etc/prosody/rest.cfg.lua",
     ),
+    **{
+        command: ("tests/unit/test_pages.py", command)
+        for command in ("git checkout COMMIT", "git rev-parse HEAD", "git switch -")
+    },
     "ejabberdctl export_piefxis_host /var/lib/ejabberd old.example": (
         "molecule/off/tests/test_moving.py",
         "export_piefxis_host",

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -147,3 +148,57 @@ def test_owner_of_a_folder_knows_it(path: str, owner: str) -> None:
         assert known[0].exists()
     else:
         assert mentions(owner, path)
+
+
+# ------------------------------------------------------------------ troubleshooting
+def spoken() -> str:
+    """Return what roles, playbooks and plugins say, as it is printed: on one line, and in one piece."""
+    files = [
+        file for folder in ("roles", "playbooks", "plugins") for file in (ROOT / folder).rglob("*") if file.is_file()
+    ]
+    texts = [file.read_text(encoding="utf-8", errors="replace") for file in files]
+    joined = re.sub(r"""(["'])\s*\n\s*f?\1""", "", "\n".join(texts))
+    return " ".join(joined.split())
+
+
+SPOKEN = spoken()
+MESSAGES = [
+    (message, part)
+    for table in tables(ROOT / "docs/troubleshooting.md").values()
+    for row in table
+    for message in re.findall(r"`([^`]*[a-z] [^`]*)`", f"{row[0]} {row[1]}")
+    if not message.startswith(("playbooks/", "journalctl ", "systemctl ", "xmpp_certificates:"))
+    for part in re.split(r"…", message)
+    if part.strip(" ,")
+]
+
+
+@pytest.mark.parametrize(("message", "part"), MESSAGES)
+def test_message_is_one_of_the_project(message: str, part: str) -> None:
+    assert part.strip(" ,") in SPOKEN
+
+
+# ------------------------------------------------------------------ upgrading
+def test_one_notes_a_version_and_goes_back_to_it(tmp_path: Path) -> None:
+    """With git, as docs/upgrading.md has one type it, in a repository of two commits."""
+    page = (ROOT / "docs/upgrading.md").read_text(encoding="utf-8")
+
+    def told(command: str, **words: str) -> str:
+        assert command in page
+        for word, value in words.items():
+            command = command.replace(word, value)
+        return git(*command.removeprefix("git ").split())
+
+    def git(*arguments: str) -> str:
+        identity = ["-c", "user.name=test", "-c", "user.email=test@friends.example"]
+        command = ["git", "-C", str(tmp_path), *identity, *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    git("init", "--quiet")
+    git("commit", "--quiet", "--allow-empty", "--message=old")
+    before = told("git rev-parse HEAD")
+    git("commit", "--quiet", "--allow-empty", "--message=new")
+    told("git checkout COMMIT", COMMIT=before)
+    assert git("log", "-1", "--format=%s") == "old"
+    told("git switch -")
+    assert git("log", "-1", "--format=%s") == "new"
