@@ -111,6 +111,18 @@ def test_one_works_on_a_role(clone: Path) -> None:
     assert re.search(r" [1-9]\d* passed", said), said
 
 
+def test_one_adds_a_setting(clone: Path) -> None:
+    """With the changes of the page, all that it names agrees."""
+    page = (clone / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    patch = "".join(re.findall(r"^```diff\n(.*?)^```$", page, re.MULTILINE | re.DOTALL))
+    subprocess.run(["git", "apply", "-"], cwd=clone, input=patch, check=True, text=True)
+    said = run(clone, block("pytest tests/unit/test_specs.py"))
+    assert re.search(r" [1-9]\d* passed", said), said
+    run(clone, "source .venv/bin/activate && pytest -q tests/unit/test_front_door.py -k 'has_a_case or the_bounds'")
+    (name,) = re.findall(r"^\+      (xmpp_\w+):$", patch, re.MULTILINE)
+    assert f"## {name}" in (clone / "docs/settings.md").read_text(encoding="utf-8")
+
+
 def test_figures_are_written_into_the_page(clone: Path) -> None:
     """As they are measured where time is short; no ratio is judged here, for other tests run beside it."""
     page = clone / "docs/performance.md"

@@ -202,3 +202,15 @@ def test_one_notes_a_version_and_goes_back_to_it(tmp_path: Path) -> None:
     assert git("log", "-1", "--format=%s") == "old"
     told("git switch -")
     assert git("log", "-1", "--format=%s") == "new"
+
+
+# ------------------------------------------------------------------ contributing
+def test_changes_for_a_new_setting_apply() -> None:
+    """tests/contributing applies them and runs what the page says."""
+    page = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    patch = "".join(re.findall(r"^```diff\n(.*?)^```$", page, re.MULTILINE | re.DOTALL))
+    assert patch.count("\n+++ b/") == 6
+    done = subprocess.run(
+        ["git", "apply", "--check", "-"], cwd=ROOT, input=patch, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
