@@ -26,6 +26,18 @@ def tables(page: Path) -> dict[str, list[list[str]]]:
     return found
 
 
+# ------------------------------------------------------------------ contents
+def test_contents_have_every_page() -> None:
+    """Each with what is in it; README leads there."""
+    contents = ROOT / "docs/README.md"
+    lines = [row for table in tables(contents).values() for row in table]
+    assert all(re.fullmatch(r"\[[^]]+\]\([^)]+\)", link) and words for link, words in lines)
+    listed = {link.partition("](")[2].rstrip(")").partition("#")[0] for link, _ in lines}
+    pages = {page.name for page in (ROOT / "docs").glob("*.md")} - {contents.name}
+    assert listed == pages | {"decisions/README.md", "../CHANGELOG.md", "../CONTRIBUTING.md"}
+    assert "(docs/README.md)" in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
 # ------------------------------------------------------------------ decisions
 DECIDED = [row for table in tables(DECISIONS / "README.md").values() for row in table]
 
