@@ -216,6 +216,23 @@ def test_items_of_a_node_are_bounded_in_bytes(service: Service, register: Regist
         assert stream.query("get", items("<item id='i0'/><item id='i1'/>")).find(CONSTRAINT) is not None
 
 
+@pytest.mark.attack("the same of nodes (XEP-0060), also from other servers")
+def test_names_of_items_are_listed_if_there_are_few(service: Service, register: Register) -> None:
+    """ejabberd reads all items of all nodes to tell their names (XEP-0030)."""
+    alice, bob = register(2)
+    names = "<query xmlns='http://jabber.org/protocol/disco#items'{}/>"
+    with logged_in(service, alice) as stream, logged_in(service, bob) as other:
+        stream.bind()
+        other.bind()
+        publish(stream, "urn:test", 2, access_model="open")
+        node = " node='urn:test'"
+        assert stream.query("get", names.format(""), alice.jid).get("type") == "result"
+        publish(stream, "urn:test", 8, access_model="open")
+        for asker in (stream, other):
+            for what in ("", node):
+                assert asker.query("get", names.format(what), alice.jid).find(CONSTRAINT) is not None
+
+
 ASKED_AT_ONCE = {"archive": ("set", asked("urn:xmpp:mam:2", "<max>50</max>")), "node": ("get", items())}
 
 

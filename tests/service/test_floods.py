@@ -17,6 +17,7 @@ from .newcomer import forget_addresses
 from .service import Account, Service
 from .stream import CLIENT, Stream
 from .test_acknowledgement import SM, logged_in, until
+from .test_deletion import sql
 from .test_spam import befriended, come_in, elsewhere
 
 Register = Callable[[int], list[Account]]
@@ -27,11 +28,17 @@ OTHERS = 100  # other stanzas, the same
 OTHERS_OF_ALL = 300  # of all strangers to one person
 ELSEWHERE = 60  # strangers, or servers, on other servers that one account reaches at once
 SAYS = 60  # of one person in one room at once
+SAID = 4 * 1024 * 1024  # bytes that one account says in rooms at once
+CHANGES = 300  # of rooms by one person at once
 UNACKNOWLEDGED = 8 * 1024 * 1024  # bytes that wait for a session
 LARGE = "x" * 65536
 SESSIONS = 60  # of BOSH, at once
 MEMORY = {"ejabberd": 65, "nginx": 15, "coturn": 15}  # percent of the host's
 NEW_APPS = 20  # that one account shows at once
+NAME = 1024  # bytes of an app's name
+FEATURES = 500  # of an app
+ELEMENTS = 5000  # of a stanza
+MEMORY_OF_A_STANZA = 1.5  # MiB
 REFILL = 30  # what limits let through while a test lasts
 INFO = "http://jabber.org/protocol/disco#info"
 MUC = "http://jabber.org/protocol/muc"
@@ -236,27 +243,26 @@ def test_strangers_elsewhere_do_not_flood_by_any_kind_of_stanza(
 
 @pytest.mark.attack("the same by any other kind of stanza, by rooms or nodes of one's own")
 def test_node_of_a_stranger_does_not_flood(service: Service, register: Register) -> None:
-    """An owner can subscribe others to a node (XEP-0060 8.8)."""
+    """Whoever asks a node for news by themselves gets them; no owner subscribes somebody else (XEP-0060 8.8)."""
     mallory, alice = register(2)
     node, there = secrets.token_hex(6), service.name("pubsub")
     with logged_in(service, mallory) as attacker, logged_in(service, alice) as receiver:
         online(attacker)
         address = online(receiver)
-        assert (
-            attacker.query("set", f"<pubsub xmlns='{PUBSUB}'><create node='{node}'/></pubsub>", there).get("type")
-            == "result"
-        )
+        make = f"<pubsub xmlns='{PUBSUB}'><create node='{node}'/></pubsub>"
+        assert attacker.query("set", make, there).get("type") == "result"
         entry = f"<subscription jid='{alice.jid}' subscription='subscribed'/>"
-        attacker.query(
-            "set",
-            f"<pubsub xmlns='{PUBSUB}#owner'><subscriptions node='{node}'>{entry}</subscriptions></pubsub>",
-            there,
-        )
+        add = f"<pubsub xmlns='{PUBSUB}#owner'><subscriptions node='{node}'>{entry}</subscriptions></pubsub>"
+        assert attacker.query("set", add, there).get("type") == "error"
         item = "<item><x xmlns='urn:test'>buy</x></item>"
         item = f"<pubsub xmlns='{PUBSUB}'><publish node='{node}'>{item}</publish></pubsub>"
+        attacker.query("set", item, there)
+        assert bought(came(receiver, address)) == 0
+        subscribe_oneself = f"<pubsub xmlns='{PUBSUB}'><subscribe node='{node}' jid='{alice.jid}'/></pubsub>"
+        assert receiver.query("set", subscribe_oneself, there).get("type") == "result"
         for _ in range(FLOOD):
             attacker.query("set", item, there)
-        assert bought(came(receiver, address)) <= WORDS + REFILL
+        assert 1 <= bought(came(receiver, address)) <= WORDS + REFILL
 
 
 def test_answers_to_questions_are_not_limited(service: Service, register: Register) -> None:
@@ -295,6 +301,30 @@ def test_one_account_reaches_few_strangers_elsewhere(service: Service, register:
             attacker.send("".join(written.format(number, server) for number in range(first, first + 20)))
             refused += sum(one.find(CONSTRAINT) is not None for one in came(attacker, own))
         assert FLOOD - ELSEWHERE - REFILL <= refused <= FLOOD - ELSEWHERE
+
+
+@pytest.mark.attack("spam from here to other servers")
+@pytest.mark.parametrize(
+    "stanza",
+    [
+        "<iq to='x@{0}.{1}' type='result' id='x'/>",
+        "<message to='x@{0}.{1}' type='error'>" + ERROR + "</message>",
+        "<presence to='x@{0}.{1}' type='unavailable'/>",
+        "<presence to='x@{0}.{1}' type='unsubscribed'/>",
+    ],
+    ids=["answer", "error", "goodbye", "refusal"],
+)
+def test_no_kind_of_stanza_opens_connections_without_end(service: Service, register: Register, stanza: str) -> None:
+    """Nobody is answered by a stanza that is an answer: the number of connections tells."""
+    (mallory,) = register(1)
+    server = f"{secrets.token_hex(4)}.example"
+    (before,) = service.api(("outgoing_s2s_number", {}))
+    with logged_in(service, mallory) as attacker:
+        own = online(attacker)
+        attacker.send("".join(stanza.format(number, server) for number in range(FLOOD)))
+        assert [one for one in came(attacker, own) if one.find(CONSTRAINT) is not None] == []
+        (after,) = service.api(("outgoing_s2s_number", {}))
+    assert after - before <= ELSEWHERE + REFILL
 
 
 # A name server that says of services that there are none, and of addresses nothing.
@@ -398,6 +428,36 @@ def test_nobody_floods_a_room(service: Service, register: Register) -> None:
         assert bought(came(occupant, address)) <= SAYS + 30 + REFILL
 
 
+@pytest.mark.attack("flooding a room")
+def test_changes_of_rooms_are_limited(service: Service, register: Register) -> None:
+    """Each is written down with all of the room, whichever of one's rooms it is."""
+    (mallory,) = register(1)
+    with logged_in(service, mallory) as attacker:
+        own = online(attacker)
+        rooms = [made_room(attacker, service) for _ in range(2)]
+        item = "<item affiliation='member' jid='u{}@b.test'/>"
+        change = "<iq to='{}' id='c' type='set'><query xmlns='{}#admin'>" + item + "</query></iq>"
+        for first in range(0, CHANGES + 100, 50):
+            attacker.send("".join(change.format(rooms[n % 2], MUC, n) for n in range(first, first + 50)))
+        answers = [one for room in rooms for one in came_through(attacker, room)] + came(attacker, own)
+        refused = sum(one.find(CONSTRAINT) is not None for one in answers)
+        assert 100 - REFILL <= refused <= 100 + len(rooms), "their making is one as well"
+
+
+@pytest.mark.attack("flooding a room")
+def test_much_text_in_rooms_is_limited(service: Service, register: Register) -> None:
+    """Rooms keep what was said last in memory: all that one account says, in whichever room, has a limit in bytes."""
+    (mallory,) = register(1)
+    with logged_in(service, mallory) as attacker:
+        own = online(attacker)
+        rooms = [made_room(attacker, service) for _ in range(5)]
+        for number in range(SAID // len(LARGE) + 10):
+            room = rooms[number % len(rooms)]
+            attacker.send(f"<message to='{room}' type='groupchat'><body>{number} {LARGE}</body></message>")
+        answers = [one for room in rooms for one in came_through(attacker, room)] + came(attacker, own)
+        assert 5 <= sum(one.find(CONSTRAINT) is not None for one in answers) <= 10
+
+
 def test_new_room_takes_as_many_as_rooms_may_have(service: Service, register: Register) -> None:
     (alice,) = register(1)
     with logged_in(service, alice) as stream:
@@ -412,16 +472,15 @@ def test_new_room_takes_as_many_as_rooms_may_have(service: Service, register: Re
 @pytest.mark.attack("filling the memory of a session that sleeps, or never acknowledges")
 def test_memory_for_a_session_that_sleeps_is_bounded(service: Service, register: Register) -> None:
     """With more the session ends, and what a contact wrote waits in the mailbox."""
-    alice, friend = register(2)
-    befriended(service, alice, friend.jid)
+    alice, *friends = register(3)
     with logged_in(service, alice) as stream:
         managed(stream)
     count = UNACKNOWLEDGED // len(LARGE) + 10
-    with logged_in(service, friend) as contact:
-        own = online(contact)
+    with contacts(service, alice, *friends) as writers:
         for number in range(count):
-            contact.send(f"<message to='{alice.jid}' type='chat'><body>{number} {LARGE}</body></message>")
-        assert [one for one in came(contact, own) if one.get("type") == "error"] == []
+            writers[number % 2].send(f"<message to='{alice.jid}' type='chat'><body>{number} {LARGE}</body></message>")
+        for writer, friend in zip(writers, friends, strict=True):
+            assert [one for one in came(writer, friend.jid) if one.get("type") == "error"] == []
     (sessions,) = service.api(("user_sessions_info", {"user": alice.name, "host": service.domain}))
     assert sessions == []
     assert numbers_kept(service, alice) == set(range(count))
@@ -431,12 +490,10 @@ def test_memory_for_a_session_that_sleeps_is_bounded(service: Service, register:
 @pytest.mark.parametrize("again", [False, True], ids=["once", "taken up again"])
 def test_memory_for_what_is_never_acknowledged_is_bounded(service: Service, register: Register, again: bool) -> None:
     """By an app that reads everything, and answers each request with how much it had at the start."""
-    alice, friend = register(2)
-    befriended(service, alice, friend.jid)
+    alice, *friends = register(3)
     most = UNACKNOWLEDGED // len(LARGE)
     read = 0
-    with logged_in(service, friend) as contact, contextlib.ExitStack() as connections:
-        online(contact)
+    with contacts(service, alice, *friends) as writers, contextlib.ExitStack() as connections:
         stream = connections.enter_context(logged_in(service, alice))
         name = managed(stream)
         with contextlib.suppress(ConnectionError):
@@ -444,13 +501,26 @@ def test_memory_for_what_is_never_acknowledged_is_bounded(service: Service, regi
                 if again and number == most // 2:
                     stream = connections.enter_context(logged_in(service, alice))
                     stream.send(f"<resume xmlns='{SM}' h='0' previd='{name}'/>")
-                contact.send(f"<message to='{alice.jid}' type='chat'><body>{number} {LARGE}</body></message>")
+                message = f"<message to='{alice.jid}' type='chat'><body>{number} {LARGE}</body></message>"
+                writers[number % 2].send(message)
                 while not (element := stream.read()).findtext(f"{CLIENT}body", "").startswith(f"{number} "):
                     if element.tag == f"{{{SM}}}r":
                         stream.send(f"<a xmlns='{SM}' h='0'/>")
                 read += 1
     assert most - 2 <= read <= most + 1
     assert set(range(read)) <= numbers_kept(service, alice)
+
+
+@contextlib.contextmanager
+def contacts(service: Service, account: Account, *friends: Account) -> Iterator[list[Stream]]:
+    """Friends who are online: each may send some megabytes at once."""
+    with contextlib.ExitStack() as connections:
+        streams = []
+        for friend in friends:
+            befriended(service, account, friend.jid)
+            streams.append(connections.enter_context(logged_in(service, friend)))
+            online(streams[-1])
+        yield streams
 
 
 def managed(stream: Stream) -> str:
@@ -542,3 +612,63 @@ def test_what_apps_can_do_is_not_asked_without_end(service: Service, register: R
             shown += stanza.tag == f"{CLIENT}presence"
         assert shown == 110, "the presence itself arrives"
         assert 1 <= questions <= NEW_APPS + 1
+
+
+@pytest.mark.attack("filling the table of what apps can do (XEP-0115)")
+@pytest.mark.parametrize("much", ["name", "features"])
+def test_what_an_app_can_do_is_bounded(service: Service, register: Register, much: str) -> None:
+    """A row for each feature, with the app's name in each."""
+    (mallory,) = register(1)
+    node = f"urn:test:{secrets.token_hex(6)}"
+    long = node + ("x" * NAME if much == "name" else "")
+    with logged_in(service, mallory) as attacker:
+        online(attacker)
+        attacker.send(
+            f"<presence><c xmlns='http://jabber.org/protocol/caps' hash='' node='{long}' ver='1'/></presence>"
+        )
+        attacker.send("<iq type='get' id='end'><ping xmlns='urn:xmpp:ping'/></iq>")
+        asked = 0
+        while (stanza := attacker.read()).get("id") != "end":
+            if (query := stanza.find(f"{{{INFO}}}query")) is not None:
+                asked += 1
+                features = "".join(f"<feature var='urn:test:{number}'/>" for number in range(FEATURES + 1))
+                attacker.send(
+                    f"<iq type='result' id='{stanza.get('id')}' to='{service.domain}'>"
+                    f"<query xmlns='{INFO}' node='{query.get('node')}'>{features}</query></iq>"
+                )
+                attacker.send("<iq type='get' id='end'><ping xmlns='urn:xmpp:ping'/></iq>")
+        assert asked == (1 if much == "features" else 0)
+    assert sql(service, f"SELECT count(*) FROM caps_features WHERE node LIKE '{node}%'") == [[0]]
+
+
+@pytest.mark.attack("stanzas of nothing but elements or attributes")
+@pytest.mark.parametrize(
+    "inside",
+    [
+        "<x/>" * (ELEMENTS + 1000),
+        "<x " + " ".join(f"a{number}=''" for number in range(20_000)) + "/>",
+        ("<x " + " ".join(f"a{number}=''" for number in range(10)) + "/>") * int(1666 * MEMORY_OF_A_STANZA),
+    ],
+    ids=["elements", "attributes", "both"],
+)
+def test_stanza_that_would_take_much_memory_ends_its_stream(service: Service, register: Register, inside: str) -> None:
+    (mallory,) = register(1)
+    with logged_in(service, mallory) as attacker:
+        own = online(attacker)
+        attacker.send(f"<message to='{own}'><y xmlns='urn:test'>{inside}</y></message>")
+        with pytest.raises(ConnectionError):
+            came_until(attacker, lambda _: False)
+
+
+def test_message_with_the_keys_of_a_large_room_passes(service: Service, register: Register) -> None:
+    """XEP-0384: a key for each device of each of a thousand people."""
+    (alice,) = register(1)
+    keys = "".join(f"<key rid='{number}'>{secrets.token_urlsafe(34)}</key>" for number in range(2500))
+    with logged_in(service, alice) as stream:
+        own = online(stream)
+        header = f"<encrypted xmlns='eu.siacs.conversations.axolotl'><header sid='1'>{keys}</header></encrypted>"
+        stream.send(f"<message to='{own}' id='keys'>{header}</message>")
+        arrived = came(stream, own)
+        assert [
+            len(list(one.iter("{eu.siacs.conversations.axolotl}key"))) for one in arrived if one.get("id") == "keys"
+        ] == [2500]

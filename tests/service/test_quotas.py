@@ -346,8 +346,8 @@ def test_avid_user_meets_no_limit(service: Service, register: Register) -> None:
     deeds += [publish("urn:xmpp:avatar:data", "x" * 240_000), block(500)]
     with logged_in(service, alice) as stream:
         stream.bind()
-        for first in range(0, len(deeds), 100):
-            some = {f"d{number}": deed for number, deed in enumerate(deeds[first : first + 100])}
+        for first in range(0, len(deeds), 20):
+            some = {f"d{number}": deed for number, deed in enumerate(deeds[first : first + 20])}
             stream.send("".join(f"<iq id='{name}' type='set'>{deed}</iq>" for name, deed in some.items()))
             answers: dict[str, ET.Element] = {}
             while len(answers) < len(some):
@@ -523,3 +523,23 @@ def test_so_many_devices_have_tokens(service: Service, register: Register) -> No
     kept = sql(service, f"SELECT token FROM auth_fast_tokens WHERE username = '{alice.name}'")
     assert len(kept) == TOKENS
     assert len([token for (token,) in kept if token != "token"]) == 1
+
+
+@pytest.mark.attack("keeping others from asking somebody for something")
+def test_who_fills_an_account_in_vain_keeps_nobody_else_out(service: Service, register: Register) -> None:
+    """What was never kept is counted out as soon as somebody else asks."""
+    mallory, alice, bob = register(3)
+    heavy = f"<query xmlns='urn:example:unknown'>{'<x/>' * 4900}</query>"
+    with (
+        logged_in(service, mallory) as attacker,
+        logged_in(service, bob) as friend,
+        logged_in(service, alice) as victim,
+    ):
+        for stream in (attacker, friend, victim):
+            online(stream)
+        answers = [attacker.query("set", heavy, alice.jid) for _ in range(4)]
+        assert is_refused(answers[-1], "10 MiB")
+        friend.send(f"<presence type='subscribe' to='{alice.jid}'/>")
+        while (asked := victim.read()).get("type") != "subscribe":
+            pass
+        assert asked.get("from") == bob.jid

@@ -19,8 +19,12 @@ from slixmpp.exceptions import IqError
 
 from .clients import Client, login
 from .service import UPLOADS, Account, Service
+from .stream import connected
 
 Register = Callable[[int], list[Account]]
+
+SLOTS = 200  # that one account asks for at once
+SECONDS = 20  # that such a test may take
 
 UPLOAD = "{urn:xmpp:http:upload:0}"
 
@@ -566,3 +570,18 @@ async def test_one_slot_takes_few_files_at_once(service: Service, register: Regi
         assert (await service.fetch("PUT", slot.put, data=bytes(300_000))).status == 409
         open_ones[0].sendall(bytes(100_000))
         assert b" 201 " in open_ones[0].recv(4096)
+
+
+@pytest.mark.attack("asking for slots so fast that others wait")
+def test_slots_are_asked_for_at_a_rate(service: Service, register: Register) -> None:
+    """One process hands them out for all."""
+    (mallory,) = register(1)
+    with connected(service) as stream:
+        stream.starttls()
+        stream.scram("SCRAM-SHA-512-PLUS", mallory)
+        stream.bind()
+        slot = "<request xmlns='urn:xmpp:http:upload:0' filename='a' size='1'/>"
+        to = service.name("upload")
+        stream.send("".join(f"<iq type='get' id='s{n}' to='{to}'>{slot}</iq>" for n in range(SLOTS + 50)))
+        kinds = [stream.read().get("type") for _ in range(SLOTS + 50)]
+    assert 50 - SECONDS <= kinds.count("error") <= 50

@@ -88,7 +88,7 @@ delete(Host, Which) ->
 waits({_, Packet} = Acc) ->
     {User, Server, _} = jid:tolower(xmpp:get_to(Packet)),
     Size = erlang:external_size(Packet),
-    case Size =< ?LARGE orelse xmpp_sum:fits(?WAITING, {User, Server}, Size, ?MAILBOX, fun() -> mailbox(User, Server) end) of
+    case Size =< ?LARGE orelse xmpp_sum:fits(?WAITING, {User, Server}, sender, Size, ?MAILBOX, fun() -> mailbox(User, Server) end) of
         false ->
             Text = <<"Too much waits for this person already, who is away. The message has been discarded.">>,
             ejabberd_router:route_error(Packet, xmpp:err_resource_constraint(Text, xmpp:get_lang(Packet))),

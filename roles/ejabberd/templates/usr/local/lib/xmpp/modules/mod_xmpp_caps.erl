@@ -1,19 +1,23 @@
 %% SPDX-License-Identifier: GPL-3.0-or-later
 %% What an app can do is asked once and kept (XEP-0115), and an app can say anything there. ejabberd keeps it for ever; this deletes it after
 %% a day, unless somebody's session goes by it: an app that sleeps for days must not be forgotten to want the news of its contacts.
-%% Nobody fills the table meanwhile: who says again and again that their app is another one is not asked any more.
-%% Hooks: c2s_handle_info; user_send_packet and user_receive_packet before mod_caps (75). Where it does not start, sessions do not answer, and
-%% what they go by is deleted after a day as well; then nothing limits what is asked.
+%% Nobody fills the table meanwhile: who says again and again that their app is another one is not asked any more, and what an app says has its
+%% limits. (ejabberd makes a row of each feature, in one transaction, with the app's name in it twice: 200 kB of each were 4 GB.)
+%% Hooks: c2s_handle_info, s2s_receive_packet; user_send_packet and user_receive_packet before mod_caps (75). Where it does not start, sessions do
+%% not answer, and what they go by is deleted after a day as well; then nothing limits what is asked.
 -module(mod_xmpp_caps).
 -behaviour(gen_mod).
 -export([start/2, stop/1, reload/3, depends/2, mod_options/1, mod_doc/0]).
--export([answer/2, expire/0, sent/1, received/1]).
+-export([answer/2, expire/0, sent/1, received/1, told_from_elsewhere/1]).
 
 -define(NS, <<"http://jabber.org/protocol/caps">>).
 %% Apps that are new to us: so many at once, and the seconds until one more
 -define(HERE, {20, 600}).        %% of one account
 -define(ELSEWHERE, {300, 60}).   %% of one other server
 -define(PARTS, 10).              %% that one app names, in the old way
+-define(NAME, 1024).             %% bytes of an app's name and version
+-define(FEATURES, 500).          %% that it says it has
+-define(INFO, <<"http://jabber.org/protocol/disco#info">>).
 -define(WAIT, 30000).  %% milliseconds; whoever does not answer for so long is at its end
 
 start(Host, _Opts) ->
@@ -29,6 +33,7 @@ hooks(Do, Host) ->
     ejabberd_hooks:Do(c2s_handle_info, Host, ?MODULE, answer, 10),
     ejabberd_hooks:Do(user_send_packet, Host, ?MODULE, sent, 74),
     ejabberd_hooks:Do(user_receive_packet, Host, ?MODULE, received, 74),
+    ejabberd_hooks:Do(s2s_receive_packet, Host, ?MODULE, told_from_elsewhere, 74),
     ok.
 
 reload(_Host, _New, _Old) -> ok.
@@ -37,8 +42,31 @@ mod_options(_Host) -> [].
 mod_doc() -> #{}.
 
 sent({Packet, State}) ->
-    {User, Server, _} = jid:tolower(xmpp:get_from(Packet)),
-    {limited(Packet, {User, Server}, ?HERE), State}.
+    case tells_too_much(Packet) of
+        true -> {stop, {drop, State}};
+        false ->
+            {User, Server, _} = jid:tolower(xmpp:get_from(Packet)),
+            {limited(Packet, {User, Server}, ?HERE), State}
+    end.
+
+told_from_elsewhere({Packet, State} = Acc) ->
+    case tells_too_much(Packet) of
+        true -> {stop, {drop, State}};
+        false -> Acc
+    end.
+
+%% The answer to a question of the server's own.
+tells_too_much(Packet) when element(1, Packet) =:= iq ->
+    xmpp:get_type(Packet) =:= result andalso is_server(xmpp:get_to(Packet))
+        andalso lists:any(fun({xmlel, <<"query">>, _, Inside} = El) ->
+                                  fxml:get_tag_attr_s(<<"xmlns">>, El) =:= ?INFO andalso length(Inside) > ?FEATURES;
+                             (_) -> false
+                          end, xmpp:get_els(Packet));
+tells_too_much(_Packet) ->
+    false.
+
+is_server(undefined) -> true;
+is_server(JID) -> element(1, jid:tolower(JID)) =:= <<>>.
 
 received({Packet, State}) ->
     {_, Server, _} = jid:tolower(xmpp:get_from(Packet)),
@@ -49,7 +77,7 @@ received({Packet, State}) ->
 
 limited(Packet, Who, {Size, Seconds}) when element(1, Packet) =:= presence ->
     {Caps, Others} = lists:partition(fun is_caps/1, [xmpp:encode(El) || El <- xmpp:get_els(Packet)]),
-    case Caps =:= [] orelse is_known(Caps, Who) orelse is_allowed(Caps, Who, Size, Seconds) of
+    case Caps =:= [] orelse not is_long(Caps) andalso is_known(Caps, Who) orelse is_allowed(Caps, Who, Size, Seconds) of
         true -> Packet;
         false -> xmpp:set_els(Packet, Others)
     end;
@@ -58,12 +86,14 @@ limited(Packet, _Who, _Limit) ->
 
 is_caps(El) -> element(2, El) =:= <<"c">> andalso fxml:get_tag_attr_s(<<"xmlns">>, El) =:= ?NS.
 
+is_long(Caps) -> erlang:external_size(Caps) > ?NAME.
+
 is_known(Caps, Who) ->
     xmpp_rate:remembers(?MODULE, {Who, Caps}).
 
 is_allowed(Caps, Who, Size, Seconds) ->
     Parts = [Part || El <- Caps, Part <- binary:split(fxml:get_tag_attr_s(<<"ext">>, El), <<" ">>, [global])],
-    length(Parts) =< ?PARTS andalso not xmpp_rate:used_up(?MODULE, Who, Size, Seconds) andalso
+    length(Parts) =< ?PARTS andalso not is_long(Caps) andalso not xmpp_rate:used_up(?MODULE, Who, Size, Seconds) andalso
         begin
             xmpp_rate:use(?MODULE, Who, Seconds),
             xmpp_rate:remember(?MODULE, {Who, Caps}, 86400),

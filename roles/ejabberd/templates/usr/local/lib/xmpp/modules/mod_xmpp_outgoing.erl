@@ -43,7 +43,8 @@ send({Packet, State}) ->
     case lists:any(fun({Kind, To}) -> is_too_much(Kind, From, To) end, reached(element(1, Packet), Type, Packet)) of
         true ->
             Text = <<"This is more than one account may send to strangers on other servers. Please try again later.">>,
-            ejabberd_router:route_error(Packet, xmpp:err_resource_constraint(Text, xmpp:get_lang(Packet))),
+            lists:member(Type, [error, result, unavailable, unsubscribe, unsubscribed, subscribed])
+                orelse ejabberd_router:route_error(Packet, xmpp:err_resource_constraint(Text, xmpp:get_lang(Packet))),
             {stop, {drop, State}};
         false -> {Packet, State}
     end.
@@ -54,12 +55,12 @@ remember(_From, {<<>>, <<>>, _}) -> ok;
 remember(From, {User, Server, _} = To) ->
     User =:= <<>> andalso ejabberd_router:is_my_route(Server) orelse xmpp_rate:remember(?ASKED, {From, To}, ?ANSWER).
 
-%% Whom a stanza reaches elsewhere, and how.
-reached(message, error, _) -> [];
+%% Whom a stanza reaches elsewhere, and how. Whatever it is, it may open a connection.
+reached(message, error, Packet) -> [{connection, xmpp:get_to(Packet)}];
 reached(message, _, Packet) -> [{people, To} || To <- [xmpp:get_to(Packet) | invited(Packet)]];
 reached(presence, Type, Packet) when Type =:= available; Type =:= subscribe; Type =:= probe -> [{people, xmpp:get_to(Packet)}];
 reached(iq, Type, Packet) when Type =:= get; Type =:= set -> [{servers, xmpp:get_to(Packet)}];
-reached(_, _, _) -> [].
+reached(_, _, Packet) -> [{connection, xmpp:get_to(Packet)}].
 
 %% By a room of ours (XEP-0045 7.8.2).
 invited(Packet) ->
@@ -69,6 +70,7 @@ invited(Packet) ->
 is_address(Text) ->
     try jid:decode(Text) of _ -> true catch _:_ -> false end.
 
+is_too_much(_Kind, _From, undefined) -> false;
 is_too_much(Kind, From, JID) ->
     {_, Server, _} = To = bare(JID),
     case ejabberd_router:is_my_route(Server) orelse mod_roster:is_subscribed(jid:make(To), jid:make(From)) of
@@ -77,6 +79,11 @@ is_too_much(Kind, From, JID) ->
     end.
 
 limits(people, From, To) -> [{{people, From, To}, {people, From}, ?PEOPLE} | limits(servers, From, To)];
+limits(connection, {_, Host, _} = From, {_, Server, _} = To) ->
+    case is_connected(Host, Server) of
+        true -> [];
+        false -> limits(servers, From, To)
+    end;
 limits(servers, From, {_, Server, _}) -> [{{server, From, Server}, {servers, From}, ?SERVERS}].
 
 exceeds(Limits) ->
@@ -91,7 +98,9 @@ exceeds(Limits) ->
 %% A new connection, when there are many: Erlang has so many ports for everything, logins too.
 is_full({_, Host, _}, Server) ->
     mnesia:table_info(s2s, size) >= erlang:system_info(port_limit) div 8
-        andalso mnesia:dirty_read(s2s, {Host, Server}) =:= [].
+        andalso not is_connected(Host, Server).
+
+is_connected(Host, Server) -> mnesia:dirty_read(s2s, {Host, Server}) =/= [].
 
 bare(undefined) -> {<<>>, <<>>, <<>>};
 bare(JID) -> jid:tolower(jid:remove_resource(JID)).

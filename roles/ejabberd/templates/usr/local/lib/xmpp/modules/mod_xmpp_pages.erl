@@ -2,7 +2,8 @@
 %% Answers are bounded. Of an archive, ejabberd gives up to 250 messages at once, however large they are, and all that there are to who asks in
 %% the oldest way (urn:xmpp:mam:tmp); while somebody asks and does not read, all of that is in memory. Here a page is of 50, which is
 %% what whoever names no number gets anyway, and of 1 MiB (or one message that is larger); it says that there is more, and apps go on from there.
-%% The same holds for the items of a node (XEP-0060), of which ejabberd sends a thousand in one stanza.
+%% The same holds for the items of a node (XEP-0060), of which ejabberd sends a thousand in one stanza; to tell their names only (XEP-0030) it reads
+%% all of them, which is refused where that is more.
 %% An app gets one page after the other, the next when the one before has left for it, and only so many requests wait. A room goes on meanwhile:
 %% its archive is read beside it.
 %% Hooks: user_send_packet, s2s_receive_packet, muc_process_iq, c2s_session_opened, c2s_session_resumed, c2s_handle_info, s2s_in_handle_info,
@@ -16,8 +17,10 @@
 -define(BYTES, 1048576).
 -define(SMALL, 32768).     %% bytes of a node that are sent at once
 -define(AROUND, 512).      %% bytes about a message, when it is sent as part of a page
+-define(QUESTION, 8192).   %% bytes of a request, which waits in memory
 -define(WAITING, 200).     %% requests of one app: it may ask a hundred rooms at once what was said
 -define(SENT, 60_000).     %% ms, until nobody waits for a page to leave any more
+-define(ITEMS, <<"http://jabber.org/protocol/disco#items">>).
 -define(RSM, <<"http://jabber.org/protocol/rsm">>).
 
 start(Host, _Opts) ->
@@ -60,6 +63,7 @@ ask({Packet, #{lserver := Server} = State} = Acc) when element(1, Packet) =:= iq
                 allow -> ask_items(Acc, Node, Server);
                 _ -> Acc
             end;
+        {[], [], {_, Host, <<>>}} -> ask_names(Acc, Host);
         _ -> Acc
     end;
 ask(Acc) ->
@@ -69,15 +73,34 @@ ask(Acc) ->
 ask_from_elsewhere({Packet, _} = Acc) when element(1, Packet) =:= iq ->
     case {items(Packet), jid:tolower(xmpp:get_to(Packet))} of
         {[Node], {_, Host, <<>>}} -> ask_items(Acc, Node, ejabberd_router:host_of_route(Host));
+        {[], {_, Host, <<>>}} -> ask_names(Acc, Host);
         _ -> Acc
     end;
 ask_from_elsewhere(Acc) ->
     Acc.
 
 ask_items({Packet, State} = Acc, {Items, PubSub}, Server) ->
-    case sizes(Items, jid:tolower(xmpp:get_to(Packet)), Server) of
+    case weigh(fxml:get_tag_attr_s(<<"node">>, Items), jid:tolower(xmpp:get_to(Packet)), Server) of
         {Sum, _} when Sum =< ?SMALL -> Acc;
         Sizes -> later(Packet, State, fun() -> items(Packet, Items, PubSub, Sizes) end)
+    end.
+
+%% Of an account's nodes, or of one.
+ask_names({Packet, State} = Acc, Host) ->
+    {User, _, _} = To = jid:tolower(xmpp:get_to(Packet)),
+    Names = [fxml:get_tag_attr_s(<<"node">>, Query)
+             || xmpp:get_type(Packet) =:= get, {xmlel, <<"query">>, _, _} = Query <- xmpp:get_els(Packet),
+                fxml:get_tag_attr_s(<<"xmlns">>, Query) =:= ?ITEMS],
+    Nodes = case Names of
+                [<<>>] -> [all || User =/= <<>>, ejabberd_router:is_my_host(Host)];
+                _ -> [Name || Name <- Names, ejabberd_router:is_my_route(Host)]
+            end,
+    case [Sum || Node <- Nodes, {Sum, _} <- [weigh(Node, To, ejabberd_router:host_of_route(Host))], Sum > ?BYTES] of
+        [] -> Acc;
+        _ ->
+            Text = <<"There is too much to be listed.">>,
+            ejabberd_router:route_error(Packet, xmpp:err_resource_constraint(Text, xmpp:get_lang(Packet))),
+            {stop, {drop, State}}
     end.
 
 later(Packet, State, Work) ->
@@ -120,9 +143,9 @@ items(IQ) ->
     [{Items, PubSub} || xmpp:get_type(IQ) =:= get, {xmlel, <<"pubsub">>, _, _} = PubSub <- xmpp:get_els(IQ),
                         {xmlel, <<"items">>, _, _} = Items <- [fxml:get_subtag(PubSub, <<"items">>)]].
 
-sizes(Items, To, Server) ->
-    Where = [" FROM pubsub_item WHERE nodeid IN (SELECT nodeid FROM pubsub_node WHERE host = ", quote(jid:encode(To)), " AND node = ",
-             quote(fxml:get_tag_attr_s(<<"node">>, Items)), ")"],
+weigh(Node, To, Server) ->
+    Where = [" FROM pubsub_item WHERE nodeid IN (SELECT nodeid FROM pubsub_node WHERE host = ", quote(jid:encode(To)),
+             [[" AND node = ", quote(Node)] || Node =/= all], ")"],
     case ejabberd_sql:sql_query(Server, [<<"SELECT coalesce(sum(octet_length(payload)), 0), coalesce(max(octet_length(payload)), 0)">>, Where]) of
         {selected, _, [[Sum, Largest]]} -> {binary_to_integer(Sum), binary_to_integer(Largest)};
         _ -> {?BYTES + 1, ?BYTES}
@@ -165,7 +188,7 @@ later(IQ, Work) ->
                          true -> {{User, Server}, {User, Server, Resource}};
                          false -> {Server, {Server, element(2, jid:tolower(xmpp:get_to(IQ)))}}
                      end,
-    case xmpp_queue:add(?MODULE, App, fun() ->
+    case erlang:external_size(IQ) =< ?QUESTION andalso xmpp_queue:add(?MODULE, App, fun() ->
              xmpp_fair:belongs(self(), Account, all),
              try
                  gone(App) orelse Work()
@@ -175,6 +198,7 @@ later(IQ, Work) ->
              sent(App)
          end) of
         ok -> ok;
+        false -> xmpp:make_error(IQ, xmpp:err_policy_violation(<<"This request is longer than 8 KiB.">>, xmpp:get_lang(IQ)));
         full ->
             Text = <<"Too many requests of yours wait for an answer. Please wait a moment.">>,
             xmpp:make_error(IQ, xmpp:err_resource_constraint(Text, xmpp:get_lang(IQ)))

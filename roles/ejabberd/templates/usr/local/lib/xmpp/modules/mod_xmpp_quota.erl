@@ -83,7 +83,7 @@ is_kept_for_sender(Packet) when element(1, Packet) =:= iq ->
             nowhere -> true;
             {User, Server, Resource} ->
                 ejabberd_router:is_my_route(Server)
-                    andalso (User =:= <<>> orelse Resource =:= <<>> orelse not ejabberd_router:is_my_host(Server))
+                    andalso (User =:= <<>> orelse {User, Server, Resource} =:= bare(xmpp:get_from(Packet)) orelse not ejabberd_router:is_my_host(Server))
         end;
 is_kept_for_sender(_Packet) ->
     false.
@@ -131,14 +131,20 @@ kept_by_service(Packet, From, Server) ->
             case xmpp_kept:maker(Server, Node) of
                 nobody -> nobody;
                 Maker ->
-                    case takes_from(Maker, Packet) of
-                        true -> {refuse, xmpp:err_not_allowed(<<"Who made a node stays its owner.">>, xmpp:get_lang(Packet))};
-                        false when Maker =:= From -> nobody;
-                        false -> account(jid:make(Maker))
+                    case {takes_from(Maker, Packet), subscribes(Packet)} of
+                        {true, _} -> {refuse, xmpp:err_not_allowed(<<"Who made a node stays its owner.">>, xmpp:get_lang(Packet))};
+                        {_, true} -> {refuse, xmpp:err_not_allowed(<<"Nobody is subscribed by somebody else.">>, xmpp:get_lang(Packet))};
+                        _ when Maker =:= From -> nobody;
+                        _ -> account(jid:make(Maker))
                     end
             end;
         _ -> nobody
     end.
+
+%% A node reaches whoever is subscribed, so an owner could have it write to anybody (XEP-0060 8.8.2).
+subscribes(Packet) ->
+    [] =/= [El || {xmlel, <<"pubsub">>, _, _} = Top <- content(Packet), {xmlel, <<"subscriptions">>, _, _} = Some <- fxml:get_subtags(Top, <<"subscriptions">>),
+                  {xmlel, _, _, _} = El <- fxml:get_subtags(Some, <<"subscription">>), fxml:get_tag_attr_s(<<"subscription">>, El) =/= <<"none">>].
 
 is_pubsub(Server) ->
     ejabberd_router:is_my_route(Server) andalso not ejabberd_router:is_my_host(Server)
@@ -149,11 +155,11 @@ takes_from(Maker, Packet) ->
                   {xmlel, _, _, _} = El <- fxml:get_subtags(Some, <<"affiliation">>), fxml:get_tag_attr_s(<<"affiliation">>, El) =/= <<"owner">>,
                   decoded(fxml:get_tag_attr_s(<<"jid">>, El)) =:= Maker].
 
-%% An account that is there, or not.
+%% Whether it is there or not: the answer does not tell.
 account(JID) ->
     case address(JID) of
         {User, Server, _} when User =/= <<>> ->
-            case ejabberd_router:is_my_host(Server) andalso ejabberd_auth:user_exists(User, Server) of
+            case ejabberd_router:is_my_host(Server) of
                 true -> {User, Server, <<>>};
                 false -> nobody
             end;
@@ -170,10 +176,18 @@ judge(Packet, Account, Limit) ->
                        true -> Limit + ?RESERVE;
                        false -> Limit
                    end,
-            case xmpp_sum:fits(?MODULE, Account, Weight, Most, fun() -> xmpp_kept:bytes(Account) end) of
+            case xmpp_sum:fits(?MODULE, Account, asker(Packet), Weight, Most, fun() -> xmpp_kept:bytes(Account) end) of
                 true -> ok;
                 false -> {refuse, full(Packet, Limit)}
             end
+    end.
+
+%% All people of another server are one.
+asker(Packet) ->
+    {User, Server, _} = jid:tolower(xmpp:get_from(Packet)),
+    case ejabberd_router:is_my_host(Server) of
+        true -> {User, Server};
+        false -> Server
     end.
 
 full(Packet, Limit) ->

@@ -13,9 +13,13 @@
 %% {at once, seconds until one more is possible}
 -define(MESSAGES, {60, 1}).    %% of one person to one room
 -define(PRESENCES, {30, 3}).   %% the same: entering, and every change of a status
+-define(CHANGES, {300, 1}).    %% of one person to rooms: people, configuration
+-define(SAID, {4_194_304, 8_192}).           %% bytes that one account says in rooms at once, and each second: each room keeps the last messages
+-define(SAID_ELSEWHERE, {67_108_864, 131_072}).  %% the same of all people of another server
 -define(NEW, {200, 300}).      %% rooms that one account makes
 -define(OWNED, 300).           %% rooms that it owns
 -define(GIVEN, 150).           %% of these, what others may make it the owner of
+-define(HAND_OVER, {60, 60}).  %% rooms that their last owner here leaves to somebody
 -define(AWAY, {30, 86_400}).   %% rooms whose last owner here leaves them to owners elsewhere
 -define(ROOM, 524_288).        %% bytes of a room: people, configuration, picture
 -define(ADMIN, <<"http://jabber.org/protocol/muc#admin">>).
@@ -58,7 +62,17 @@ guard_subscription(Acc, _Room) ->
 
 say(drop, _Room, _Nick) -> drop;
 say(Packet, _Room, _Nick) ->
-    limit(Packet, messages, ?MESSAGES).
+    {User, Server, _} = bare(xmpp:get_from(Packet)),
+    {Who, {AtOnce, EachSecond}} = case ejabberd_router:is_my_host(Server) of
+                                      true -> {{User, Server}, ?SAID};
+                                      false -> {Server, ?SAID_ELSEWHERE}
+                                  end,
+    case xmpp_rate:used_up(?MODULE, {said, Who}, 2, AtOnce div EachSecond) of
+        true -> too_much(Packet);
+        false ->
+            xmpp_rate:use(?MODULE, {said, Who}, erlang:external_size(Packet) / EachSecond),
+            limit(Packet, messages, ?MESSAGES)
+    end.
 
 %% Whoever leaves is let go.
 enter(drop, _Room, _Nick) -> drop;
@@ -71,14 +85,18 @@ enter(Packet, _Room, _Nick) ->
 limit(Packet, Kind, {Size, Seconds}) ->
     Key = {Kind, bare(xmpp:get_from(Packet)), bare(xmpp:get_to(Packet))},
     case xmpp_rate:used_up(?MODULE, Key, Size, Seconds) of
-        true ->
-            Text = <<"This is more than one person may send to a room. Please wait a moment.">>,
-            ejabberd_router:route_error(Packet, xmpp:err_resource_constraint(Text, xmpp:get_lang(Packet))),
-            {stop, drop};
+        true -> too_much(Packet);
         false ->
             xmpp_rate:use(?MODULE, Key, Seconds),
             Packet
     end.
+
+too_much(Packet) ->
+    ejabberd_router:route_error(Packet, more_than_one_may(Packet)),
+    {stop, drop}.
+
+more_than_one_may(Packet) ->
+    xmpp:err_resource_constraint(<<"This is more than one person may send to a room. Please wait a moment.">>, xmpp:get_lang(Packet)).
 
 %% ---------------------------------------------------------------------- how many rooms
 create({drop, _} = Acc) -> Acc;
@@ -95,7 +113,7 @@ too_many(From) ->
     case not is_admin(From) andalso xmpp_rate:used_up(?MODULE, {new, From}, Size, Seconds) of
         true -> <<"You have made many rooms in a short time. Please try again later.">>;
         false ->
-            case is_admin(From) orelse xmpp_sum:fits(?MODULE, {rooms, From}, 1, ?OWNED, fun() -> owned(From) end) of
+            case is_admin(From) orelse xmpp_sum:fits(?MODULE, {rooms, From}, From, 1, ?OWNED, fun() -> owned(From) end) of
                 true -> xmpp_rate:use(?MODULE, {new, From}, Seconds), false;
                 false -> <<"You own as many rooms as an account may, which is 300. Please destroy some of them.">>
             end
@@ -134,12 +152,23 @@ forget(User, Server) ->
 
 %% ---------------------------------------------------------------------- how much in a room, and whose it is
 guard_room(IQ, Room) when element(1, IQ) =:= iq ->
-    case xmpp:get_type(IQ) =:= set andalso judged(IQ, Room) of
+    case xmpp:get_type(IQ) =:= set andalso changed(IQ, Room) of
         Error when is_tuple(Error) -> xmpp:make_error(IQ, Error);
         _ -> IQ
     end;
 guard_room(Acc, _Room) ->
     Acc.
+
+%% Each change is written down with all of the room.
+changed(IQ, Room) ->
+    Key = {changes, bare(xmpp:get_from(IQ))},
+    {Size, Seconds} = ?CHANGES,
+    case xmpp_rate:used_up(?MODULE, Key, Size, Seconds) of
+        true -> more_than_one_may(IQ);
+        false ->
+            xmpp_rate:use(?MODULE, Key, Seconds),
+            judged(IQ, Room)
+    end.
 
 judged(IQ, Room) ->
     Lang = xmpp:get_lang(IQ),
@@ -152,24 +181,22 @@ judged(IQ, Room) ->
     New = [Who || {<<"owner">>, Who} <- Items, not lists:member(Who, Owners), is_account(Who)],
     case shrinks(Els, Items) orelse bytes(Room) + erlang:external_size(Els) =< ?ROOM of
         false -> xmpp:err_resource_constraint(<<"This room keeps as much as a room may, which is 512 KiB.">>, Lang);
-        true when Owners =/= [], Left =:= [], New =:= [] ->
-            %% ejabberd refuses all others.
-            case not lists:member(bare(xmpp:get_from(IQ)), All) orelse leave(Owners) of
-                true -> ok;
-                false -> xmpp:err_resource_constraint(<<"You have left many rooms without an owner who has an account here. Please try again later.">>, Lang)
-            end;
         true ->
-            case lists:all(fun(Who) -> is_admin(Who) orelse xmpp_sum:fits(?MODULE, {rooms, Who}, 1, ?GIVEN, fun() -> owned(Who) end) end, New) of
+            %% ejabberd refuses whoever is no owner.
+            Leaves = Owners =/= [] andalso Left =:= [] andalso lists:member(bare(xmpp:get_from(IQ)), All),
+            Gets = fun(Who) -> is_admin(Who) orelse xmpp_sum:fits(?MODULE, {rooms, Who}, Who, 1, ?GIVEN, fun() -> owned(Who) end) end,
+            case not (Leaves andalso not leave(bare(xmpp:get_from(IQ)), Owners, New)) andalso (lists:all(Gets, New) orelse given) of
                 true -> ok;
-                false -> xmpp:err_resource_constraint(<<"That account owns as many rooms as others may give it, which is 150.">>, Lang)
+                false -> xmpp:err_resource_constraint(<<"You have left many rooms without an owner who has an account here. Please try again later.">>, Lang);
+                given -> xmpp:err_resource_constraint(<<"That account owns as many rooms as others may give it, which is 150.">>, Lang)
             end
     end.
 
-leave(Owners) ->
-    {Size, Seconds} = ?AWAY,
-    Keys = [{away, Who} || Who <- Owners],
-    not lists:any(fun(Key) -> xmpp_rate:used_up(?MODULE, Key, Size, Seconds) end, Keys)
-        andalso lists:foreach(fun(Key) -> xmpp_rate:use(?MODULE, Key, Seconds) end, Keys) =:= ok.
+%% The answer tells whether the new owner has an account here, so it is given as seldom as messages to strangers tell it.
+leave(From, Owners, New) ->
+    Limits = [{{hand_over, From}, ?HAND_OVER} | [{{away, Who}, ?AWAY} || New =:= [], Who <- Owners]],
+    not lists:any(fun({Key, {Size, Seconds}}) -> xmpp_rate:used_up(?MODULE, Key, Size, Seconds) end, Limits)
+        andalso lists:foreach(fun({Key, {_, Seconds}}) -> xmpp_rate:use(?MODULE, Key, Seconds) end, Limits) =:= ok.
 
 %% Somebody loses a place, a role or a subscription, or the room ends.
 shrinks(_Els, [_ | _] = Items) ->

@@ -50,9 +50,13 @@ calls(Module, {Name, Arity}) ->
 begins({ok, State}, _Opts) -> {ok, State#{mod := ?CALLBACKS}};
 begins(Result, _Opts) -> Result.
 
+%% Whoever wants to send something, the server itself included: all connections together leave Erlang's ports to logins.
 resolve(Name, #{server_host := Host}) ->
     Port = ejabberd_option:outgoing_s2s_port(Host),
-    case xmpp_names:addresses(Name, Port, ejabberd_option:outgoing_s2s_families(Host), ejabberd_option:s2s_dns_timeout(Host)) of
+    Families = ejabberd_option:outgoing_s2s_families(Host),
+    case mnesia:table_info(s2s, size) =< erlang:system_info(port_limit) div 4
+        andalso xmpp_names:addresses(Name, Port, Families, ejabberd_option:s2s_dns_timeout(Host)) of
+        false -> [{?NO_NAME, Port, false}];
         [] -> [{?NO_NAME, Port, false}];
         Found -> Found
     end.

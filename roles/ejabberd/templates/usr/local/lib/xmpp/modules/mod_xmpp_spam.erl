@@ -154,7 +154,7 @@ is_too_much(words, {_, Server, _} = From, To) ->
         ++ [Limit || Elsewhere, not Met, Limit <- [{{server, Server}, ?PEOPLE_OF_SERVER}, {{servers, last_two(Server)}, ?PEOPLE_OF_SERVERS},
                                                    {all, ?PEOPLE_OF_ALL}]],
     Exceeds = exceeds(Limits),
-    Exceeds orelse xmpp_rate:remember(?MODULE, {met, From, To}, ?MET),
+    Exceeds orelse Part orelse xmpp_rate:remember(?MODULE, {met, From, To}, ?MET),
     Exceeds.
 
 exceeds(Limits) ->

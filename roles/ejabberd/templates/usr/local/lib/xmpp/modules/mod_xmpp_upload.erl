@@ -4,15 +4,17 @@
 %% that long. So nginx, which takes the files, has nothing to count. What lies on the disk is counted in a process beside, one account after
 %% the other, each at most once a minute; it removes the oldest files of an account that has too many. All of it is in memory.
 %% URLs are percent-encoded, as XEP-0363 asks, and do not say whose a file is: ejabberd does neither.
-%% Hooks: http_upload_slot_request (the size of a file), filter_packet (the slot; in the same process of mod_http_upload), remove_user.
+%% mod_http_upload is one process for all, so an account asks for so many slots at once.
+%% Hooks: user_send_packet, http_upload_slot_request (the size of a file), filter_packet (the slot; in the same process of mod_http_upload), remove_user.
 %% Without this module no slot has a token that nginx takes: nothing can be uploaded.
 -module(mod_xmpp_upload).
 -behaviour(gen_server).
 -behaviour(gen_mod).
 -export([start/2, stop/1, reload/3, depends/2, mod_options/1, mod_opt_type/1, mod_doc/0]).
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2]).
--export([note_size/6, hand_out/1, count_again/2]).
+-export([ask/1, note_size/6, hand_out/1, count_again/2]).
 
+-define(SLOTS, {200, 1}).          %% that an account asks for: at once, seconds until one more
 -define(SLOT, 3600).               %% seconds that a slot is good for
 -define(LEAST, 8192).              %% bytes that a file takes with its folder, however small
 -define(FILES, 10).                %% of one account, for each MiB of its quota
@@ -25,6 +27,7 @@
 start(Host, Opts) ->
     xmpp_start:attempt(?MODULE, fun() ->
         is_first(Host) andalso ({ok, _} = gen_mod:start_child(?MODULE, Host, Opts)),
+        xmpp_rate:new(?MODULE),
         hooks(add, Host)
     end).
 
@@ -34,6 +37,7 @@ stop(Host) ->
     ok.
 
 hooks(Do, Host) ->
+    ejabberd_hooks:Do(user_send_packet, Host, ?MODULE, ask, 30),
     ejabberd_hooks:Do(http_upload_slot_request, Host, ?MODULE, note_size, 90),
     ejabberd_hooks:Do(remove_user, Host, ?MODULE, count_again, 90),
     is_first(Host) andalso ejabberd_hooks:Do(filter_packet, ?MODULE, hand_out, 50).
@@ -51,6 +55,28 @@ mod_options(_Host) -> [{quota_mib, 1000}, {total_mib, 0}].
 mod_opt_type(quota_mib) -> econf:pos_int();
 mod_opt_type(total_mib) -> econf:non_neg_int().
 mod_doc() -> #{}.
+
+ask({IQ, State} = Acc) when element(1, IQ) =:= iq ->
+    {User, Server, _} = jid:tolower(xmpp:get_from(IQ)),
+    {Size, Seconds} = ?SLOTS,
+    case lists:any(fun(El) -> is_upload(xmpp:get_ns(El)) end, xmpp:get_els(IQ)) of
+        true ->
+            case xmpp_rate:used_up(?MODULE, {User, Server}, Size, Seconds) of
+                true ->
+                    Text = <<"These are many files at once. Please wait a moment.">>,
+                    ejabberd_router:route_error(IQ, xmpp:err_resource_constraint(Text, xmpp:get_lang(IQ))),
+                    {stop, {drop, State}};
+                false ->
+                    xmpp_rate:use(?MODULE, {User, Server}, Seconds),
+                    Acc
+            end;
+        false -> Acc
+    end;
+ask(Acc) ->
+    Acc.
+
+is_upload(<<"urn:xmpp:http:upload", _/binary>>) -> true;
+is_upload(_) -> false.
 
 %% ---------------------------------------------------------------------- slots, in the process of mod_http_upload
 note_size(allow, Host, _JID, _Folder, Size, _Lang) ->

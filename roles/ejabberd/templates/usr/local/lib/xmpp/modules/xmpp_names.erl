@@ -5,7 +5,8 @@
 -module(xmpp_names).
 -export([addresses/4]).
 
--define(TARGETS, 8).  %% of one name, the first of which that answers is taken
+-define(TARGETS, 8).    %% of one name, the first of which that answers is taken
+-define(ADDRESSES, 4).  %% of each, of IPv4 and of IPv6
 
 %% [{Address, Port, is it direct TLS}] in the order to be tried; [] if there is none, or none within so many ms.
 addresses(Name, Port, Families, Timeout) ->
@@ -32,7 +33,7 @@ services(Prefix, Name, TLS, Deadline) ->
 %% /etc/hosts first, as everywhere else on the host (mod_xmpp_s2s says so to Erlang).
 look_up(Target, Family, Deadline) ->
     case inet:gethostbyname(Target, Family, left(Deadline)) of
-        {ok, Host} -> element(6, Host);
+        {ok, Host} -> lists:sublist(element(6, Host), ?ADDRESSES);
         {error, _} -> []
     end.
 

@@ -9,7 +9,8 @@
 -export([keep/2]).
 
 -define(KEYS, 100000).
--define(CLEAN, 10000).  %% milliseconds
+-define(CLEAN, 2000).  %% milliseconds
+-define(ESTIMATE, 600_000).  %% ms that a sum holds (xmpp_sum)
 
 new(Table) ->
     new(Table, none).
@@ -30,8 +31,9 @@ keep(Table, Folder) ->
 
 clean(Table, Saved) ->
     receive after ?CLEAN -> ok end,
-    ets:select_delete(Table, [{{'_', '$1'}, [{'=<', '$1', now_ms()}], [true]}]),  %% no number is more than the secret, or a path
-    clean(Table, case erlang:phash2(ets:tab2list(Table)) of
+    ets:select_delete(Table, [{{'_', '$1'}, [{'=<', '$1', now_ms()}], [true]},  %% no number is more than the secret, or a path
+                              {{'_', '_', '$1'}, [{'=<', '$1', now_ms() - ?ESTIMATE}], [true]}]),
+    clean(Table, case ets:member(Table, file) andalso erlang:phash2(ets:tab2list(Table)) of
                      Saved -> Saved;
                      New ->
                          save(Table),
@@ -83,7 +85,7 @@ use(Table, Key, Seconds) ->
                Time when is_integer(Time), Time > Now -> Time;
                _ -> Now
            end,
-    ets:insert(Table, {checksum(Table, Key), From + Seconds * 1000}).
+    ets:insert(Table, {checksum(Table, Key), From + round(Seconds * 1000)}).
 
 %% For so many seconds, if there is a place for it.
 remember(Table, Key, Seconds) ->

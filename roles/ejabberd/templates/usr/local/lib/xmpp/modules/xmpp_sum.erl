@@ -2,39 +2,35 @@
 %% How much somebody has of something, without counting it each time. What is added is added to an estimate in memory, which is counted anew,
 %% from what is really there, when it passes the limit, and when nothing is known yet (after a start).
 -module(xmpp_sum).
--export([new/1, fits/5, forget/2]).
+-export([new/1, fits/6, forget/2]).
 
--define(AGAIN, 2000).  %% ms until it is counted again: nobody makes the database count without end
+-define(AGAIN, 2).  %% seconds until it is counted again for the same one who asks: nobody makes the database count without end, nor keeps others out
 
 new(Table) -> xmpp_rate:new(Table).
 
 %% Count() is {ok, Number}, or anything else where it cannot be known; then nobody is refused.
-fits(Table, Key, Weight, Limit, Count) ->
-    case known(Table, Key) of
-        {Sum, _} when Sum + Weight =< Limit ->
-            add(Table, Key, Weight),
+fits(Table, Key, Who, Weight, Limit, Count) ->
+    case ets:lookup(Table, Key) of
+        [{_, Sum, _}] when Sum + Weight =< Limit ->
+            ets:update_counter(Table, Key, {2, Weight}, {Key, 0, now_ms()}),
             true;
-        {_, false} -> false;
-        _ ->
-            case Count() of
-                {ok, Sum} ->
-                    Fits = Sum + Weight =< Limit,
-                    ets:insert(Table, {Key, Sum + case Fits of true -> Weight; false -> 0 end, now_ms()}),
-                    Fits;
-                _ -> true
+        Known ->
+            case Known =/= [] andalso xmpp_rate:remembers(Table, {counted, Key, Who}) of
+                true -> false;
+                false ->
+                    xmpp_rate:remember(Table, {counted, Key, Who}, ?AGAIN),
+                    count(Table, Key, Weight, Limit, Count())
             end
     end.
 
+count(Table, Key, Weight, Limit, {ok, Sum}) ->
+    Fits = Sum + Weight =< Limit,
+    ets:insert(Table, {Key, Sum + case Fits of true -> Weight; false -> 0 end, now_ms()}),
+    Fits;
+count(_Table, _Key, _Weight, _Limit, _Unknown) ->
+    true.
+
 forget(Table, Key) ->
     ets:delete(Table, Key).
-
-known(Table, Key) ->
-    case ets:lookup(Table, Key) of
-        [{_, Sum, At}] -> {Sum, now_ms() - At >= ?AGAIN};
-        [] -> nothing
-    end.
-
-add(Table, Key, Weight) ->
-    ets:update_counter(Table, Key, {2, Weight}, {Key, 0, now_ms() - ?AGAIN}).
 
 now_ms() -> erlang:monotonic_time(millisecond).
