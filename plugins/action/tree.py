@@ -98,6 +98,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
     ) -> list[dict[str, Any]]:
         """Return the wanted files; a template that renders to white space only is not wanted (its feature is off)."""
         templates = role / "templates"
+        # The same in every file: with the role's name in it, a role with another name would restart what reads them.
+        variables["ansible_managed"] = "Managed by Ansible: changes made here are lost"
         unused = set(permissions)
         wanted: list[tuple[str, bytes, str]] = [(path, content, "0644") for path, content in more.items()]
         templar = self._templar.copy_with_new_env(
@@ -107,7 +109,6 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
             name = source.relative_to(templates).as_posix()
             path = f"/{name.removesuffix('.j2')}"
             if name.endswith(".j2"):
-                variables["ansible_managed"] = f"Managed by Ansible: roles/{role.name}/templates/{name}"
                 rendered = templar.template(
                     trust_as_template(source.read_text(encoding="utf-8")),
                     escape_backslashes=False,

@@ -84,7 +84,7 @@ def test_templates_are_rendered_and_other_files_copied(tmp_path: Path) -> None:
     assert code == 0, output
     added = {path: diff["added"] for path, diff in diffs.items()}
     assert added == {
-        "/nowhere/managed": ["Managed by Ansible: roles/part/templates/nowhere/managed.j2"],
+        "/nowhere/managed": ["Managed by Ansible: changes made here are lost"],
         "/nowhere/plain": ["value 7"],
         "/nowhere/script": ["# mode 0755", "#!/bin/sh"],
         "/nowhere/verbatim": ["{{ value }}"],
