@@ -182,7 +182,7 @@ class Service:
         if accounts:
             self.api(*(("unregister", {"user": account.name, "host": self.domain}) for account in accounts))
 
-    def run_playbook(self, name: str, *words: str) -> subprocess.CompletedProcess[str]:
+    def run_playbook(self, name: str, *words: str, seconds: int = PLAYBOOK_SECONDS) -> subprocess.CompletedProcess[str]:
         """Runs playbooks/NAME.yml as an operator does, from this run's inventory; *words* follow -e, or are options."""
         backend = self.host.backend
         extra = [part for word in words for part in ([word] if word.startswith("--") else ["--extra-vars", word])]
@@ -191,7 +191,7 @@ class Service:
             *extra,
             inventory=backend.ansible_inventory,
             limit=backend.host,
-            seconds=PLAYBOOK_SECONDS,
+            seconds=seconds,
         )
 
     def checkpoint(self) -> None:

@@ -152,8 +152,11 @@ class Stream:
     def send(self, xml: str) -> None:
         if self._tls is None:
             self._socket.sendall(xml.encode())
-        else:
+            return
+        try:
             self._tls.sendall(xml.encode())
+        except SSL.SysCallError as error:
+            raise ConnectionError(*error.args) from None
 
     def _receive(self) -> bytes:
         if self._tls is None:
@@ -162,6 +165,8 @@ class Stream:
             return self._tls.recv(65536)
         except SSL.ZeroReturnError:
             return b""
+        except SSL.SysCallError as error:
+            raise ConnectionError(*error.args) from None
         except SSL.WantReadError:
             raise TimeoutError(f"the server said nothing for {SECONDS} seconds") from None
 

@@ -103,3 +103,12 @@ def test_folder_that_is_not_its_own_becomes_so(host: Host) -> None:
     folder = host.file("/var/lib/ejabberd")
     assert (folder.user, folder.group, folder.mode) == ("ejabberd", "ejabberd", 0o700)
     assert host.service("ejabberd").is_running
+
+
+def test_our_modules_compile_without_a_warning(host: Host) -> None:
+    """Against the ejabberd that is there: as a rule, what the compiler warns of is a mistake."""
+    compiled = host.run(
+        "folder=$(mktemp --directory) && erlc -Werror $(printf -- '-pa %s ' /usr/lib/*/*/ebin) -o $folder"
+        " /usr/local/lib/xmpp/modules/*.erl; status=$?; rm --recursive $folder; exit $status"
+    )
+    assert compiled.rc == 0, compiled.stdout + compiled.stderr

@@ -13,7 +13,7 @@
 -define(NS, <<"http://jabber.org/protocol/caps">>).
 %% Apps that are new to us: so many at once, and the seconds until one more
 -define(HERE, {20, 600}).        %% of one account
--define(ELSEWHERE, {300, 60}).   %% of one other server
+-define(ELSEWHERE, {300, 60}).   %% of one other server, with all names below its own
 -define(PARTS, 10).              %% that one app names, in the old way
 -define(NAME, 1024).             %% bytes of an app's name and version
 -define(FEATURES, 500).          %% that it says it has
@@ -55,9 +55,9 @@ told_from_elsewhere({Packet, State} = Acc) ->
         false -> Acc
     end.
 
-%% The answer to a question of the server's own.
+%% mod_caps asks in the name of the session that saw the app.
 tells_too_much(Packet) when element(1, Packet) =:= iq ->
-    xmpp:get_type(Packet) =:= result andalso is_server(xmpp:get_to(Packet))
+    xmpp:get_type(Packet) =:= result
         andalso lists:any(fun({xmlel, <<"query">>, _, Inside} = El) ->
                                   fxml:get_tag_attr_s(<<"xmlns">>, El) =:= ?INFO andalso length(Inside) > ?FEATURES;
                              (_) -> false
@@ -65,14 +65,11 @@ tells_too_much(Packet) when element(1, Packet) =:= iq ->
 tells_too_much(_Packet) ->
     false.
 
-is_server(undefined) -> true;
-is_server(JID) -> element(1, jid:tolower(JID)) =:= <<>>.
-
 received({Packet, State}) ->
     {_, Server, _} = jid:tolower(xmpp:get_from(Packet)),
     case ejabberd_router:is_my_route(Server) of
         true -> {Packet, State};
-        false -> {limited(Packet, Server, ?ELSEWHERE), State}
+        false -> {limited(Packet, xmpp_rate:site(Server), ?ELSEWHERE), State}
     end.
 
 limited(Packet, Who, {Size, Seconds}) when element(1, Packet) =:= presence ->

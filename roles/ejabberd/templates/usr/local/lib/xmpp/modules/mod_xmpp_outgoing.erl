@@ -97,8 +97,9 @@ exceeds(Limits) ->
 
 %% A new connection, when there are many: Erlang has so many ports for everything, logins too.
 is_full({_, Host, _}, Server) ->
-    mnesia:table_info(s2s, size) >= erlang:system_info(port_limit) div 8
-        andalso not is_connected(Host, Server).
+    Most = erlang:system_info(port_limit) div 8,
+    mnesia:table_info(s2s, size) >= Most andalso not is_connected(Host, Server)
+        andalso proplists:get_value(active, supervisor:count_children(ejabberd_s2s_out_sup)) >= Most.
 
 is_connected(Host, Server) -> mnesia:dirty_read(s2s, {Host, Server}) =/= [].
 

@@ -21,6 +21,7 @@
 -define(WAITING, 200).     %% requests of one app: it may ask a hundred rooms at once what was said
 -define(SENT, 60_000).     %% ms, until nobody waits for a page to leave any more
 -define(ITEMS, <<"http://jabber.org/protocol/disco#items">>).
+-define(OPEN, " AND nodeid IN (SELECT nodeid FROM pubsub_node_option WHERE name = 'access_model' AND val = 'open')").
 -define(RSM, <<"http://jabber.org/protocol/rsm">>).
 
 start(Host, _Opts) ->
@@ -38,11 +39,13 @@ hooks(Do, Host) ->
     ejabberd_hooks:Do(muc_process_iq, Host, ?MODULE, ask, 45),    %% before mod_mam; from wherever
     ejabberd_hooks:Do(c2s_session_opened, Host, ?MODULE, opened, 50),
     ejabberd_hooks:Do(c2s_session_resumed, Host, ?MODULE, opened, 50),
-    [ejabberd_hooks:Do(Hook, Host, ?MODULE, answer, 10) || Hook <- [c2s_handle_info, s2s_in_handle_info, s2s_out_handle_info]],
+    ejabberd_hooks:Do(c2s_handle_info, Host, ?MODULE, answer, 10),
+    ejabberd_hooks:Do(s2s_in_handle_info, Host, ?MODULE, answer, 10),
+    ejabberd_hooks:Do(s2s_out_handle_info, Host, ?MODULE, answer, 10),
     ok.
 
 reload(_Host, _New, _Old) -> ok.
-depends(_Host, _Opts) -> [{mod_mam, hard}].
+depends(_Host, _Opts) -> [{mod_mam, hard}, {mod_roster, hard}].
 mod_options(_Host) -> [].
 mod_doc() -> #{}.
 
@@ -93,9 +96,14 @@ ask_names({Packet, State} = Acc, Host) ->
                 fxml:get_tag_attr_s(<<"xmlns">>, Query) =:= ?ITEMS],
     Nodes = case Names of
                 [<<>>] -> [all || User =/= <<>>, ejabberd_router:is_my_host(Host)];
-                _ -> [Name || Name <- Names, ejabberd_router:is_my_route(Host)]
+                _ -> [hd(binary:split(Name, <<"!">>)) || Name <- Names, ejabberd_router:is_my_route(Host)]  %% as ejabberd takes it
             end,
-    case [Sum || Node <- Nodes, {Sum, _} <- [weigh(Node, To, ejabberd_router:host_of_route(Host))], Sum > ?BYTES] of
+    Self = jid:tolower(jid:remove_resource(xmpp:get_from(Packet))),
+    Shown = case To =:= Self orelse mod_roster:is_subscribed(jid:make(Self), jid:make(To)) of
+                true -> [];
+                false -> ?OPEN  %% of others ejabberd reads nothing, and the answer would tell that they are there
+            end,
+    case [Sum || Node <- Nodes, {Sum, _} <- [weigh(Node, To, ejabberd_router:host_of_route(Host), Shown)], Sum > ?BYTES] of
         [] -> Acc;
         _ ->
             Text = <<"There is too much to be listed.">>,
@@ -144,8 +152,11 @@ items(IQ) ->
                         {xmlel, <<"items">>, _, _} = Items <- [fxml:get_subtag(PubSub, <<"items">>)]].
 
 weigh(Node, To, Server) ->
+    weigh(Node, To, Server, []).
+
+weigh(Node, To, Server, Shown) ->
     Where = [" FROM pubsub_item WHERE nodeid IN (SELECT nodeid FROM pubsub_node WHERE host = ", quote(jid:encode(To)),
-             [[" AND node = ", quote(Node)] || Node =/= all], ")"],
+             [[" AND node = ", quote(Node)] || Node =/= all], Shown, ")"],
     case ejabberd_sql:sql_query(Server, [<<"SELECT coalesce(sum(octet_length(payload)), 0), coalesce(max(octet_length(payload)), 0)">>, Where]) of
         {selected, _, [[Sum, Largest]]} -> {binary_to_integer(Sum), binary_to_integer(Largest)};
         _ -> {?BYTES + 1, ?BYTES}
@@ -180,15 +191,19 @@ fewer({xmlel, Name, Attrs, Els}, {xmlel, _, ItemsAttrs, Inside} = Items, Most) -
 is_archive(<<"urn:xmpp:mam:", _/binary>>) -> true;
 is_archive(_) -> false.
 
-%% All of another server are one: it can make up any number of addresses.
+%% All of another server are one, with all names below its own: it can make up any number of addresses.
 later(IQ, Work) ->
     From = xmpp:get_from(IQ),
     {User, Server, Resource} = jid:tolower(From),
     {Account, App} = case ejabberd_router:is_my_host(Server) of
                          true -> {{User, Server}, {User, Server, Resource}};
-                         false -> {Server, {Server, element(2, jid:tolower(xmpp:get_to(IQ)))}}
+                         false -> {xmpp_rate:site(Server), {Server, element(2, jid:tolower(xmpp:get_to(IQ)))}}
                      end,
-    case erlang:external_size(IQ) =< ?QUESTION andalso xmpp_queue:add(?MODULE, App, fun() ->
+    Line = case App of
+               {_, _, _} -> App;
+               {_, Ours} -> {Account, Ours}
+           end,
+    case erlang:external_size(IQ) =< ?QUESTION andalso xmpp_queue:add(?MODULE, Line, fun() ->
              xmpp_fair:belongs(self(), Account, all),
              try
                  gone(App) orelse Work()

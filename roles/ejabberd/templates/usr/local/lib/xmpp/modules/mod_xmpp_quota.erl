@@ -15,6 +15,7 @@
 -define(RESERVE, 2_097_152).   %% more, for what is small: an emptied profile is a profile
 -define(SMALL, 8_192).         %% bytes
 -define(ROW, 1_024).           %% bytes that a row counts at least
+-define(NOBODY, 1_024).
 -define(TOKENS, 100).          %% devices that log in without a password (XEP-0484)
 -define(PUBSUB, <<"http://jabber.org/protocol/pubsub">>).
 -define(OWNER, <<"http://jabber.org/protocol/pubsub#owner">>).
@@ -176,7 +177,8 @@ judge(Packet, Account, Limit) ->
                        true -> Limit + ?RESERVE;
                        false -> Limit
                    end,
-            case xmpp_sum:fits(?MODULE, Account, asker(Packet), Weight, Most, fun() -> xmpp_kept:bytes(Account) end) of
+            {Place, Count} = place(Account),
+            case xmpp_sum:fits(?MODULE, Place, asker(Packet), Weight, Most, Count) of
                 true -> ok;
                 false -> {refuse, full(Packet, Limit)}
             end
@@ -187,7 +189,14 @@ asker(Packet) ->
     {User, Server, _} = jid:tolower(xmpp:get_from(Packet)),
     case ejabberd_router:is_my_host(Server) of
         true -> {User, Server};
-        false -> Server
+        false -> xmpp_rate:site(Server)
+    end.
+
+%% Names that nobody has are counted together, some of them: it looks the same, and takes no memory for each.
+place({User, Server, _} = Account) ->
+    case ejabberd_auth:user_exists(User, Server) of
+        true -> {Account, fun() -> xmpp_kept:bytes(Account) end};
+        false -> {{nobody, erlang:phash2(User, ?NOBODY)}, fun() -> {ok, 0} end}
     end.
 
 full(Packet, Limit) ->

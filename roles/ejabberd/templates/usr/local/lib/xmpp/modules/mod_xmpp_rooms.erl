@@ -3,16 +3,17 @@
 %% a room says to its subscribers is not judged. Nobody floods a room: each says and enters only so much in a while. Nobody fills the server with
 %% rooms: an account owns only so many, and a room keeps only so much. They are counted by their owners: an account that was made one by others
 %% has places left for its own, and few rooms are left by their last owner here to somebody elsewhere, who is not counted.
-%% Hooks: muc_process_iq, muc_filter_message, muc_filter_presence, user_send_packet, remove_user. Without this module ejabberd lets moderators
+%% Hooks: muc_process_iq, muc_filter_message, muc_filter_presence, user_send_packet, s2s_receive_packet, remove_user. Without this module ejabberd lets moderators
 %% subscribe anybody, and nothing limits what one occupant says, nor rooms.
 -module(mod_xmpp_rooms).
 -behaviour(gen_mod).
 -export([start/2, stop/1, reload/3, depends/2, mod_options/1, mod_doc/0]).
--export([guard_subscription/2, guard_room/2, say/3, enter/3, create/1, forget/2]).
+-export([guard_subscription/2, guard_room/2, say/3, enter/3, question/1, create/1, forget/2]).
 
 %% {at once, seconds until one more is possible}
 -define(MESSAGES, {60, 1}).    %% of one person to one room
 -define(PRESENCES, {30, 3}).   %% the same: entering, and every change of a status
+-define(QUESTIONS, {600, 1}).  %% of one person to people in rooms: an app asks all for their pictures
 -define(CHANGES, {300, 1}).    %% of one person to rooms: people, configuration
 -define(SAID, {4_194_304, 8_192}).           %% bytes that one account says in rooms at once, and each second: each room keeps the last messages
 -define(SAID_ELSEWHERE, {67_108_864, 131_072}).  %% the same of all people of another server
@@ -39,6 +40,8 @@ hooks(Do, Host) ->
     ejabberd_hooks:Do(muc_process_iq, Host, ?MODULE, guard_subscription, 10),
     ejabberd_hooks:Do(muc_process_iq, Host, ?MODULE, guard_room, 11),
     ejabberd_hooks:Do(user_send_packet, Host, ?MODULE, create, 26),
+    ejabberd_hooks:Do(user_send_packet, Host, ?MODULE, question, 27),
+    ejabberd_hooks:Do(s2s_receive_packet, Host, ?MODULE, question, 27),
     ejabberd_hooks:Do(remove_user, Host, ?MODULE, forget, 95),
     ejabberd_hooks:Do(muc_filter_message, Host, ?MODULE, say, 30),
     ejabberd_hooks:Do(muc_filter_presence, Host, ?MODULE, enter, 30),
@@ -65,7 +68,7 @@ say(Packet, _Room, _Nick) ->
     {User, Server, _} = bare(xmpp:get_from(Packet)),
     {Who, {AtOnce, EachSecond}} = case ejabberd_router:is_my_host(Server) of
                                       true -> {{User, Server}, ?SAID};
-                                      false -> {Server, ?SAID_ELSEWHERE}
+                                      false -> {xmpp_rate:site(Server), ?SAID_ELSEWHERE}
                                   end,
     case xmpp_rate:used_up(?MODULE, {said, Who}, 2, AtOnce div EachSecond) of
         true -> too_much(Packet);
@@ -81,6 +84,27 @@ enter(Packet, _Room, _Nick) ->
         available -> limit(Packet, presences, ?PRESENCES);
         _ -> Packet
     end.
+
+%% To somebody in a room, who has entered it and so hears whatever comes from there.
+question({IQ, State} = Acc) when element(1, IQ) =:= iq ->
+    {Room, Service, Nick} = jid:tolower(xmpp:get_to(IQ)),
+    {Size, Seconds} = ?QUESTIONS,
+    Key = {questions, bare(xmpp:get_from(IQ))},
+    case Room =/= <<>> andalso Nick =/= <<>> andalso lists:member(xmpp:get_type(IQ), [get, set])
+        andalso ejabberd_router:is_my_route(Service) andalso not ejabberd_router:is_my_host(Service) of
+        false -> Acc;
+        true ->
+            case xmpp_rate:used_up(?MODULE, Key, Size, Seconds) of
+                true ->
+                    ejabberd_router:route_error(IQ, more_than_one_may(IQ)),
+                    {stop, {drop, State}};
+                false ->
+                    xmpp_rate:use(?MODULE, Key, Seconds),
+                    Acc
+            end
+    end;
+question(Acc) ->
+    Acc.
 
 limit(Packet, Kind, {Size, Seconds}) ->
     Key = {Kind, bare(xmpp:get_from(Packet)), bare(xmpp:get_to(Packet))},

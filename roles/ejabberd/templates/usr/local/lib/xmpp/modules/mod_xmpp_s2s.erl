@@ -13,6 +13,7 @@
 -define(PAUSE, 200).   %% milliseconds
 -define(SECONDS, 30).  %% as ejabberd's own limit (negotiation_timeout)
 -define(CALLBACKS, xmpp_s2s_out).
+-define(OF_A_SITE, 200).  %% connections to servers with a domain in common
 -define(NO_NAME, "..").  %% which nobody is asked for
 
 start(Host, _Opts) ->
@@ -51,15 +52,20 @@ begins({ok, State}, _Opts) -> {ok, State#{mod := ?CALLBACKS}};
 begins(Result, _Opts) -> Result.
 
 %% Whoever wants to send something, the server itself included: all connections together leave Erlang's ports to logins.
-resolve(Name, #{server_host := Host}) ->
+resolve(Name, #{server_host := Host, remote_server := Server}) ->
     Port = ejabberd_option:outgoing_s2s_port(Host),
     Families = ejabberd_option:outgoing_s2s_families(Host),
-    case mnesia:table_info(s2s, size) =< erlang:system_info(port_limit) div 4
-        andalso xmpp_names:addresses(Name, Port, Families, ejabberd_option:s2s_dns_timeout(Host)) of
+    case has_place(Server) andalso xmpp_names:addresses(Name, Port, Families, ejabberd_option:s2s_dns_timeout(Host)) of
         false -> [{?NO_NAME, Port, false}];
         [] -> [{?NO_NAME, Port, false}];
         Found -> Found
     end.
+
+%% The table also has connections that others have opened, if they take our stanzas as well (XEP-0288).
+has_place(Server) ->
+    Site = xmpp_rate:site(Server),
+    length([To || {_, To} <- mnesia:dirty_all_keys(s2s), xmpp_rate:site(To) =:= Site]) =< ?OF_A_SITE
+        andalso proplists:get_value(active, supervisor:count_children(ejabberd_s2s_out_sup)) =< erlang:system_info(port_limit) div 4.
 
 %% What waits to be sent stays in the queue.
 retry(#{on_route := queue} = State, Reason) ->

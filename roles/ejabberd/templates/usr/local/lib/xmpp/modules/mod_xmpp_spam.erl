@@ -151,7 +151,7 @@ is_too_much(words, {_, Server, _} = From, To) ->
     Answered = xmpp_rate:remembers(?MODULE, {met, To, From}),
     Limits = [Limit || not Answered, Limit <- [{{messages, From, To}, ?MESSAGES}, {{to, To}, ?MESSAGES_OF_ALL}]]
         ++ [{{people, From}, ?PEOPLE} || not Met, not Part]
-        ++ [Limit || Elsewhere, not Met, Limit <- [{{server, Server}, ?PEOPLE_OF_SERVER}, {{servers, last_two(Server)}, ?PEOPLE_OF_SERVERS},
+        ++ [Limit || Elsewhere, not Met, Limit <- [{{server, Server}, ?PEOPLE_OF_SERVER}, {{servers, xmpp_rate:site(Server)}, ?PEOPLE_OF_SERVERS},
                                                    {all, ?PEOPLE_OF_ALL}]],
     Exceeds = exceeds(Limits),
     Exceeds orelse Part orelse xmpp_rate:remember(?MODULE, {met, From, To}, ?MET),
@@ -164,9 +164,6 @@ exceeds(Limits) ->
             [xmpp_rate:use(?MODULE, Key, Seconds) || {Key, {_, Seconds}} <- Limits],
             false
     end.
-
-last_two(Server) ->
-    lists:sublist(lists:reverse(binary:split(Server, <<".">>, [global])), 2).
 
 bare(JID) -> jid:tolower(jid:remove_resource(JID)).
 

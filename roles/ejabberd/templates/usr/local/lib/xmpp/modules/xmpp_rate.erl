@@ -5,7 +5,7 @@
 %% A table can outlive a restart of ejabberd: with a folder, which must be in the memory of the host, it is written there with its secret each time
 %% it has changed, and read as it starts. Where that cannot be, it begins empty, and the journal says so.
 -module(xmpp_rate).
--export([new/1, new/2, save/1, used_up/4, use/3, remember/3, remembers/2]).
+-export([new/1, new/2, save/1, used_up/4, use/3, remember/3, remembers/2, site/1]).
 -export([keep/2]).
 
 -define(KEYS, 100000).
@@ -103,6 +103,10 @@ full_at(Table, Key) ->
         [{_, Time}] -> Time;
         [] -> none
     end.
+
+%% Whoever has a domain has any number of names below it: the last two parts of a server's name count.
+site(Server) ->
+    lists:sublist(lists:reverse(binary:split(Server, <<".">>, [global])), 2).
 
 is_full(Table) ->
     ets:info(Table, size) >= ?KEYS.
