@@ -323,7 +323,7 @@ FILL = f"systemctl start xmpp-checkpoint.service && ! head -c 1G /dev/zero 2>/de
 async def test_full_disk(service: Service, register: Register) -> None:
     """What was not stored comes back, the journal says once why and names nobody, and room is all that it takes."""
     alice, bob = register(2)
-    began = service.host.check_output("date +%s")
+    began = service.host.check_output("date +%s.%N")
     service.host.check_output(ON_A_SMALL_DISK)
     try:
         service.wait_until_ready()

@@ -5,7 +5,7 @@
 -module(mod_xmpp_deletion).
 -behaviour(gen_mod).
 -export([start/2, stop/1, reload/3, depends/2, mod_options/1, mod_doc/0]).
--export([leave_rooms/2, forget/2, forget_room/4, begin_anew/3, expire/1]).
+-export([leave_rooms/2, forget/2, forget_room/4, begin_anew/3, forget_lost/0, expire/1]).
 
 -define(PUSH_DAYS, 90).  %% apps ask for push anew at each login
 
@@ -20,6 +20,7 @@ hooks(Do, Host) ->
     ejabberd_hooks:Do(remove_user, Host, ?MODULE, forget, 90),       %% after all others
     ejabberd_hooks:Do(room_destroyed, Host, ?MODULE, forget_room, 50),
     ejabberd_hooks:Do(start_room, Host, ?MODULE, begin_anew, 50),
+    Host =:= hd(ejabberd_option:hosts()) andalso ejabberd_hooks:Do(ejabberd_started, ?MODULE, forget_lost, 50),
     ok.
 
 reload(_Host, _New, _Old) -> ok.
@@ -123,6 +124,10 @@ forget_lost(Server, Address, Before) ->
                            {"muc_registered", ["host = ", quote(Address)]},
                            {"muc_room_subscribers", ["room = ", quote(Room), " AND host = ", quote(Service)]}]],
     ok.
+
+%% Those that ended with the ejabberd before this one.
+forget_lost() ->
+    spawn(fun() -> [forget_lost_rooms(Host) || Host <- ejabberd_option:hosts()] end).
 
 %% All that is left of such rooms. From owner to owner of the archive by its index, which can be large.
 forget_lost_rooms(Server) ->

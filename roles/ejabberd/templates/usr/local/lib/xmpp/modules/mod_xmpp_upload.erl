@@ -14,7 +14,7 @@
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2]).
 -export([ask/1, note_size/6, hand_out/1, count_again/2]).
 
--define(SLOTS, {200, 1}).          %% that an account asks for: at once, seconds until one more
+-define(SLOTS, {4000, 1}).          %% that an account asks for: at once, seconds until one more
 -define(SLOT, 3600).               %% seconds that a slot is good for
 -define(LEAST, 8192).              %% bytes that a file takes with its folder, however small
 -define(FILES, 10).                %% of one account, for each MiB of its quota
