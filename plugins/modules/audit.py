@@ -285,10 +285,8 @@ def network_finder(networks: Iterable[str], known: Iterable[str]) -> Finder:
     ]
 
     def find(buffer: bytes, begin: int, end: int) -> Iterator[Find]:
-        for match in IPV6.finditer(buffer, begin):
-            if match.start() >= end:
-                break
-            if text := address_of(match[0]):
+        for written in written_addresses(IPV6, COLON, buffer, begin, end):
+            if text := address_of(written):
                 address = ipaddress.ip_address(text)
                 if any(address in one for one in wanted) and not any(address in one for one in nobodys):
                     yield "client", text
@@ -348,8 +346,28 @@ IPV4 = re.compile(
 IPV6 = re.compile(
     rb"(?<![0-9A-Za-z:.])(?:[23][0-9A-Fa-f]{3}|[fF][cCdD][0-9A-Fa-f]{2}):[0-9A-Fa-f:]{1,34}(?![0-9A-Za-z:.]|/(?!128)[0-9])"
 )
-TUPLE = re.compile(rb"\{(?:[0-9]{1,3}, ?){3}[0-9]{1,3}\}|65535, ?[0-9]{1,5}, ?[0-9]{1,5}\}")
+TUPLES = (
+    re.compile(rb"\{(?:[0-9]{1,3}, ?){3}[0-9]{1,3}\}"),
+    re.compile(rb"65535, ?[0-9]{1,5}, ?[0-9]{1,5}\}"),
+)
+# A part of each address that begins with a sign of its own, and how far before it the address begins. What may begin with
+# any digit is looked for in 13 MB a second, this in 700.
+DOTS = re.compile(rb"\.[0-9]{1,3}\.[0-9]{1,3}\.(?=[0-9])"), (1, 2, 3)
+COLON = re.compile(rb":(?=[0-9A-Fa-f:])"), (4,)
 SMALLEST = 1 << 24  # 0.x.x.x is no address, and looks like a version number
+
+
+def written_addresses(
+    expression: re.Pattern[bytes], part: tuple[re.Pattern[bytes], tuple[int, ...]], buffer: bytes, begin: int, end: int
+) -> Iterator[bytes]:
+    """Yield what the expression finds that begins in buffer[begin:end], by a part that each address has."""
+    signs, before = part
+    for sign in signs.finditer(buffer, begin):
+        if sign.start() - min(before) >= end:
+            return
+        for start in (sign.start() - distance for distance in before):
+            if begin <= start < end and (match := expression.match(buffer, start)):
+                yield match[0]
 
 
 def address_of(written: bytes) -> str:
@@ -385,7 +403,11 @@ def address_finder(known: Iterable[str]) -> Finder:
         return "" if any(address in network for network in (*networks, *documentation)) else text
 
     def find(buffer: bytes, begin: int, end: int) -> Iterator[Find]:
-        for expression in (IPV4, IPV6, TUPLE):
+        for expression, part in ((IPV4, DOTS), (IPV6, COLON)):
+            for written in written_addresses(expression, part, buffer, begin, end):
+                if text := client(written):
+                    yield "ip", text
+        for expression in TUPLES:
             for match in expression.finditer(buffer, begin):
                 if match.start() >= end:
                     break
