@@ -350,8 +350,8 @@ TUPLES = (
     re.compile(rb"\{(?:[0-9]{1,3}, ?){3}[0-9]{1,3}\}"),
     re.compile(rb"65535, ?[0-9]{1,5}, ?[0-9]{1,5}\}"),
 )
-# A part of each address that begins with a sign of its own, and how far before it the address begins. What may begin with
-# any digit is looked for in 13 MB a second, this in 700.
+# A part of each address that begins with a sign of its own, and how far before it the address begins. What may begin
+# with any digit is looked for in 13 MB a second, this in 700.
 DOTS = re.compile(rb"\.[0-9]{1,3}\.[0-9]{1,3}\.(?=[0-9])"), (1, 2, 3)
 COLON = re.compile(rb":(?=[0-9A-Fa-f:])"), (4,)
 SMALLEST = 1 << 24  # 0.x.x.x is no address, and looks like a version number
