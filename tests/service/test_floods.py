@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import secrets
 import shlex
+import time
 from collections.abc import Callable, Iterator
 from xml.etree import ElementTree as ET
 
@@ -512,24 +513,30 @@ def test_memory_for_a_session_that_sleeps_is_bounded(service: Service, register:
 def test_memory_for_what_is_never_acknowledged_is_bounded(service: Service, register: Register, again: bool) -> None:
     """By an app that reads everything, and answers each request with how much it had at the start."""
     alice, *friends = register(3)
-    most = DENIED // len(LARGE)
-    read = 0
+    count = DENIED // len(LARGE) + 20
     with contacts(service, alice, *friends) as writers, contextlib.ExitStack() as connections:
         stream = connections.enter_context(logged_in(service, alice))
         name = managed(stream)
-        with contextlib.suppress(ConnectionError):
-            for number in range(most + 10):
-                if again and number == most // 2:
-                    stream = connections.enter_context(logged_in(service, alice))
-                    stream.send(f"<resume xmlns='{SM}' h='0' previd='{name}'/>")
-                message = f"<message to='{alice.jid}' type='chat'><body>{number} {LARGE}</body></message>"
-                writers[number % 2].send(message)
-                while not (element := stream.read()).findtext(f"{CLIENT}body", "").startswith(f"{number} "):
-                    if element.tag == f"{{{SM}}}r":
-                        stream.send(f"<a xmlns='{SM}' h='0'/>")
-                read += 1
-    assert most - 2 <= read <= most + 2
-    assert set(range(read)) <= numbers_kept(service, alice, read)
+
+        def deny_until(arrived: Callable[[ET.Element], bool]) -> None:
+            while not arrived(element := stream.read()):
+                if element.tag == f"{{{SM}}}r":
+                    stream.send(f"<a xmlns='{SM}' h='0'/>")
+
+        for number in range(count):
+            if again and number == count // 2:
+                stream = connections.enter_context(logged_in(service, alice))
+                stream.send(f"<resume xmlns='{SM}' h='0' previd='{name}'/>")
+            message = f"<message to='{alice.jid}' type='chat'><body>{number} {LARGE}</body></message>"
+            writers[number % 2].send(message)
+            start = f"{number} "
+            deny_until(lambda one, start=start: one.findtext(f"{CLIENT}body", "").startswith(start))  # type: ignore[misc]
+        with pytest.raises(ConnectionError):  # noqa: PT012  # the answer to each is one more that is not acknowledged
+            while True:
+                time.sleep(0.2)
+                stream.send("<iq type='get' id='ping'><ping xmlns='urn:xmpp:ping'/></iq>")
+                deny_until(lambda one: one.get("id") == "ping")
+    assert set(range(count)) <= numbers_kept(service, alice, count)
 
 
 @pytest.mark.parametrize("waits", [True, False], ids=["mailbox", "while it reads"])

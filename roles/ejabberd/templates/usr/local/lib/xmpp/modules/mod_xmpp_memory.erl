@@ -1,14 +1,13 @@
 %% SPDX-License-Identifier: GPL-3.0-or-later
 %% A stanza takes little memory, whatever it is made of. Read, one of nothing but tags or attributes takes up to 29 times what it takes on the line, in
 %% each place that keeps stanzas: the history of a room, what waits for a session. So it is measured as it comes in, and its stream ends if it is too
-%% large. (Long texts are not copied, and count little.) A session ends as well when it remembers too much, such as whom it sent its presence to.
+%% large. (Long texts are not copied, and count little.)
 %% Hooks: c2s_handle_recv, s2s_in_handle_recv, s2s_out_handle_recv. Without this module a stanza is bounded in bytes and elements only (xmpp.yml).
 -module(mod_xmpp_memory).
 -behaviour(gen_mod).
 -export([start/2, stop/1, reload/3, depends/2, mod_options/1, mod_doc/0]).
 -export([measure_theirs/3, measure_servers/3, measure_answered/3]).
 
--define(SESSION, 8_388_608).  %% words; one with 5,000 contacts takes a tenth
 -define(WORDS, 196_608).  %% 1.5 MiB: a message with the keys of 3,000 devices (XEP-0384) has 1 MiB
 
 start(Host, _Opts) ->
@@ -33,14 +32,7 @@ measure_servers(State, El, _Packet) -> measure(State, El, ejabberd_s2s_in).
 measure_answered(State, El, _Packet) -> measure(State, El, ejabberd_s2s_out).
 
 measure(State, El, Stream) ->
-    case erts_debug:flat_size(El) > ?WORDS orelse remembers_too_much() of
+    case erts_debug:flat_size(El) > ?WORDS of
         true -> {stop, Stream:send(State, xmpp:serr_policy_violation(<<"This takes too much memory.">>, <<"en">>))};
         false -> State
     end.
-
-remembers_too_much() ->
-    takes() > ?SESSION andalso erlang:garbage_collect() andalso takes() > ?SESSION.
-
-takes() ->
-    {total_heap_size, Words} = process_info(self(), total_heap_size),
-    Words.

@@ -177,8 +177,7 @@ judge(Packet, Account, Limit) ->
                        true -> Limit + ?RESERVE;
                        false -> Limit
                    end,
-            {Place, Count} = place(Account),
-            case xmpp_sum:fits(?MODULE, Place, asker(Packet), Weight, Most, Count) of
+            case xmpp_sum:fits(?MODULE, place(Account), asker(Packet), Weight, Most, fun() -> xmpp_kept:bytes(Account) end) of
                 true -> ok;
                 false -> {refuse, full(Packet, Limit)}
             end
@@ -192,11 +191,11 @@ asker(Packet) ->
         false -> xmpp_rate:site(Server)
     end.
 
-%% Names that nobody has are counted together, some of them: it looks the same, and takes no memory for each.
+%% Names that nobody has are counted together, some of them: it looks the same, takes as long, and no memory for each.
 place({User, Server, _} = Account) ->
     case ejabberd_auth:user_exists(User, Server) of
-        true -> {Account, fun() -> xmpp_kept:bytes(Account) end};
-        false -> {{nobody, erlang:phash2(User, ?NOBODY)}, fun() -> {ok, 0} end}
+        true -> Account;
+        false -> {nobody, erlang:phash2(User, ?NOBODY)}
     end.
 
 full(Packet, Limit) ->

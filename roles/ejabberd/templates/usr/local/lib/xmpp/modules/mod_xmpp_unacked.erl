@@ -1,7 +1,7 @@
 %% SPDX-License-Identifier: GPL-3.0-or-later
 %% What an app has not acknowledged (XEP-0198) is in the memory of the host. ejabberd counts the stanzas (max_ack_queue), not how large they are. Here
-%% a session ends, and its messages go to the mailbox: when it sleeps and too much comes meanwhile; when the app answers a request as if it had
-%% not got what was sent before the request; and when it is taken up again with more than can have been on its way.
+%% a session ends, and its messages go to the mailbox: when it sleeps and too much comes meanwhile; when the app goes on to answer requests as if it
+%% had not got what was sent before; and when it is taken up again with more than can have been on its way.
 %% What comes in one burst, such as a full mailbox, ends nothing: acknowledgements are read after it.
 %% Hooks: user_receive_packet, c2s_authenticated_packet before mod_stream_mgmt (50), c2s_session_resumed. Without this module only ejabberd's
 %% number holds.
@@ -10,8 +10,10 @@
 -export([start/2, stop/1, reload/3, depends/2, mod_options/1, mod_doc/0]).
 -export([count/1, acknowledged/2, taken_up/1]).
 
+-define(DENIES, mod_xmpp_unacked_denies).  %% {up to which number it was asked, since when}
 -define(ASLEEP, 4_194_304).   %% bytes
 -define(DENIED, 8_388_608).
+-define(LONG, 10_000).  %% ms; what an app says by itself may be older than our request
 -define(TAKEN_UP, 25_165_824).  %% a full mailbox, and what came since
 
 start(Host, _Opts) ->
@@ -46,11 +48,14 @@ count(Acc) ->
 
 acknowledged(#{mgmt_queue := _, mgmt_stanzas_req := Asked, lang := Lang} = State, {sm_a, Handled, _}) ->
     {Sum, Sizes, _} = known(State),
-    case Sum > ?DENIED andalso lists:sum([Size || {Number, Size} <- queue:to_list(Sizes), Number > Handled, Number =< Asked]) > ?DENIED of
-        true ->
+    Now = erlang:monotonic_time(millisecond),
+    {Before, Since} = maps:get(?DENIES, State, {Asked, Now}),
+    case Sum > ?DENIED andalso lists:sum([Size || {Number, Size} <- queue:to_list(Sizes), Number > Handled, Number =< Before]) > ?DENIED of
+        true when Now - Since > ?LONG ->
             Text = <<"Too much was sent that is not acknowledged.">>,
             {stop, ejabberd_c2s:send(State, xmpp:serr_policy_violation(Text, Lang))};
-        false -> State
+        true -> State#{?DENIES => {Before, Since}};
+        false -> maps:remove(?DENIES, State)
     end;
 acknowledged(State, _Packet) ->
     State.
