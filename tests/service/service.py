@@ -204,3 +204,14 @@ class Service:
         result = self.host.run(search)
         assert result.rc in (0, 1), result.stderr
         return bool(result.rc == 0)
+
+
+def sql(service: Service, statement: str) -> list[list[Any]]:
+    """What the database answers, to the user that ejabberd runs as."""
+    script = (
+        f"import json, sqlite3\nwith sqlite3.connect({DATABASE!r}, timeout=30) as database:\n"
+        f"    print(json.dumps(database.execute({statement!r}).fetchall()))"
+    )
+    command = shlex.join(["runuser", "-u", "ejabberd", "--", "python3", "-c", script])
+    answer: list[list[Any]] = json.loads(service.host.check_output(command))
+    return answer

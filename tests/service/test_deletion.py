@@ -3,11 +3,9 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 import shlex
 from collections.abc import Callable
-from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -17,7 +15,7 @@ from slixmpp.xmlstream.matcher import MatchXPath
 
 from .clients import Client, Inbox, affiliate, befriend, login
 from .newcomer import REGISTER, run_in_erlang
-from .service import DATABASE, Account, Service
+from .service import DATABASE, Account, Service, sql
 from .stream import ask_token
 from .test_rooms import PRIVATE, PUBLIC, configure, enter, made_room, refusal
 from .test_upload import ask_slot, files_of
@@ -26,17 +24,6 @@ Register = Callable[[int], list[Account]]
 
 PUBSUB = "http://jabber.org/protocol/pubsub"
 ROSTER_PUSH = "{jabber:client}iq/{jabber:iq:roster}query"
-
-
-def sql(service: Service, statement: str) -> list[list[Any]]:
-    """What the database answers, to the user that ejabberd runs as."""
-    script = (
-        f"import json, sqlite3\nwith sqlite3.connect({DATABASE!r}, timeout=30) as database:\n"
-        f"    print(json.dumps(database.execute({statement!r}).fetchall()))"
-    )
-    command = shlex.join(["runuser", "-u", "ejabberd", "--", "python3", "-c", script])
-    answer: list[list[Any]] = json.loads(service.host.check_output(command))
-    return answer
 
 
 def rows_with(service: Service, text: str) -> list[str]:

@@ -201,7 +201,6 @@ QUESTIONS = {
     "error": "<message type='error'{to}><body>hello</body></message>",
     "much to be kept, again and again": 4
     * ("<iq type='set'{to}><query xmlns='urn:example:unknown'>" + 4000 * "<x/>" + "</query></iq>"),
-    "a long contact request": "<presence type='subscribe'{to}><x xmlns='y'>" + 10_000 * "x" + "</x></presence>",
 }
 
 

@@ -17,10 +17,9 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from .clients import ADMIN
-from .service import Account, Service
+from .service import Account, Service, sql
 from .stream import CLIENT, Stream, ask_token
 from .test_acknowledgement import logged_in
-from .test_deletion import sql
 from .test_floods import CONSTRAINT, MUC, MUC_OWNER, PUBSUB, came, came_through, made_room, online, subscribe
 from .test_spam import elsewhere
 
@@ -529,7 +528,9 @@ def test_so_many_devices_have_tokens(service: Service, register: Register) -> No
 def test_who_fills_an_account_in_vain_keeps_nobody_else_out(service: Service, register: Register) -> None:
     """What was never kept is counted out as soon as somebody else asks."""
     mallory, alice, bob = register(3)
-    heavy = f"<query xmlns='urn:example:unknown'>{'<x/>' * 4900}</query>"
+    # Each element counts as a row: up to the last one that fits.
+    counts = [4900, 4900, *(2**power for power in range(8, -1, -1)), 0]
+    heavy = "<iq type='set' id='h' to='{}'><query xmlns='urn:example:unknown'>{}</query></iq>"
     with (
         logged_in(service, mallory) as attacker,
         logged_in(service, bob) as friend,
@@ -537,7 +538,7 @@ def test_who_fills_an_account_in_vain_keeps_nobody_else_out(service: Service, re
     ):
         for stream in (attacker, friend, victim):
             online(stream)
-        attacker.send("".join(f"<iq type='set' id='h{number}' to='{alice.jid}'>{heavy}</iq>" for number in range(4)))
+        attacker.send("".join(heavy.format(alice.jid, "<x/>" * count) for count in counts))
         assert any(is_refused(one, "10 MiB") for one in came(attacker, mallory.jid))
         friend.send(f"<presence type='subscribe' to='{alice.jid}'/>")
         while (asked := victim.read()).get("type") != "subscribe":

@@ -12,7 +12,7 @@ import pytest
 from slixmpp.exceptions import IqError
 
 from .clients import Client, affiliate, login
-from .service import Account, Service
+from .service import Account, Service, sql
 from .test_upload import wait_for
 
 Register = Callable[[int], list[Account]]
@@ -180,11 +180,10 @@ async def test_room_that_ended_with_the_server_leaves_nothing_to_the_next(servic
         service.host.check_output("systemctl kill --signal=KILL ejabberd.service")
         service.restart()
 
-    def is_gone() -> bool:
-        service.checkpoint()
-        return not service.stored(text)
-
-    wait_for(is_gone)
+    rows = f"SELECT count(*) FROM archive WHERE username = '{room}'"
+    wait_for(lambda: sql(service, rows) == [[0]])
+    service.checkpoint()
+    assert not service.stored(text)
     async with login(service, bob) as other:
         assert (await enter(other, room, "other")).get("type") is None
         await configure(other, room)

@@ -11,8 +11,10 @@
 %% [{Address, Port, is it direct TLS}] in the order to be tried; [] if there is none, or none within so many ms.
 addresses(Name, Port, Families, Timeout) ->
     Deadline = erlang:monotonic_time(millisecond) + Timeout,
+    {ok, Interfaces} = inet:getifaddrs(),
+    Own = [Address || {_, Properties} <- Interfaces, {addr, Address} <- Properties],
     [{Address, To, TLS} || {Target, To, TLS} <- targets(Name, Port, Deadline), Family <- Families,
-                           Address <- look_up(Target, Family, Deadline), not is_inner(Address)].
+                           Address <- look_up(Target, Family, Deadline), not is_inner(plain(Address), Own)].
 
 targets(Name, Port, Deadline) ->
     case inet:parse_address(Name) of
@@ -40,11 +42,16 @@ look_up(Target, Family, Deadline) ->
 left(Deadline) ->
     max(1, Deadline - erlang:monotonic_time(millisecond)).
 
-%% Whoever owns a name can say that it is at the host itself, and would learn from the error which of its inner ports are open.
-is_inner({0, _, _, _}) -> true;
-is_inner({127, _, _, _}) -> true;
-is_inner({169, 254, _, _}) -> true;
-is_inner({0, 0, 0, 0, 0, 16#FFFF, High, Low}) -> is_inner({High bsr 8, High band 255, Low bsr 8, Low band 255});
-is_inner({0, 0, 0, 0, 0, 0, 0, _}) -> true;
-is_inner({First, _, _, _, _, _, _, _}) -> First band 16#FFC0 =:= 16#FE80;
-is_inner(_) -> false.
+%% Whoever owns a name can say that it is at the host itself, where no firewall is in the way, and would learn from the error which of its ports
+%% are open inside.
+is_inner({0, _, _, _}, _) -> true;
+is_inner({127, _, _, _}, _) -> true;
+is_inner({169, 254, _, _}, _) -> true;
+is_inner({0, 0, 0, 0, 0, 0, 0, _}, _) -> true;
+is_inner({First, _, _, _, _, _, _, _}, _) when First band 16#FFC0 =:= 16#FE80 -> true;
+is_inner(Address, Own) -> lists:member(Address, Own).
+
+%% An address of IPv4 may be written as one of IPv6 (RFC 4291 2.5.5.2, RFC 6052).
+plain({0, 0, 0, 0, 0, 16#FFFF, High, Low}) -> {High bsr 8, High band 255, Low bsr 8, Low band 255};
+plain({16#64, 16#FF9B, 0, 0, 0, 0, High, Low}) -> {High bsr 8, High band 255, Low bsr 8, Low band 255};
+plain(Address) -> Address.
