@@ -34,22 +34,10 @@ AGES = {
     "spool": ("created_at", TEXT),
 }
 # Whose a row is: the columns with the domain and the name. In the archive, the name can be a room's address.
-ACCOUNTS = {
-    "archive": ("server_host", "username"),
-    "archive_prefs": ("server_host", "username"),
-    "auth_fast_tokens": ("server_host", "username"),
-    "invite_token": ("server_host", "username"),
-    "privacy_default_list": ("server_host", "username"),
-    "privacy_list": ("server_host", "username"),
-    "private_storage": ("server_host", "username"),
-    "push_session": ("server_host", "username"),
-    "roster_version": ("server_host", "username"),
-    "rostergroups": ("server_host", "username"),
-    "rosterusers": ("server_host", "username"),
-    "spool": ("server_host", "username"),
-    "vcard": ("server_host", "username"),
-    "vcard_search": ("server_host", "lusername"),
-}
+ACCOUNTS = {"vcard_search": ("server_host", "lusername")} | dict.fromkeys((
+    "archive", "archive_prefs", "auth_fast_tokens", "invite_token", "privacy_default_list", "privacy_list",
+    "private_storage", "push_session", "roster_version", "rostergroups", "rosterusers", "spool", "vcard",
+), ("server_host", "username"))  # fmt: skip
 # The same as one address, with or without a resource. One of another server is nobody's here to know.
 ADDRESSES = [
     ("muc_registered", "host"),
