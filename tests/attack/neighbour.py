@@ -7,16 +7,14 @@ import contextlib
 import json
 import shlex
 import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..playbook import CHECKOUT
+from .. import testbed
 
 NAME = "neighbour"
-TESTBED = CHECKOUT / "script" / "testbed"
 SECONDS = 60
 
 
@@ -31,16 +29,13 @@ class Neighbour:
     @classmethod
     def up(cls) -> Neighbour:
         """Make it anew."""
-        done = subprocess.run(
-            [sys.executable, TESTBED, "up", "--fresh", NAME], check=True, stdout=subprocess.PIPE, text=True, timeout=180
-        )
-        made = json.loads(done.stdout)
+        made = testbed.up(NAME)
         return cls(made["address"], made["address6"], made["ssh_config"])
 
     @staticmethod
     def down() -> None:
         """Remove it."""
-        subprocess.run([sys.executable, TESTBED, "down", NAME], check=True, timeout=120)
+        testbed.down(NAME)
 
     def _command(self, program: str, argument: object) -> list[str]:
         source = (Path(__file__).parent / "programs" / f"{program}.py").read_text(encoding="utf-8")

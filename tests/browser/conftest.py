@@ -5,8 +5,10 @@ service/conftest.py). Pictures of all pages are in .cache/screenshots afterwards
 
 from __future__ import annotations
 
+import os
+import shlex
 import subprocess
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -14,11 +16,13 @@ import pytest_asyncio
 from playwright.async_api import Browser, async_playwright
 from testinfra.host import Host
 
+from .. import testbed
 from ..service.newcomer import forget_addresses
 from ..service.service import Service
 from .site import SCREENSHOTS, Site, explore
 
 SECONDS_PER_TEST = 120
+VISITOR = "visitor"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -53,13 +57,29 @@ def home(service: Service, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return home
 
 
+@pytest.fixture(scope="session")
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Chromium in the network of a host of its own. It gives up what it loads (ERR_NETWORK_CHANGED) whenever its
+    machine gets an address, as this one does with each host that other tests boot.
+    """
+    network = f"/proc/{testbed.up(VISITOR)['process']}/ns/net"
+    enter = ["nsenter", f"--net={network}", "--"]
+    if os.geteuid():
+        enter = ["sudo", "--preserve-env=HOME,LANG", "--", *enter]
+    program = tmp_path_factory.mktemp("chromium") / "chromium"
+    program.write_text(f'#!/bin/sh\nexec {shlex.join(enter)} /usr/bin/chromium "$@"\n', encoding="utf-8")
+    program.chmod(0o755)
+    yield program
+    testbed.down(VISITOR)
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def browser(service: Service, screenshots: Path, home: Path) -> AsyncIterator[Browser]:
+async def browser(service: Service, screenshots: Path, home: Path, chromium: Path) -> AsyncIterator[Browser]:
     """Chromium, which finds the service's names and no others."""
     names = f"MAP {service.domain} {service.address}, MAP *.{service.domain} {service.address}, MAP * ~NOTFOUND"
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(
-            executable_path="/usr/bin/chromium",
+            executable_path=chromium,
             args=[f"--host-resolver-rules={names}"],
             env={"HOME": str(home), "LANG": "C.UTF-8"},
         )

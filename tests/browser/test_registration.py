@@ -19,6 +19,14 @@ from ..service.service import Account, Service
 from .site import CHECKOUT, SCREENSHOTS, Visit
 
 STRANGERS = 80  # of one address, xmpp_websocket.erl
+# Connections that a page opens and keeps.
+CROWD = """([url, count]) => {
+    window.crowd = Array.from({length: count}, () => new WebSocket(url, "xmpp"));
+    return Promise.all(crowd.map(stranger => new Promise((resolve, reject) => {
+        stranger.onopen = resolve;
+        stranger.onclose = reject;
+    })));
+}"""
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.usefixtures("forgetful")]
 
@@ -204,26 +212,27 @@ async def test_invitation_for_many_leads_to_an_account_without_a_picture(
 
 async def test_who_meets_a_limit_is_told_so(browser: Browser, service: Service, guest: Account) -> None:
     """And for how long, not that the server does not answer."""
-    async with service.web() as web:
-        url = f"wss://{service.domain}/ws"
-        strangers = [await web.ws_connect(url, protocols=("xmpp",)) for _ in range(STRANGERS)]
-        for language in ("de", "en"):
-            visit = await Visit.begin(browser, service.domain)
-            page = await visit.open(f"/{language}/register/")
-            await page.locator("#name").fill(guest.name)
-            await page.locator("#password").fill(guest.password)
-            await page.locator("#proceed").click()
-            await see_problem(page, WORDS[language]["said"]["crowded"].replace("#", "30"))
-            chat = await visit.open(f"/chat/{language}/")
-            await chat.fill("#converse-login-jid", guest.name)
-            await chat.fill("#converse-login-password", guest.password)
-            await chat.click("converse-login-form button[type=submit]")
-            await expect(chat.locator("#crowded")).to_be_visible()
-            await expect(chat.locator("#crowded b")).to_have_text("30")
-        assert not any(stranger.closed for stranger in strangers)
+    crowd = await (await Visit.begin(browser, service.domain)).open("/en/register/")
+    await crowd.evaluate(CROWD, [f"wss://{service.domain}/ws", STRANGERS])
+    for language in ("de", "en"):
+        visit = await Visit.begin(browser, service.domain)
+        page = await visit.open(f"/{language}/register/")
+        await page.locator("#name").fill(guest.name)
+        await page.locator("#password").fill(guest.password)
+        await page.locator("#proceed").click()
+        await see_problem(page, WORDS[language]["said"]["crowded"].replace("#", "30"))
+        chat = await visit.open(f"/chat/{language}/")
+        await chat.fill("#converse-login-jid", guest.name)
+        await chat.fill("#converse-login-password", guest.password)
+        await chat.click("converse-login-form button[type=submit]")
+        await expect(chat.locator("#crowded")).to_be_visible()
+        await expect(chat.locator("#crowded b")).to_have_text("30")
+    assert await crowd.evaluate("crowd.every(stranger => stranger.readyState === WebSocket.OPEN)")
+    await crowd.close()
     # Who comes next finds a place.
+    page = await visit.open("/en/register/")
     deadline = time.monotonic() + 30
-    while (await service.fetch("GET", f"https://{service.domain}/ws")).status != 200:
+    while await page.evaluate("fetch('/ws').then(answer => answer.status)") != 200:
         assert time.monotonic() < deadline, "their places stay taken"
 
 

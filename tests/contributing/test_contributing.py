@@ -111,6 +111,21 @@ def test_one_works_on_a_role(clone: Path) -> None:
     assert re.search(r" [1-9]\d* passed", said), said
 
 
+def test_a_host_that_ended_with_its_machine_is_in_nobodys_way(clone: Path) -> None:
+    """Another clone has it anew; one that runs is refused to it."""
+    up = f"script/testbed up {NAME}"
+    process = json.loads(subprocess.check_output(up.split(), cwd=clone, env=ENVIRONMENT))["process"]
+    other = subprocess.run(up.split(), cwd=CHECKOUT, stderr=subprocess.PIPE, text=True, check=False)
+    assert other.returncode == 1
+    assert "belongs to another clone" in other.stderr
+    as_root = "" if os.geteuid() == 0 else "sudo "
+    # podman's own process for it first: nobody is left who would tell.
+    kill = f"kill -KILL $({as_root}podman inspect --format {{{{.State.ConmonPid}}}} conexizan-{NAME}) {process}"
+    run(clone, f"{as_root}bash -c '{kill}; tail --pid={process} --follow /dev/null'")
+    assert '"state": "lost"' in run(clone, f"script/testbed list | grep {NAME}")
+    run(CHECKOUT, f"{up} && script/testbed down {NAME}")
+
+
 def test_one_adds_a_setting(clone: Path) -> None:
     """With the changes of the page, all that it names agrees."""
     page = (clone / "CONTRIBUTING.md").read_text(encoding="utf-8")

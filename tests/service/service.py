@@ -172,8 +172,8 @@ class Service:
         self.wait_until_ready()
 
     def register(self, count: int) -> list[Account]:
-        """New accounts with names that nobody else uses."""
-        names = [f"user-{secrets.token_hex(5)}" for _ in range(count)]
+        """New accounts with names that nobody else uses, and that people may take (user-1234567890 is reserved)."""
+        names = [f"person-{secrets.token_hex(5)}" for _ in range(count)]
         passwords = self.api(*(("register", {"user": name, "host": self.domain}) for name in names))
         return [Account(name, password, self.domain) for name, password in zip(names, passwords, strict=True)]
 

@@ -41,7 +41,7 @@ def forgiven(service: Service) -> Iterator[None]:
 
 def nobody() -> Account:
     """A name of the same form as other accounts of the tests, that no account has, with a guess at its password."""
-    return Account(f"user-{secrets.token_hex(5)}", secrets.token_hex(8))
+    return Account(f"person-{secrets.token_hex(5)}", secrets.token_hex(8))
 
 
 def guesser(account: Account) -> Account:

@@ -113,7 +113,7 @@ class Prosody:
 
     def register(self, domain: str) -> Account:
         """A new account."""
-        name, password = f"user-{secrets.token_hex(5)}", f"a {secrets.token_urlsafe(12)}"
+        name, password = f"person-{secrets.token_hex(5)}", f"a {secrets.token_urlsafe(12)}"
         self.host.check_output(
             "prosodyctl --config /etc/prosody/test.cfg.lua register %s %s %s", name, domain, password
         )

@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Hosts beside those that Molecule makes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+from .playbook import CHECKOUT
+
+TESTBED = CHECKOUT / "script" / "testbed"
+
+
+def up(name: str) -> dict[str, Any]:
+    """Makes a host anew; what script/testbed says of it."""
+    command = [sys.executable, TESTBED, "up", "--fresh", name]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, timeout=180)
+    made: dict[str, Any] = json.loads(done.stdout)
+    return made
+
+
+def down(name: str) -> None:
+    """Removes it."""
+    subprocess.run([sys.executable, TESTBED, "down", name], check=True, timeout=120)
