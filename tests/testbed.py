@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 from .playbook import CHECKOUT
@@ -15,7 +16,7 @@ TESTBED = CHECKOUT / "script" / "testbed"
 
 def up(name: str) -> dict[str, Any]:
     """Makes a host anew; what script/testbed says of it."""
-    command = [sys.executable, TESTBED, "up", "--fresh", name]
+    command: list[str | Path] = [sys.executable, TESTBED, "up", "--fresh", name]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, timeout=180)
     made: dict[str, Any] = json.loads(done.stdout)
     return made
