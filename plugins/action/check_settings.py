@@ -32,7 +32,9 @@ from ansible import constants
 from ansible.errors import AnsibleActionFail, AnsibleError, AnsibleUndefinedVariable
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
-from ansible.plugins.loader import action_loader, filter_loader, lookup_loader
+from ansible_collections.conexizan.xmpp.plugins.action.npm_package import ActionModule as NpmPackage
+from ansible_collections.conexizan.xmpp.plugins.filter.hidden_sign import hidden_sign
+from ansible_collections.conexizan.xmpp.plugins.lookup import secret, website
 
 SPEC_FILE = "meta/argument_specs.yml"
 ENTRY_POINT = "settings"
@@ -636,7 +638,7 @@ class Checker:
 
     def hidden_sign(self, value: str, rule: Rule) -> str:
         """Return the first character that the text must not have, or nothing."""
-        return str(filter_loader.get("hidden_sign").j2_function(value, lines=rule.lines, strict=not rule.prose))
+        return hidden_sign(value, lines=rule.lines, strict=not rule.prose)
 
     def check_list(self, keys: Keys, value: list[Any], option: Mapping[str, Any], rule: Rule) -> None:
         """Check the entries of a list; compare them if each is right."""
@@ -1507,11 +1509,18 @@ def shorten(path: Path) -> str:
 
 
 # ---------------------------------------------------------------------- the configuration of Ansible
+INSTALLED = (
+    "With inject_facts_as_vars = True, which is Ansible's default, a host can set variables of this run: one that "
+    "somebody else controls could choose what you deploy. Put into your ansible.cfg, below [defaults]: "
+    "inject_facts_as_vars = False"
+)
+
+
 def refuse_other_configuration(project: Path) -> None:
     """Raise AnsibleActionFail unless Ansible runs as this project needs it.
 
-    Its plugins are found wherever Ansible is started (roles/xmpp/library and its siblings are links to them), so that
-    it is this sentence that is read there, and not that a module could not be resolved.
+    Its plugins are found wherever Ansible is started (collections/ lies beside site.yml, and playbooks/collections is a
+    link to it), so that it is this sentence that is read there, and not that a module could not be resolved.
     """
     # What a host would log of each task, and what a host could set: the file of the project says no to both.
     if constants.DEFAULT_NO_TARGET_SYSLOG and not constants.INJECT_FACTS_AS_VARS:
@@ -1529,6 +1538,11 @@ def refuse_other_configuration(project: Path) -> None:
 
 
 # ---------------------------------------------------------------------- the action
+def role_names(variables: Mapping[str, Any]) -> list[str]:
+    """Return the names of the play's roles, without that of the collection which they may come from."""
+    return [name.rpartition(".")[2] for name in variables.get("ansible_play_role_names", ())]
+
+
 class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no type hints
     """Check the settings of the calling role; needs no connection."""
 
@@ -1541,7 +1555,12 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
         result: dict[str, Any] = super().run(tmp, task_vars)
         variables = task_vars or {}
         role = Path(self._task._role._role_path)
-        refuse_other_configuration(role.resolve().parents[1])
+        if variables.get("ansible_collection_name"):
+            # Installed by ansible-galaxy, it cannot bring a configuration; roles/xmpp/vars keeps tasks out of logs.
+            if constants.INJECT_FACTS_AS_VARS:
+                self._display.warning(INSTALLED)
+        else:
+            refuse_other_configuration(role.resolve().parents[1])
         # Ansible has read both files already; "unsafe" means without a copy, which would take longer than all the rest.
         spec = self._loader.load_from_file(str(role / SPEC_FILE), unsafe=True)["argument_specs"][ENTRY_POINT]["options"]
         defaults = self._loader.load_from_file(str(role / "defaults/main.yml"), unsafe=True)
@@ -1573,7 +1592,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
     def check_roles(self, checker: Checker, calling: Path, variables: Mapping[str, Any]) -> dict[str, set[str]]:
         """Add what is not of its type among the variables of the play's other roles; return all of these by role."""
         known: dict[str, set[str]] = {}
-        for name in variables.get("ansible_play_role_names", ()):
+        for name in role_names(variables):
             role = calling.parent / name
             if role == calling:
                 continue
@@ -1640,14 +1659,12 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
 
     def check_web_chat(self, checker: Checker, variables: Mapping[str, Any]) -> None:
         """Have the files of the web chat on this machine, if the play installs it: later, a host would be changed."""
-        if checker.values.get("xmpp_webchat") is not True or "webchat" not in variables.get(
-            "ansible_play_role_names", ()
-        ):
+        if checker.values.get("xmpp_webchat") is not True or "webchat" not in role_names(variables):
             return
         names = ("version", "integrity", "files", "folder")
         wanted = {name: self._templar.template(variables[f"__webchat_{name}"]) for name in names}
         try:
-            action_loader.get("npm_package", class_only=True).have({"name": "converse.js", **wanted})
+            NpmPackage.have({"name": "converse.js", **wanted})
         except AnsibleActionFail as error:
             wrong = f"xmpp_webchat is true, but {error.message}"
             checker.problems.append(Problem(("xmpp_webchat",), wrong, yaml_line("xmpp_webchat", False)))
@@ -1657,17 +1674,17 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
         root, domain = checker.values.get("xmpp_secrets_dir"), checker.values.get("xmpp_domain")
         if root is None or domain is None or checker.wrong_folder(root):
             return
-        lookup, folder = lookup_loader.get("secret"), Path(root) / domain
+        folder = Path(root) / domain
         # Others than those who deploy may run the other playbooks.
-        needed = "facts" in variables.get("ansible_play_role_names", ())
-        if wrong := lookup.access_mistake(Path(root), folder, writing=needed and not self._task.check_mode):
+        needed = "facts" in role_names(variables)
+        if wrong := secret.access_mistake(Path(root), folder, writing=needed and not self._task.check_mode):
             if needed:
                 checker.complain(("xmpp_secrets_dir",), root, wrong)
             return
         accounts = [f"account-{admin}" for admin in checker.values.get("xmpp_admins", ())]
         for name in ("backup", "coturn", "upload", *accounts):
-            path, text = lookup.find(folder, name) or (folder, None)
-            if text is not None and (wrong := lookup.secret_mistake(name, text)):
+            path, text = secret.find(folder, name) or (folder, None)
+            if text is not None and (wrong := secret.secret_mistake(name, text)):
                 problem = Problem(("xmpp_secrets_dir",), f"{path.name} {wrong}.", place=shorten(path))
                 checker.problems.append(problem)
 
@@ -1676,7 +1693,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
         own, folder = checker.values.get("xmpp_website_dir"), variables.get("inventory_dir")
         if own is None or folder is None or any(problem.keys == ("xmpp_website_dir",) for problem in checker.problems):
             return
-        found = lookup_loader.get("website").mistakes(
+        found = website.mistakes(
             pages=Path(self._task._role._role_path).parent / "website/pages",
             own=Path(own),
             notices=Path(folder) / "notices",

@@ -17,8 +17,8 @@ from ansible import context
 from ansible.errors import AnsibleActionFail
 from ansible.parsing.splitter import parse_kv
 from ansible.plugins.action import ActionBase
-from ansible.plugins.loader import filter_loader
 from ansible.utils.vars import load_extra_vars
+from ansible_collections.conexizan.xmpp.plugins.filter.hidden_sign import hidden_sign
 
 DOCUMENTATION = r"""
 name: command_line
@@ -129,7 +129,7 @@ def service(value: str, domains: Domains) -> str:
 
 def text(value: str, domains: Domains) -> str:
     """Return a line of text, in any script."""
-    if sign := filter_loader.get("hidden_sign").j2_function(value):
+    if sign := hidden_sign(value):
         raise Wrong(f"contains {sign}: remove it")
     return value
 

@@ -17,7 +17,7 @@ from xml.sax.saxutils import escape, quoteattr
 
 from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.plugins.action import ActionBase
-from ansible.plugins.loader import lookup_loader
+from ansible_collections.conexizan.xmpp.plugins.lookup import prosody
 
 DOCUMENTATION = "See the module of the same name."
 
@@ -324,7 +324,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
 
     def _call(self, verb: str, **args: object) -> dict[str, Any]:
         done: dict[str, Any] = self._execute_module(
-            module_name="ejabberd_move", module_args={"verb": verb, **args}, task_vars=self.variables
+            module_name="conexizan.xmpp.ejabberd_move", module_args={"verb": verb, **args}, task_vars=self.variables
         )
         if done.get("failed"):
             raise AnsibleActionFail(str(done.get("msg", "the module failed")))
@@ -332,11 +332,10 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
 
     def _bring(self, file: Path, source: str, target: str, services: Moves, verb: str = "import") -> dict[str, Any]:
         try:
-            lookup = lookup_loader.get("prosody")
             try:
-                stored = lookup.run(["rooms"], folder=file)
-                [blocked] = lookup.run(["blocked"], folder=file)
-                theirs = lookup.run(["accounts"], folder=file)
+                stored = prosody.rooms(file.absolute())
+                blocked = prosody.blocked(file.absolute())
+                theirs = prosody.accounts(file.absolute())
             except AnsibleError as wrong:
                 raise Wrong(str(wrong), MEND) from None
             if theirs and not stored and not any(file.glob("*.xml")):

@@ -13,27 +13,27 @@ from pathlib import Path
 from typing import Any
 
 from ansible.plugins.action import ActionBase
-from ansible.plugins.loader import lookup_loader
+from ansible_collections.conexizan.xmpp.plugins.lookup import secret
 
 ROUNDS = 4096  # as host_identity says
 
 
-def is_the_same(secret: str, fingerprint: str) -> bool:
+def is_the_same(text: str, fingerprint: str) -> bool:
     """Whether the host has the same secret; *fingerprint* is SALT:HASH."""
     salt, _, there = fingerprint.partition(":")
-    here = hashlib.pbkdf2_hmac("sha256", secret.encode(), bytes.fromhex(salt), ROUNDS).hex()
+    here = hashlib.pbkdf2_hmac("sha256", text.encode(), bytes.fromhex(salt), ROUNDS).hex()
     return hmac.compare_digest(here, there)
 
 
-def strange(there: Mapping[str, str], folder: Path, finder: Any) -> list[dict[str, str]]:
+def strange(there: Mapping[str, str], folder: Path) -> list[dict[str, str]]:
     """Return the secrets on the host that the folder has not, or others of: C(name), C(state), C(found) elsewhere."""
     result = []
     for name, fingerprint in sorted(there.items()):
-        here = finder.find(folder, name)
+        here = secret.find(folder, name)
         if here and is_the_same(here[1], fingerprint):
             continue
         root = folder.parent
-        candidates = [*finder.places(folder, name), *sorted(root.glob(f"*/{name}{finder.suffix}"))]
+        candidates = [*secret.places(folder, name), *sorted(root.glob(f"*/{name}{secret.SUFFIX}"))]
         found = ""
         for path in candidates:
             if path.is_file() and is_the_same(path.read_text(encoding="utf-8").rstrip(), fingerprint):
@@ -51,7 +51,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
         """Return the facts, with C(identity.strange_secrets) where the folder of secrets is given."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         args = dict(self._task.args)
-        result |= self._execute_module(module_name="host_facts", module_args=args, task_vars=task_vars)
+        result |= self._execute_module(module_name="conexizan.xmpp.host_facts", module_args=args, task_vars=task_vars)
         identity = result.get("ansible_facts", {}).get("xmpp_host", {}).get("identity")
         if identity is None:
             return result
@@ -63,6 +63,6 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
                 # A domain that takes the place of another one has its accounts to make.
                 if account in given and domain:
                     there[f"account-{name}"] = given[account]
-            identity["strange_secrets"] = strange(there, Path(wanted["folder"]), lookup_loader.get("secret"))
+            identity["strange_secrets"] = strange(there, Path(wanted["folder"]))
             identity["known_secrets"] = sorted(there)
         return result

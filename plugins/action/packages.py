@@ -26,7 +26,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
         progress, since, said = "", time.monotonic(), ""
         while True:
             result: dict[str, Any] = self._execute_module(
-                module_name="packages", module_args=self._task.args, task_vars=variables
+                module_name="conexizan.xmpp.packages", module_args=self._task.args, task_vars=variables
             )
             waits = result.pop("waits", None)
             if not waits:

@@ -8,7 +8,7 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
-from ansible.plugins.loader import lookup_loader
+from ansible_collections.conexizan.xmpp.plugins.lookup import secret
 
 DOCUMENTATION = r"""
 name: secrets
@@ -43,11 +43,11 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
         """Return whether something was moved."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         variables = task_vars or {}
-        folder, lookup = Path(self._task.args["folder"]), lookup_loader.get("secret")
+        folder = Path(self._task.args["folder"])
         result["changed"] = False
         try:
             names = [path.name for path in folder.parent.iterdir()] if folder.parent.is_dir() else []
-            if not any(lookup.old.fullmatch(name.removesuffix(lookup.suffix)) for name in names):
+            if not any(secret.OLD.fullmatch(name.removesuffix(secret.SUFFIX)) for name in names):
                 return result
             if self._task.check_mode:
                 return result
@@ -61,7 +61,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
             } | {folder.name}
             everybody = [folder.parent / name for name in sorted(domains)]
             claim = bool(self._task.args["in_use"]) or len(domains) == 1
-            result["changed"] = bool(lookup.move(folder, everybody, claim=claim))
+            result["changed"] = bool(secret.move(folder, everybody, claim=claim))
             if result["changed"] and len(domains) > 1:
                 result["warnings"] = [
                     f"{', '.join(sorted(domains))} had the same secrets so far; {folder} has a copy of them now. To "

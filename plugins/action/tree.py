@@ -58,7 +58,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
         while True:
             payload = base64.b64encode(zlib.compress(json.dumps(sent).encode(), 6)).decode()
             done = self._execute_module(
-                module_name="tree", module_args=module_args | {"payload": payload}, task_vars=task_vars
+                module_name="conexizan.xmpp.tree", module_args=module_args | {"payload": payload}, task_vars=task_vars
             )
             if done.get("missing"):
                 sent = files
@@ -102,8 +102,10 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
         variables["ansible_managed"] = "Managed by Ansible: changes made here are lost"
         unused = set(permissions)
         wanted: list[tuple[str, bytes, str]] = [(path, content, "0644") for path, content in more.items()]
+        # What several roles have, they include from where it is written once.
+        places = [templates, role / "files", role.parent / "base/templates"]
         templar = self._templar.copy_with_new_env(
-            searchpath=[str(templates), str(role / "files")], available_variables=variables
+            searchpath=[str(place) for place in places], available_variables=variables
         )
         for source in sorted(path for path in templates.rglob("*") if path.is_file()):
             name = source.relative_to(templates).as_posix()

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from ansible.plugins.loader import filter_loader
+from ansible_collections.conexizan.xmpp.plugins.filter.hidden_sign import one_line
 
 DOCUMENTATION = r"""
 name: plain_table
@@ -24,7 +24,7 @@ def words(value: object) -> str:
         return "yes" if value else ""
     if isinstance(value, (list, tuple)):
         return ", ".join(words(item) for item in value)
-    return str(filter_loader.get("one_line").j2_function(str(value)))
+    return one_line(str(value))
 
 
 def plain_table(rows: Sequence[Mapping[str, object]], columns: Mapping[str, str]) -> str:

@@ -263,6 +263,16 @@ def read(folder: Path, kind: str, reader: Callable[[Path], Any]) -> list[Any]:
     return found
 
 
+def rooms(folder: Path) -> list[dict[str, Any]]:
+    """Return the rooms in a folder; raises AnsibleError with what is wrong about one."""
+    return [one for one in read(folder, "config", read_room) if one is not None]
+
+
+def blocked(folder: Path) -> dict[str, list[str]]:
+    """Return whom people have blocked, by their addresses; raises AnsibleError with what is wrong about a list."""
+    return dict(read(folder, "blocklist", read_blocked))
+
+
 def accounts(folder: Path) -> list[dict[str, str]]:
     """Return whose passwords are in files of the folder that only Prosody's own program gives out."""
     # The folder may be that of a domain itself.
@@ -282,7 +292,7 @@ class LookupModule(LookupBase):  # type: ignore[misc]  # ansible-core ships no t
         """Return what the term says; raises AnsibleError."""
         folder = Path(options["folder"]).absolute()
         if terms == ["rooms"]:
-            return [one for one in read(folder, "config", read_room) if one is not None]
+            return rooms(folder)
         if terms == ["accounts"]:
             return accounts(folder)
-        return [dict(read(folder, "blocklist", read_blocked))]
+        return [blocked(folder)]

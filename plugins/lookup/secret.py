@@ -307,14 +307,6 @@ def owner(path: Path) -> str:
 class LookupModule(LookupBase):  # type: ignore[misc]  # ansible-core ships no type hints
     """The lookup."""
 
-    places = staticmethod(places)
-    find = staticmethod(find)
-    move = staticmethod(move)
-    access_mistake = staticmethod(access_mistake)
-    secret_mistake = staticmethod(secret_mistake)
-    suffix = SUFFIX
-    old = OLD
-
     def run(self, terms: list[str], variables: dict[str, Any] | None = None, **kwargs: Any) -> list[str]:
         """Return the secrets."""
         self.set_options(var_options=variables, direct=kwargs)

@@ -47,6 +47,8 @@ options:
   name: {description: With C(notice), the name of its file; the newest one without it., type: str}
 """
 
+# Pages call the filter as_text by its short name, those of operators as well.
+filter_loader.add_directory(str(Path(__file__).parents[1] / "filter"))
 # What Jinja's lstrip_blocks would take away. As an override it would have the layout compiled anew for each page.
 INDENT = re.compile(r"^[ \t]+(?=\{[%#](?!\+))", re.MULTILINE)
 PAGE_KEYS = ("title", "label", "description", "menu", "footer", "script", "when")
@@ -571,8 +573,6 @@ def mistakes(
 
 class LookupModule(LookupBase):  # type: ignore[misc]  # ansible-core ships no type hints
     """Returns the files of the site, or a notice as a message."""
-
-    mistakes = staticmethod(mistakes)
 
     def run(
         self, terms: list[str], variables: Mapping[str, Any] | None = None, **options: Any

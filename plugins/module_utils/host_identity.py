@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.private_json import PASSWORDS, read
+from ansible_collections.conexizan.xmpp.plugins.module_utils.private_json import PASSWORDS, read
 
 CONFIGURATION = Path("/etc/ejabberd/xmpp.yml")
 DATA = Path("/var/lib/ejabberd")

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils import firewalls
+from ansible_collections.conexizan.xmpp.plugins.module_utils import firewalls
 
 # Units that this service configures, whoever started them; what they would serve for others is looked for by itself.
 OWN = ("coturn.service", "ejabberd.service", "nginx.service", "prometheus-node-exporter.service")

@@ -61,7 +61,7 @@ attributes:
 EXAMPLES = r"""
 - name: Search the host
   audit:
-    ledger: "{{ lookup('ledger') }}"
+    ledger: "{{ lookup('conexizan.xmpp.ledger') }}"
     domains: [example.org, muc.example.org]
 """
 
@@ -105,9 +105,9 @@ from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import quote
 
-from ansible.module_utils import database_tables, tree_files
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.ejabberd_api import SOCKET, Api, ApiError
+from ansible_collections.conexizan.xmpp.plugins.module_utils import database_tables, tree_files
+from ansible_collections.conexizan.xmpp.plugins.module_utils.ejabberd_api import SOCKET, Api, ApiError
 
 PACKAGES = Path("/var/lib/dpkg/info")
 JOURNAL = "/run/log/journal"

@@ -48,8 +48,8 @@ import time
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.ejabberd_api import SOCKET, Api, ApiError, user_of
-from ansible.module_utils.private_json import read, write
+from ansible_collections.conexizan.xmpp.plugins.module_utils.ejabberd_api import SOCKET, Api, ApiError, user_of
+from ansible_collections.conexizan.xmpp.plugins.module_utils.private_json import read, write
 
 MADE = Path("/var/lib/xmpp/check.json")  # the accounts, by address, with the time
 OLD = 120  # seconds; more than any run has use for one

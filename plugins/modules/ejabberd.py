@@ -97,8 +97,8 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.ejabberd_api import SOCKET, Api, ApiError, user_of
-from ansible.module_utils.private_json import PASSWORDS, read, write
+from ansible_collections.conexizan.xmpp.plugins.module_utils.ejabberd_api import SOCKET, Api, ApiError, user_of
+from ansible_collections.conexizan.xmpp.plugins.module_utils.private_json import PASSWORDS, read, write
 
 # What the API says to an invitation that it does not make, and what that means.
 NO_INVITATION = {

@@ -80,9 +80,9 @@ import re
 import subprocess
 from typing import Any
 
-from ansible.module_utils import ejabberd_program
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.ejabberd_api import SOCKET, Api, ApiError
+from ansible_collections.conexizan.xmpp.plugins.module_utils import ejabberd_program
+from ansible_collections.conexizan.xmpp.plugins.module_utils.ejabberd_api import SOCKET, Api, ApiError
 
 PREFIX = "workshop-"  # mod_xmpp_workshop
 NAME_LENGTH = 8  # of 24 letters: what is left is secret enough

@@ -102,9 +102,9 @@ import subprocess
 from typing import Any
 from xml.sax.saxutils import quoteattr
 
-from ansible.module_utils import ejabberd_program
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.ejabberd_api import SOCKET, Api, ApiError, unknown
+from ansible_collections.conexizan.xmpp.plugins.module_utils import ejabberd_program
+from ansible_collections.conexizan.xmpp.plugins.module_utils.ejabberd_api import SOCKET, Api, ApiError, unknown
 
 SECONDS = 3600
 CHECKS = {"check": "import", "check-complete": "complete"}

@@ -72,7 +72,14 @@ rooms:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.ejabberd_api import SOCKET, Api, ApiError, room_of, unknown, user_of
+from ansible_collections.conexizan.xmpp.plugins.module_utils.ejabberd_api import (
+    SOCKET,
+    Api,
+    ApiError,
+    room_of,
+    unknown,
+    user_of,
+)
 
 
 def affiliations(api: Api, room: str) -> dict[str, str]:

@@ -81,10 +81,10 @@ from typing import Any
 from xml.etree import ElementTree as ET
 from xml.sax.saxutils import escape
 
-from ansible.module_utils import ejabberd_program
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.ejabberd_api import SOCKET, Api, ApiError, unknown, user_of
-from ansible.module_utils.private_json import PASSWORDS, read, write
+from ansible_collections.conexizan.xmpp.plugins.module_utils import ejabberd_program
+from ansible_collections.conexizan.xmpp.plugins.module_utils.ejabberd_api import SOCKET, Api, ApiError, unknown, user_of
+from ansible_collections.conexizan.xmpp.plugins.module_utils.private_json import PASSWORDS, read, write
 
 GROUP = "banned"  # the name that roles/ejabberd has in its access rules
 NAMESPACE = "conexizan:banned"  # of the reason in the private storage (XEP-0049)

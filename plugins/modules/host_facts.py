@@ -116,9 +116,9 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils import neighbours, tree_files
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.host_identity import identity
+from ansible_collections.conexizan.xmpp.plugins.module_utils import neighbours, tree_files
+from ansible_collections.conexizan.xmpp.plugins.module_utils.host_identity import identity
 
 APT = Path("/etc/apt")
 ACKNOWLEDGED = Path("/etc/xmpp/acknowledged")

@@ -101,9 +101,9 @@ import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from ansible.module_utils import ejabberd_program, firewalls, neighbours
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.ejabberd_api import SOCKET, Api, ApiError, user_of
+from ansible_collections.conexizan.xmpp.plugins.module_utils import ejabberd_program, firewalls, neighbours
+from ansible_collections.conexizan.xmpp.plugins.module_utils.ejabberd_api import SOCKET, Api, ApiError, user_of
 
 PASS, WARN, FAIL = "pass", "warn", "fail"
 PLACES = ("/", "/var", "/var/lib/ejabberd", "/srv/xmpp", "/boot")

@@ -90,9 +90,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-from ansible.module_utils import tree_files
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.tree_files import make_parents
+from ansible_collections.conexizan.xmpp.plugins.module_utils import tree_files
+from ansible_collections.conexizan.xmpp.plugins.module_utils.tree_files import make_parents
 
 APT = Path("/etc/apt")
 OUR_PINS = APT / "preferences.d/xmpp"

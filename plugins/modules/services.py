@@ -57,9 +57,9 @@ import os
 import subprocess
 from dataclasses import dataclass
 
-from ansible.module_utils import doors, tree_files
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.tree_files import boot_id
+from ansible_collections.conexizan.xmpp.plugins.module_utils import doors, tree_files
+from ansible_collections.conexizan.xmpp.plugins.module_utils.tree_files import boot_id
 
 JOURNAL_LINES = 15
 ENABLED = ("enabled", "static", "generated", "indirect", "alias")

@@ -96,9 +96,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils import tree_files
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.tree_files import (
+from ansible_collections.conexizan.xmpp.plugins.module_utils import tree_files
+from ansible_collections.conexizan.xmpp.plugins.module_utils.tree_files import (
     SYSTEMD,
     boot_id,
     find,

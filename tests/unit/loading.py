@@ -9,11 +9,11 @@ from importlib.util import module_from_spec, spec_from_loader
 from pathlib import Path
 from types import ModuleType
 
-import ansible.module_utils
+from ansible.plugins.loader import init_plugin_loader
 
 ROOT = Path(__file__).parents[2]
-# Where the project's modules find each other's, as in a run.
-ansible.module_utils.__path__.append(str(ROOT / "plugins/module_utils"))
+# The project's plugins find each other as in a run, whatever folder the tests begin in.
+init_plugin_loader([str(ROOT / "collections")])
 
 
 def load(path: str) -> ModuleType:

@@ -1481,6 +1481,8 @@ def test_no_tags_of_ansible(tmp_path: Path) -> None:
     code = f"""
 import ansible.plugins.action, importlib.util, sys
 from pathlib import Path
+from ansible.plugins.loader import init_plugin_loader
+init_plugin_loader([{str(ROOT / "collections")!r}])
 sys.modules["ansible._internal._datatag._tags"] = None
 spec = importlib.util.spec_from_file_location("door", {str(ROOT / "plugins/action/check_settings.py")!r})
 door = importlib.util.module_from_spec(spec)
@@ -1768,7 +1770,7 @@ def test_folder_that_everybody_may_write_into(tmp_path: Path) -> None:
     """Ansible leaves out the configuration in it: there, the way out is another one."""
     clone = tmp_path / "clone"
     clone.mkdir()
-    for name in ("roles", "plugins", "playbooks"):
+    for name in ("roles", "plugins", "playbooks", "collections"):
         shutil.copytree(ROOT / name, clone / name, symlinks=True)
     for name in ("site.yml", "ansible.cfg"):
         shutil.copy(ROOT / name, clone / name)

@@ -9,9 +9,8 @@ from xml.etree import ElementTree as ET
 
 import pytest
 from ansible.errors import AnsibleActionFail, AnsibleError
-from ansible.plugins.loader import lookup_loader
 
-from .loading import ROOT, load
+from .loading import load
 
 move = load("plugins/action/ejabberd_move.py")
 module = load("plugins/modules/ejabberd_move.py")
@@ -338,7 +337,6 @@ def test_rooms_move_with_their_people(tmp_path: Path) -> None:
 
 def taking_in(folder: Path, source: str) -> None:
     """Take a folder in, as far as it goes without a host."""
-    lookup_loader.add_directory(str(ROOT / "plugins/lookup"))
     object.__new__(move.ActionModule)._bring(folder, source, "", {"new.test": "muc.new.test"})
 
 

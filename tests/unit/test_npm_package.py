@@ -44,7 +44,13 @@ def run(folder: Path, archive: bytes, integrity: str) -> tuple[int, str]:
         "files": ["chat.js", "deep/de.js"],
         "folder": str(folder / "1.0.0"),
     }
-    play = [{"hosts": "localhost", "gather_facts": False, "tasks": [{"name": "Have it", "npm_package": arguments}]}]
+    play = [
+        {
+            "hosts": "localhost",
+            "gather_facts": False,
+            "tasks": [{"name": "Have it", "conexizan.xmpp.npm_package": arguments}],
+        }
+    ]
     (folder / "play.yml").write_text(json.dumps(play), encoding="utf-8")
     done = subprocess.run(
         [Path(sys.executable).with_name("ansible-playbook"), folder / "play.yml"],

@@ -29,12 +29,12 @@ PLAYBOOK = """
   gather_facts: false
   connection: local
   tasks:
-    - secrets:
+    - conexizan.xmpp.secrets:
         folder: "{{ xmpp_secrets_dir }}/{{ xmpp_domain }}"
         in_use: "{{ in_use }}"
     - copy:
         dest: "{{ inventory_dir }}/{{ inventory_hostname }}.result"
-        content: "{{ query('secret', 'coturn', 'account-admin', folder=folder) | to_json }}"
+        content: "{{ query('conexizan.xmpp.secret', 'coturn', 'account-admin', folder=folder) | to_json }}"
       vars:
         folder: "{{ xmpp_secrets_dir }}/{{ xmpp_domain }}"
       check_mode: false
@@ -205,7 +205,7 @@ def test_secrets_that_are_not_the_host_s(held: dict[str, str], tmp_path: Path) -
     }.items():
         (root / place).parent.mkdir(parents=True, exist_ok=True)
         (root / place).write_text(text, encoding="ascii")
-    assert host_facts.strange(held, root / "low.test", secret.LookupModule) == [
+    assert host_facts.strange(held, root / "low.test") == [
         {"name": "coturn", "state": "another", "found": str(root / "old.test")},
         {"name": "upload", "state": "missing", "found": ""},
     ]
@@ -216,7 +216,7 @@ def test_secrets_of_an_earlier_version_are_the_host_s(held: dict[str, str], tmp_
     root.mkdir()
     for name, text in {"backup": "of the backups", "coturn.txt": "of the relay", "upload": "of uploads"}.items():
         (root / name).write_text(text, encoding="ascii")
-    assert host_facts.strange(held, root / "low.test", secret.LookupModule) == []
+    assert host_facts.strange(held, root / "low.test") == []
 
 
 # ------------------------------------------------------------------ what may not be in them

@@ -35,7 +35,9 @@ def run(
         path.write_text(text, encoding="utf-8")
     (role / "templates/nowhere/script").chmod(0o755)
     (role / "tasks").mkdir()
-    (role / "tasks/main.yml").write_text(json.dumps([{"name": "Install", "tree": arguments}]), encoding="utf-8")
+    (role / "tasks/main.yml").write_text(
+        json.dumps([{"name": "Install", "conexizan.xmpp.tree": arguments}]), encoding="utf-8"
+    )
     known = {"action": "set_fact", "args": {"xmpp_host": {"trees": trees}, "cacheable": True}}
     play = [
         {

@@ -57,7 +57,7 @@ class Site:
         self.number = 0
         monkeypatch.setattr(host_facts.tree_files, "MANIFESTS", self.manifests)
         for kind in ("action/tree", "modules/tree", "module_utils/tree_files"):
-            target = folder / f"plugins/{kind}.py"
+            target = folder / f"ansible_collections/conexizan/xmpp/plugins/{kind}.py"
             target.parent.mkdir(parents=True)
             text = (ROOT / f"plugins/{kind}.py").read_text(encoding="utf-8")
             target.write_text(text.replace('"/var/lib/xmpp/tree"', f'"{self.manifests}"'), encoding="utf-8")
@@ -89,9 +89,8 @@ class Site:
                 "PATH": os.environ["PATH"],
                 "HOME": os.environ["HOME"],
                 "LC_ALL": "C.UTF-8",
-                "ANSIBLE_ACTION_PLUGINS": str(self.folder / "plugins/action"),
-                "ANSIBLE_LIBRARY": str(self.folder / "plugins/modules"),
-                "ANSIBLE_MODULE_UTILS": str(self.folder / "plugins/module_utils"),
+                "ANSIBLE_COLLECTIONS_PATH": str(self.folder),
+                "ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.default",
                 "ANSIBLE_LOCALHOST_WARNING": "False",
                 "ANSIBLE_NOCOLOR": "1",
             },
@@ -112,7 +111,7 @@ class Site:
             template.parent.mkdir(parents=True, exist_ok=True)
             template.write_text(text, encoding="utf-8")
         (role / "tasks").mkdir(parents=True)
-        (role / "tasks/main.yml").write_text(json.dumps([{"tree": arguments}]), encoding="utf-8")
+        (role / "tasks/main.yml").write_text(json.dumps([{"conexizan.xmpp.tree": arguments}]), encoding="utf-8")
 
 
 @pytest.fixture
@@ -180,5 +179,5 @@ def test_role_that_does_not_run_may_have_the_file_now(site: Site, option: str) -
     # Of nothing in the play; Molecule's are such.
     whole = site.run(roles, "--skip-tags=other")
     assert sorted(whole.files) == ["moved", "stays"]
-    assert whole.changed == ["early : tree", "services : Remove files of roles that no longer exist"]
+    assert whole.changed == ["early : conexizan.xmpp.tree", "services : Remove files of roles that no longer exist"]
     assert site.run(roles).changed == []

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The repository as the collection conexizan.xmpp, installed by somebody who has no clone and no configuration."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+from typing import Any
+
+from .playbook import packed
+
+BIN = Path(sys.executable).parent
+
+
+def environment(home: Path) -> dict[str, str]:
+    """Of an operator with this home, who has set nothing."""
+    return {"PATH": os.environ["PATH"], "HOME": str(home), "LC_ALL": "C.UTF-8", "ANSIBLE_NOCOLOR": "1"}
+
+
+def unpacked(clone: Path) -> Path:
+    """A clone in a folder."""
+    with tarfile.open(fileobj=io.BytesIO(packed())) as archive:
+        archive.extractall(clone)
+    return clone
+
+
+def installed(clone: Path, home: Path) -> Path:
+    """Builds the collection and installs it; returns its archive."""
+    archive = home / "conexizan-xmpp-0.1.0.tar.gz"
+    build: list[str | Path] = ["build", clone, "--output-path", home]
+    install: list[str | Path] = ["install", "--offline", "--force", archive]
+    for words in (build, install):
+        done = subprocess.run(
+            [BIN / "ansible-galaxy", "collection", *words],
+            cwd=home,
+            env=environment(home),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout
+    return archive
+
+
+def play(home: Path, folder: Path, host: dict[str, Any], playbook: str, *words: str, **more: str) -> tuple[int, str]:
+    """Exit code and output of a playbook of the collection, in a folder with nothing but an inventory of one host."""
+    (folder / "hosts.yml").write_text(json.dumps({"all": {"hosts": {"one": host}}}), encoding="ascii")
+    done = subprocess.run(
+        [BIN / "ansible-playbook", "-i", "hosts.yml", f"conexizan.xmpp.{playbook}", *words],
+        cwd=folder,
+        env=environment(home) | more,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    return done.returncode, done.stdout

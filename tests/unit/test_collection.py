@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The repository as the collection conexizan.xmpp: what ansible-galaxy packs, and what is found once that is there."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+from ..collection import installed, play, unpacked
+from ..playbook import packed
+from .loading import ROOT
+
+FOLDERS = ("docs", "group_vars", "meta", "playbooks", "plugins", "roles")
+FILES = {"CHANGELOG.md", "LICENSE", "README.md", "requirements.txt", "requirements.yml", "site.yml"}
+# To folders that are packed already.
+LINKS = {"playbooks/roles", "playbooks/collections"}
+# What may lie in an operator's clone and is nobody else's.
+OPERATORS = (
+    "inventories/home/secrets/friends.test/coturn.txt",
+    "inventories/mine/hosts.yml",
+    "molecule/inventory/secrets/low.test/upload.txt",
+    "molecule/inventory/host_vars/mine.yml",
+    ".cache/webchat/1/chat.js",
+    ".ansible/facts",
+    "maria@friends.test.xml",
+    "moving/maria.xml",
+    "hosts.yml",
+    "secrets.txt",
+    "playbooks/secrets/coturn.txt",
+    "group_vars/private.key",
+    "docs/notes.txt",
+    "plugins/modules/__pycache__/tree.pyc",
+)
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A clone that is in use."""
+    clone = unpacked(tmp_path_factory.mktemp("clone"))
+    for name in OPERATORS:
+        path = clone / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("secret\n", encoding="ascii")
+    return clone
+
+
+@pytest.fixture(scope="module")
+def home(clone: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The home of an operator who has built the collection and installed it."""
+    home = tmp_path_factory.mktemp("home")
+    installed(clone, home)
+    return home
+
+
+def test_archive_has_what_belongs_and_nothing_else(home: Path) -> None:
+    """No inventory, no secret, no cache; every file of a role and of a plugin."""
+    with tarfile.open(next(home.glob("conexizan-xmpp-*.tar.gz"))) as archive:
+        inside = {member.name for member in archive.getmembers() if not member.isdir()}
+    with tarfile.open(fileobj=io.BytesIO(packed())) as archive:
+        ours = {member.name.removeprefix("./") for member in archive.getmembers() if not member.isdir()} - LINKS
+    assert not inside & set(OPERATORS)
+    belongs = {name for name in ours if name in FILES or name.startswith(tuple(f"{folder}/" for folder in FOLDERS))}
+    assert len(belongs) > 300
+    assert inside == belongs | {"MANIFEST.json", "FILES.json"}
+
+
+def test_it_says_its_version_and_what_it_runs_with() -> None:
+    """As the project does."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    galaxy = yaml.safe_load((ROOT / "galaxy.yml").read_text(encoding="utf-8"))
+    assert galaxy["version"] == project["version"]
+    runtime = yaml.safe_load((ROOT / "meta/runtime.yml").read_text(encoding="utf-8"))
+    (core,) = [wanted for wanted in project["dependencies"] if wanted.startswith("ansible-core")]
+    assert (core, runtime["requires_ansible"]) == ("ansible-core ~= 2.19.0", ">=2.19.0,<2.20")
+
+
+NOWHERE = {"ansible_host": "192.0.2.1", "ansible_ssh_common_args": "-o ConnectTimeout=1", "xmpp_domain": "friends.test"}
+
+
+@pytest.mark.parametrize("verb", sorted(path.stem for path in (ROOT / "playbooks").glob("*.yml")))
+def test_every_playbook_is_found(home: Path, tmp_path: Path, verb: str) -> None:
+    """With all roles, modules, lookups and filters that it names."""
+    code, said = play(home, tmp_path, NOWHERE, verb, "--syntax-check")
+    assert (code, "ERROR" in said) == (0, False), said
+
+
+def test_settings_are_checked_before_a_host_is_touched(home: Path, tmp_path: Path) -> None:
+    code, said = play(home, tmp_path, NOWHERE, "site", "-e", "xmpp_upload_days=14")
+    assert code
+    assert "TASK [conexizan.xmpp.xmpp : Check the settings]" in said
+    assert "a text where a whole number is meant" in said
+    assert "UNREACHABLE" not in said
+
+
+@pytest.mark.parametrize("safe", [False, True])
+def test_who_lets_hosts_set_variables_is_warned(home: Path, tmp_path: Path, safe: bool) -> None:
+    """It is Ansible's default, and only the operator's own configuration can change it."""
+    _, said = play(home, tmp_path, NOWHERE, "check", ANSIBLE_INJECT_FACT_VARS=str(not safe))
+    assert ("Put into your ansible.cfg, below [defaults]: inject_facts_as_vars = False" in said) is not safe
+    assert "UNREACHABLE" in said or "unreachable" in said
