@@ -108,6 +108,7 @@ from urllib.parse import quote
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.conexizan.xmpp.plugins.module_utils import database_tables, tree_files
 from ansible_collections.conexizan.xmpp.plugins.module_utils.ejabberd_api import SOCKET, Api, ApiError
+from ansible_collections.conexizan.xmpp.plugins.module_utils.report import FAIL, PASS, WARN, Row, row
 
 PACKAGES = Path("/var/lib/dpkg/info")
 JOURNAL = "/run/log/journal"
@@ -568,14 +569,12 @@ def inside(ledger: list[dict[str, Any]]) -> tuple[int, list[database_tables.Find
     return number, found + database_tables.mnesia(ejabberd.call("mnesia_list_tables"))
 
 
-def inside_or_why(
-    ledger: list[dict[str, Any]], notes: list[dict[str, str]]
-) -> tuple[int, list[database_tables.Finding]]:
+def inside_or_why(ledger: list[dict[str, Any]], notes: list[Row]) -> tuple[int, list[database_tables.Finding]]:
     """Return the same; if that cannot be told, nothing, and the reason as a row among the notes."""
     try:
         return inside(ledger)
     except (ApiError, sqlite3.Error) as error:
-        notes.append(row(TABLES + "s", "warn", f"cannot be looked into: {error}", START))
+        notes.append(row(TABLES + "s", WARN, f"cannot be looked into: {error}", START))
     return 0, []
 
 
@@ -735,7 +734,7 @@ class Audit:
             search(BytesIO(data), self.everywhere + self.where_services_write, by_unit.setdefault(unit, Counter()))
         self.places += [Place(f"{JOURNAL} of {unit}", finds) for unit, finds in by_unit.items() if finds]
 
-    def rows(self, names: bool) -> list[dict[str, str]]:
+    def rows(self, names: bool) -> list[Row]:
         """Return the report: what the ledger speaks of by its places, then what it does not know, one by one."""
         rows = []
         groups: dict[tuple[str, ...], list[str]] = {}
@@ -748,17 +747,17 @@ class Audit:
             ]
             unread = sum(self.content[entry] for entry in entries)
             found = summary(here) + (f", {number(unread, 'file', 'files')} that people sent" if unread else "")
-            rows.append(row(" ".join(paths), "pass", f"{found} ({', '.join(entries)})", tell(here, names)))
+            rows.append(row(" ".join(paths), PASS, f"{found} ({', '.join(entries)})", tell(here, names)))
         if logged_in := [Place(place.path, own) for place in self.places if (own := self.of_ssh(place))]:
             found = f"{summary(logged_in)}, of who is logged in over ssh now, until the session ends"
-            rows.append(row("ssh", "pass", found, tell(logged_in, names)))
+            rows.append(row("ssh", PASS, found, tell(logged_in, names)))
         for place in self.places:
             if not self.known(place):
                 path = place.path if names else masked(place)
-                rows.append(row(path, "fail", summary([place]), tell([place], names) + ADVICE))
-        rows.extend(row(path, "warn", f"cannot be read: {reason}.", "") for path, reason in self.unreadable.items())
+                rows.append(row(path, FAIL, summary([place]), tell([place], names) + ADVICE))
+        rows.extend(row(path, WARN, f"cannot be read: {reason}.", "") for path, reason in self.unreadable.items())
         rows.extend(
-            row(path, "warn", "swap: what is in memory can be in it, unless it is encrypted.", SWAP)
+            row(path, WARN, "swap: what is in memory can be in it, unless it is encrypted.", SWAP)
             for path in sorted(self.swap)
         )
         return rows
@@ -775,20 +774,15 @@ If you did, delete it when you no longer need it. -e names=true shows what was f
 SWAP = "Switch it off, or encrypt it with a key of each boot: man 5 crypttab, option swap."
 
 
-def row(subject: str, status: str, found: str, mend: str) -> dict[str, str]:
-    """Return a row of the report."""
-    return {"subject": subject, "status": status, "found": found, "mend": mend}
-
-
 def number(count: int, one: str, many: str) -> str:
     """Return a number with its noun."""
     return f"{count} {one if count == 1 else many}"
 
 
-def table_row(finding: database_tables.Finding) -> dict[str, str]:
+def table_row(finding: database_tables.Finding) -> Row:
     """Return the row about a table."""
     advice = TOO_OLD if finding.kind == database_tables.OLD else LEFT_OVER
-    return row(f"{TABLES} {finding.table}", "fail", database_tables.words(finding), advice)
+    return row(f"{TABLES} {finding.table}", FAIL, database_tables.words(finding), advice)
 
 
 def table_find(finding: database_tables.Finding, ledger: Iterable[Mapping[str, Any]], names: bool) -> dict[str, Any]:
@@ -861,7 +855,7 @@ def main() -> None:
             notes.append(
                 row(
                     "accounts",
-                    "warn",
+                    WARN,
                     f"ejabberd cannot be asked for its accounts and who is connected ({error}).",
                     f"Names are found with their domain only. {START}",
                 )
@@ -885,7 +879,7 @@ def main() -> None:
         there, again = inside_or_why(params["ledger"], notes)
         tables = [one for one in again if (one.table, one.kind) in before] if there else tables
     if count and not tables:
-        notes.append(row(TABLES + "s", "pass", f"{count} tables, nothing in them is too old or nobody's", ""))
+        notes.append(row(TABLES + "s", PASS, f"{count} tables, nothing in them is too old or nobody's", ""))
     names = params["names"]
     finds = [
         {

@@ -104,8 +104,8 @@ from pathlib import Path
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.conexizan.xmpp.plugins.module_utils import ejabberd_program, firewalls, neighbours
 from ansible_collections.conexizan.xmpp.plugins.module_utils.ejabberd_api import SOCKET, Api, ApiError, user_of
+from ansible_collections.conexizan.xmpp.plugins.module_utils.report import FAIL, PASS, WARN, Row, row
 
-PASS, WARN, FAIL = "pass", "warn", "fail"
 PLACES = ("/", "/var", "/var/lib/ejabberd", "/srv/xmpp", "/boot")
 AUTHORITY = Path("/etc/xmpp/certificates/ca.crt")
 LISTS = Path("/var/lib/apt/lists")
@@ -119,12 +119,6 @@ MOMENT = 600  # seconds
 DAY = 86400
 LONG = 6 * 3600  # seconds; only a first backup over a slow line takes more
 LATELY = 300  # seconds; what the database refused before may be mended since
-Row = dict[str, str]
-
-
-def row(subject: str, status: str, found: str, mend: str = "") -> Row:
-    """Return a row."""
-    return {"subject": subject, "status": status, "found": found, "mend": mend}
 
 
 def output(*command: str) -> str:
