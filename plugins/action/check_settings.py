@@ -34,7 +34,8 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
 from ansible_collections.conexizan.xmpp.plugins.action.npm_package import ActionModule as NpmPackage
 from ansible_collections.conexizan.xmpp.plugins.filter.hidden_sign import hidden_sign
-from ansible_collections.conexizan.xmpp.plugins.lookup import secret, website
+from ansible_collections.conexizan.xmpp.plugins.lookup import website
+from ansible_collections.conexizan.xmpp.plugins.plugin_utils.secrets import contents, files
 
 SPEC_FILE = "meta/argument_specs.yml"
 ENTRY_POINT = "settings"
@@ -1677,14 +1678,14 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
         folder = Path(root) / domain
         # Others than those who deploy may run the other playbooks.
         needed = "facts" in role_names(variables)
-        if wrong := secret.access_mistake(Path(root), folder, writing=needed and not self._task.check_mode):
+        if wrong := files.access_mistake(Path(root), folder, writing=needed and not self._task.check_mode):
             if needed:
                 checker.complain(("xmpp_secrets_dir",), root, wrong)
             return
         accounts = [f"account-{admin}" for admin in checker.values.get("xmpp_admins", ())]
         for name in ("backup", "coturn", "upload", *accounts):
-            path, text = secret.find(folder, name) or (folder, None)
-            if text is not None and (wrong := secret.secret_mistake(name, text)):
+            path, text = files.find(folder, name) or (folder, None)
+            if text is not None and (wrong := contents.secret_mistake(name, text)):
                 problem = Problem(("xmpp_secrets_dir",), f"{path.name} {wrong}.", place=shorten(path))
                 checker.problems.append(problem)
 

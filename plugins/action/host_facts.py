@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.plugins.action import ActionBase
-from ansible_collections.conexizan.xmpp.plugins.lookup import secret
+from ansible_collections.conexizan.xmpp.plugins.plugin_utils.secrets import files
 
 ROUNDS = 4096  # as host_identity says
 
@@ -29,11 +29,11 @@ def strange(there: Mapping[str, str], folder: Path) -> list[dict[str, str]]:
     """Return the secrets on the host that the folder has not, or others of: C(name), C(state), C(found) elsewhere."""
     result = []
     for name, fingerprint in sorted(there.items()):
-        here = secret.find(folder, name)
+        here = files.find(folder, name)
         if here and is_the_same(here[1], fingerprint):
             continue
         root = folder.parent
-        candidates = [*secret.places(folder, name), *sorted(root.glob(f"*/{name}{secret.SUFFIX}"))]
+        candidates = [*files.places(folder, name), *sorted(root.glob(f"*/{name}{files.SUFFIX}"))]
         found = ""
         for path in candidates:
             if path.is_file() and is_the_same(path.read_text(encoding="utf-8").rstrip(), fingerprint):

@@ -8,7 +8,7 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
-from ansible_collections.conexizan.xmpp.plugins.lookup import secret
+from ansible_collections.conexizan.xmpp.plugins.plugin_utils.secrets import files
 
 DOCUMENTATION = r"""
 name: secrets
@@ -47,7 +47,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
         result["changed"] = False
         try:
             names = [path.name for path in folder.parent.iterdir()] if folder.parent.is_dir() else []
-            if not any(secret.OLD.fullmatch(name.removesuffix(secret.SUFFIX)) for name in names):
+            if not any(files.OLD.fullmatch(name.removesuffix(files.SUFFIX)) for name in names):
                 return result
             if self._task.check_mode:
                 return result
@@ -61,7 +61,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
             } | {folder.name}
             everybody = [folder.parent / name for name in sorted(domains)]
             claim = bool(self._task.args["in_use"]) or len(domains) == 1
-            result["changed"] = bool(secret.move(folder, everybody, claim=claim))
+            result["changed"] = bool(files.move(folder, everybody, claim=claim))
             if result["changed"] and len(domains) > 1:
                 result["warnings"] = [
                     f"{', '.join(sorted(domains))} had the same secrets so far; {folder} has a copy of them now. To "

@@ -14,10 +14,11 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible_collections.conexizan.xmpp.plugins.plugin_utils.secrets import files
+from ansible_collections.conexizan.xmpp.plugins.plugin_utils.secrets.contents import password_mistake, secret_mistake
 
 from .loading import ROOT, load
 
-secret = load("plugins/lookup/secret.py")
 host_facts = load("plugins/action/host_facts.py")
 identity = load("plugins/module_utils/host_identity.py")
 
@@ -168,7 +169,7 @@ def test_secrets_are_no_inventory(settings: str, tmp_path: Path) -> None:
 
 def test_new_ssh_key(tmp_path: Path) -> None:
     """Also the public one is nothing that Ansible takes for an inventory."""
-    secret.write_ssh_key(tmp_path / "low.test/backup-ssh.txt", "backup of low.test")
+    files.write_ssh_key(tmp_path / "low.test/backup-ssh.txt", "backup of low.test")
     assert sorted(path.name for path in (tmp_path / "low.test").iterdir()) == ["backup-ssh.pub.txt", "backup-ssh.txt"]
     assert (tmp_path / "low.test/backup-ssh.pub.txt").read_text().endswith(" backup of low.test\n")
     command = ["ssh-keygen", "-y", "-f", str(tmp_path / "low.test/backup-ssh.txt")]
@@ -237,7 +238,7 @@ def test_secrets_of_an_earlier_version_are_the_host_s(held: dict[str, str], tmp_
 )
 def test_passwords_that_xmpp_allows(password: str) -> None:
     """As ejabberd does; tried with its command "register"."""
-    assert secret.password_mistake(password) is None
+    assert password_mistake(password) is None
 
 
 @pytest.mark.parametrize(
@@ -258,7 +259,7 @@ def test_passwords_that_xmpp_allows(password: str) -> None:
     ],
 )
 def test_passwords_that_xmpp_does_not_allow(password: str, wrong: str) -> None:
-    assert (secret.password_mistake(password) or "").startswith(wrong)
+    assert (password_mistake(password) or "").startswith(wrong)
 
 
 @pytest.mark.parametrize(
@@ -273,7 +274,7 @@ def test_passwords_that_xmpp_does_not_allow(password: str, wrong: str) -> None:
     ],
 )
 def test_secrets_that_configuration_files_can_hold(name: str, text: str, wrong: str | None) -> None:
-    found = secret.secret_mistake(name, text)
+    found = secret_mistake(name, text)
     assert found is None if wrong is None else found and found.startswith(wrong)
 
 
@@ -308,7 +309,7 @@ print(secret.access_mistake(root, root / "low.test", writing=sys.argv[3] == "w")
 
 def look(root: Path, mode: str) -> str:
     """What another account is told about the folder."""
-    program = [sys.executable, "-c", LOOK, str(ROOT / "plugins/lookup/secret.py"), str(root), mode]
+    program = [sys.executable, "-c", LOOK, str(ROOT / "plugins/plugin_utils/secrets/files.py"), str(root), mode]
     return subprocess.run(program, capture_output=True, text=True, check=True).stdout.strip()
 
 
@@ -347,8 +348,8 @@ def test_folder_of_root(roots: Path) -> None:
 def test_what_root_makes_belongs_to_whose_folder_it_is_in(roots: Path) -> None:
     """So that a run with sudo leaves nothing that the next one without cannot read."""
     os.chown(roots, 65534, 65534)
-    secret.write(roots / "secrets/low.test/coturn.txt", "x")
-    with secret.locked(roots / "secrets"):
+    files.write(roots / "secrets/low.test/coturn.txt", "x")
+    with files.locked(roots / "secrets"):
         pass
     owners = {path.stat().st_uid for path in (roots / "secrets").rglob("*")} | {(roots / "secrets").stat().st_uid}
     assert owners == {65534}
