@@ -9,8 +9,8 @@ import statistics
 import threading
 import time
 
-from ..service.clients import login
-from ..service.service import Account, Service
+from ..kit.clients import login
+from ..kit.service import Account, Service
 
 # Seconds that a round may take (a message there, one back, a login, a page of the site), on a busy test machine.
 PATIENCE, USUALLY = 15.0, 3.0

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 import testinfra
 
+from ..kit.service import Account, Service
 from ..service.conftest import register as register  # the same accounts, by the same name
-from ..service.service import Account, Service
 from .bystander import Bystander
 from .dawdlers import dawdle
 from .neighbour import Neighbour

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..service.service import Service
+from ..kit.service import Service
 from .neighbour import Neighbour
 
 # The first bytes of a TLS handshake that announces more than it ever sends.

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .. import testbed
+from ..kit import testbed
 
 NAME = "neighbour"
 SECONDS = 60

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from ..service.service import Service
+from ..kit.service import Service
 from .bystander import Bystander
 from .neighbour import Neighbour
 

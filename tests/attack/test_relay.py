@@ -14,9 +14,9 @@ from collections.abc import Callable
 import pytest
 from aioice import stun
 
-from ..service.clients import login
-from ..service.service import Account, Service
-from ..service.turn import Credentials, credentials_of, relay
+from ..kit.clients import login
+from ..kit.service import Account, Service
+from ..kit.turn import Credentials, credentials_of, relay
 from .neighbour import Neighbour
 
 Register = Callable[[int], list[Account]]

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from ..service.ports import DOCUMENTED, FAMILIES, RELAY, address_of
-from ..service.service import Service
+from ..kit.ports import DOCUMENTED, FAMILIES, RELAY, address_of
+from ..kit.service import Service
 from .neighbour import Neighbour
 
 # Behind the service's own table: what gets here was let in.

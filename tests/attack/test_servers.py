@@ -8,9 +8,9 @@ from collections.abc import Callable
 
 import pytest
 
-from ..service.clients import login
-from ..service.service import Account, Service
-from ..service.stream import SASL, STREAMS, Stream, connected
+from ..kit.clients import login
+from ..kit.service import Account, Service
+from ..kit.stream import SASL, STREAMS, Stream, connected
 
 Register = Callable[[int], list[Account]]
 

@@ -10,7 +10,7 @@ import ssl
 
 import pytest
 
-from ..service.service import Service
+from ..kit.service import Service
 from .neighbour import Neighbour
 
 PLAIN = "/register/plain/"

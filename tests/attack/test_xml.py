@@ -13,9 +13,9 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from ..service.clients import login
-from ..service.service import Account, Service
-from ..service.stream import CLIENT, STREAMS, Stream, connected
+from ..kit.clients import login
+from ..kit.service import Account, Service
+from ..kit.stream import CLIENT, STREAMS, Stream, connected
 
 Register = Callable[[int], list[Account]]
 

@@ -16,9 +16,9 @@ import pytest_asyncio
 from playwright.async_api import Browser, async_playwright
 from testinfra.host import Host
 
-from .. import testbed
-from ..service.newcomer import forget_addresses
-from ..service.service import Service
+from ..kit import testbed
+from ..kit.newcomer import forget_addresses
+from ..kit.service import Service
 from .site import SCREENSHOTS, Site, explore
 
 SECONDS_PER_TEST = 120

@@ -14,7 +14,7 @@ from urllib.parse import SplitResult, urldefrag, urljoin, urlsplit
 
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, Request, WebSocket
 
-from ..service.service import Answer, Service
+from ..kit.service import Answer, Service
 
 CHECKOUT = Path(__file__).parents[2]
 NODE_MODULES = CHECKOUT / ".cache" / "node" / "node_modules"

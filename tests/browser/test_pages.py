@@ -11,7 +11,7 @@ from urllib.parse import urldefrag, urlsplit
 import pytest
 from playwright.async_api import Browser, Request
 
-from ..service.service import Service
+from ..kit.service import Service
 from .site import LANGUAGES, SCHEMES, SCREENSHOTS, SIZES, Site, Visit, is_ours, name_of, validate
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

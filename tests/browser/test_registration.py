@@ -13,9 +13,9 @@ import pytest
 import yaml
 from playwright.async_api import Browser, Page, expect
 
-from ..service.clients import login
-from ..service.newcomer import forget_addresses, newcomer, read_picture
-from ..service.service import Account, Service
+from ..kit.clients import login
+from ..kit.newcomer import forget_addresses, newcomer, read_picture
+from ..kit.service import Account, Service
 from .site import CHECKOUT, SCREENSHOTS, Visit
 
 STRANGERS = 80  # of one address, xmpp_websocket.erl

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import pytest
 from playwright.async_api import Browser, Page, expect
 
-from ..service.clients import befriend, login
-from ..service.service import Account, Service
+from ..kit.clients import befriend, login
+from ..kit.service import Account, Service
 from .site import LANGUAGES, Visit
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

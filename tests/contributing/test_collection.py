@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from .. import testbed
-from ..collection import installed, play, unpacked
+from ..kit import testbed
+from ..kit.collection import installed, play, unpacked
 
 pytestmark = pytest.mark.timeout(900)
 

@@ -18,7 +18,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from ..playbook import CHECKOUT, packed
+from ..kit.playbook import CHECKOUT, packed
 from ..unit.test_docs import ALL, block
 
 pytestmark = pytest.mark.timeout(1200)
@@ -87,7 +87,7 @@ def clone(folder: Path) -> Iterator[Path]:
 
 
 def test_what_ruff_can_mend_is_mended_and_lint_passes(clone: Path) -> None:
-    module = clone / "tests/playbook.py"
+    module = clone / "tests/kit/playbook.py"
     good = module.read_text(encoding="utf-8")
     bad = good.replace("import os\nimport subprocess\n", "import subprocess, json\nimport os\n").replace('"', "'")
     assert bad != good

@@ -14,9 +14,9 @@ from urllib.parse import urljoin
 import pytest
 import testinfra
 
-from ..playbook import CHECKOUT
-from ..service.clients import login
-from ..service.service import Account, Service
+from ..kit.clients import login
+from ..kit.playbook import CHECKOUT
+from ..kit.service import Account, Service
 
 pytestmark = pytest.mark.timeout(900)
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from ..playbook import CHECKOUT, packed
+from ..kit.playbook import CHECKOUT, packed
 from ..unit.test_docs import ALL, GUIDES, PLAYBOOK, fences
 
 pytestmark = pytest.mark.timeout(900)

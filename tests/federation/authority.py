@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from testinfra.host import Host
 
-from ..service.service import Service
+from ..kit.service import Service
 
 _FETCH = """
 import json, ssl, urllib.request

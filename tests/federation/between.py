@@ -11,9 +11,9 @@ from collections.abc import Callable
 from typing import Any
 from xml.etree import ElementTree as ET
 
-from ..playbook import CHECKOUT, run
-from ..service.clients import SECONDS, Client
-from ..service.service import Account, Service
+from ..kit.clients import SECONDS, Client
+from ..kit.playbook import CHECKOUT, run
+from ..kit.service import Account, Service
 
 STATE = CHECKOUT / ".cache" / "molecule" / "federation"
 CLIENT = "{jabber:client}"

@@ -16,7 +16,7 @@ import pytest
 import testinfra
 from testinfra.host import Host
 
-from ..service.service import Account, Service
+from ..kit.service import Account, Service
 from .between import STATE, Register, part
 
 SECONDS_PER_TEST = 90

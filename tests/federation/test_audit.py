@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import pytest
 from testinfra.host import Host
 
-from ..service.clients import login
-from ..service.service import DATABASE, Service
+from ..kit.clients import login
+from ..kit.service import DATABASE, Service
 from .between import Register, audit, run_playbook
 from .day import household
 

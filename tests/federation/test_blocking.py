@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
+from ..kit.clients import login
+from ..kit.service import Service
 from ..service import test_rooms as rooms
-from ..service.clients import login
-from ..service.service import Service
 from .between import Register, assert_talk, deploy, fresh_text, refusal
 
 pytestmark = [pytest.mark.timeout(180), pytest.mark.usefixtures("apart")]

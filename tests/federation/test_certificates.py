@@ -7,7 +7,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from ..service.service import Service
+from ..kit.service import Service
 from .between import deploy, web_name
 
 PARTS = ("muc", "upload", "proxy", "pubsub")

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 from testinfra.host import Host
 
-from ..service.service import Service
+from ..kit.service import Service
 from .between import run_playbook
 
 

@@ -11,7 +11,7 @@ import dns.query
 import pytest
 from testinfra.host import Host
 
-from ..service.service import Service
+from ..kit.service import Service
 from .between import STATE, deploy, run_playbook
 
 # Nobody's: AS112's second network (RFC 7534), and its IPv6 one.

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator
 import pytest
 from testinfra.host import Host
 
-from ..service.clients import login, report
-from ..service.newcomer import run_in_erlang
-from ..service.service import DATABASE, Account, Service
+from ..kit.clients import login, report
+from ..kit.newcomer import run_in_erlang
+from ..kit.service import DATABASE, Account, Service
 from . import day
 from .between import Register, audit
 

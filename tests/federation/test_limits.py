@@ -7,7 +7,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from ..service.service import Service
+from ..kit.service import Service
 from ..service.test_acknowledgement import logged_in
 from ..service.test_archive import MIB, ids, items, publish
 from .between import Register

@@ -9,13 +9,13 @@ import secrets
 
 import pytest
 
-from ..service.clients import login
-from ..service.newcomer import run_in_erlang
-from ..service.service import Service
+from ..kit.clients import login
+from ..kit.newcomer import run_in_erlang
+from ..kit.service import Service
+from ..kit.turn import Transport, credentials_of, relay
 from ..service.test_calls import talk
 from ..service.test_rooms import PUBLIC, enter, made_room
 from ..service.test_upload import ask_slot
-from ..service.turn import Transport, credentials_of, relay
 from .between import Register, assert_talk, fresh_text
 
 PAIRS = list(itertools.permutations(["alpha", "beta", "gamma"], 2))

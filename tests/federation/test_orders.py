@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ..service.service import Service
+from ..kit.service import Service
 from .between import STATE, deploy, run_playbook
 from .test_certificates import certificate_at, names_in
 

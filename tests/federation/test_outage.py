@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from ..service.clients import Client, login
-from ..service.service import Account, Service
+from ..kit.clients import Client, login
+from ..kit.service import Account, Service
 from .between import CLIENT, Register, assert_reaches, assert_talk, fresh_text, part
 
 pytestmark = [pytest.mark.timeout(150), pytest.mark.usefixtures("apart")]

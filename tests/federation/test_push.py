@@ -20,9 +20,9 @@ from slixmpp.xmlstream.matcher import MatchXPath
 from slixmpp.xmlstream.stanzabase import StanzaBase
 from testinfra.host import Host
 
+from ..kit.clients import Client, Inbox, login
+from ..kit.service import Account, Service
 from ..service import test_rooms as rooms
-from ..service.clients import Client, Inbox, login
-from ..service.service import Account, Service
 from .between import Register, condition, deploy, fresh_text, part, refusal
 
 pytestmark = pytest.mark.timeout(240)

@@ -10,9 +10,9 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from ..service.clients import login
-from ..service.service import Service
-from ..service.turn import credentials_of, relay
+from ..kit.clients import login
+from ..kit.service import Service
+from ..kit.turn import credentials_of, relay
 from .between import Register, assert_talk, web_name
 from .test_certificates import certificate_at
 

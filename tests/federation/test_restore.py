@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 from testinfra.host import Host
 
-from ..service.service import Service
+from ..kit.service import Service
 from .between import run_playbook
 from .test_certificates import certificate_at
 from .test_renewal import time_to_renew

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from ..service.service import Service
+from ..kit.service import Service
 from .between import run_playbook
 
 pytestmark = pytest.mark.timeout(120)

@@ -13,9 +13,9 @@ from xml.etree import ElementTree as ET
 import pytest
 from testinfra.host import Host
 
-from ..service.clients import login
-from ..service.service import Service
-from ..service.stream import Parser
+from ..kit.clients import login
+from ..kit.service import Service
+from ..kit.stream import Parser
 from .authority import Authority, Pair, showing
 from .between import Register, assert_reaches, assert_talk, fresh_text, part, refusal
 

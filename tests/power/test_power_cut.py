@@ -26,9 +26,9 @@ from slixmpp import JID
 from slixmpp.xmlstream.stanzabase import StanzaBase
 from testinfra.host import Host
 
-from ..playbook import CHECKOUT, ENVIRONMENT, command
-from ..service.clients import Client, login
-from ..service.service import Service
+from ..kit.clients import Client, login
+from ..kit.playbook import CHECKOUT, ENVIRONMENT, command
+from ..kit.service import Service
 from ..service.test_rooms import configure
 
 WRITERS = 4

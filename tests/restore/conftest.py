@@ -18,9 +18,9 @@ import pytest
 import testinfra
 from testinfra.host import Host
 
-from ..playbook import CHECKOUT, run
-from ..service.clients import Client, affiliate, befriend, login
-from ..service.service import Account, Service
+from ..kit.clients import Client, affiliate, befriend, login
+from ..kit.playbook import CHECKOUT, run
+from ..kit.service import Account, Service
 from ..service.test_rooms import PRIVATE, configure, enter
 from ..service.test_upload import ask_slot
 

@@ -20,9 +20,9 @@ from slixmpp.exceptions import IqError
 from testinfra.host import Host
 
 from ..federation.between import fresh_text
-from ..playbook import CHECKOUT
-from ..service.clients import ADMIN, Refused, login
-from ..service.service import Account, Service
+from ..kit.clients import ADMIN, Refused, login
+from ..kit.playbook import CHECKOUT
+from ..kit.service import Account, Service
 from ..service.test_rooms import enter, refusal
 from .conftest import BUNDLE, DOMAIN, REPOSITORY, Life, in_s3, live, run_playbook, send_file
 

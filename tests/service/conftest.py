@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from testinfra.host import Host
 
-from .service import Account, Service
+from ..kit.service import Account, Service
 
 SECONDS_PER_TEST = 60
 ACCOUNTS_AT_ONCE = 12

@@ -9,9 +9,9 @@ from collections.abc import Callable
 
 import pytest
 
-from .clients import Refused, login
-from .newcomer import REGISTER
-from .service import Account, Service
+from ..kit.clients import Refused, login
+from ..kit.newcomer import REGISTER
+from ..kit.service import Account, Service
 
 Register = Callable[[int], list[Account]]
 

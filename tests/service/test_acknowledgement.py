@@ -12,10 +12,10 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from .clients import login
-from .newcomer import run_in_erlang
-from .service import Account, Service
-from .stream import CLIENT, Stream, connected
+from ..kit.clients import login
+from ..kit.newcomer import run_in_erlang
+from ..kit.service import Account, Service
+from ..kit.stream import CLIENT, Stream, connected
 
 Register = Callable[[int], list[Account]]
 Keeper = Literal["session", "room", "disk"]

@@ -15,10 +15,10 @@ import pytest
 from slixmpp.xmlstream.handler import Callback
 from slixmpp.xmlstream.matcher import MatchXPath
 
-from .clients import Client, Inbox, login
-from .newcomer import run_in_erlang
-from .service import Account, Service, sql
-from .stream import CLIENT, Stream
+from ..kit.clients import Client, Inbox, login
+from ..kit.newcomer import run_in_erlang
+from ..kit.service import Account, Service, sql
+from ..kit.stream import CLIENT, Stream
 from .test_acknowledgement import HOLD, RELEASE, STATEMENT, logged_in
 from .test_floods import CONSTRAINT, PUBSUB, back_online, came, online
 from .test_floods import made_room as made_raw_room

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from .service import DATABASE, Account, Service
+from ..kit.service import DATABASE, Account, Service
 
 SECONDS = 300  # it leaves the processor to others
 pytestmark = pytest.mark.timeout(SECONDS + 60)

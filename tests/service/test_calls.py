@@ -20,9 +20,9 @@ import pytest_asyncio
 from aioice import stun
 from aioice.turn import TCP_TRANSPORT
 
-from .clients import login
-from .service import Account, Service
-from .turn import Credentials, Relay, Transport, credentials_of, external_services, relay
+from ..kit.clients import login
+from ..kit.service import Account, Service
+from ..kit.turn import Credentials, Relay, Transport, credentials_of, external_services, relay
 
 Register = Callable[[int], list[Account]]
 

@@ -10,14 +10,14 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from .clients import Client, login
-from .service import Account, Service
-from .stream import SASL, connected
+from ..kit.clients import Client, login
+from ..kit.service import Account, Service
+from ..kit.stream import SASL, connected
+from ..kit.turn import external_services
 from .test_profile import items, publish
 from .test_rooms import made_room
 from .test_upload import ask_slot
 from .test_web import LINKS, assert_link_works, linked
-from .turn import external_services
 
 Register = Callable[[int], list[Account]]
 

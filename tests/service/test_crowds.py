@@ -17,10 +17,10 @@ from xml.etree import ElementTree as ET
 import aiohttp
 import pytest
 
-from .guest import Guest, guests
-from .newcomer import REGISTER, ask_without_form, forget_addresses, newcomer, refusal, show_invitation
-from .service import Account, Service
-from .stream import CLIENT, connected
+from ..kit.guest import Guest, guests
+from ..kit.newcomer import REGISTER, ask_without_form, forget_addresses, newcomer, refusal, show_invitation
+from ..kit.service import Account, Service
+from ..kit.stream import CLIENT, connected
 from .test_acknowledgement import SM
 from .test_web import BIND, authenticate
 

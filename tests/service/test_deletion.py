@@ -13,10 +13,10 @@ from slixmpp.exceptions import IqError
 from slixmpp.xmlstream.handler import Callback
 from slixmpp.xmlstream.matcher import MatchXPath
 
-from .clients import Client, Inbox, affiliate, befriend, login
-from .newcomer import REGISTER, run_in_erlang
-from .service import DATABASE, Account, Service, sql
-from .stream import ask_token
+from ..kit.clients import Client, Inbox, affiliate, befriend, login
+from ..kit.newcomer import REGISTER, run_in_erlang
+from ..kit.service import DATABASE, Account, Service, sql
+from ..kit.stream import ask_token
 from .test_rooms import PRIVATE, PUBLIC, configure, enter, made_room, refusal
 from .test_upload import ask_slot, files_of
 

@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from ..nameserver import NameServer
-from .service import UPLOADS, Service
+from ..kit.nameserver import NameServer
+from ..kit.service import UPLOADS, Service
 from .test_acknowledgement import refusing
 
 pytestmark = pytest.mark.timeout(240)

@@ -16,9 +16,9 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from .newcomer import run_in_erlang
-from .service import DATABASE, Account, Service
-from .stream import BIND2_REQUEST, CLIENT, DEVICE, FAST, SASL, SASL2, Scram, Stream, connected
+from ..kit.newcomer import run_in_erlang
+from ..kit.service import DATABASE, Account, Service
+from ..kit.stream import BIND2_REQUEST, CLIENT, DEVICE, FAST, SASL, SASL2, Scram, Stream, connected
 
 Register = Callable[[int], list[Account]]
 

@@ -14,10 +14,10 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from .clients import login
-from .newcomer import forget_addresses, run_in_erlang
-from .service import Account, Service, sql
-from .stream import CLIENT, Stream
+from ..kit.clients import login
+from ..kit.newcomer import forget_addresses, run_in_erlang
+from ..kit.service import Account, Service, sql
+from ..kit.stream import CLIENT, Stream
 from .test_acknowledgement import SM, logged_in, until
 from .test_spam import befriended, come_in, elsewhere
 from .test_upload import wait_for

@@ -15,8 +15,8 @@ import pytest
 from slixmpp.xmlstream.handler import Callback
 from slixmpp.xmlstream.matcher import MatchXPath
 
-from .clients import Client, Inbox, Refused, befriend, login
-from .service import DATABASE, UPLOADS, Account, Service
+from ..kit.clients import Client, Inbox, Refused, befriend, login
+from ..kit.service import DATABASE, UPLOADS, Account, Service
 from .test_audit import archived, change
 from .test_profile import publish
 from .test_rooms import PUBLIC, made_room

@@ -14,10 +14,10 @@ from collections.abc import Callable, Iterator, Sequence
 import pytest
 from slixmpp.exceptions import IqError
 
-from .clients import login
-from .newcomer import REGISTER, run_in_erlang
-from .service import Account, Service
-from .stream import BIND2_REQUEST, FAST, SASL, SASL2, connected, token_proof
+from ..kit.clients import login
+from ..kit.newcomer import REGISTER, run_in_erlang
+from ..kit.service import Account, Service
+from ..kit.stream import BIND2_REQUEST, FAST, SASL, SASL2, connected, token_proof
 from .test_forgetting import PLACES, SERVICES
 
 Register = Callable[[int], list[Account]]

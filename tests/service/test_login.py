@@ -11,9 +11,9 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from . import clients
-from .service import Account, Service
-from .stream import (
+from ..kit import clients
+from ..kit.service import Account, Service
+from ..kit.stream import (
     BIND2,
     BIND2_REQUEST,
     FAST,

@@ -9,8 +9,8 @@ from xml.etree import ElementTree as ET
 
 from slixmpp.exceptions import IqError
 
-from .clients import Client, login
-from .service import Account, Service
+from ..kit.clients import Client, login
+from ..kit.service import Account, Service
 
 Register = Callable[[int], list[Account]]
 

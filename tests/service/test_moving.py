@@ -19,9 +19,9 @@ from xml.etree import ElementTree as ET
 import pytest
 from testinfra.host import Host
 
-from .clients import SECONDS, Client, affiliate, befriend, login
-from .newcomer import REGISTER
-from .service import PLAYBOOK_SECONDS, Account, Service
+from ..kit.clients import SECONDS, Client, affiliate, befriend, login
+from ..kit.newcomer import REGISTER
+from ..kit.service import PLAYBOOK_SECONDS, Account, Service
 from .test_rooms import USER, configure, enter, refusal
 
 pytestmark = pytest.mark.timeout(6 * PLAYBOOK_SECONDS)

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from .clients import login
-from .service import PLAYBOOK_SECONDS, Account, Service
+from ..kit.clients import login
+from ..kit.service import PLAYBOOK_SECONDS, Account, Service
 
 TITLE = "The server moves to another room"
 TEXT = "For about an hour, messages wait until we are back."

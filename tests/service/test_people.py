@@ -16,10 +16,10 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from . import clients
-from .newcomer import ask_form, forget_addresses, hand_in, newcomer, read_picture, refusal, show_invitation
-from .service import DATABASE, PLAYBOOK_SECONDS, Account, Service
-from .stream import CLIENT, Stream, connected
+from ..kit import clients
+from ..kit.newcomer import ask_form, forget_addresses, hand_in, newcomer, read_picture, refusal, show_invitation
+from ..kit.service import DATABASE, PLAYBOOK_SECONDS, Account, Service
+from ..kit.stream import CLIENT, Stream, connected
 
 Register = Callable[[int], list[Account]]
 

@@ -8,9 +8,9 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from .ports import FAMILIES, OPEN_TCP, OPEN_UDP, RELAY, address_of
-from .service import Service
-from .stream import TLS, connected
+from ..kit.ports import FAMILIES, OPEN_TCP, OPEN_UDP, RELAY, address_of
+from ..kit.service import Service
+from ..kit.stream import TLS, connected
 
 PATIENCE = 0.5  # seconds; the host is on this machine and answers within one
 

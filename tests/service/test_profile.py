@@ -11,8 +11,8 @@ from xml.etree import ElementTree as ET
 import pytest
 from slixmpp.exceptions import IqError
 
-from .clients import Client, befriend, login
-from .service import Account, Service
+from ..kit.clients import Client, befriend, login
+from ..kit.service import Account, Service
 
 Register = Callable[[int], list[Account]]
 

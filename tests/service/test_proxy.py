@@ -8,8 +8,8 @@ import hashlib
 import secrets
 from collections.abc import Callable
 
-from .clients import Client, login
-from .service import Account, Service
+from ..kit.clients import Client, login
+from ..kit.service import Account, Service
 
 Register = Callable[[int], list[Account]]
 

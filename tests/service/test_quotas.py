@@ -16,9 +16,9 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from .clients import ADMIN
-from .service import Account, Service, sql
-from .stream import CLIENT, Stream, ask_token
+from ..kit.clients import ADMIN
+from ..kit.service import Account, Service, sql
+from ..kit.stream import CLIENT, Stream, ask_token
 from .test_acknowledgement import logged_in
 from .test_floods import CONSTRAINT, MUC, MUC_OWNER, PUBSUB, came, came_through, made_room, online, subscribe
 from .test_spam import elsewhere

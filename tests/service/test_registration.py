@@ -14,8 +14,8 @@ from xml.etree import ElementTree as ET
 import pytest
 from testinfra.host import Host
 
-from .clients import login
-from .newcomer import (
+from ..kit.clients import login
+from ..kit.newcomer import (
     Form,
     ask_for,
     ask_form,
@@ -27,8 +27,8 @@ from .newcomer import (
     refusal,
     show_invitation,
 )
-from .service import Account, Service
-from .stream import connected
+from ..kit.service import Account, Service
+from ..kit.stream import connected
 from .test_forgetting import PLACES, SERVICES, forms
 
 Register = Callable[[int], list[Account]]

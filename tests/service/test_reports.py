@@ -10,8 +10,8 @@ from xml.etree import ElementTree as ET
 
 from slixmpp.exceptions import IqError
 
-from .clients import REPORTING, login, report
-from .service import Account, Service
+from ..kit.clients import REPORTING, login, report
+from ..kit.service import Account, Service
 
 Register = Callable[[int], list[Account]]
 

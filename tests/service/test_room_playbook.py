@@ -12,8 +12,8 @@ import pytest
 from slixmpp.exceptions import IqError
 from testinfra.host import Host
 
-from .clients import Client, login
-from .service import PLAYBOOK_SECONDS, Account, Service
+from ..kit.clients import Client, login
+from ..kit.service import PLAYBOOK_SECONDS, Account, Service
 from .test_rooms import PUBLIC, USER, configure, enter, fresh_text, made_room, refusal
 
 Register = Callable[[int], list[Account]]

@@ -11,8 +11,8 @@ from xml.etree import ElementTree as ET
 import pytest
 from slixmpp.exceptions import IqError
 
-from .clients import Client, affiliate, login
-from .service import Account, Service, sql
+from ..kit.clients import Client, affiliate, login
+from ..kit.service import Account, Service, sql
 from .test_upload import wait_for
 
 Register = Callable[[int], list[Account]]

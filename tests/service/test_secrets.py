@@ -17,12 +17,12 @@ import pytest
 from aioice import stun
 from testinfra.host import Host
 
-from ..playbook import run
-from .clients import Refused, login
-from .newcomer import REGISTER
-from .service import Account, Service
+from ..kit.clients import Refused, login
+from ..kit.newcomer import REGISTER
+from ..kit.playbook import run
+from ..kit.service import Account, Service
+from ..kit.turn import Credentials, credentials_of, relay
 from .test_upload import Slot, ask_slot
-from .turn import Credentials, credentials_of, relay
 
 Register = Callable[[int], list[Account]]
 

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from .service import Account, Service
-from .stream import Stream
+from ..kit.service import Account, Service
+from ..kit.stream import Stream
 from .test_acknowledgement import SM, logged_in, until
 
 Register = Callable[[int], list[Account]]

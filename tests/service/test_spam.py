@@ -14,8 +14,8 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from .clients import Client, login
-from .service import Account, Service
+from ..kit.clients import Client, login
+from ..kit.service import Account, Service
 from .test_rooms import PUBLIC, USER, enter, made_room
 
 Register = Callable[[int], list[Account]]

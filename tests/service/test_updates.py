@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from .clients import Client, login
-from .service import PLAYBOOK_SECONDS, Account, Service
+from ..kit.clients import Client, login
+from ..kit.service import PLAYBOOK_SECONDS, Account, Service
 
 Register = Callable[[int], list[Account]]
 

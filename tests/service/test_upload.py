@@ -18,9 +18,9 @@ from urllib.parse import unquote, urlsplit
 import pytest
 from slixmpp.exceptions import IqError
 
-from .clients import Client, login
-from .service import UPLOADS, Account, Service
-from .stream import connected
+from ..kit.clients import Client, login
+from ..kit.service import UPLOADS, Account, Service
+from ..kit.stream import connected
 
 Register = Callable[[int], list[Account]]
 

@@ -15,9 +15,9 @@ from xml.etree import ElementTree as ET
 import aiohttp
 import pytest
 
-from .clients import login
-from .service import Account, Service
-from .stream import CLIENT, SASL, STREAMS, Scram
+from ..kit.clients import login
+from ..kit.service import Account, Service
+from ..kit.stream import CLIENT, SASL, STREAMS, Scram
 
 Register = Callable[[int], list[Account]]
 Exchange = Callable[[str], Awaitable[ET.Element]]

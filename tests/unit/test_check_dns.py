@@ -22,7 +22,7 @@ import dns.zone
 import pytest
 from ansible.errors import AnsibleActionFail
 
-from ..nameserver import NameServer
+from ..kit.nameserver import NameServer
 from .loading import ROOT, load
 from .test_dns_records import ACME, certificate, domain, settings
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ..collection import installed, play, unpacked
-from ..playbook import packed
+from ..kit.collection import installed, play, unpacked
+from ..kit.playbook import packed
 from .loading import ROOT
 
 FOLDERS = ("docs", "group_vars", "meta", "playbooks", "plugins", "roles")

@@ -107,7 +107,7 @@ ELSEWHERE = {
     "xmpp-backup undo": ("tests/restore/test_restore.py", "xmpp-backup undo"),
     "ansible-doc -t lookup conexizan.xmpp.ledger": ("tests/unit/test_ledger.py", "plugins/lookup/ledger.py"),
     **{
-        command: ("tests/collection.py", words)
+        command: ("tests/kit/collection.py", words)
         for command, words in {
             "ansible-galaxy collection build": '["build", clone',
             "ansible-galaxy collection install conexizan-xmpp-0.1.0.tar.gz --force": '["install", "--offline",',

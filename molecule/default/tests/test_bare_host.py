@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from testinfra.host import Host
 
-from tests.playbook import CHECKOUT
+from tests.kit.playbook import CHECKOUT
 
 
 def test_system_runs_without_a_failed_unit(host: Host) -> None:

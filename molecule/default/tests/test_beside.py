@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 from testinfra.host import Host
 
-from tests import playbook
+from tests.kit import playbook
 
 STATE = "find /etc /usr/local /var/lib /srv -newer /run/conexizan-before ! -path '/var/lib/systemd/*' ! -type d"
 SOCKET = "[Socket]\\nListenStream=443\\nAccept=yes\\n"

@@ -8,7 +8,7 @@ import os
 import pytest
 from testinfra.host import Host
 
-from tests import playbook
+from tests.kit import playbook
 
 DISK = "/mnt/disk"
 

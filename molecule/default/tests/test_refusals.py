@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from testinfra.host import Host
 
-from tests import playbook
+from tests.kit import playbook
 
 # Files of a host, with what changes when a file of the service, a package or an account comes.
 STATE = "find /etc /usr/local /var/lib /srv -newer /run/conexizan-before ! -path '/var/lib/systemd/*' ! -type d"

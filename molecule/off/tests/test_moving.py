@@ -19,9 +19,9 @@ from pathlib import Path
 import pytest
 from testinfra.host import Host
 
-from tests import playbook
-from tests.service.clients import Refused, befriend, login
-from tests.service.service import Account, Service
+from tests.kit import playbook
+from tests.kit.clients import Refused, befriend, login
+from tests.kit.service import Account, Service
 from tests.service.test_moving import PORT, at_old, copy, tunnel
 
 OLD = "old.test"

@@ -12,7 +12,7 @@ import ssl
 import pytest
 from testinfra.host import Host
 
-from tests import playbook
+from tests.kit import playbook
 
 CERTIFICATE = "/etc/xmpp/certificates/off.test/fullchain.pem"
 

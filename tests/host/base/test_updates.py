@@ -10,7 +10,7 @@ import pytest
 import yaml
 from testinfra.host import Host
 
-from tests.playbook import CHECKOUT, run
+from tests.kit.playbook import CHECKOUT, run
 
 CHANGES: list[str] = yaml.safe_load((CHECKOUT / "roles/xmpp/vars/main.yml").read_text())["__xmpp_changes"]
 ACKNOWLEDGED = "/etc/xmpp/acknowledged"

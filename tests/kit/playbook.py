@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-CHECKOUT = Path(__file__).resolve().parents[1]
+CHECKOUT = Path(__file__).resolve().parents[2]
 INVENTORY = CHECKOUT / "molecule" / "inventory"
 # What is in the repository of nobody who clones this.
 OWN = (".git", ".venv", ".cache", ".ansible", "inventories/*/secrets", "molecule/inventory/secrets")

@@ -19,7 +19,7 @@ import aiohttp
 import aiohttp.abc
 from testinfra.host import Host
 
-from .. import playbook
+from . import playbook
 
 PLAYBOOK_SECONDS = 120
 DOMAIN = "site.test"

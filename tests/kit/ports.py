@@ -8,7 +8,7 @@ import socket
 
 import pytest
 
-from ..playbook import CHECKOUT
+from .playbook import CHECKOUT
 from .service import Service
 
 SSH = 22
