@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import TypedDict
 
 PASS, WARN, FAIL = "pass", "warn", "fail"
+SHOWN = 4  # names in a row
 
 
 class Row(TypedDict):
@@ -20,3 +21,14 @@ class Row(TypedDict):
 def row(subject: str, status: str, found: str, mend: str = "") -> Row:
     """Return a row."""
     return {"subject": subject, "status": status, "found": found, "mend": mend}
+
+
+def number(count: int, one: str, many: str) -> str:
+    """Return a number with its noun."""
+    return f"{count} {one if count == 1 else many}"
+
+
+def listed(names: list[str]) -> str:
+    """Return some names, and how many more there are."""
+    more = len(names) - SHOWN
+    return ", ".join(names[:SHOWN]) + (f" and {more} more" if more > 0 else "")

@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The counters, read once as Prometheus reads them."""
+
+from __future__ import annotations
+
+import re
+import urllib.request
+
+from ansible_collections.conexizan.xmpp.plugins.module_utils.report import FAIL, PASS, Row, row
+
+SECONDS = 5
+
+
+def judge_counters(address: str, fetched: str | OSError) -> Row:
+    """Judge what is read where Prometheus reads the counters."""
+    if isinstance(fetched, OSError):
+        reason = getattr(fetched, "reason", fetched)
+        found = f"nothing is read at {address} (xmpp_metrics): {getattr(reason, 'strerror', None) or reason}"
+        mend = "See whether the host has this address (ip address), then run site.yml --tags metrics."
+        return row("counters", FAIL, found, mend)
+    if not re.search(r"^xmpp_up ", fetched, re.MULTILINE):
+        mend = "systemctl start xmpp-metrics.service; systemctl status xmpp-metrics.service"
+        return row("counters", FAIL, f"those at {address} say nothing of the service", mend)
+    return row("counters", PASS, f"are read at {address}")
+
+
+def counters(address: str) -> Row:
+    """Fetch the counters once, as Prometheus does."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(f"http://{address}/metrics", timeout=SECONDS) as answer:
+            return judge_counters(address, answer.read().decode("utf-8", "replace"))
+    except OSError as error:
+        return judge_counters(address, error)

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Look after a host that runs the service: every row about it, in the order in which they are told."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from ansible_collections.conexizan.xmpp.plugins.module_utils import firewalls, neighbours
+from ansible_collections.conexizan.xmpp.plugins.module_utils.health.counters import counters
+from ansible_collections.conexizan.xmpp.plugins.module_utils.health.machine import (
+    disks,
+    judge_clock,
+    judge_memory,
+    judge_retention,
+)
+from ansible_collections.conexizan.xmpp.plugins.module_utils.health.programs import output
+from ansible_collections.conexizan.xmpp.plugins.module_utils.health.server import contacts_row, own_parts
+from ansible_collections.conexizan.xmpp.plugins.module_utils.health.units import (
+    judge_services,
+    judge_timers,
+    looping,
+    units,
+)
+from ansible_collections.conexizan.xmpp.plugins.module_utils.health.updates import (
+    judge_updates,
+    lists_age,
+    security_updates,
+)
+from ansible_collections.conexizan.xmpp.plugins.module_utils.report import FAIL, WARN, Row, row
+
+SEEN = Path("/var/lib/xmpp/clock.json")
+
+
+def judge_neighbours(held: list[str], shut: list[firewalls.Shut], *, firewall: bool) -> list[Row]:
+    """Judge who else has ports of the service, and whose firewall lets nobody in to them."""
+    rows = []
+    for words in held:
+        found, _, mend = words.partition(" would not start. ")
+        rows.append(row("ports", FAIL, f"{found} cannot start", mend))
+    for one in shut:
+        words = neighbours.shut_words(one, firewall=firewall)
+        found, _, mend = words.partition(". ")
+        rows.append(row("other firewall", FAIL, found, mend))
+    return rows
+
+
+def look(
+    services: list[str], others: list[str], *, firewall: bool, metrics: str, contacts: list[str], now: float
+) -> list[Row]:
+    """Return the rows."""
+    here = time.time()
+    # ejabberd's answer and apt's lists take a second each on a small host: both at once.
+    asked = ThreadPoolExecutor(1).submit(own_parts)
+    ours = sorted(path.name for path in Path("/etc/systemd/system").glob("xmpp-*.timer"))
+    timers = units([*ours, *others], "ActiveState", "Unit")
+    started = [state["Unit"] for state in timers.values() if state.get("Unit")]
+    results = units(started, "Result", "ActiveState", "InactiveExitTimestampMonotonic")
+    listing = output("systemctl", "list-units", "--state=failed", "--plain", "--no-legend")
+    # What a timer starts is named in the row of timers.
+    failed = [line.split()[0] for line in listing.splitlines() if line.strip() and line.split()[0] not in results]
+    uptime = time.clock_gettime(time.CLOCK_MONOTONIC)
+    # Also a pattern gives what is loaded, whatever its state.
+    states = units(["*.service", *services], "ActiveState", "SubState", "NRestarts", "ActiveEnterTimestampMonotonic")
+    rows = [
+        judge_services(services, states, failed, looping(states, uptime)),
+        *judge_timers(timers, results, uptime),
+        *disks(),
+        judge_memory(Path("/proc/meminfo").read_text(encoding="ascii")),
+        judge_clock(
+            here - now,
+            synchronized=output("timedatectl", "show", "--property=NTPSynchronized", "--value").strip() == "yes",
+            contained=bool(output("systemd-detect-virt", "--container").strip() not in ("", "none")),
+        ),
+        judge_retention(SEEN.read_text(encoding="utf-8") if SEEN.exists() else ""),
+        judge_updates(security_updates(), lists_age(here)),
+        *asked.result(),
+    ]
+    if metrics:
+        rows.append(counters(metrics))
+    rows += contacts_row(contacts)
+    if Path("/run/reboot-required").exists():
+        rows.append(row("restart", WARN, "an update waits for one", "systemctl reboot, at a quiet hour"))
+    if any(Path("/var/log/journal").glob("*/*.journal")):
+        mend = "Run site.yml --tags traces, which keeps it in memory."
+        rows.append(row("journal", WARN, "is written to the disk", mend))
+    if firewall and "table inet xmpp\n" not in output("nft", "list", "tables"):
+        rows.append(row("firewall", FAIL, "has no rules", "systemctl restart xmpp-firewall"))
+    return rows

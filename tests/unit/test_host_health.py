@@ -1,0 +1,245 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What playbooks/check.yml says of the state of a host, without one."""
+
+from __future__ import annotations
+
+import urllib.error
+
+import pytest
+from ansible_collections.conexizan.xmpp.plugins.module_utils import firewalls
+from ansible_collections.conexizan.xmpp.plugins.module_utils.health import (
+    counters,
+    look,
+    machine,
+    server,
+    units,
+    updates,
+)
+from ansible_collections.conexizan.xmpp.plugins.module_utils.report import Row
+
+DAY = 86400
+UP = {"ActiveState": "active"}
+# Begun two days after the machine was switched on.
+RUNNING = {"ActiveState": "activating", "Result": "success", "InactiveExitTimestampMonotonic": str(2 * DAY * 10**6)}
+
+
+@pytest.mark.parametrize(
+    ("row", "status", "found", "mend"),
+    [
+        (units.judge_services(["a.service"], {"a.service": UP}, [], []), "pass", "a run, nothing has failed", ""),
+        (
+            server.judge_modules({"a.test"}, {"hook mod"}, {"domain a.test", "a.test hook mod"}),
+            "pass",
+            "ejabberd asks them",
+            "",
+        ),
+        (
+            server.judge_modules({"a.test", "b.test"}, {"hook mod"}, {"a.test hook mod"}),
+            "fail",
+            "without effect: mod",
+            "systemctl restart ejabberd; journalctl -u ejabberd. After an update of ejabberd: a newer Conexizan.",
+        ),
+        (
+            *server.judge_database(["domain a.test", "database writes"]),
+            "pass",
+            "writes",
+            "",
+        ),
+        (
+            *server.judge_database(["database the disk is full", "refused 90000 it is read-only"]),
+            "fail",
+            "refuses to write: the disk is full; messages come back to their senders",
+            "Find what takes the place: du -xhd2 /var | sort -h. Once there is room, all goes on by itself.",
+        ),
+        (
+            *server.judge_database(["database writes", "refused 299 the disk is full"]),
+            "fail",
+            "writes now, but refused to 5 min ago: the disk is full",
+            "Find what takes the place: du -xhd2 /var | sort -h. Once there is room, all goes on by itself.",
+        ),
+        (
+            *server.judge_database(["database writes", "refused 3600 the disk fails"]),
+            "warn",
+            "writes now, but refused to 61 min ago: the disk fails",
+            "See whether /var/lib/ejabberd can be written, and journalctl -k. Damaged: playbooks/restore.yml",
+        ),
+        (
+            units.judge_services(["a.service"], {"a.service": UP}, [], ["own.service", "a.service"]),
+            "fail",
+            "end and are started again and again: own.service, a.service",
+            "See why: systemctl status a.service; journalctl -u a.service",
+        ),
+        (
+            units.judge_services(["a.service"], {"a.service": UP}, ["b.service"], ["own.service"]),
+            "warn",
+            "end and are started again and again: own.service",
+            "See why: systemctl status own.service; journalctl -u own.service",
+        ),
+        (
+            counters.judge_counters(
+                "10.99.99.99:9100", urllib.error.URLError(ConnectionRefusedError(111, "Connection refused"))
+            ),
+            "fail",
+            "nothing is read at 10.99.99.99:9100 (xmpp_metrics): Connection refused",
+            "See whether the host has this address (ip address), then run site.yml --tags metrics.",
+        ),
+        (
+            counters.judge_counters("127.0.0.1:9100", "node_load1 0.1\n"),
+            "fail",
+            "those at 127.0.0.1:9100 say nothing of the service",
+            "systemctl start xmpp-metrics.service; systemctl status xmpp-metrics.service",
+        ),
+        (counters.judge_counters("[::1]:9100", "# HELP\nxmpp_up 1\n"), "pass", "are read at [::1]:9100", ""),
+        (
+            units.judge_services(["a.service"], {}, [], []),
+            "fail",
+            "not running: a.service",
+            "systemctl restart a.service; systemctl status a.service",
+        ),
+        (
+            units.judge_services([], {}, ["own.service"], []),
+            "warn",
+            "failed: own.service",
+            "systemctl status own.service",
+        ),
+        (
+            units.judge_services([], {}, ["xmpp-forget.service"], []),
+            "fail",
+            "failed: xmpp-forget.service",
+            "systemctl status xmpp-forget.service",
+        ),
+        (
+            machine.judge_memory("MemTotal: 1024000 kB\nMemAvailable: 512000 kB\n"),
+            "pass",
+            "500 of 1000 MiB are free",
+            "",
+        ),
+        (
+            machine.judge_memory("MemTotal: 1024000 kB\nMemAvailable: 30720 kB\n"),
+            "fail",
+            "30 of 1000 MiB are free",
+            "See what takes it (ps --sort=-rss -eo rss,comm | head), or give the host more.",
+        ),
+        (machine.judge_clock(1.0, synchronized=True, contained=False), "pass", "right, and set by a time server", ""),
+        (
+            machine.judge_clock(-90, synchronized=True, contained=True),
+            "fail",
+            "90 s behind this machine's",
+            "See timedatectl on both: passwords for calls and certificates go by the time.",
+        ),
+        (machine.judge_retention(""), "pass", "what is too old is deleted", ""),
+        (machine.judge_retention('{"kept": {}}'), "pass", "what is too old is deleted", ""),
+        (
+            machine.judge_retention('{"kept": {"uploads": "the clock was set 365 days forward", "messages": "x"}}'),
+            "fail",
+            "messages, uploads that are too old stay: the clock was set 365 days forward; x",
+            "See timedatectl. It goes on by itself once the clock has gone right for two days; if it is right, at once:"
+            " /usr/local/lib/xmpp/clock.py trust",
+        ),
+        (updates.judge_updates([], 3600), "pass", "none waits", ""),
+        (
+            updates.judge_updates(["a", "b", "c", "d", "e", "f"], 3600),
+            "warn",
+            "6 wait: a, b, c, d and 2 more",
+            "They come by themselves within a day; now: unattended-upgrade",
+        ),
+        (
+            updates.judge_updates([], 9 * DAY),
+            "warn",
+            "not looked for in 9 days",
+            "See why: apt-get update; systemctl status apt-daily.timer",
+        ),
+    ],
+)
+def test_state_of_a_host(row: Row, status: str, found: str, mend: str) -> None:
+    assert (row["status"], row["found"], row["mend"]) == (status, found, mend)
+
+
+def test_timers() -> None:
+    """Each kind of fault is told, and hides no other."""
+    stopped = {"a.timer": UP, "b.timer": {"ActiveState": "inactive"}}
+    results = {"a.service": {"Result": "exit-code"}, "b.service": {"Result": "exec-condition"}, "c.service": RUNNING}
+    rows = units.judge_timers(stopped, results, 3 * DAY)
+    assert [(row["status"], row["found"], row["mend"]) for row in rows] == [
+        ("fail", "stopped: b.timer", "systemctl enable --now b.timer"),
+        (
+            "fail",
+            "the last run failed: a.service",
+            "See why: systemctl status a.service; once that is mended: systemctl start a.service",
+        ),
+        (
+            "warn",
+            "running for more than 6 hours: c.service",
+            "See what it waits for: systemctl status c.service; then: systemctl restart c.service",
+        ),
+    ]
+    (well,) = units.judge_timers({"a.timer": UP}, {"c.service": RUNNING}, 2 * DAY + 60)
+    assert (well["status"], well["found"]) == ("pass", "1 wait for their time, no last run failed")
+
+
+GIB = 2**30
+
+
+@pytest.mark.parametrize(
+    ("free", "inodes", "expected"),
+    [
+        (50 * GIB, 900, None),
+        (10 * GIB, 900, ("warn", "/srv has 10% of its room left (10.0 GiB)")),
+        (1 * GIB, 900, ("fail", "/srv has 1% of its room left (1.0 GiB)")),
+        (50 * GIB, 20, ("fail", "/srv has 2% of its places for files left (50.0 GiB)")),
+    ],
+)
+def test_room_on_a_disk(free: int, inodes: int, expected: tuple[str, str] | None) -> None:
+    row = machine.judge_disk("/srv", 100 * GIB, free, 1000, inodes)
+    assert (row and (row["status"], row["found"])) == expected
+
+
+@pytest.mark.parametrize(
+    ("state", "loops"),
+    [
+        ({"ActiveState": "active", "SubState": "running", "NRestarts": "0"}, False),
+        ({"ActiveState": "activating", "SubState": "auto-restart", "NRestarts": "1"}, True),
+        ({"ActiveState": "activating", "SubState": "auto-restart-queued"}, True),
+        # One that runs for a second between two starts.
+        ({"SubState": "running", "NRestarts": "5", "ActiveEnterTimestampMonotonic": "999000000"}, True),
+        # One that was started again once, and one that has long been well.
+        ({"SubState": "running", "NRestarts": "1", "ActiveEnterTimestampMonotonic": "999000000"}, False),
+        ({"SubState": "running", "NRestarts": "5", "ActiveEnterTimestampMonotonic": "1000000"}, False),
+        ({"SubState": "dead"}, False),
+    ],
+)
+def test_service_that_is_started_for_ever(state: dict[str, str], loops: bool) -> None:
+    assert units.looping({"a.service": state}, 1000) == ["a.service"] * loops
+
+
+def test_neighbours_have_rows_with_what_frees_the_ports() -> None:
+    held = ["TCP 80: held by apache2.service, and nginx would not start. On the host: systemctl disable --now apache2."]
+    shut = [firewalls.Shut("ufw", "table ip filter, chain INPUT", "drop", (("tcp", "443"),))]
+    ports, wall = look.judge_neighbours(held, shut, firewall=True)
+    assert ports == {
+        "subject": "ports",
+        "status": "fail",
+        "found": "TCP 80: held by apache2.service, and nginx cannot start",
+        "mend": "On the host: systemctl disable --now apache2.",
+    }
+    assert wall["found"] == "ufw, a firewall of this host, lets nobody in to TCP 443 (table ip filter, chain INPUT)"
+    assert wall["mend"].startswith("Open these: ufw allow 443/tcp.")
+    assert wall["mend"].endswith("ufw disable")
+
+
+def test_contact_that_is_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever reports abuse would write to nobody."""
+
+    class Api:
+        def __init__(self, path: str) -> None:
+            assert path
+
+        def call(self, command: str, **arguments: str) -> int:
+            assert command == "check_account"
+            return 0 if arguments == {"user": "admin", "host": "friends.test"} else 1
+
+    monkeypatch.setattr(server, "Api", Api)
+    assert server.contacts_row(["admin@friends.test"]) == []
+    (row,) = server.contacts_row(["admin@friends.test", "nosuch@friends.test"])
+    assert (row["status"], row["found"]) == ("fail", "nobody is at nosuch@friends.test, where people are told to write")
+    assert "-e create=nosuch@friends.test" in row["mend"]
