@@ -21,12 +21,15 @@ import dns.rdatatype
 import dns.zone
 import pytest
 from ansible.errors import AnsibleActionFail
+from ansible_collections.conexizan.xmpp.plugins.module_utils.report import Row
+from ansible_collections.conexizan.xmpp.plugins.plugin_utils.check import dns_queries
+from ansible_collections.conexizan.xmpp.plugins.plugin_utils.check.dns_queries import Asker, name_server
+from ansible_collections.conexizan.xmpp.plugins.plugin_utils.check.dns_records import Doctor
 
 from ..kit.nameserver import NameServer
 from .loading import ROOT, load
 from .test_dns_records import ACME, certificate, domain, settings
 
-check = load("plugins/action/check_dns.py")
 filters = load("plugins/filter/dns_records.py")
 report = load("plugins/filter/check_report.py")
 
@@ -48,7 +51,7 @@ def server() -> Iterator[NameServer]:
 
 async def diagnose(
     server: NameServer, replace: dict[str, str], wanted: dict[str, Any] = SETTINGS, names: list[str] = NAMES
-) -> list[dict[str, str]]:
+) -> list[Row]:
     """Serve the zones with some words replaced (spaces are single), and return what is found out."""
     zones = {zone["origin"]: re.sub(" +", " ", zone["text"]) for zone in filters.dns_zones(wanted)}
     for old, new in replace.items():
@@ -56,10 +59,9 @@ async def diagnose(
         zones = {origin: text.replace(old, new) for origin, text in zones.items()}
     for origin, text in zones.items():
         server.load(text, origin)
-    asker = check.Asker(server.address)
-    doctor = check.Doctor(filters.dns_records(wanted), asker)
-    rows = await doctor.examine(names, wanted["authorities"], wanted["challenge"])
-    return [vars(row) for row in rows]
+    asker = Asker(server.address)
+    doctor = Doctor(filters.dns_records(wanted), asker)
+    return await doctor.examine(names, wanted["authorities"], wanted["challenge"])
 
 
 async def not_passed(server: NameServer, replace: dict[str, str], **others: Any) -> list[tuple[str, str, str, str]]:
@@ -200,8 +202,8 @@ async def test_authority_that_could_not_be_asked(server: NameServer) -> None:
 
 
 async def test_silence_is_no_missing_record(server: NameServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert check.FIRST < check.LIMIT < 5
-    monkeypatch.setattr(check, "FIRST", 0.5)
+    assert dns_queries.FIRST < dns_queries.LIMIT < 5
+    monkeypatch.setattr(dns_queries, "FIRST", 0.5)
     server.moods = {"*": None}
     started = time.monotonic()
     found = await not_passed(server, {})
@@ -212,7 +214,7 @@ async def test_silence_is_no_missing_record(server: NameServer, monkeypatch: pyt
 
 
 async def test_silence_about_some_types(server: NameServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(check, "FIRST", 0.5)
+    monkeypatch.setattr(dns_queries, "FIRST", 0.5)
     server.moods = {"SRV": None, "CAA": dns.rcode.SERVFAIL}
     found = await not_passed(server, {})
     words = {(subject.rpartition(" ")[2], status, words) for subject, status, words, _ in found}
@@ -226,9 +228,9 @@ async def test_refusal_is_no_missing_record(server: NameServer) -> None:
     found = await not_passed(server, {}, names=["elsewhere.test"], wanted=settings(domain("friends.test")))
     assert found == []
     server.zones.clear()
-    asker = check.Asker(server.address)
-    rows = await check.Doctor(filters.dns_records(SETTINGS), asker).examine([], [], "")
-    assert [(row.subject, row.found) for row in rows] == [("name server", f"{server.address} answers REFUSED")]
+    asker = Asker(server.address)
+    rows = await Doctor(filters.dns_records(SETTINGS), asker).examine([], [], "")
+    assert [(row["subject"], row["found"]) for row in rows] == [("name server", f"{server.address} answers REFUSED")]
 
 
 async def test_alias_into_what_the_name_server_does_not_know(server: NameServer) -> None:
@@ -245,8 +247,8 @@ async def test_alias_into_what_the_name_server_does_not_know(server: NameServer)
 async def test_names_are_found_where_no_record_is_wanted(server: NameServer) -> None:
     """A host that is not reached by ssh may well be reached by everybody else."""
     server.load("@ 60 IN A 203.0.113.7\n@ 60 IN AAAA 2001:db8::7", "friends.test")
-    asker = check.Asker(server.address)
-    doctor = check.Doctor([], asker, ["friends.test"])
+    asker = Asker(server.address)
+    doctor = Doctor([], asker, ["friends.test"])
     assert await doctor.examine([], [], "") == []
     assert asker.addresses("friends.test.").values == {"203.0.113.7", "2001:db8::7"}
 
@@ -262,7 +264,7 @@ async def test_names_are_found_where_no_record_is_wanted(server: NameServer) -> 
     ],
 )
 def test_resolver(given: str, expected: tuple[str, int]) -> None:
-    assert check.name_server(given) == expected
+    assert name_server(given) == expected
 
 
 @pytest.mark.parametrize(
@@ -281,7 +283,7 @@ def test_resolver(given: str, expected: tuple[str, int]) -> None:
 )
 def test_bad_resolver(given: str) -> None:
     with pytest.raises(AnsibleActionFail) as error:
-        check.name_server(given)
+        name_server(given)
     assert f'resolver is "{given}"' in str(error.value)
     assert "for example 192.0.2.53" in str(error.value)
 
