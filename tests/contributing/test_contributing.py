@@ -112,6 +112,24 @@ def test_a_wrong_call_between_plugins_is_seen(clone: Path) -> None:
         assert re.search(rf"{file}:\d+: error: ", said), said
 
 
+def test_faults_in_javascript_are_seen(clone: Path) -> None:
+    """In what browsers run, a template among it, and in what nginx runs, which has nothing of a browser."""
+    (line,) = re.findall(r"^check eslint (.*)$", (clone / "script/lint").read_text(encoding="utf-8"), re.MULTILINE)
+    website = "templates/srv/xmpp/website"
+    seeds = [
+        (f"roles/registration/{website}/register.js", "const forgotten = 1;", "no-unused-vars"),
+        (f"roles/registration/{website}/register.js", "name.trim();", "no-undef"),
+        (f"roles/webchat/{website}/chat/chat.js.j2", "if (uploads == {{ limit }}) throw uploads;", "eqeqeq"),
+        ("roles/nginx/templates/etc/nginx/njs/xmpp-upload.js", "document.title;", "no-undef"),
+    ]
+    for file, seed, _ in seeds:
+        with (clone / file).open("a", encoding="utf-8") as source:
+            source.write(f"{seed}\n")
+    said = run(clone, f"! {line}")
+    for file, seed, rule in seeds:
+        assert re.search(rf"/{file}\n(?: +\d.*\n)* +\d+:\d+ +error .* {rule}\n", said), (seed, said)
+
+
 def test_one_works_on_a_role(clone: Path) -> None:
     """In one shell, as the first line asks for; under another name, since the scenario itself may be running."""
     for folder in ("molecule", "tests/host"):
