@@ -34,8 +34,8 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
 from ansible_collections.conexizan.xmpp.plugins.action.npm_package import ActionModule as NpmPackage
 from ansible_collections.conexizan.xmpp.plugins.filter.hidden_sign import hidden_sign
-from ansible_collections.conexizan.xmpp.plugins.lookup import website
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.secrets import contents, files
+from ansible_collections.conexizan.xmpp.plugins.plugin_utils.website.mistakes import mistakes
 
 SPEC_FILE = "meta/argument_specs.yml"
 ENTRY_POINT = "settings"
@@ -1694,7 +1694,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
         own, folder = checker.values.get("xmpp_website_dir"), variables.get("inventory_dir")
         if own is None or folder is None or any(problem.keys == ("xmpp_website_dir",) for problem in checker.problems):
             return
-        found = website.mistakes(
+        found = mistakes(
             pages=Path(self._task._role._role_path).parent / "website/pages",
             own=Path(own),
             notices=Path(folder) / "notices",

@@ -23,10 +23,12 @@ import yaml
 from ansible.errors import AnsibleError
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar
+from ansible_collections.conexizan.xmpp.plugins.lookup.website import LookupModule
+from ansible_collections.conexizan.xmpp.plugins.plugin_utils.website.notices import notice_message
+from ansible_collections.conexizan.xmpp.plugins.plugin_utils.website.sources import Mistake
 
-from .loading import ROOT, load
+from .loading import ROOT
 
-WEBSITE = load("plugins/lookup/website.py")
 ATOM = "{http://www.w3.org/2005/Atom}"
 VOID = {"meta", "link", "br", "hr", "img", "input", "wbr"}
 SITE = "https://friends.test"
@@ -134,7 +136,7 @@ def render(folder: Path, settings: dict[str, Any]) -> Rendered:
     """Render the site as the role's task does it, with what is in the folder as an operator's."""
     known = variables({**settings, "xmpp_website_dir": str(folder / "website")})
     templar = Templar(loader=DataLoader(), variables=known)
-    lookup = WEBSITE.LookupModule(loader=DataLoader(), templar=templar)
+    lookup = LookupModule(loader=DataLoader(), templar=templar)
     (files,) = lookup.run(
         ["pages"],
         known,
@@ -146,6 +148,7 @@ def render(folder: Path, settings: dict[str, Any]) -> Rendered:
         ledger=templar.template(known["website_ledger"]),
         root="/srv",
     )
+    assert isinstance(files, dict)
     return Rendered({path.removeprefix("/srv/"): text for path, text in files.items()})
 
 
@@ -480,20 +483,20 @@ def test_notice_as_a_message_has_every_language_once(tmp_path: Path) -> None:
             "2026-01-01-hello.md": notice("Hello"),
         },
     )
-    newest = WEBSITE.notice_message(tmp_path, ["en", "de"], "")
+    newest = notice_message(tmp_path, ["en", "de"], "")
     assert newest["subject"] == "Moving / Umzug"
     assert newest["body"].count("Text *here*") == 2
-    assert WEBSITE.notice_message(tmp_path, ["en", "de"], "2026-01-01-hello")["body"].count("Text *here*") == 1
-    with pytest.raises(WEBSITE.Mistake, match="notices has no notice yet; write one"):
-        WEBSITE.notice_message(tmp_path / "none" / "notices", ["en"], "")
-    with pytest.raises(WEBSITE.Mistake, match="has no notice nothing; there are: 2026-01-02-move, 2026-01-01-hello"):
-        WEBSITE.notice_message(tmp_path, ["en", "de"], "nothing")
+    assert notice_message(tmp_path, ["en", "de"], "2026-01-01-hello")["body"].count("Text *here*") == 1
+    with pytest.raises(Mistake, match="notices has no notice yet; write one"):
+        notice_message(tmp_path / "none" / "notices", ["en"], "")
+    with pytest.raises(Mistake, match="has no notice nothing; there are: 2026-01-02-move, 2026-01-01-hello"):
+        notice_message(tmp_path, ["en", "de"], "nothing")
 
 
 def test_notice_that_cannot_be_sent_is_told_in_words(tmp_path: Path) -> None:
     """Not as an error of Ansible's, and before anything is published."""
     write(tmp_path, {"2026-01-01-hello.md": notice("Hello")})
-    ask = WEBSITE.LookupModule().run
+    ask = LookupModule().run
     assert ask(["unsendable"], notices=str(tmp_path)) == [""]
     assert ask(["unsendable"], notices=str(tmp_path), name="2026-01-01-hello") == [""]
     (wrong,) = ask(["unsendable"], notices=str(tmp_path), name="2026-01-01-none")
