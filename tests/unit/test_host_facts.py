@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from socket import AddressFamily
+from typing import cast
 
 import pytest
+from ansible_collections.conexizan.xmpp.plugins.module_utils import tree_files
+from ansible_collections.conexizan.xmpp.plugins.module_utils.facts import addresses, beside, packages, service, ssh
 
-from .loading import load
-
-facts = load("plugins/modules/host_facts.py")
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
 ONE_LINE = """
@@ -67,16 +68,16 @@ Signed-By: /usr/share/keyrings/raspberrypi-archive-keyring.pgp
 def test_mirror(
     files: dict[str, str], expected: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(facts, "APT", tmp_path)
+    monkeypatch.setattr(packages, "APT", tmp_path)
     (tmp_path / "sources.list.d").mkdir()
     for name, text in files.items():
         (tmp_path / name).write_text(text.format(keyring=KEYRING), encoding="utf-8")
-    assert facts.mirror("trixie") == expected
+    assert packages.mirror("trixie") == expected
 
 
 def test_ports_of_this_connection_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SSH_CONNECTION", "192.0.2.7 51000 192.0.2.1 2222")
-    assert 2222 in facts.ssh_ports([])
+    assert 2222 in ssh.ssh_ports([])
 
 
 @pytest.mark.parametrize(
@@ -105,10 +106,10 @@ def test_backports_of_the_operator_are_seen(
     name: str, text: str, expected: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A second entry for the same suite with another keyring would stop apt altogether."""
-    monkeypatch.setattr(facts, "APT", tmp_path)
+    monkeypatch.setattr(packages, "APT", tmp_path)
     (tmp_path / "sources.list.d").mkdir()
     (tmp_path / "sources.list.d" / name).write_text(text, encoding="utf-8")
-    assert facts.has_backports("trixie") is expected
+    assert packages.has_backports("trixie") is expected
 
 
 @pytest.mark.parametrize(
@@ -123,31 +124,31 @@ def test_backports_of_the_operator_are_seen(
 def test_our_backports_have_the_key_that_the_operators_part_of_them_has(
     line: str, expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(facts, "APT", tmp_path)
+    monkeypatch.setattr(packages, "APT", tmp_path)
     (tmp_path / "sources.list.d").mkdir()
     (tmp_path / "sources.list").write_text(line, encoding="utf-8")
-    assert facts.backports_key("trixie", "http://mirror.test/debian", "/mirror.gpg") == expected
-    assert facts.backports_key("trixie", "http://elsewhere.test/debian", "") == facts.KEYRING
+    assert packages.backports_key("trixie", "http://mirror.test/debian", "/mirror.gpg") == expected
+    assert packages.backports_key("trixie", "http://elsewhere.test/debian", "") == packages.KEYRING
 
 
 def test_host_without_ipv6_has_no_address() -> None:
     class Family(int):
         """A family that no kernel knows."""
 
-    assert facts.source_address(Family(250), "2001:db8::1") == ""
+    assert addresses.source_address(cast(AddressFamily, Family(250)), "2001:db8::1") == ""
 
 
 def test_process_that_only_calls_itself_sshd_opens_nothing() -> None:
-    assert facts.executable("self") not in facts.SSH_SERVERS
+    assert ssh.executable("self") not in ssh.SSH_SERVERS
 
 
 def test_roles_with_files_are_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One that was switched off leaves a list without files, one that a power cut met an empty file."""
-    monkeypatch.setattr(facts.tree_files, "MANIFESTS", tmp_path)
+    monkeypatch.setattr(tree_files, "MANIFESTS", tmp_path)
     for role, files in (("nginx", {"/etc/nginx/xmpp.conf": "0" * 64}), ("coturn", {})):
         (tmp_path / f"{role}.json").write_text(json.dumps({"files": files, "changed": {}}), encoding="utf-8")
     (tmp_path / "website.json").write_text("", encoding="utf-8")
-    assert facts.trees() == ["nginx", "website"]
+    assert service.trees() == ["nginx", "website"]
 
 
 def test_links_in_the_folders_of_the_service_are_seen(tmp_path: Path) -> None:
@@ -157,17 +158,17 @@ def test_links_in_the_folders_of_the_service_are_seen(tmp_path: Path) -> None:
         (disk / folder).mkdir(parents=True)
     (disk / "one.db").touch()
     top.symlink_to(disk / "srv")
-    assert facts.links([f"{top}/xmpp", f"{top}/missing"]) == {}
+    assert service.links([f"{top}/xmpp", f"{top}/missing"]) == {}
     (top / "xmpp/upload/data").symlink_to(disk / "data")
     (top / "xmpp/xmpp.db").symlink_to(disk / "one.db")
     (top / "xmpp/gone").symlink_to("../gone")
-    assert facts.links([f"{top}/xmpp"]) == {
+    assert service.links([f"{top}/xmpp"]) == {
         f"{top}/xmpp/upload/data": str(disk / "data"),
         f"{top}/xmpp/xmpp.db": "",
         f"{top}/xmpp/gone": "../gone",
     }
     (top / "other").symlink_to("xmpp")
-    assert facts.links([f"{top}/other"])[f"{top}/other"] == "xmpp"
+    assert service.links([f"{top}/other"])[f"{top}/other"] == "xmpp"
 
 
 @pytest.mark.parametrize(
@@ -188,7 +189,7 @@ def test_folder_that_goes_with_the_service_is_seen(folder: str, expected: str, t
     (tmp_path / "own").symlink_to("disk/own")
     (tmp_path / "link").symlink_to("disk/own")
     (tmp_path / "through").symlink_to("disk")
-    found = facts.inside(f"{tmp_path}/{folder}" if folder else "", [str(tmp_path / "own")])
+    found = service.inside(f"{tmp_path}/{folder}" if folder else "", [str(tmp_path / "own")])
     assert found == (f"{tmp_path}/{expected}" if expected else "")
 
 
@@ -212,7 +213,7 @@ OWN = {"127.0.0.1", "::1", "192.0.2.7", "2001:db8::7"}
 )
 def test_addresses_that_the_host_has_not(metrics: str, stun_server: str, words: list[str]) -> None:
     """A service would be started for ever at them, or ask itself: the run stops before it changes anything."""
-    wrong = facts.wrong_addresses(metrics, stun_server, OWN)
+    wrong = addresses.wrong_addresses(metrics, stun_server, OWN)
     assert len(wrong) == len(words)
     assert all(sentence.startswith(begin) for sentence, begin in zip(wrong, words, strict=True))
 
@@ -234,6 +235,6 @@ def test_rsyslog_of_the_operator(tmp_path: Path, files: dict[str, str], changed:
     for name, text in files.items():
         (tmp_path / name).write_text(text)
     owned = f"postfix: {tmp_path}/postfix.conf\n"
-    assert facts.own_rsyslog(tmp_path, changed, owned) == [
+    assert beside.own_rsyslog(tmp_path, changed, owned) == [
         name if name.startswith("/") else str(tmp_path / name) for name in found
     ]

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.conexizan.xmpp.plugins.module_utils.facts import ssh
 
 from .loading import ROOT, load
 
 neighbours = load("plugins/module_utils/neighbours.py")
-facts = load("plugins/modules/host_facts.py")
 
 IN = "ino:1 sk:1 cgroup:/system.slice/{0} <->"
 SS = "\n".join(
@@ -234,7 +234,7 @@ def test_what_our_firewall_will_shut_is_said() -> None:
     ],
 )
 def test_ports_of_the_next_start_of_sshd_are_read(text: str, expected: set[int]) -> None:
-    assert facts.configured_ports(text) == expected
+    assert ssh.configured_ports(text) == expected
 
 
 def test_sites_are_tried_as_they_will_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

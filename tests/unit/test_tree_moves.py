@@ -15,14 +15,14 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
+from ansible_collections.conexizan.xmpp.plugins.module_utils import tree_files
+from ansible_collections.conexizan.xmpp.plugins.module_utils.facts import service
 
-from .loading import ROOT, load
+from .loading import ROOT
 
-host_facts: Any = load("plugins/modules/host_facts.py")
 # A template that renders to nothing.
 NOTHING = "{% if false %}1{% endif %}"
 
@@ -55,7 +55,7 @@ class Site:
         self.host = folder / "host"
         self.manifests = folder / "manifests"
         self.number = 0
-        monkeypatch.setattr(host_facts.tree_files, "MANIFESTS", self.manifests)
+        monkeypatch.setattr(tree_files, "MANIFESTS", self.manifests)
         for kind in ("action/tree", "modules/tree", "module_utils/tree_files"):
             target = folder / f"ansible_collections/conexizan/xmpp/plugins/{kind}.py"
             target.parent.mkdir(parents=True)
@@ -74,7 +74,7 @@ class Site:
         first = yaml.safe_load((ROOT / "roles/services/tasks/main.yml").read_text(encoding="utf-8"))[:1]
         (services / "tasks").mkdir()
         (services / "tasks/main.yml").write_text(json.dumps(first), encoding="utf-8")
-        known = {"xmpp_host": {"trees": host_facts.trees()}, "cacheable": True}
+        known = {"xmpp_host": {"trees": service.trees()}, "cacheable": True}
         play = {
             "hosts": "localhost",
             "connection": "local",

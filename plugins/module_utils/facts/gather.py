@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Everything that the roles need to know of a host."""
+
+from __future__ import annotations
+
+import json
+import socket
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.conexizan.xmpp.plugins.module_utils import neighbours
+from ansible_collections.conexizan.xmpp.plugins.module_utils.facts import addresses, packages, service
+from ansible_collections.conexizan.xmpp.plugins.module_utils.facts.beside import look_around
+from ansible_collections.conexizan.xmpp.plugins.module_utils.facts.ssh import ssh_ports
+from ansible_collections.conexizan.xmpp.plugins.module_utils.host_identity import identity
+
+PACKAGES = Path("/var/lib/xmpp/packages.json")
+HALF_RESTORED = Path("/var/lib/xmpp-backup/aside/half.json")
+TIME_DAEMONS = ("chrony", "ntpsec", "openntpd", "systemd-timesyncd")
+# Packages that a role removes or configures, and none installs.
+LOOKED_FOR = ("coturn", "rsyslog", "openssh-server", "sudo", "wtmpdb", "libpam-wtmpdb", "lastlog2", "libpam-lastlog2")
+
+
+def os_release() -> dict[str, str]:
+    """Return /etc/os-release as a dictionary (os-release(5))."""
+    lines = Path("/etc/os-release").read_text(encoding="utf-8").splitlines()
+    return {key: value.strip("\"'") for key, _, value in (line.partition("=") for line in lines) if value}
+
+
+def gather(asked: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """Return the facts, by what the module is *asked*, and what will not be reached any more from outside."""
+    release = os_release()
+    codename = release.get("VERSION_CODENAME", "")
+    uri, keyring = packages.mirror(codename)
+    roles = service.trees()
+    changed = json.loads(PACKAGES.read_text(encoding="utf-8")) if PACKAGES.exists() else {}
+    half_restored = HALF_RESTORED.exists()
+    installed = packages.versions([*asked["packages"], *LOOKED_FOR, *TIME_DAEMONS])
+    sockets = neighbours.sockets()
+    facts: dict[str, Any] = {
+        "name": release.get("PRETTY_NAME", ""),
+        "release": codename,
+        "mirror": uri,
+        "signed_by": packages.backports_key(codename, uri, keyring),
+        "ssh_ports": ssh_ports(sockets),
+        # Documentation addresses (RFC 5737, RFC 3849): never a real destination.
+        "ipv4": addresses.source_address(socket.AF_INET, "192.0.2.1"),
+        "ipv6": addresses.source_address(socket.AF_INET6, "2001:db8::1"),
+        "has_ipv6": Path("/proc/net/if_inet6").exists(),
+        "has_backports": packages.has_backports(codename),
+        "default_release": packages.default_release(),
+        "versions": installed,
+        "packages": changed,
+        "trees": roles,
+        "acknowledged": service.acknowledged(roles),
+        "time_daemon": next((name for name in TIME_DAEMONS if name in installed), ""),
+        "links": service.links(asked["folders"]),
+        "inside": service.inside(asked["apart"], asked["places"]),
+        "half_restored": half_restored,
+        "identity": identity(roles, changed.get("added", []), half_restored=half_restored),
+    }
+    facts["own_default_site"] = neighbours.own_default()
+    facts["beside"], shut = look_around(asked, facts, sockets) if asked["ports"] else ([], [])
+    return facts, shut
