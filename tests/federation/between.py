@@ -5,13 +5,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-import secrets
 import subprocess
 from collections.abc import Callable
 from typing import Any
 from xml.etree import ElementTree as ET
 
-from ..kit.clients import SECONDS, Client
+from ..kit.clients import SECONDS, Client, fresh_text
 from ..kit.playbook import CHECKOUT, run
 from ..kit.service import Account, Service
 
@@ -25,10 +24,6 @@ Register = Callable[[Service], Account]
 def web_name(service: Service) -> str:
     """Where a domain's web site is. That of beta.test is elsewhere: SRV leads to another name for the service."""
     return "chat.beta.test" if service.domain == "beta.test" else service.domain
-
-
-def fresh_text() -> str:
-    return f"text {secrets.token_hex(12)}"
 
 
 async def assert_reaches(sender: Client, receiver: Client) -> None:

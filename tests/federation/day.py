@@ -14,15 +14,13 @@ import pytest
 from testinfra.host import Host
 
 from ..kit.clients import SECONDS, Client, Refused, affiliate, befriend, login
-from ..kit.newcomer import ask_for, read_picture, refusal
+from ..kit.newcomer import ask_for, hand_in_plain, plain_form, read_picture, refusal
+from ..kit.profile import publish
+from ..kit.rooms import PRIVATE, PUBLIC, configure, enter
 from ..kit.service import Account, Service
 from ..kit.stream import SASL2, ask_token, connected, login_by_token
-from ..kit.turn import credentials_of, relay
-from ..service.test_calls import talk
-from ..service.test_profile import publish
-from ..service.test_registration import hand_in_plain, plain_form
-from ..service.test_rooms import PRIVATE, PUBLIC, configure, enter
-from ..service.test_upload import ask_slot
+from ..kit.turn import credentials_of, relay, talk
+from ..kit.uploads import ask_slot
 from .between import web_name
 
 

@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 
-from ..kit.clients import login
+from ..kit import rooms
+from ..kit.clients import fresh_text, login
 from ..kit.service import Service
-from ..service import test_rooms as rooms
-from .between import Register, assert_talk, deploy, fresh_text, refusal
+from .between import Register, assert_talk, deploy, refusal
 
 pytestmark = [pytest.mark.timeout(180), pytest.mark.usefixtures("apart")]
 

@@ -9,14 +9,13 @@ import secrets
 
 import pytest
 
-from ..kit.clients import login
+from ..kit.clients import fresh_text, login
 from ..kit.newcomer import run_in_erlang
+from ..kit.rooms import PUBLIC, enter, made_room
 from ..kit.service import Service
-from ..kit.turn import Transport, credentials_of, relay
-from ..service.test_calls import talk
-from ..service.test_rooms import PUBLIC, enter, made_room
-from ..service.test_upload import ask_slot
-from .between import Register, assert_talk, fresh_text
+from ..kit.turn import Transport, credentials_of, relay, talk
+from ..kit.uploads import ask_slot
+from .between import Register, assert_talk
 
 PAIRS = list(itertools.permutations(["alpha", "beta", "gamma"], 2))
 APART = [("alpha", "beta"), ("beta", "alpha"), ("alpha", "gamma"), ("gamma", "alpha")]

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from ..kit.clients import Client, login
+from ..kit.clients import Client, fresh_text, login
 from ..kit.service import Account, Service
-from .between import CLIENT, Register, assert_reaches, assert_talk, fresh_text, part
+from .between import CLIENT, Register, assert_reaches, assert_talk, part
 
 pytestmark = [pytest.mark.timeout(150), pytest.mark.usefixtures("apart")]
 

@@ -20,10 +20,10 @@ from slixmpp.xmlstream.matcher import MatchXPath
 from slixmpp.xmlstream.stanzabase import StanzaBase
 from testinfra.host import Host
 
-from ..kit.clients import Client, Inbox, login
+from ..kit import rooms
+from ..kit.clients import Client, Inbox, fresh_text, login
 from ..kit.service import Account, Service
-from ..service import test_rooms as rooms
-from .between import Register, condition, deploy, fresh_text, part, refusal
+from .between import Register, condition, deploy, part, refusal
 
 pytestmark = pytest.mark.timeout(240)
 

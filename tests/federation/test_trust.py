@@ -13,11 +13,11 @@ from xml.etree import ElementTree as ET
 import pytest
 from testinfra.host import Host
 
-from ..kit.clients import login
+from ..kit.clients import fresh_text, login
 from ..kit.service import Service
 from ..kit.stream import Parser
 from .authority import Authority, Pair, showing
-from .between import Register, assert_reaches, assert_talk, fresh_text, part, refusal
+from .between import Register, assert_reaches, assert_talk, part, refusal
 
 PARTS = ("beta.test", "muc.beta.test", "upload.beta.test", "pubsub.beta.test", "proxy.beta.test")
 WRONG: dict[str, Callable[[Authority], Pair]] = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import secrets
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Literal
 from xml.etree import ElementTree as ET
@@ -209,3 +210,7 @@ async def login(service: Service, account: Account, **options: Any) -> AsyncIter
         yield client
     finally:
         await client.stop()
+
+
+def fresh_text() -> str:
+    return f"text {secrets.token_hex(12)}"

@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import shlex
 from dataclasses import dataclass
+from html import unescape
 from xml.etree import ElementTree as ET
 from xml.sax.saxutils import escape
 
@@ -15,6 +17,7 @@ from .stream import CLIENT, Stream
 REGISTER = "jabber:iq:register"
 FORM = "jabber:x:data"
 INVITATION = "urn:xmpp:pars:0"
+PLAIN = "/register/plain/"  # the page of the server's own form
 
 # As root may: a hidden node beside ejabberd's own, so that what follows can call into it.
 _NODE = """#!/usr/bin/env escript
@@ -123,3 +126,26 @@ def refusal(answer: ET.Element) -> str:
     """Why the server said no, or "" if it did not."""
     error = answer.find(f"{CLIENT}error")
     return "" if error is None else error[0].tag.split("}")[1]
+
+
+async def plain_form(service: Service) -> str:
+    """The form's challenge."""
+    page = await service.fetch("GET", f"https://{service.domain}{PLAIN}")
+    assert page.status == 200
+    found = re.search(r"name='id' value='(\w+)'", page.body.decode())
+    assert found is not None
+    return found[1]
+
+
+async def hand_in_plain(service: Service, account: Account, **fields: str) -> str:
+    """What the server says to the plain form."""
+    data = {
+        "username": account.name,
+        "host": service.domain,
+        "password": account.password,
+        "password2": account.password,
+    }
+    answer = await service.fetch(
+        "POST", f"https://{service.domain}{PLAIN}", data=data | fields, headers={"Accept-Language": "en"}
+    )
+    return unescape(answer.body.decode())

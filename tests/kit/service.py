@@ -11,7 +11,7 @@ import socket
 import ssl
 import subprocess
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -215,3 +215,10 @@ def sql(service: Service, statement: str) -> list[list[Any]]:
     command = shlex.join(["runuser", "-u", "ejabberd", "--", "python3", "-c", script])
     answer: list[list[Any]] = json.loads(service.host.check_output(command))
     return answer
+
+
+def wait_for(settled: Callable[[], bool], seconds: int = 10) -> None:
+    """Asks the host until it is so; each question takes long enough to be no burden."""
+    deadline = time.monotonic() + seconds
+    while not settled():
+        assert time.monotonic() < deadline

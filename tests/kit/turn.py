@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import secrets
 import struct
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -147,3 +148,14 @@ async def relay(
             await protocol.delete()
     finally:
         protocol.transport.close()
+
+
+async def talk(caller: Relay, called: Relay) -> None:
+    """Both open a channel to the other, then both are heard."""
+    there, back = secrets.token_bytes(1000), secrets.token_bytes(1000)
+    await caller.knock(called.address)
+    await called.knock(caller.address)
+    await caller.send(there, called.address)
+    assert await called.receive() == (there, caller.address)
+    await called.send(back, caller.address)
+    assert await caller.receive() == (back, called.address)

@@ -28,8 +28,8 @@ from testinfra.host import Host
 
 from ..kit.clients import Client, login
 from ..kit.playbook import CHECKOUT, ENVIRONMENT, command
+from ..kit.rooms import configure
 from ..kit.service import Service
-from ..service.test_rooms import configure
 
 WRITERS = 4
 ACKNOWLEDGED = 200  # messages of one writer, after which the power goes

@@ -20,9 +20,9 @@ from testinfra.host import Host
 
 from ..kit.clients import Client, affiliate, befriend, login
 from ..kit.playbook import CHECKOUT, run
+from ..kit.rooms import PRIVATE, configure, enter
 from ..kit.service import Account, Service
-from ..service.test_rooms import PRIVATE, configure, enter
-from ..service.test_upload import ask_slot
+from ..kit.uploads import ask_slot
 
 STATE = CHECKOUT / ".cache/molecule/restore"
 DOMAIN = "restore.test"

@@ -19,11 +19,10 @@ import pytest
 from slixmpp.exceptions import IqError
 from testinfra.host import Host
 
-from ..federation.between import fresh_text
-from ..kit.clients import ADMIN, Refused, login
+from ..kit.clients import ADMIN, Refused, fresh_text, login
 from ..kit.playbook import CHECKOUT
+from ..kit.rooms import enter, refusal
 from ..kit.service import Account, Service
-from ..service.test_rooms import enter, refusal
 from .conftest import BUNDLE, DOMAIN, REPOSITORY, Life, in_s3, live, run_playbook, send_file
 
 STATUS = "/var/lib/xmpp-backup/status.json"

@@ -17,14 +17,13 @@ from slixmpp.xmlstream.matcher import MatchXPath
 
 from ..kit.clients import Client, Inbox, login
 from ..kit.newcomer import run_in_erlang
-from ..kit.service import Account, Service, sql
+from ..kit.rooms import PUBLIC, made_room
+from ..kit.service import Account, Service, sql, wait_for
+from ..kit.strangers import befriended
 from ..kit.stream import CLIENT, Stream
 from .test_acknowledgement import HOLD, RELEASE, STATEMENT, logged_in
 from .test_floods import CONSTRAINT, PUBSUB, back_online, came, online
 from .test_floods import made_room as made_raw_room
-from .test_rooms import PUBLIC, made_room
-from .test_spam import befriended
-from .test_upload import wait_for
 
 Register = Callable[[int], list[Account]]
 

@@ -4,45 +4,18 @@ federation/test_audit.py.)"""
 
 from __future__ import annotations
 
-import json
 import secrets
-import shlex
 from collections.abc import Callable, Iterator
 
 import pytest
 
+from ..kit.database import archived, change, since
 from ..kit.service import DATABASE, Account, Service
 
 SECONDS = 300  # it leaves the processor to others
 pytestmark = pytest.mark.timeout(SECONDS + 60)
 
 Register = Callable[[int], list[Account]]
-
-# Rows as ejabberd would have written them: table, and the values.
-PLANT = """
-import json, sqlite3, sys
-with sqlite3.connect(sys.argv[1], timeout=30) as database:
-    for statement in json.loads(sys.argv[2]):
-        database.execute(statement)
-"""
-
-
-def change(service: Service, *statements: str) -> None:
-    """Changes the database behind ejabberd's back."""
-    command = ["runuser", "-u", "ejabberd", "--", "python3", "-c", PLANT, DATABASE, json.dumps(statements)]
-    service.host.check_output(shlex.join(command))
-
-
-def since(days: int) -> str:
-    """A time, in microseconds, that was a minute more ago."""
-    return f"(strftime('%s', 'now') - {days} * 86400 - 60) * 1000000"
-
-
-def archived(owner: str, domain: str, days: int) -> str:
-    return (
-        "INSERT INTO archive (username, server_host, timestamp, peer, bare_peer, xml, txt, kind, nick, origin_id)"
-        f" VALUES ('{owner}', '{domain}', {since(days)}, 'x', 'x', 'diary', '', 'chat', '', '')"
-    )
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from aioice.turn import TCP_TRANSPORT
 
 from ..kit.clients import login
 from ..kit.service import Account, Service
-from ..kit.turn import Credentials, Relay, Transport, credentials_of, external_services, relay
+from ..kit.turn import Credentials, Relay, Transport, credentials_of, external_services, relay, talk
 
 Register = Callable[[int], list[Account]]
 
@@ -73,17 +73,6 @@ async def test_two_peers_talk_over_ipv6(service: Service, credentials: Credentia
     ):
         assert caller.address[0] == service.address6
         await talk(caller, called)
-
-
-async def talk(caller: Relay, called: Relay) -> None:
-    """Both open a channel to the other, then both are heard."""
-    there, back = secrets.token_bytes(1000), secrets.token_bytes(1000)
-    await caller.knock(called.address)
-    await called.knock(caller.address)
-    await caller.send(there, called.address)
-    assert await called.receive() == (there, caller.address)
-    await called.send(back, caller.address)
-    assert await caller.receive() == (back, called.address)
 
 
 CAP = 3_000_000  # bytes a second of one relay, roles/coturn/templates/etc/coturn/xmpp.conf.j2

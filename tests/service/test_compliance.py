@@ -11,13 +11,13 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from ..kit.clients import Client, login
+from ..kit.profile import items, publish
+from ..kit.rooms import made_room
 from ..kit.service import Account, Service
 from ..kit.stream import SASL, connected
 from ..kit.turn import external_services
-from .test_profile import items, publish
-from .test_rooms import made_room
-from .test_upload import ask_slot
-from .test_web import LINKS, assert_link_works, linked
+from ..kit.uploads import ask_slot
+from ..kit.web import LINKS, assert_link_works, linked
 
 Register = Callable[[int], list[Account]]
 

@@ -21,8 +21,8 @@ from ..kit.guest import Guest, guests
 from ..kit.newcomer import REGISTER, ask_without_form, forget_addresses, newcomer, refusal, show_invitation
 from ..kit.service import Account, Service
 from ..kit.stream import CLIENT, connected
+from ..kit.web import BIND, authenticate
 from .test_acknowledgement import SM
-from .test_web import BIND, authenticate
 
 Register = Callable[[int], list[Account]]
 

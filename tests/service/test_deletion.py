@@ -15,10 +15,10 @@ from slixmpp.xmlstream.matcher import MatchXPath
 
 from ..kit.clients import Client, Inbox, affiliate, befriend, login
 from ..kit.newcomer import REGISTER, run_in_erlang
+from ..kit.rooms import PRIVATE, PUBLIC, configure, enter, made_room, refusal
 from ..kit.service import DATABASE, Account, Service, sql
 from ..kit.stream import ask_token
-from .test_rooms import PRIVATE, PUBLIC, configure, enter, made_room, refusal
-from .test_upload import ask_slot, files_of
+from ..kit.uploads import ask_slot, files_of
 
 Register = Callable[[int], list[Account]]
 

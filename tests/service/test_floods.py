@@ -16,11 +16,10 @@ import pytest
 
 from ..kit.clients import login
 from ..kit.newcomer import forget_addresses, run_in_erlang
-from ..kit.service import Account, Service, sql
+from ..kit.service import Account, Service, sql, wait_for
+from ..kit.strangers import befriended, come_in, elsewhere
 from ..kit.stream import CLIENT, Stream
 from .test_acknowledgement import SM, logged_in, until
-from .test_spam import befriended, come_in, elsewhere
-from .test_upload import wait_for
 
 Register = Callable[[int], list[Account]]
 

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import contextlib
-import ipaddress
 import re
 import secrets
 import shlex
@@ -16,19 +15,17 @@ from slixmpp.xmlstream.handler import Callback
 from slixmpp.xmlstream.matcher import MatchXPath
 
 from ..kit.clients import Client, Inbox, Refused, befriend, login
+from ..kit.database import archived, change
+from ..kit.profile import publish
+from ..kit.rooms import PUBLIC, made_room
 from ..kit.service import DATABASE, UPLOADS, Account, Service
-from .test_audit import archived, change
-from .test_profile import publish
-from .test_rooms import PUBLIC, made_room
-from .test_upload import ask_slot, files_of
+from ..kit.traces import PLACES, SERVICES, forms
+from ..kit.uploads import ask_slot, files_of
 
 Register = Callable[[int], list[Account]]
 
 INFO = "http://jabber.org/protocol/disco#info"
 ARCHIVE_DAYS = 30
-SERVICES = ("ejabberd", "nginx", "coturn", "epmd", "xmpp-forget", "xmpp-checkpoint", "xmpp-certificates")
-# Where services keep or log anything. The operator's own ssh logins are not theirs.
-PLACES = ("/var/log/nginx", "/var/log/ejabberd", "/run/ejabberd", "/var/lib/ejabberd", "/var/lib/nginx", "/srv/xmpp")
 
 
 def age(service: Service, account: Account, days: int) -> None:
@@ -104,16 +101,6 @@ async def test_old_uploads_leave_the_disk_whatever_date_they_claim(service: Serv
     service.host.check_output("systemd-tmpfiles --clean /run/conexizan-test.conf && rm /run/conexizan-test.conf")
     assert files_of(service, alice) == []
     assert service.host.file(f"{UPLOADS}/data").mode == 0o2770
-
-
-def forms(address: str) -> str:
-    """An expression for every way an address is written: as text, and as Erlang's tuples."""
-    ip = ipaddress.ip_address(address)
-    texts = [re.escape(str(ip))]
-    if isinstance(ip, ipaddress.IPv4Address):
-        high, low = divmod(int(ip), 65536)
-        texts += [",".join(str(ip).split(".")), f"65535,{high},{low}", re.escape(f"::ffff:{high:x}:{low:x}")]
-    return "|".join(texts)
 
 
 async def test_nobody_who_came_is_written_down(service: Service, register: Register) -> None:

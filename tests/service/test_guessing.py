@@ -18,7 +18,7 @@ from ..kit.clients import login
 from ..kit.newcomer import REGISTER, run_in_erlang
 from ..kit.service import Account, Service
 from ..kit.stream import BIND2_REQUEST, FAST, SASL, SASL2, connected, token_proof
-from .test_forgetting import PLACES, SERVICES
+from ..kit.traces import PLACES, SERVICES
 
 Register = Callable[[int], list[Account]]
 

@@ -3,23 +3,18 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable
 from xml.etree import ElementTree as ET
 
 from slixmpp.exceptions import IqError
 
-from ..kit.clients import Client, login
+from ..kit.clients import Client, fresh_text, login
 from ..kit.service import Account, Service
 
 Register = Callable[[int], list[Account]]
 
 CARBONS = "{urn:xmpp:carbons:2}"
 FORWARDED = "{urn:xmpp:forward:0}forwarded"
-
-
-def fresh_text() -> str:
-    return f"text {secrets.token_hex(12)}"
 
 
 async def test_message_is_delivered_and_in_both_archives(service: Service, register: Register) -> None:

@@ -6,43 +6,21 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Callable
-from xml.etree import ElementTree as ET
 
 import pytest
 from slixmpp.exceptions import IqError
 
-from ..kit.clients import Client, befriend, login
+from ..kit.clients import befriend, login
+from ..kit.profile import items, publish
 from ..kit.service import Account, Service
 
 Register = Callable[[int], list[Account]]
 
-PUBSUB = "{http://jabber.org/protocol/pubsub}"
 
 # A red dot
 PICTURE = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAUAAAAFCAYAAACNbyblAAAAHElEQVQI12P4//8/w38GIAXDIBKE0DHxgljNBAAO9TXL0Y4OHwAAAABJRU5ErkJggg=="
 )
-
-
-def publish(node: str, items: dict[str, str], **options: str) -> str:
-    """A request to publish, with publish-options as clients send them."""
-    inside = "".join(f"<item id='{name}'>{content}</item>" for name, content in items.items())
-    fields = "".join(f"<field var='pubsub#{name}'><value>{value}</value></field>" for name, value in options.items())
-    form = (
-        "<publish-options><x xmlns='jabber:x:data' type='submit'><field var='FORM_TYPE' type='hidden'>"
-        f"<value>http://jabber.org/protocol/pubsub#publish-options</value></field>{fields}</x></publish-options>"
-    )
-    return (
-        f"<pubsub xmlns='http://jabber.org/protocol/pubsub'><publish node='{node}'>{inside}</publish>"
-        f"{form if options else ''}</pubsub>"
-    )
-
-
-async def items(client: Client, owner: str, node: str) -> dict[str, ET.Element]:
-    """The items of a node, by their names."""
-    request = f"<pubsub xmlns='http://jabber.org/protocol/pubsub'><items node='{node}'/></pubsub>"
-    answer = await client.query("get", request, to=owner)
-    return {item.get("id", ""): item for item in answer.iter(f"{PUBSUB}item")}
 
 
 DEVICE_LISTS = {

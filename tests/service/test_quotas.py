@@ -18,10 +18,10 @@ import pytest
 
 from ..kit.clients import ADMIN
 from ..kit.service import Account, Service, sql
+from ..kit.strangers import elsewhere
 from ..kit.stream import CLIENT, Stream, ask_token
 from .test_acknowledgement import logged_in
 from .test_floods import CONSTRAINT, MUC, MUC_OWNER, PUBSUB, came, came_through, made_room, online, subscribe
-from .test_spam import elsewhere
 
 Register = Callable[[int], list[Account]]
 

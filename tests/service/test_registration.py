@@ -8,7 +8,6 @@ import re
 import secrets
 import shlex
 from collections.abc import Callable, Iterator
-from html import unescape
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -16,24 +15,26 @@ from testinfra.host import Host
 
 from ..kit.clients import login
 from ..kit.newcomer import (
+    PLAIN,
     Form,
     ask_for,
     ask_form,
     ask_without_form,
     forget_addresses,
     hand_in,
+    hand_in_plain,
     newcomer,
+    plain_form,
     read_picture,
     refusal,
     show_invitation,
 )
 from ..kit.service import Account, Service
 from ..kit.stream import connected
-from .test_forgetting import PLACES, SERVICES, forms
+from ..kit.traces import PLACES, SERVICES, forms
 
 Register = Callable[[int], list[Account]]
 
-PLAIN = "/register/plain/"
 # What a person must not be able to pass for, in all spellings that look like it.
 RESERVED = (
     "admin",
@@ -159,27 +160,6 @@ def test_picture_is_good_for_one_answer(service: Service, register: Register, gu
 
 
 # ---------------------------------------------------------------------- by the server's own form
-async def plain_form(service: Service) -> str:
-    """The form's challenge."""
-    page = await service.fetch("GET", f"https://{service.domain}{PLAIN}")
-    assert page.status == 200
-    found = re.search(r"name='id' value='(\w+)'", page.body.decode())
-    assert found is not None
-    return found[1]
-
-
-async def hand_in_plain(service: Service, account: Account, **fields: str) -> str:
-    """What the server says to the plain form."""
-    data = {
-        "username": account.name,
-        "host": service.domain,
-        "password": account.password,
-        "password2": account.password,
-    }
-    answer = await service.fetch(
-        "POST", f"https://{service.domain}{PLAIN}", data=data | fields, headers={"Accept-Language": "en"}
-    )
-    return unescape(answer.body.decode())
 
 
 @pytest.mark.usefixtures("forgetful")

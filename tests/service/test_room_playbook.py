@@ -12,9 +12,9 @@ import pytest
 from slixmpp.exceptions import IqError
 from testinfra.host import Host
 
-from ..kit.clients import Client, login
+from ..kit.clients import Client, fresh_text, login
+from ..kit.rooms import PUBLIC, USER, configure, enter, made_room, refusal
 from ..kit.service import PLAYBOOK_SECONDS, Account, Service
-from .test_rooms import PUBLIC, USER, configure, enter, fresh_text, made_room, refusal
 
 Register = Callable[[int], list[Account]]
 

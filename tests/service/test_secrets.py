@@ -22,7 +22,7 @@ from ..kit.newcomer import REGISTER
 from ..kit.playbook import run
 from ..kit.service import Account, Service
 from ..kit.turn import Credentials, credentials_of, relay
-from .test_upload import Slot, ask_slot
+from ..kit.uploads import Slot, ask_slot
 
 Register = Callable[[int], list[Account]]
 

@@ -15,8 +15,9 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from ..kit.clients import Client, login
+from ..kit.rooms import PUBLIC, USER, enter, made_room
 from ..kit.service import Account, Service
-from .test_rooms import PUBLIC, USER, enter, made_room
+from ..kit.strangers import befriended, come_in, elsewhere
 
 Register = Callable[[int], list[Account]]
 Publish = Callable[..., Awaitable[None]]
@@ -28,28 +29,6 @@ PEOPLE_OF_SERVERS = 600  # reached at once by those of servers with the last two
 MESSAGES = 60  # from one stranger to one person at once
 MESSAGES_OF_ALL = 200  # from all strangers to one person at once
 WAITING = 500  # messages for somebody who is away, before strangers are refused
-
-
-def elsewhere() -> str:
-    """Somebody on a server that nobody has heard of."""
-    return f"user-{secrets.token_hex(4)}@server-{secrets.token_hex(4)}.example"
-
-
-def come_in(service: Service, sender: str, to: str, *bodies: str) -> None:
-    """Messages from somebody elsewhere."""
-    service.api(
-        *(
-            ("send_stanza", {"from": sender, "to": to, "stanza": f"<message type='chat'><body>{body}</body></message>"})
-            for body in bodies
-        )
-    )
-
-
-def befriended(service: Service, account: Account, friend: str) -> None:
-    """Somebody elsewhere is among the contacts of an account."""
-    name, domain = friend.split("@")
-    contact = {"user": name, "host": domain, "nick": "friend", "groups": "", "subs": "both"}
-    service.api(("add_rosteritem", {"localuser": account.name, "localhost": service.domain, **contact}))
 
 
 def heard(client: Client, body: str) -> bool:

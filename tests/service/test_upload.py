@@ -12,42 +12,19 @@ import secrets
 import shlex
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
 import pytest
 from slixmpp.exceptions import IqError
 
 from ..kit.clients import Client, login
-from ..kit.service import UPLOADS, Account, Service
+from ..kit.service import UPLOADS, Account, Service, wait_for
 from ..kit.stream import connected
+from ..kit.uploads import UPLOAD, Slot, ask_slot, files_of
 
 Register = Callable[[int], list[Account]]
 
 SLOTS = 4000  # that one account asks for at once
-
-UPLOAD = "{urn:xmpp:http:upload:0}"
-
-
-@dataclass(frozen=True)
-class Slot:
-    """Where a file may be put, once, and where it will be found."""
-
-    put: str
-    get: str
-
-
-async def ask_slot(client: Client, name: str, size: int) -> Slot:
-    answer = await client.query(
-        "get",
-        f"<request xmlns='{UPLOAD[1:-1]}' filename='{name}' size='{size}'/>",
-        to=client.service.name("upload"),
-    )
-    put, get = (answer.find(f"{UPLOAD}slot/{UPLOAD}{verb}") for verb in ("put", "get"))
-    assert put is not None
-    assert get is not None
-    assert list(put) == [], "the token is in the address; no header is needed"
-    return Slot(put.get("url", ""), get.get("url", ""))
 
 
 async def slot_for(service: Service, account: Account, name: str, size: int) -> Slot:
@@ -58,20 +35,6 @@ async def slot_for(service: Service, account: Account, name: str, size: int) -> 
 def stored_files(service: Service) -> set[str]:
     """All files below /srv/xmpp, finished or not."""
     return set(service.host.check_output("find /srv/xmpp -type f").splitlines())
-
-
-def files_of(service: Service, account: Account) -> list[str]:
-    """The files of one user, by their names on the host."""
-    folder = f"{UPLOADS}/data/{hashlib.sha1(account.jid.encode()).hexdigest()}"
-    found: str = service.host.run(f"find {folder} -type f").stdout
-    return found.splitlines()
-
-
-def wait_for(settled: Callable[[], bool], seconds: int = 10) -> None:
-    """Asks the host until it is so; each question takes long enough to be no burden."""
-    deadline = time.monotonic() + seconds
-    while not settled():
-        assert time.monotonic() < deadline
 
 
 def send_raw(service: Service, method: str, target: str, body: bytes = b"") -> tuple[int, bytes]:

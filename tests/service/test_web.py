@@ -3,12 +3,11 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import re
 import secrets
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from datetime import UTC, datetime
 from xml.etree import ElementTree as ET
 
@@ -17,33 +16,13 @@ import pytest
 
 from ..kit.clients import login
 from ..kit.service import Account, Service
-from ..kit.stream import CLIENT, SASL, STREAMS, Scram
+from ..kit.stream import CLIENT, STREAMS
+from ..kit.web import BIND, LINKS, Exchange, assert_link_works, authenticate, linked
 
 Register = Callable[[int], list[Account]]
-Exchange = Callable[[str], Awaitable[ET.Element]]
 
 FRAMING = "urn:ietf:params:xml:ns:xmpp-framing"
 HTTPBIND = "http://jabber.org/protocol/httpbind"
-XRD = "{http://docs.oasis-open.org/ns/xri/xrd-1.0}"
-LINKS = {
-    "urn:xmpp:alt-connections:websocket": "wss://",
-    "urn:xmpp:alt-connections:xbosh": "https://",
-}
-
-
-async def authenticate(exchange: Exchange, account: Account) -> None:
-    """Logs in by SCRAM over whatever carries the elements."""
-    scram = Scram("SCRAM-SHA-512", account, None)
-    first = base64.b64encode(scram.first()).decode()
-    challenge = await exchange(f"<auth xmlns='{SASL[1:-1]}' mechanism='SCRAM-SHA-512'>{first}</auth>")
-    assert challenge.tag == f"{SASL}challenge", ET.tostring(challenge)
-    final = base64.b64encode(scram.final(base64.b64decode(challenge.text or ""))).decode()
-    success = await exchange(f"<response xmlns='{SASL[1:-1]}'>{final}</response>")
-    assert success.tag == f"{SASL}success", ET.tostring(success)
-    scram.verify(base64.b64decode(success.text or ""))
-
-
-BIND = "<iq xmlns='jabber:client' type='set' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq>"
 
 
 def message(to: str, text: str) -> str:
@@ -146,21 +125,6 @@ async def test_login_and_message_over_bosh(service: Service, register: Register)
         await receiver.hear(text)
 
 
-async def linked(service: Service, kind: str) -> dict[str, str]:
-    """The links of host-meta (XEP-0156), by their relation."""
-    answer = await service.fetch("GET", f"https://{service.domain}/.well-known/host-meta{kind}")
-    assert answer.status == 200
-    assert answer.headers["access-control-allow-origin"] == "*"
-    if kind == ".json":
-        assert answer.headers["content-type"].split(";")[0] in ("application/json", "application/jrd+json")
-        async with service.web() as web, web.get(f"https://{service.domain}/.well-known/host-meta.json") as page:
-            links = (await page.json(content_type=None))["links"]
-    else:
-        assert answer.headers["content-type"].split(";")[0] == "application/xrd+xml"
-        links = [link.attrib for link in ET.fromstring(answer.body).iter(f"{XRD}Link")]
-    return {link["rel"]: link["href"] for link in links}
-
-
 @pytest.mark.parametrize("kind", ["", ".json"])
 async def test_host_meta_leads_to_what_works(service: Service, kind: str) -> None:
     """A web client is given only the domain; it finds the rest here."""
@@ -168,16 +132,6 @@ async def test_host_meta_leads_to_what_works(service: Service, kind: str) -> Non
     for relation, scheme in LINKS.items():
         assert links[relation].startswith(scheme)
         await assert_link_works(service, relation, links[relation])
-
-
-async def assert_link_works(service: Service, relation: str, url: str) -> None:
-    if relation.endswith(":websocket"):
-        async with service.web() as web, web.ws_connect(url, protocols=("xmpp",)) as socket:
-            assert socket.protocol == "xmpp"
-    elif relation.endswith(":xbosh"):
-        answer = await service.fetch("OPTIONS", url, headers={"Origin": "https://web.example.org"})
-        assert answer.status in (200, 204)
-        assert answer.headers["access-control-allow-origin"] == "*"
 
 
 async def test_security_txt_says_whom_to_tell(service: Service) -> None:

@@ -21,8 +21,8 @@ from testinfra.host import Host
 
 from tests.kit import playbook
 from tests.kit.clients import Refused, befriend, login
+from tests.kit.old_server import PORT, at_old, copy, tunnel
 from tests.kit.service import Account, Service
-from tests.service.test_moving import PORT, at_old, copy, tunnel
 
 OLD = "old.test"
 PLACE = "/run/old-ejabberd"  # in memory

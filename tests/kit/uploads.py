@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Files that are uploaded: their slots (XEP-0363), and where they are on the host."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from .clients import Client
+from .service import UPLOADS, Account, Service
+
+UPLOAD = "{urn:xmpp:http:upload:0}"
+
+
+@dataclass(frozen=True)
+class Slot:
+    """Where a file may be put, once, and where it will be found."""
+
+    put: str
+    get: str
+
+
+async def ask_slot(client: Client, name: str, size: int) -> Slot:
+    answer = await client.query(
+        "get",
+        f"<request xmlns='{UPLOAD[1:-1]}' filename='{name}' size='{size}'/>",
+        to=client.service.name("upload"),
+    )
+    put, get = (answer.find(f"{UPLOAD}slot/{UPLOAD}{verb}") for verb in ("put", "get"))
+    assert put is not None
+    assert get is not None
+    assert list(put) == [], "the token is in the address; no header is needed"
+    return Slot(put.get("url", ""), get.get("url", ""))
+
+
+def files_of(service: Service, account: Account) -> list[str]:
+    """The files of one user, by their names on the host."""
+    folder = f"{UPLOADS}/data/{hashlib.sha1(account.jid.encode()).hexdigest()}"
+    found: str = service.host.run(f"find {folder} -type f").stdout
+    return found.splitlines()

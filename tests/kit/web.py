@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The ways in over the web: the links that lead there (XEP-0156), and a login there."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Awaitable, Callable
+from xml.etree import ElementTree as ET
+
+from .service import Account, Service
+from .stream import SASL, Scram
+
+Exchange = Callable[[str], Awaitable[ET.Element]]
+XRD = "{http://docs.oasis-open.org/ns/xri/xrd-1.0}"
+LINKS = {
+    "urn:xmpp:alt-connections:websocket": "wss://",
+    "urn:xmpp:alt-connections:xbosh": "https://",
+}
+BIND = "<iq xmlns='jabber:client' type='set' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq>"
+
+
+async def authenticate(exchange: Exchange, account: Account) -> None:
+    """Logs in by SCRAM over whatever carries the elements."""
+    scram = Scram("SCRAM-SHA-512", account, None)
+    first = base64.b64encode(scram.first()).decode()
+    challenge = await exchange(f"<auth xmlns='{SASL[1:-1]}' mechanism='SCRAM-SHA-512'>{first}</auth>")
+    assert challenge.tag == f"{SASL}challenge", ET.tostring(challenge)
+    final = base64.b64encode(scram.final(base64.b64decode(challenge.text or ""))).decode()
+    success = await exchange(f"<response xmlns='{SASL[1:-1]}'>{final}</response>")
+    assert success.tag == f"{SASL}success", ET.tostring(success)
+    scram.verify(base64.b64decode(success.text or ""))
+
+
+async def linked(service: Service, kind: str) -> dict[str, str]:
+    """The links of host-meta (XEP-0156), by their relation."""
+    answer = await service.fetch("GET", f"https://{service.domain}/.well-known/host-meta{kind}")
+    assert answer.status == 200
+    assert answer.headers["access-control-allow-origin"] == "*"
+    if kind == ".json":
+        assert answer.headers["content-type"].split(";")[0] in ("application/json", "application/jrd+json")
+        async with service.web() as web, web.get(f"https://{service.domain}/.well-known/host-meta.json") as page:
+            links = (await page.json(content_type=None))["links"]
+    else:
+        assert answer.headers["content-type"].split(";")[0] == "application/xrd+xml"
+        links = [link.attrib for link in ET.fromstring(answer.body).iter(f"{XRD}Link")]
+    return {link["rel"]: link["href"] for link in links}
+
+
+async def assert_link_works(service: Service, relation: str, url: str) -> None:
+    if relation.endswith(":websocket"):
+        async with service.web() as web, web.ws_connect(url, protocols=("xmpp",)) as socket:
+            assert socket.protocol == "xmpp"
+    elif relation.endswith(":xbosh"):
+        answer = await service.fetch("OPTIONS", url, headers={"Origin": "https://web.example.org"})
+        assert answer.status in (200, 204)
+        assert answer.headers["access-control-allow-origin"] == "*"
