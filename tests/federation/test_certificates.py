@@ -4,27 +4,14 @@
 from __future__ import annotations
 
 import pytest
-from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from ..kit.service import Service
 from .between import deploy, web_name
+from .certificates import certificate_at, names_in
 
 PARTS = ("muc", "upload", "proxy", "pubsub")
 ARCHIVE = "find /etc/letsencrypt/archive -name 'cert*.pem' -printf '%p %T@\\n'"
-
-
-def certificate_at(service: Service, name: str, port: int) -> x509.Certificate:
-    """What is shown to somebody who asks for *name*, verified by the authority's root alone."""
-    with service.connect_tls(name, port) as connection:
-        shown = connection.getpeercert(binary_form=True)
-    assert shown is not None
-    return x509.load_der_x509_certificate(shown)
-
-
-def names_in(certificate: x509.Certificate) -> set[str]:
-    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    return set(names.get_values_for_type(x509.DNSName))
 
 
 @pytest.mark.parametrize("port", [443, 5223, 5270])

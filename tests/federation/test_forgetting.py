@@ -12,7 +12,7 @@ import pytest
 from testinfra.host import Host
 
 from ..kit.clients import login, report
-from ..kit.newcomer import run_in_erlang
+from ..kit.erlang import run_in_erlang
 from ..kit.service import DATABASE, Account, Service
 from . import day
 from .between import Register, audit

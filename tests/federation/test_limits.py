@@ -7,10 +7,12 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from ..kit.nodes import ids, items, publish
 from ..kit.service import Service
-from ..service.test_acknowledgement import logged_in
-from ..service.test_archive import MIB, ids, items, publish
+from ..kit.sessions import logged_in
 from .between import Register
+
+MIB = 1024 * 1024
 
 
 @pytest.mark.attack("the same of nodes (XEP-0060), also from other servers")

@@ -10,7 +10,7 @@ import secrets
 import pytest
 
 from ..kit.clients import fresh_text, login
-from ..kit.newcomer import run_in_erlang
+from ..kit.erlang import run_in_erlang
 from ..kit.rooms import PUBLIC, enter, made_room
 from ..kit.service import Service
 from ..kit.turn import Transport, credentials_of, relay, talk

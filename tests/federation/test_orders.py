@@ -11,7 +11,7 @@ import pytest
 
 from ..kit.service import Service
 from .between import STATE, deploy, run_playbook
-from .test_certificates import certificate_at, names_in
+from .certificates import certificate_at, names_in
 
 pytestmark = pytest.mark.timeout(180)
 

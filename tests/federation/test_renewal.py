@@ -4,8 +4,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import Iterator
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -14,20 +12,9 @@ from ..kit.clients import login
 from ..kit.service import Service
 from ..kit.turn import credentials_of, relay
 from .between import Register, assert_talk, web_name
-from .test_certificates import certificate_at
+from .certificates import certificate_at, time_to_renew
 
 FRAMING = "urn:ietf:params:xml:ns:xmpp-framing"
-
-
-@contextlib.contextmanager
-def time_to_renew(service: Service) -> Iterator[None]:
-    """Lets certbot think that the end of the certificate is near."""
-    renewal = f"/etc/letsencrypt/renewal/xmpp_{service.domain}.conf"
-    service.host.check_output(f"sed -i '1i renew_before_expiry = 1 year' {renewal}")
-    try:
-        yield
-    finally:
-        service.host.check_output(f"sed -i /renew_before_expiry/d {renewal}")
 
 
 def serials(service: Service) -> dict[int, int]:

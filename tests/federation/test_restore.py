@@ -8,8 +8,7 @@ from testinfra.host import Host
 
 from ..kit.service import Service
 from .between import run_playbook
-from .test_certificates import certificate_at
-from .test_renewal import time_to_renew
+from .certificates import certificate_at, time_to_renew
 
 ACCOUNT = "find /etc/letsencrypt/accounts -name '*.json' -exec sha256sum {} +"
 # Each as pebble says it to its journal.

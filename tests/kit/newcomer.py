@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import re
 import secrets
-import shlex
 from dataclasses import dataclass
 from html import unescape
 from xml.etree import ElementTree as ET
 from xml.sax.saxutils import escape
 
+from .erlang import run_in_erlang
 from .service import Account, Service
 from .stream import CLIENT, Stream
 
@@ -19,13 +19,6 @@ FORM = "jabber:x:data"
 INVITATION = "urn:xmpp:pars:0"
 PLAIN = "/register/plain/"  # the page of the server's own form
 
-# As root may: a hidden node beside ejabberd's own, so that what follows can call into it.
-_NODE = """#!/usr/bin/env escript
-%%! -kernel inet_dist_use_interface {127,0,0,1}
-main(Arguments) ->
-    {ok, _} = net_kernel:start('digits@localhost', #{name_domain => shortnames, hidden => true, dist_listen => false}),
-    run(Arguments).
-"""
 # A person reads the digits off the picture. Here root asks ejabberd's memory for them, which nobody else can.
 _DIGITS = """run([Challenge]) ->
     case rpc:call(ejabberd@localhost, ets, lookup, [captcha, list_to_binary(Challenge)]) of
@@ -58,15 +51,6 @@ def forget_addresses(service: Service) -> None:
     run_in_erlang(service, _FORGET)
     # systemd starts a unit five times in ten seconds, no more: nobody needs that but these tests.
     service.host.check_output("systemctl reset-failed nginx && systemctl restart nginx")
-
-
-def run_in_erlang(service: Service, script: str, *arguments: str) -> str:
-    """What the function run/1 of this script says, which may call into ejabberd."""
-    path = "/run/conexizan-script"
-    write = f"cd / && printf %s {shlex.quote(_NODE + script)} > {path}"
-    run = f"HOME=/var/lib/ejabberd runuser -u ejabberd -- escript {path} {shlex.join(arguments)}"
-    said: str = service.host.check_output(f"{write} && {run}; status=$?; rm {path}; exit $status")
-    return said
 
 
 def read_picture(service: Service, challenge: str) -> str:

@@ -13,40 +13,21 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from ..kit.clients import login
-from ..kit.newcomer import run_in_erlang
+from ..kit.erlang import HOLD, RELEASE, refusing, run_in_erlang
+from ..kit.raw_rooms import MUC_OWNER
 from ..kit.service import Account, Service
-from ..kit.stream import CLIENT, Stream, connected
+from ..kit.sessions import SM, logged_in, until
+from ..kit.stream import CLIENT, Stream
 
 Register = Callable[[int], list[Account]]
 Keeper = Literal["session", "room", "disk"]
 
-SM = "urn:xmpp:sm:3"
-MUC_OWNER = "http://jabber.org/protocol/muc#owner"
 # Whoever is to store it: the session of the recipient, the room, or what flushes to the disk.
 KEEPERS: dict[Keeper, str] = {
     "session": "element(2, hd(ejabberd_sm:get_session_sids(Name, Host)))",
     "room": "element(2, mod_muc:find_online_room(Name, Host))",
     "disk": "whereis(gen_mod:get_module_proc(Host, mod_xmpp_ack))",
 }
-# It stands still as long as another process of ejabberd wants it to.
-HOLD = """run([Address, Keeper]) ->
-    [Name, Host] = binary:split(list_to_binary(Address), <<"@">>),
-    {ok, Tokens, _} = erl_scan:string(
-        "register(held, self()), erlang:suspend_process(" ++ Keeper ++ "), Asker ! held, receive go -> ok end."),
-    {ok, Code} = erl_parse:parse_exprs(Tokens),
-    spawn(ejabberd@localhost, erl_eval, exprs, [Code, [{'Name', Name}, {'Host', Host}, {'Asker', self()}]]),
-    receive held -> ok end.
-"""
-RELEASE = "run([]) -> go = rpc:call(ejabberd@localhost, erlang, send, [held, go])."
-
-# A statement on ejabberd's own connection to the database, which is the only one that writes.
-STATEMENT = """run([Host, Statement]) ->
-    case rpc:call(ejabberd@localhost, ejabberd_sql, sql_query, [list_to_binary(Host), [list_to_binary(Statement)]]) of
-        {updated, _} -> ok
-    end.
-"""
-# What was refused is history, as after a start of ejabberd.
-FORGET = "run([]) -> true = rpc:call(ejabberd@localhost, ets, delete, [xmpp_writer, last])."
 # The log's file is the first part of the process's state.
 FLUSH = """run([Host, End]) ->
     Flusher = rpc:call(ejabberd@localhost, gen_mod, get_module_proc, [list_to_binary(Host), mod_xmpp_ack]),
@@ -68,21 +49,6 @@ def held(service: Service, keeper: Keeper, address: str) -> Iterator[None]:
         yield
     finally:
         run_in_erlang(service, RELEASE)
-
-
-def until(stream: Stream, tag: str) -> dict[str, str]:
-    """The attributes of the next element of this name."""
-    while (element := stream.read()).tag != tag:
-        pass
-    return element.attrib
-
-
-@contextlib.contextmanager
-def logged_in(service: Service, account: Account) -> Iterator[Stream]:
-    with connected(service) as stream:
-        stream.starttls()
-        stream.scram("SCRAM-SHA-512-PLUS", account)
-        yield stream
 
 
 @contextlib.contextmanager
@@ -183,17 +149,6 @@ def test_failed_flush_forgets_nobody(service: Service, register: Register) -> No
                 run_in_erlang(service, FLUSH, service.domain, "")
             assert acknowledged(stream) == before, "acknowledged, and the recipient's session has not stored it"
         assert acknowledged(stream) == before + 1
-
-
-@contextlib.contextmanager
-def refusing(service: Service, refuse: str, allow: str) -> Iterator[None]:
-    """ejabberd's connection refuses what the first statement says, until the second one is executed."""
-    run_in_erlang(service, STATEMENT, service.domain, refuse)
-    try:
-        yield
-    finally:
-        run_in_erlang(service, STATEMENT, service.domain, allow)
-        run_in_erlang(service, FORGET)
 
 
 def trigger(table: str, user: str) -> tuple[str, str]:

@@ -16,20 +16,19 @@ from slixmpp.xmlstream.handler import Callback
 from slixmpp.xmlstream.matcher import MatchXPath
 
 from ..kit.clients import Client, Inbox, login
-from ..kit.newcomer import run_in_erlang
+from ..kit.erlang import HOLD, RELEASE, STATEMENT, run_in_erlang
+from ..kit.nodes import LARGE, ids, items, publish
+from ..kit.raw_rooms import made_room as made_raw_room
 from ..kit.rooms import PUBLIC, made_room
 from ..kit.service import Account, Service, sql, wait_for
+from ..kit.sessions import CONSTRAINT, back_online, came, logged_in, online
 from ..kit.strangers import befriended
 from ..kit.stream import CLIENT, Stream
-from .test_acknowledgement import HOLD, RELEASE, STATEMENT, logged_in
-from .test_floods import CONSTRAINT, PUBSUB, back_online, came, online
-from .test_floods import made_room as made_raw_room
 
 Register = Callable[[int], list[Account]]
 
 PAGE = 50  # messages at once
 MIB = 1024 * 1024
-LARGE = "x" * 200_000
 WAITING = 200  # requests of one app
 ROWS = 100_000  # of an archive that is read slowly
 SOME = 25_000
@@ -167,28 +166,6 @@ def test_of_many_requests_at_once_some_are_refused(service: Service, register: R
 
 
 MEMORY = 'run([]) -> io:format("~b", [rpc:call(ejabberd@localhost, erlang, memory, [total])]).'
-
-
-def publish(stream: Stream, node: str, count: int, **more: str) -> None:
-    """As many large items in a node of one's own (XEP-0163); its other options by their names."""
-    form = {"FORM_TYPE": f"{PUBSUB}#publish-options", "pubsub#persist_items": "true", "pubsub#max_items": "max"}
-    form |= {f"pubsub#{name}": value for name, value in more.items()}
-    fields = "".join(f"<field var='{name}'><value>{value}</value></field>" for name, value in form.items())
-    options = f"<publish-options><x xmlns='jabber:x:data' type='submit'>{fields}</x></publish-options>"
-    for number in range(count):
-        item = f"<item id='i{number}'><text xmlns='urn:test'>{LARGE}</text></item>"
-        answer = stream.query(
-            "set", f"<pubsub xmlns='{PUBSUB}'><publish node='{node}'>{item}</publish>{options}</pubsub>"
-        )
-        assert answer.get("type") == "result"
-
-
-def items(inside: str = "", beside: str = "", attributes: str = "") -> str:
-    return f"<pubsub xmlns='{PUBSUB}'><items node='urn:test'{attributes}>{inside}</items>{beside}</pubsub>"
-
-
-def ids(answer: ET.Element) -> set[str]:
-    return {item.get("id", "") for item in answer.iter(f"{{{PUBSUB}}}item")}
 
 
 @pytest.mark.attack("the same of nodes (XEP-0060), also from other servers")

@@ -20,9 +20,9 @@ import pytest
 from ..kit.guest import Guest, guests
 from ..kit.newcomer import REGISTER, ask_without_form, forget_addresses, newcomer, refusal, show_invitation
 from ..kit.service import Account, Service
+from ..kit.sessions import SM
 from ..kit.stream import CLIENT, connected
 from ..kit.web import BIND, authenticate
-from .test_acknowledgement import SM
 
 Register = Callable[[int], list[Account]]
 

@@ -14,7 +14,8 @@ from slixmpp.xmlstream.handler import Callback
 from slixmpp.xmlstream.matcher import MatchXPath
 
 from ..kit.clients import Client, Inbox, affiliate, befriend, login
-from ..kit.newcomer import REGISTER, run_in_erlang
+from ..kit.erlang import run_in_erlang
+from ..kit.newcomer import REGISTER
 from ..kit.rooms import PRIVATE, PUBLIC, configure, enter, made_room, refusal
 from ..kit.service import DATABASE, Account, Service, sql
 from ..kit.stream import ask_token

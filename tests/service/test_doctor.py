@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
+from ..kit.erlang import refusing
 from ..kit.nameserver import NameServer
 from ..kit.service import UPLOADS, Service
-from .test_acknowledgement import refusing
 
 pytestmark = pytest.mark.timeout(240)
 

@@ -16,7 +16,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from ..kit.newcomer import run_in_erlang
+from ..kit.erlang import run_in_erlang
 from ..kit.service import DATABASE, Account, Service
 from ..kit.stream import BIND2_REQUEST, CLIENT, DEVICE, FAST, SASL, SASL2, Scram, Stream, connected
 

@@ -15,11 +15,14 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from ..kit.clients import login
-from ..kit.newcomer import forget_addresses, run_in_erlang
+from ..kit.erlang import run_in_erlang
+from ..kit.newcomer import forget_addresses
+from ..kit.nodes import PUBSUB
+from ..kit.raw_rooms import MUC, MUC_OWNER, made_room, subscribe
 from ..kit.service import Account, Service, sql, wait_for
+from ..kit.sessions import CONSTRAINT, INFO, SM, back_online, came, came_through, came_until, logged_in, online, until
 from ..kit.strangers import befriended, come_in, elsewhere
 from ..kit.stream import CLIENT, Stream
-from .test_acknowledgement import SM, logged_in, until
 
 Register = Callable[[int], list[Account]]
 
@@ -43,15 +46,8 @@ FEATURES = 500  # of an app
 ELEMENTS = 5000  # of a stanza
 MEMORY_OF_A_STANZA = 1.5  # MiB
 REFILL = 30  # what limits let through while a test lasts
-INFO = "http://jabber.org/protocol/disco#info"
-MUC = "http://jabber.org/protocol/muc"
-MUC_OWNER = "http://jabber.org/protocol/muc#owner"
-MUCSUB = "urn:xmpp:mucsub:0"
-MUCSUB_MESSAGES = "urn:xmpp:mucsub:nodes:messages"
-PUBSUB = "http://jabber.org/protocol/pubsub"
 ERROR = "<error type='cancel'><item-not-found xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error>"
 NOT_FOUND = "{urn:ietf:params:xml:ns:xmpp-stanzas}remote-server-not-found"
-CONSTRAINT = ".//{urn:ietf:params:xml:ns:xmpp-stanzas}resource-constraint"
 
 # What a stranger may send instead of a plain message: how it is written, how many arrive at once, and
 # whether the sender is told of the rest.
@@ -75,64 +71,9 @@ def forgotten(service: Service) -> Iterator[None]:
     forget_addresses(service)
 
 
-def online(stream: Stream) -> str:
-    """Binds and becomes available; returns the address."""
-    address = stream.bind()
-    stream.send("<presence/>")
-    until(stream, f"{CLIENT}presence")
-    return address
-
-
-def came(stream: Stream, address: str) -> list[ET.Element]:
-    """All that has come until a message of one's own."""
-    mark = secrets.token_hex(8)
-    stream.send(f"<message to='{address}' type='chat'><body>{mark}</body></message>")
-    return came_until(stream, lambda element: element.findtext(f"{CLIENT}body") == mark)
-
-
-def came_through(stream: Stream, room: str) -> list[ET.Element]:
-    """All that has come until the room has answered, which has dealt with whatever was said before."""
-    mark = secrets.token_hex(8)
-    stream.send(f"<iq to='{room}' id='{mark}' type='get'><query xmlns='{INFO}'/></iq>")
-    return came_until(stream, lambda element: element.get("id") == mark)
-
-
-def came_until(stream: Stream, match: Callable[[ET.Element], bool]) -> list[ET.Element]:
-    elements = []
-    while not match(element := stream.read()):
-        elements.append(element)
-    return elements
-
-
-def back_online(stream: Stream) -> list[ET.Element]:
-    """Binds, becomes available, and returns what has waited."""
-    address = stream.bind()
-    stream.send("<presence/>")
-    return came(stream, address)
-
-
 def bought(elements: list[ET.Element]) -> int:
     """How often somebody was told to buy; a refusal, which quotes it, is none."""
     return sum("buy" in ET.tostring(one, "unicode") and one.find(CONSTRAINT) is None for one in elements)
-
-
-def made_room(stream: Stream, service: Service, **options: str) -> str:
-    room = f"r{secrets.token_hex(6)}@{service.name('muc')}"
-    stream.send(f"<presence to='{room}/owner'><x xmlns='{MUC}'/></presence>")
-    until(stream, f"{CLIENT}presence")
-    fields = "".join(f"<field var='muc#roomconfig_{name}'><value>{it}</value></field>" for name, it in options.items())
-    kind = f"<field var='FORM_TYPE'><value>{MUC}#roomconfig</value></field>" if options else ""
-    form = f"<x xmlns='jabber:x:data' type='submit'>{kind}{fields}</x>"
-    assert stream.query("set", f"<query xmlns='{MUC_OWNER}'>{form}</query>", room).get("type") == "result"
-    return room
-
-
-def subscribe(stream: Stream, room: str, jid: str = "") -> ET.Element:
-    whom = f" jid='{jid}'" if jid else ""
-    nick = secrets.token_hex(4)
-    return stream.query(
-        "set", f"<subscribe xmlns='{MUCSUB}'{whom} nick='{nick}'><event node='{MUCSUB_MESSAGES}'/></subscribe>", room
-    )
 
 
 @pytest.mark.attack("subscribing somebody else to a room (MUC/Sub)")

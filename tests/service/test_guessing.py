@@ -15,7 +15,8 @@ import pytest
 from slixmpp.exceptions import IqError
 
 from ..kit.clients import login
-from ..kit.newcomer import REGISTER, run_in_erlang
+from ..kit.erlang import run_in_erlang
+from ..kit.newcomer import REGISTER
 from ..kit.service import Account, Service
 from ..kit.stream import BIND2_REQUEST, FAST, SASL, SASL2, connected, token_proof
 from ..kit.traces import PLACES, SERVICES

@@ -17,11 +17,12 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from ..kit.clients import ADMIN
+from ..kit.nodes import PUBSUB
+from ..kit.raw_rooms import MUC, MUC_OWNER, made_room, subscribe
 from ..kit.service import Account, Service, sql
+from ..kit.sessions import CONSTRAINT, came, came_through, logged_in, online
 from ..kit.strangers import elsewhere
 from ..kit.stream import CLIENT, Stream, ask_token
-from .test_acknowledgement import logged_in
-from .test_floods import CONSTRAINT, MUC, MUC_OWNER, PUBSUB, came, came_through, made_room, online, subscribe
 
 Register = Callable[[int], list[Account]]
 

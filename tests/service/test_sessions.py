@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from ..kit.service import Account, Service
+from ..kit.sessions import SM, logged_in, until
 from ..kit.stream import Stream
-from .test_acknowledgement import SM, logged_in, until
 
 Register = Callable[[int], list[Account]]
 
