@@ -9,12 +9,14 @@ from xml.etree import ElementTree as ET
 
 import pytest
 from ansible.errors import AnsibleActionFail, AnsibleError
+from ansible_collections.conexizan.xmpp.plugins.action.ejabberd_move import ActionModule
+from ansible_collections.conexizan.xmpp.plugins.lookup.prosody import LookupModule
+from ansible_collections.conexizan.xmpp.plugins.plugin_utils.moving import domains, elements, files, prosody, report
+from ansible_collections.conexizan.xmpp.plugins.plugin_utils.moving.rooms import people, rooms_of
 
 from .loading import load
 
-move = load("plugins/action/ejabberd_move.py")
 module = load("plugins/modules/ejabberd_move.py")
-prosody = load("plugins/lookup/prosody.py")
 
 PIE = "urn:xmpp:pie:0"
 
@@ -33,11 +35,11 @@ def file(folder: Path, content: str, name: str = "accounts.xml") -> Path:
 
 def sent(path: Path, old: str = "old.test", new: str = "new.test") -> dict[str, str]:
     """What goes to the host, by name."""
-    return {name: move.user(name, element, {old: new}) for name, element in move.read(path)[old].items()}
+    return {name: elements.user(name, element, {old: new}) for name, element in files.read(path)[old].items()}
 
 
 def test_file_with_several_accounts(tmp_path: Path) -> None:
-    found = move.read(file(tmp_path, document("<user name='anna' password='x'/><user name='bob'/>", "OLD.test")))
+    found = files.read(file(tmp_path, document("<user name='anna' password='x'/><user name='bob'/>", "OLD.test")))
     assert {domain: list(accounts) for domain, accounts in found.items()} == {"old.test": ["anna", "bob"]}
 
 
@@ -46,7 +48,7 @@ def test_folder_with_a_file_for_each_account_and_one_that_names_them(tmp_path: P
     file(tmp_path, f"<server-data xmlns='{PIE}'>{include}</server-data>", "all.xml")
     file(tmp_path, f"<host xmlns='{PIE}' jid='old.test'><user name='anna'/></host>", "anna.xml")
     file(tmp_path, document("<user name='bob'/>"), "bob.xml")
-    assert sorted(move.read(tmp_path)["old.test"]) == ["anna", "bob"]
+    assert sorted(files.read(tmp_path)["old.test"]) == ["anna", "bob"]
 
 
 @pytest.mark.parametrize(
@@ -68,15 +70,15 @@ def test_folder_with_a_file_for_each_account_and_one_that_names_them(tmp_path: P
     ],
 )
 def test_file_that_is_none(tmp_path: Path, content: str, complaint: str) -> None:
-    with pytest.raises(move.Wrong, match=complaint):
-        move.read(file(tmp_path, content))
+    with pytest.raises(files.Wrong, match=complaint):
+        files.read(file(tmp_path, content))
 
 
 def test_file_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(move.Wrong, match="cannot be read: No such file"):
-        move.read(tmp_path / "nothing")
-    with pytest.raises(move.Wrong, match=r"a folder without a file \*\.xml"):
-        move.read(tmp_path)
+    with pytest.raises(files.Wrong, match="cannot be read: No such file"):
+        files.read(tmp_path / "nothing")
+    with pytest.raises(files.Wrong, match=r"a folder without a file \*\.xml"):
+        files.read(tmp_path)
 
 
 def test_prefixes_and_a_servers_own_attributes_are_gone(tmp_path: Path) -> None:
@@ -123,7 +125,7 @@ def test_name_for_apps_that_know_vcard_temp_alone(tmp_path: Path) -> None:
 
 
 def test_calls_have_a_bounded_size() -> None:
-    calls = move.batches("new.test", ["<user/>" * 500_000] * 5)
+    calls = elements.batches("new.test", ["<user/>" * 500_000] * 5)
     assert len(calls) == 3
     assert all(call.startswith('<host jid="new.test">') and call.endswith("</host>") for call in calls)
 
@@ -137,17 +139,17 @@ def test_calls_have_a_bounded_size() -> None:
     ],
 )
 def test_domain_that_is_said(source: str, target: str, chosen: dict[str, str]) -> None:
-    assert move.choose({"old.test": {}, "a.test": {}}, source, target, ["a.test", "b.test"], "f") == chosen
+    assert domains.choose({"old.test": {}, "a.test": {}}, source, target, ["a.test", "b.test"], "f") == chosen
 
 
 @pytest.mark.parametrize(("source", "chosen"), [("old.test", {"old.test": "b.test"}), ("", {})])
 def test_domain_of_rooms_alone(source: str, chosen: dict[str, str]) -> None:
-    assert move.choose({}, source, "b.test", ["a.test", "b.test"], "f") == chosen
+    assert domains.choose({}, source, "b.test", ["a.test", "b.test"], "f") == chosen
 
 
 def test_domains_that_are_ours_need_not_be_said() -> None:
     both = {"a.test": "a.test", "b.test": "b.test"}
-    assert move.choose({"a.test": {}, "b.test": {}}, "", "", ["a.test", "b.test"], "f") == both
+    assert domains.choose({"a.test": {}, "b.test": {}}, "", "", ["a.test", "b.test"], "f") == both
 
 
 @pytest.mark.parametrize(
@@ -160,7 +162,7 @@ def test_domains_that_are_ours_need_not_be_said() -> None:
 )
 def test_domain_that_cannot_be(source: str, target: str, complaint: str) -> None:
     with pytest.raises(AnsibleActionFail, match=complaint):
-        move.choose({"old.test": {}, "a.test": {}}, source, target, ["a.test", "b.test"], "f")
+        domains.choose({"old.test": {}, "a.test": {}}, source, target, ["a.test", "b.test"], "f")
 
 
 @pytest.mark.parametrize(
@@ -173,7 +175,7 @@ def test_all_or_nothing(state: str, complaint: str) -> None:
         {"address": "b@a.test", "state": state, "note": "note"},
     ]
     with pytest.raises(AnsibleActionFail, match=complaint):
-        move.complain("f", accounts, [])
+        report.complain("f", accounts, [])
 
 
 def test_bookmarks_lead_to_where_rooms_are_now(tmp_path: Path) -> None:
@@ -181,9 +183,9 @@ def test_bookmarks_lead_to_where_rooms_are_now(tmp_path: Path) -> None:
     nodes = (node.format(name) for name in ("urn:xmpp:bookmarks:1", "urn:example:other"))
     old_way = "<storage xmlns='storage:bookmarks'><conference jid='garden@rooms.old.test'/></storage>"
     inner = f"<pubsub xmlns='http://jabber.org/protocol/pubsub'>{''.join(nodes)}</pubsub>{old_way}"
-    accounts = move.read(file(tmp_path, document(f"<user name='anna'>{inner}</user>")))["old.test"]
+    accounts = files.read(file(tmp_path, document(f"<user name='anna'>{inner}</user>")))["old.test"]
     moves = {"old.test": "new.test", "rooms.old.test": "muc.new.test"}
-    found = ET.fromstring(move.user("anna", accounts["anna"], moves))
+    found = ET.fromstring(elements.user("anna", accounts["anna"], moves))
     pubsub = "{http://jabber.org/protocol/pubsub}"
     assert [item.get("id") for item in found.iter(f"{pubsub}item")] == ["garden@muc.new.test", "garden@rooms.old.test"]
     assert [one.get("jid") for one in found.iter("{storage:bookmarks}conference")] == ["garden@muc.new.test"]
@@ -206,7 +208,7 @@ def stored(folder: Path, content: str, name: str = "garden", domain: str = "room
 
 def rooms_in(folder: Path) -> list[dict[str, str]]:
     """The rooms in a folder."""
-    found: list[dict[str, str]] = prosody.LookupModule().run(["rooms"], folder=folder)
+    found: list[dict[str, str]] = LookupModule().run(["rooms"], folder=folder)
     return found
 
 
@@ -276,9 +278,9 @@ def test_who_is_blocked_stays_blocked(tmp_path: Path) -> None:
     path = tmp_path / "old%2etest/blocklist/anna%5fx.dat"
     path.parent.mkdir(parents=True)
     path.write_text('return { [false] = { ["created"] = 1.5; }; ["a&b@far.test"] = true; ["c@old.test"] = true; };')
-    [blocked] = prosody.LookupModule().run(["blocked"], folder=tmp_path)
+    [blocked] = LookupModule().run(["blocked"], folder=tmp_path)
     assert blocked == {"anna_x@old.test": ["a&b@far.test", "c@old.test"]}
-    user = move.user("anna_x", ET.fromstring("<user/>"), {"old.test": "new.test"}, blocked["anna_x@old.test"])
+    user = elements.user("anna_x", ET.fromstring("<user/>"), {"old.test": "new.test"}, blocked["anna_x@old.test"])
     items = ET.fromstring(user).iter("{jabber:iq:privacy}item")
     assert [(one.get("value"), one.get("action")) for one in items] == [
         ("a&b@far.test", "deny"),
@@ -322,7 +324,7 @@ def test_archive_of_a_room_is_as_in_every_new_one_unless_it_says() -> None:
 def test_rooms_move_with_their_people(tmp_path: Path) -> None:
     rooms = rooms_in(stored(tmp_path, ROOM % ("garden@rooms.old.test", DATA % "")))
     moves = {"old.test": "new.test", "rooms.old.test": "muc.new.test"}
-    xml, left = move.rooms_of(rooms, moves, ["new.test"])["muc.new.test"]["garden"]
+    xml, left = rooms_of(rooms, moves, ["new.test"])["muc.new.test"]["garden"]
     assert [one.get("jid") for one in ET.fromstring(xml).iter("affiliation")] == [
         "anna@new.test",
         "_x@new.test",
@@ -330,14 +332,13 @@ def test_rooms_move_with_their_people(tmp_path: Path) -> None:
     ]
     assert left == ""
     assert (
-        move.rooms_of(rooms, {"rooms.old.test": "m.test"}, ["m.test"])["m.test"]["garden"][1]
-        == "an owner on this service"
+        rooms_of(rooms, {"rooms.old.test": "m.test"}, ["m.test"])["m.test"]["garden"][1] == "an owner on this service"
     )
 
 
 def taking_in(folder: Path, source: str) -> None:
     """Take a folder in, as far as it goes without a host."""
-    object.__new__(move.ActionModule)._bring(folder, source, "", {"new.test": "muc.new.test"})
+    object.__new__(ActionModule)._bring(folder, source, "", {"new.test": "muc.new.test"})
 
 
 def prosodys_account(folder: Path, name: str, domain: str = "old%2etest") -> None:
@@ -371,13 +372,15 @@ def test_accounts_beside_what_is_read(tmp_path: Path) -> None:
     """They are told, unless they are in the files of XEP-0227 as well."""
     for name in ("anna%5fx", "bob", "carl"):
         prosodys_account(tmp_path, name)
-    theirs = prosody.LookupModule().run(["accounts"], folder=tmp_path)
+    theirs = LookupModule().run(["accounts"], folder=tmp_path)
     assert [one["address"] for one in theirs] == ["anna_x@old.test", "bob@old.test", "carl@old.test"]
-    found = move.read(file(tmp_path, document("<user name='Anna_X'/><user name='bob'/>")))
-    unread = [one for one in theirs if not move.is_read(one["address"], found)]
-    assert move.sources(unread) == "1 account in old%2etest/accounts"
-    assert move.sources([one for one in theirs if not move.is_read(one["address"], {})]).startswith("3 accounts in old")
-    assert move.sources([]) == ""
+    found = files.read(file(tmp_path, document("<user name='Anna_X'/><user name='bob'/>")))
+    unread = [one for one in theirs if not report.is_read(one["address"], found)]
+    assert report.sources(unread) == "1 account in old%2etest/accounts"
+    assert report.sources([one for one in theirs if not report.is_read(one["address"], {})]).startswith(
+        "3 accounts in old"
+    )
+    assert report.sources([]) == ""
 
 
 def test_accounts_without_a_contact_are_named() -> None:
@@ -387,14 +390,14 @@ def test_accounts_without_a_contact_are_named() -> None:
         {"address": "b@a.test", "state": "new", "counts": counts | {"contacts": 1}},
         {"address": "c@a.test", "state": "failed", "counts": counts},
     ]
-    assert move.alone(accounts) == ["a@a.test"]
+    assert report.alone(accounts) == ["a@a.test"]
 
 
 def test_rooms_of_each_account_are_counted(tmp_path: Path) -> None:
     stored(tmp_path, ROOM % ("garden@rooms.old.test", DATA % ""))
     rooms = rooms_in(stored(tmp_path, ROOM % ("square@rooms.old.test", DATA % ""), "square"))
-    there = move.rooms_of(rooms, {"old.test": "new.test", "rooms.old.test": "muc.new.test"}, ["new.test"])
-    found = move.people({domain: [xml for xml, _ in those.values()] for domain, those in there.items()})
+    there = rooms_of(rooms, {"old.test": "new.test", "rooms.old.test": "muc.new.test"}, ["new.test"])
+    found = people({domain: [xml for xml, _ in those.values()] for domain, those in there.items()})
     assert found == {"anna@new.test": 2, "_x@new.test": 2}
 
 
@@ -474,7 +477,7 @@ def with_vcard(folder: Path, vcard: str) -> ET.Element:
     path.parent.mkdir(parents=True)
     path.write_text(f"return {{ {vcard} }};", encoding="utf-8")
     [found] = rooms_in(stored(folder, ROOM % ("garden@rooms.old.test", DATA % "")))
-    xml, _ = move.rooms_of([found], {"rooms.old.test": "muc.new.test"}, [])["muc.new.test"]["garden"]
+    xml, _ = rooms_of([found], {"rooms.old.test": "muc.new.test"}, [])["muc.new.test"]["garden"]
     return ET.fromstring(xml)
 
 
@@ -516,7 +519,7 @@ def test_who_is_blocked_without_an_address(tmp_path: Path, entry: str) -> None:
     path.parent.mkdir(parents=True)
     path.write_text(f"return {{ {entry}; }}")
     with pytest.raises(AnsibleError, match=r'with "old%2etest/blocklist/anna.dat", which is not as Prosody'):
-        prosody.LookupModule().run(["blocked"], folder=tmp_path)
+        LookupModule().run(["blocked"], folder=tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -550,10 +553,10 @@ def test_answer_is_split_where_a_line_ends_and_nowhere_else() -> None:
     ],
 )
 def test_where_rooms_come_to(domain: str, into: dict[str, str], target: str, service: str) -> None:
-    assert move.service_of(domain, into, target, {"a.test": "muc.a.test", "b.test": "muc.b.test"}) == service
+    assert domains.service_of(domain, into, target, {"a.test": "muc.a.test", "b.test": "muc.b.test"}) == service
 
 
 def test_room_that_cannot_be_is_told() -> None:
     wrong = [{"address": "a b@muc.test", "state": "wrong", "note": "is no name that a room can have"}]
     with pytest.raises(AnsibleActionFail, match="1 of 1 rooms cannot be taken: a b@"):
-        move.complain("f", [], wrong)
+        report.complain("f", [], wrong)
