@@ -9,10 +9,13 @@ import re
 import pytest
 import yaml
 from ansible.errors import AnsibleActionFail
+from ansible_collections.conexizan.xmpp.plugins.plugin_utils.command_line.words import (
+    refuse_unknown,
+    understand,
+    with_whole_texts,
+)
 
 from .loading import ROOT, load
-
-command_line = load("plugins/action/command_line.py")
 
 DOMAINS = [
     {"domain": "friends.test", "muc": "muc.friends.test"},
@@ -49,7 +52,7 @@ OPTIONAL = {"domain": "domain"}
     ],
 )
 def test_words_are_understood(given: dict[str, object], verb: str, words: dict[str, object]) -> None:
-    said = command_line.understand(given, VERBS, OPTIONAL, DOMAINS)
+    said = understand(given, VERBS, OPTIONAL, DOMAINS)
     assert said == {"verb": verb, "words": words, "format": "table", "elsewhere": False}
 
 
@@ -74,7 +77,7 @@ def test_words_are_understood(given: dict[str, object], verb: str, words: dict[s
 )
 def test_nonsense_is_refused(given: dict[str, object], wrong: str) -> None:
     with pytest.raises(AnsibleActionFail, match=wrong):
-        command_line.understand(given, VERBS, OPTIONAL, DOMAINS)
+        understand(given, VERBS, OPTIONAL, DOMAINS)
 
 
 @pytest.mark.parametrize(
@@ -92,7 +95,7 @@ def test_nonsense_is_refused(given: dict[str, object], wrong: str) -> None:
 )
 def test_word_that_nobody_knows_is_refused(option: str, wrong: str | None) -> None:
     with contextlib.nullcontext() if wrong is None else pytest.raises(AnsibleActionFail, match=wrong):
-        command_line.refuse_unknown([option], ["ban", "sure", "format"])
+        refuse_unknown([option], ["ban", "sure", "format"])
 
 
 @pytest.mark.parametrize(
@@ -105,7 +108,7 @@ def test_word_that_nobody_knows_is_refused(option: str, wrong: str | None) -> No
     ],
 )
 def test_text_need_not_be_quoted_twice(given: dict[str, str], options: list[str], whole: dict[str, str]) -> None:
-    assert command_line.with_whole_texts(given, options) == whole
+    assert with_whole_texts(given, options) == whole
 
 
 def test_table_has_columns_as_wide_as_they_need() -> None:
@@ -146,7 +149,7 @@ def test_unknown_name_is_told_without_a_command(name: str, known: list[str], sai
 def test_no_example_names_an_account(given: dict[str, str]) -> None:
     """Somebody could have it, and lose it to whoever copies the example."""
     with pytest.raises(AnsibleActionFail) as wrong:
-        command_line.understand(given, {"delete": {"delete": "account", "sure": "account"}}, {}, DOMAINS)
+        understand(given, {"delete": {"delete": "account", "sure": "account"}}, {}, DOMAINS)
     assert set(re.findall("-e (?:delete|sure)=([^ ]+)", str(wrong.value))) == {"NAME"}
 
 
@@ -163,7 +166,7 @@ def test_no_example_names_an_account(given: dict[str, str]) -> None:
 )
 def test_reason_is_a_text_in_any_script(text: str, wrong: str | None) -> None:
     with contextlib.nullcontext() if wrong is None else pytest.raises(AnsibleActionFail, match=wrong):
-        command_line.understand({"ban": "mallory", "reason": text}, VERBS, OPTIONAL, DOMAINS)
+        understand({"ban": "mallory", "reason": text}, VERBS, OPTIONAL, DOMAINS)
 
 
 HOSTS = ["one", "two"]
@@ -182,7 +185,7 @@ HOSTS = ["one", "two"]
     ],
 )
 def test_of_several_hosts_the_one_of_the_domain_is_meant(given: dict[str, str], elsewhere: bool) -> None:
-    assert command_line.understand(given, VERBS, {}, DOMAINS, HOSTS)["elsewhere"] is elsewhere
+    assert understand(given, VERBS, {}, DOMAINS, HOSTS)["elsewhere"] is elsewhere
 
 
 @pytest.mark.parametrize(
@@ -214,7 +217,7 @@ def test_of_several_hosts_one_must_be_named(
     given: dict[str, str], verbs: dict[str, dict[str, str]], optional: dict[str, str], wrong: str
 ) -> None:
     with pytest.raises(AnsibleActionFail, match=wrong):
-        command_line.understand(given, verbs, optional, DOMAINS, HOSTS)
+        understand(given, verbs, optional, DOMAINS, HOSTS)
 
 
 INVITE = {"uses": {"uses": "number"}, "withdraw": {"withdraw": "text"}, "list": {"list": "flag"}}
@@ -223,21 +226,19 @@ INVITE = {"uses": {"uses": "number"}, "withdraw": {"withdraw": "text"}, "list": 
 def test_playbook_that_changes_without_a_verb_lists_by_one() -> None:
     """A list is of all hosts, everything else of one."""
     optional = {"domain": "domain"}
-    assert command_line.understand({"list": "true"}, INVITE, optional, DOMAINS, HOSTS, changes=True)["verb"] == "list"
+    assert understand({"list": "true"}, INVITE, optional, DOMAINS, HOSTS, changes=True)["verb"] == "list"
     for given in ({}, {"uses": "30"}, {"withdraw": "x"}):
         with pytest.raises(AnsibleActionFail, match=r"There are 2 hosts .* -e domain=DOMAIN, or name"):
-            command_line.understand(given, INVITE, optional, DOMAINS, HOSTS, changes=True)
-        here = command_line.understand(
-            given | {"domain": "family.test"}, INVITE, optional, DOMAINS, HOSTS, changes=True
-        )
+            understand(given, INVITE, optional, DOMAINS, HOSTS, changes=True)
+        here = understand(given | {"domain": "family.test"}, INVITE, optional, DOMAINS, HOSTS, changes=True)
         assert not here["elsewhere"]
 
 
 @pytest.mark.parametrize("value", ["0", "-1", "1.5", "many", "", "1e9", "12345678901"])
 def test_number_is_whole_and_above_zero(value: str) -> None:
-    assert command_line.understand({"uses": 30}, INVITE, {}, DOMAINS)["words"] == {"uses": 30}
+    assert understand({"uses": 30}, INVITE, {}, DOMAINS)["words"] == {"uses": 30}
     with pytest.raises(AnsibleActionFail, match=r"uses is (empty|.*, which is no whole number above zero)"):
-        command_line.understand({"uses": value}, INVITE, {}, DOMAINS)
+        understand({"uses": value}, INVITE, {}, DOMAINS)
 
 
 def names() -> list[str]:

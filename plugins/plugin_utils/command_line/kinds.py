@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The kinds of values on the command line, such as an account, a room or a number."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from ansible_collections.conexizan.xmpp.plugins.filter.hidden_sign import hidden_sign
+
+FLAGS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
+# Nobody's name: what is an example could be an account, and be deleted.
+SAMPLES = {
+    "account": "NAME",
+    "address": "NAME@DOMAIN",
+    "domain": "DOMAIN",
+    "flag": "true",
+    "number": "30",
+    "reason": '"…"',
+    "room": "ROOM",
+    "service": "DOMAIN",
+    "text": '"…"',
+}
+REASON_MAX = 500  # characters
+Domains = list[dict[str, str]]
+
+
+class Wrong(Exception):
+    """What is wrong about a value, to follow "… is …, which "."""
+
+
+class Elsewhere(Wrong):
+    """What is wrong, unless another host is meant."""
+
+
+def account(value: str, domains: Domains) -> str:
+    """Return the address of an account of the service."""
+    name, at, domain = value.partition("@")
+    known = [entry["domain"] for entry in domains]
+    if not name or re.search(r"[\s/@]", name + domain):
+        raise Wrong("is no name of an account: NAME or NAME@DOMAIN is meant")
+    if at and domain not in known:
+        raise Elsewhere(f"is of another domain than {', '.join(known)}: only accounts of this service are meant")
+    return f"{name}@{domain or known[0]}"
+
+
+def address(value: str, domains: Domains) -> str:
+    """Return the address of an account of any service."""
+    name, _, domain = value.partition("@")
+    if not name or re.search(r"[\s/@]", name + domain) or value.endswith("@"):
+        raise Wrong("is no address: NAME, or NAME@DOMAIN of any service, is meant")
+    return f"{name}@{domain or domains[0]['domain']}"
+
+
+def room(value: str, domains: Domains) -> str:
+    """Return the address of a room of the service."""
+    name, at, service = value.partition("@")
+    known = [entry["muc"] for entry in domains]
+    if not name or re.search(r"[\s/@]", name + service):
+        raise Wrong("is no name of a room: NAME or NAME@DOMAIN is meant")
+    if at and service not in known:
+        raise Elsewhere(f"is on another domain than {', '.join(known)}: only rooms of this service are meant")
+    return f"{name}@{service or known[0]}"
+
+
+def domain(value: str, domains: Domains) -> str:
+    """Return a domain of the service."""
+    known = [entry["domain"] for entry in domains]
+    if value not in known:
+        raise Elsewhere(f"is not one of {', '.join(known)}")
+    return value
+
+
+def service(value: str, domains: Domains) -> str:
+    """Return the first domain of the service."""
+    if value != domains[0]["domain"]:
+        raise Elsewhere(f"is not {domains[0]['domain']}")
+    return value
+
+
+def text(value: str, domains: Domains) -> str:
+    """Return a line of text, in any script."""
+    if sign := hidden_sign(value):
+        raise Wrong(f"contains {sign}: remove it")
+    return value
+
+
+def reason(value: str, domains: Domains) -> str:
+    """Return a line of text that people read, and tables show."""
+    if len(value) > REASON_MAX:
+        raise Wrong(f"has {len(value)} characters: at most {REASON_MAX} are possible")
+    return text(value, domains)
+
+
+def flag(value: str, domains: Domains) -> bool:
+    """Return what a yes or no means."""
+    if value.lower() not in FLAGS:
+        raise Wrong("can be true or false")
+    return FLAGS[value.lower()]
+
+
+def number(value: str, domains: Domains) -> int:
+    """Return a whole number above zero."""
+    if not re.fullmatch(r"[1-9][0-9]{0,8}", value):
+        raise Wrong("is no whole number above zero")
+    return int(value)
+
+
+KINDS: dict[str, Callable[[str, Domains], str | bool | int]] = {
+    "account": account,
+    "address": address,
+    "domain": domain,
+    "flag": flag,
+    "number": number,
+    "reason": reason,
+    "room": room,
+    "service": service,
+    "text": text,
+}

@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The words on the command line: which go together, what is wrong with them, and on which host they are meant.
+
+Each problem is told before anything is changed, in three parts: what is wrong, with the value; where to change it; an
+example that would pass.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ansible.errors import AnsibleActionFail
+from ansible.parsing.splitter import parse_kv
+from ansible_collections.conexizan.xmpp.plugins.plugin_utils.command_line.kinds import (
+    KINDS,
+    SAMPLES,
+    Domains,
+    Elsewhere,
+    Wrong,
+)
+
+FORMATS = ("table", "json")
+
+
+def say(words: Mapping[str, str]) -> str:
+    """Return words as they are written on the command line, with examples for their values."""
+    return " ".join(f"-e {word}={SAMPLES[kind]}" for word, kind in words.items())
+
+
+def with_whole_texts(given: Mapping[str, Any], options: Iterable[str]) -> dict[str, Any]:
+    """Return the words with texts whole: of -e reason="two words" the shell leaves no quotes, and Ansible takes one."""
+    whole = {}
+    for option in options:
+        word, equals, rest = option.partition("=")
+        if equals and word.isidentifier() and "_raw_params" in parse_kv(option):
+            whole[word] = rest
+    return {word: value for word, value in given.items() if word != "_raw_params"} | whole
+
+
+def refuse_unknown(options: Iterable[str], known: Iterable[str]) -> None:
+    """Raise AnsibleActionFail for a text that is no word=value, and for a word that only the playbook could take."""
+    example = f"{next(iter(known), 'format')}=…"
+    for option in options:
+        if option[:1] in ("@", "{", "["):
+            continue
+        word, equals, _ = option.partition("=")
+        if not equals:
+            raise AnsibleActionFail(
+                f'-e is "{option}", which does not say what that is. Change it on the command line, '
+                f"for example: -e {example}"
+            )
+        # An underscore is in what Ansible, this project and inventories call their variables.
+        if word.isidentifier() and "_" not in word and word not in known:
+            raise AnsibleActionFail(
+                f"{word} is nothing that this playbook knows; it knows {', '.join(known)}. Change it on the command "
+                f"line, for example: -e {example}"
+            )
+
+
+def check_words(
+    given: Mapping[str, Any], verbs: Mapping[str, dict[str, str]], optional: dict[str, str]
+) -> tuple[str, dict[str, str]]:
+    """Return the verb, and the words that go with it with their kinds; raises AnsibleActionFail."""
+    known = optional | {word: kind for words in verbs.values() for word, kind in words.items()}
+    for word in given.keys() - known.keys():
+        if near := difflib.get_close_matches(word, known, n=1, cutoff=0.75):
+            raise AnsibleActionFail(
+                f"{word} is nothing that this playbook knows. Did you mean {near[0]}? Change it on the command line, "
+                f"for example: {say({near[0]: known[near[0]]})}"
+            )
+    asked = [verb for verb in verbs if verb in given]
+    if len(asked) > 1:
+        raise AnsibleActionFail(
+            f"{' and '.join(asked)} are asked for at once. Leave one of them on the command line, for example: "
+            f"{say(verbs[asked[0]])}"
+        )
+    needed = verbs[asked[0]] if asked else {}
+    missing = [word for word in needed if str(given.get(word, "")) == ""]
+    left_over = [word for word in given if word in known and word not in needed | optional]
+    if missing:
+        raise AnsibleActionFail(
+            f"{missing[0]} is missing. Say it on the command line, for example: {say(needed)}"
+            if missing[0] not in given
+            else f"{missing[0]} is empty. Change it on the command line, for example: {say(needed)}"
+        )
+    if left_over:
+        fitting = [verb for verb in verbs if left_over[0] in verbs[verb]]
+        raise AnsibleActionFail(
+            f"{left_over[0]} is given, but nothing that is to be done with it. Say that on the command line as well, "
+            f"for example: {say(verbs[fitting[0]])}"
+        )
+    return asked[0] if asked else "list", needed | optional
+
+
+def locate(words: Mapping[str, str], given: Mapping[str, Any], domains: Domains, hosts: list[str]) -> dict[str, Any]:
+    """Tell whether another of several hosts is meant; raises AnsibleActionFail if it is not said which."""
+    kinds = {"account": "domain", "room": "muc", "domain": "domain", "service": "domain"}
+    candidates = [word for word, kind in words.items() if kind in kinds and str(given.get(word, ""))]
+    named = [word for word in candidates if "@" in str(given[word]) or words[word] in ("domain", "service")]
+    several = f"there are {len(hosts)} hosts ({', '.join(hosts)}), of which one may be changed"
+    way_out = "name the host that is meant: --limit HOST"
+    if not named:
+        takes = [f"-e {word}={SAMPLES[kind]}" for word, kind in words.items() if kind in ("domain", "service")]
+        if candidates:
+            word = candidates[0]
+            wrong = (
+                f'{word} is "{given[word]}", and {several}. Say it with its domain, {given[word]}@DOMAIN, or {way_out}'
+            )
+        elif takes:
+            wrong = f"T{several[1:]}. Say which domain is meant, {' or '.join(takes)}, or {way_out}"
+        else:
+            wrong = f"T{several[1:]}: {way_out}"
+        raise AnsibleActionFail(wrong)
+    word = named[0]
+    served = [entry[kinds[words[word]]] for entry in domains][: 1 if words[word] == "service" else None]
+    value = str(given[word])
+    return {
+        "elsewhere": value.rpartition("@")[2] not in served,
+        "located": f'{word} is "{value}"',
+        "served": served,
+    }
+
+
+def understand(
+    given: Mapping[str, Any],
+    verbs: Mapping[str, dict[str, str]],
+    optional: dict[str, str],
+    domains: Domains,
+    hosts: list[str] | None = None,
+    *,
+    changes: bool = False,
+) -> dict[str, Any]:
+    """Return verb, words and format; raises AnsibleActionFail with what is wrong.
+
+    *hosts* are those of which one is meant, if there are several and something is to be changed. (*changes*: without
+    any verb as well; a playbook that does so lists by a verb of its own.)
+    """
+    format = str(given.get("format", FORMATS[0]))
+    if format not in FORMATS:
+        raise AnsibleActionFail(
+            f'format is "{format}", it can be table or json. Change it on the command line, for example: -e format=json'
+        )
+    verb, wanted = check_words(given, verbs, optional | {"format": "text"})
+    place = {"elsewhere": False}
+    lists = "list" in given if changes else verb == "list" and verbs
+    if hosts and not lists:
+        place = locate(wanted, given, domains, hosts)
+    words: dict[str, str | bool | int] = {}
+    for word, kind in wanted.items():
+        if word in given and word != "format":
+            value = str(given[word])
+            try:
+                words[word] = KINDS[kind](value, domains)
+            except Wrong as wrong:
+                # The playbook itself says what a wrong one would cost.
+                if isinstance(wrong, Elsewhere) and (place["elsewhere"] or kind == "service"):
+                    words[word] = value
+                    continue
+                raise AnsibleActionFail(
+                    f"{word} is {json.dumps(value, ensure_ascii=False)}, which {wrong}. Change it on the command line, "
+                    f"for example: -e {word}={SAMPLES[kind]}"
+                ) from None
+    return {"verb": verb, "words": words, "format": format} | place
