@@ -18,8 +18,8 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from ..kit.documentation import ALL, block
 from ..kit.playbook import CHECKOUT, packed
-from ..unit.test_docs import ALL, block
 
 pytestmark = pytest.mark.timeout(1200)
 

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from ..kit.documentation import ALL, GUIDES, PLAYBOOK, fences
 from ..kit.playbook import CHECKOUT, packed
-from ..unit.test_docs import ALL, GUIDES, PLAYBOOK, fences
 
 pytestmark = pytest.mark.timeout(900)
 

@@ -27,8 +27,8 @@ from ansible_collections.conexizan.xmpp.plugins.plugin_utils.check.dns_queries i
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.check.dns_records import Doctor
 
 from ..kit.nameserver import NameServer
+from .domains import ACME, certificate, domain, settings
 from .loading import ROOT, load
-from .test_dns_records import ACME, certificate, domain, settings
 
 filters = load("plugins/filter/dns_records.py")
 report = load("plugins/filter/check_report.py")

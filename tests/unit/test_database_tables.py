@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from .ledger import ledger
 from .loading import load
-from .test_ledger import ledger
 
 tables = load("plugins/module_utils/database_tables.py")
 

@@ -10,56 +10,15 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from ..kit.documentation import ALL, GUIDES, PAGES, PLAYBOOK, bare, block, fences
 from .loading import ROOT
-
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted(ROOT.glob("docs/**/*.md"))]
-# The decisions and the changelog tell of commands, but nobody is told there to type one.
-GUIDES = [page for page in PAGES if page.name != "CHANGELOG.md" and page.parent.name != "decisions"]
-PLAYBOOK = "ansible-playbook -i inventories/home "
-PROGRAM = re.compile(
-    r"(sudo |source |export )?"
-    r"(script/|playbooks/|site\.yml|RESTIC_|\.venv/|"
-    r"(ansible[\w-]*|apt|ejabberdctl|git|journalctl|molecule|pip|prosody-migrator|pytest|restic) |"
-    r"(ssh|systemctl|xmpp-\w+) )"
-)
-
-
-def fences(text: str) -> Iterator[str]:
-    """Yield what stands between lines of three backticks."""
-    yield from re.findall(r"^```\w*\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
-
-
-def bare(line: str) -> str:
-    """Return a command without its comment and without what all playbooks' commands begin with."""
-    return re.sub(r"\s+#.*", "", line).strip().removeprefix(PLAYBOOK)
-
-
-def commands(page: Path) -> Iterator[str]:
-    """Yield the commands of a page: what looks like one between backticks, and all lines of a block that has one."""
-    text = page.read_text(encoding="utf-8")
-    for block in fences(text):
-        lines = [command for line in block.splitlines() if (command := bare(line))]
-        if any(map(PROGRAM.match, lines)):
-            yield from lines
-    prose = re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
-    yield from filter(PROGRAM.match, map(bare, re.findall(r"`([^`\n]+)`", prose)))
-
-
-ALL = sorted({command for page in GUIDES for command in commands(page)})
-
-
-def block(words: str) -> str:
-    """Return the one block of all pages that has these words."""
-    (found,) = (part for page in GUIDES for part in fences(page.read_text(encoding="utf-8")) if words in part)
-    return found
-
 
 # Where a playbook is run as an operator runs it, with each word that it takes.
 TESTS = {
@@ -105,7 +64,7 @@ ELSEWHERE = {
     "xmpp-backup done": ("tests/host/backup/test_backup.py", "xmpp-backup done"),
     "systemctl reload xmpp-firewall": ("tests/host/firewall/test_firewall.py", "systemctl reload xmpp-firewall"),
     "xmpp-backup undo": ("tests/restore/test_restore.py", "xmpp-backup undo"),
-    "ansible-doc -t lookup conexizan.xmpp.ledger": ("tests/unit/test_ledger.py", "plugins/lookup/ledger.py"),
+    "ansible-doc -t lookup conexizan.xmpp.ledger": ("tests/unit/ledger.py", "plugins/lookup/ledger.py"),
     **{
         command: ("tests/kit/collection.py", words)
         for command, words in {

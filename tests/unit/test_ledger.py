@@ -10,12 +10,10 @@ from typing import Any
 import pytest
 import yaml
 from ansible.errors import AnsibleError
-from ansible.parsing.dataloader import DataLoader
-from ansible.template import Templar
 
-from .loading import ROOT, load
+from .ledger import LEDGER, ledger
+from .loading import ROOT
 
-LEDGER = load("plugins/lookup/ledger.py")
 FILES = sorted((ROOT / "roles").glob("*/vars/ledger.yml"))
 SETTINGS: dict[str, dict[str, Any]] = {
     "defaults": {},
@@ -46,18 +44,6 @@ ENTRY: dict[str, Any] = {
     "en": {"what": "A thing", "detail": "small", "why": "for fun", "who": "the people who run the service"},
     "de": {"what": "Ein Ding", "detail": "klein", "why": "zum Spaß", "who": "die Betreibenden"},
 }
-
-
-def ledger(settings: dict[str, Any], **options: Any) -> list[dict[str, Any]]:
-    """Return the ledger as a play with the role xmpp alone sees it."""
-    loader = DataLoader()
-    variables: dict[str, Any] = {"inventory_dir": "/nowhere", "xmpp_domain": "friends.test"}
-    for file in ("defaults/main.yml", "vars/main.yml"):
-        variables |= loader.load_from_file(str(ROOT / "roles/xmpp" / file), trusted_as_template=True)
-    variables |= settings
-    templar = Templar(loader=loader, variables=variables)
-    (entries,) = LEDGER.LookupModule(loader=loader, templar=templar).run([], variables, **options)
-    return list(entries)
 
 
 def project(folder: Path, *entries: Any, role: str = "one") -> Path:

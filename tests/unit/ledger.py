@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The ledger of what is kept about persons, as a play has it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar
+
+from .loading import ROOT, load
+
+LEDGER = load("plugins/lookup/ledger.py")
+
+
+def ledger(settings: dict[str, Any], **options: Any) -> list[dict[str, Any]]:
+    """Return the ledger as a play with the role xmpp alone sees it."""
+    loader = DataLoader()
+    variables: dict[str, Any] = {"inventory_dir": "/nowhere", "xmpp_domain": "friends.test"}
+    for file in ("defaults/main.yml", "vars/main.yml"):
+        variables |= loader.load_from_file(str(ROOT / "roles/xmpp" / file), trusted_as_template=True)
+    variables |= settings
+    templar = Templar(loader=loader, variables=variables)
+    (entries,) = LEDGER.LookupModule(loader=loader, templar=templar).run([], variables, **options)
+    return list(entries)
