@@ -10,10 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from .loading import load
-
-firewalls = load("plugins/module_utils/firewalls.py")
+from ansible_collections.conexizan.xmpp.plugins.module_utils.firewalls import closed_ports, host, iptables, nftables
 
 # What ufw makes of: allow 22,80/tcp, allow from 10.0.0.5, limit 5222/tcp, deny 5269/tcp, allow 49152:65535/udp.
 UFW = """
@@ -111,7 +108,7 @@ def nft(rules: list[list[dict[str, Any]]], policy: str = "drop", name: str = "fi
         *({"rule": {**base, "chain": "input", "expr": rule}} for rule in rules),
         {"rule": {**base, "chain": "more", "expr": [match(STATE, "new", "in"), ACCEPT]}},
     ]
-    return firewalls.from_nft({"nftables": listing}, {("inet", "filter", "open"): ["80", "443"]})
+    return nftables.from_nft({"nftables": listing}, {("inet", "filter", "open"): ["80", "443"]})
 
 
 def shut(chains: Any, *ports: str, families: tuple[str, ...] = ("ip", "ip6")) -> list[Any]:
@@ -121,24 +118,24 @@ def shut(chains: Any, *ports: str, families: tuple[str, ...] = ("ip", "ip6")) ->
         protocol, _, numbers = one.partition("/")
         first, _, last = numbers.partition("-")
         wanted.append({"protocol": protocol, "first": int(first), "last": int(last or first)})
-    return list(firewalls.shut(chains, wanted, list(families), frozenset({"eth0"}), frozenset({"192.0.2.9"})))
+    return list(closed_ports.shut(chains, wanted, list(families), frozenset({"eth0"}), frozenset({"192.0.2.9"})))
 
 
 @pytest.mark.parametrize("tool", ["iptables", "iptables-legacy"])
 def test_ufw_is_read_and_named(tool: str) -> None:
-    chains = firewalls.from_iptables(UFW, "ip", tool)
+    chains = iptables.from_iptables(UFW, "ip", tool)
     ports = ("tcp/22", "tcp/80", "tcp/443", "tcp/5222", "tcp/5269", "udp/3478", "udp/49152-65535", "udp/445")
     found = {(one.owner, one.verdict): one for one in shut(chains, *ports)}
     closed = found["ufw", "drop"]
     assert closed.ports == (("tcp", "443"), ("tcp", "5269"), ("udp", "3478"), ("udp", "445"))
     assert closed.where == "table ip filter, chain INPUT"
-    assert firewalls.opening(closed) == "ufw allow 443,5269/tcp && ufw allow 3478,445/udp"
-    assert firewalls.instead(closed) == "ufw disable"
+    assert closed_ports.opening(closed) == "ufw allow 443,5269/tcp && ufw allow 3478,445/udp"
+    assert closed_ports.instead(closed) == "ufw disable"
     assert found["Docker", "passed on"].ports == (("tcp", "443"),)
 
 
 def test_ufw_says_nothing_of_the_other_kind_of_addresses() -> None:
-    assert shut(firewalls.from_iptables(UFW, "ip6", "iptables"), "tcp/5269", families=("ip",)) == []
+    assert shut(iptables.from_iptables(UFW, "ip6", "iptables"), "tcp/5269", families=("ip",)) == []
 
 
 @pytest.mark.parametrize(
@@ -192,10 +189,10 @@ def test_firewalld_is_read_and_named() -> None:
         [REJECT],
     ]
     (found,) = shut(nft(rules, policy="accept", name="firewalld"), "tcp/22", "tcp/5222", "udp/49152-65535")
-    assert firewalls.opening(found) == (
+    assert closed_ports.opening(found) == (
         "firewall-cmd --permanent --add-port=5222/tcp --add-port=49152-65535/udp && firewall-cmd --reload"
     )
-    assert firewalls.instead(found) == "systemctl disable --now firewalld"
+    assert closed_ports.instead(found) == "systemctl disable --now firewalld"
 
 
 @pytest.mark.parametrize(
@@ -230,7 +227,7 @@ def test_rule_against_some_people_shuts_no_port(rule: list[dict[str, Any]]) -> N
 
 def test_our_own_table_is_no_neighbour() -> None:
     chains = {"family": "inet", "table": "xmpp", "name": "input", "hook": "input", "policy": "drop", "type": "filter"}
-    assert firewalls.from_nft({"nftables": [{"chain": chains}]}) == {}
+    assert nftables.from_nft({"nftables": [{"chain": chains}]}) == {}
 
 
 TOGETHER = {"concat": [L4, port("th")]}
@@ -247,7 +244,7 @@ def ruleset(rule: list[dict[str, Any]], kind: str = "filter", policy: str = "dro
     base = {"family": "inet", "table": "f"}
     hook = {"hook": "input" if kind == "filter" else "prerouting", "policy": policy, "type": kind}
     rules = [{"chain": {**base, "name": "c", **hook}}, {"rule": {**base, "chain": "c", "expr": rule}}]
-    return firewalls.from_nft({"nftables": rules}, NAMED)
+    return nftables.from_nft({"nftables": rules}, NAMED)
 
 
 @pytest.mark.parametrize(
@@ -297,10 +294,10 @@ def test_firewall_is_read_where_nft_is_missing(tmp_path: Path, monkeypatch: pyte
             asked.append(command)
             return 0, json.dumps({"nftables": [{"chain": base | hook}]}), ""
 
-    monkeypatch.setattr(firewalls, "NFT", str(tmp_path / "nft"))
-    monkeypatch.setattr(firewalls, "output", lambda *_: "")
+    monkeypatch.setattr(host, "NFT", str(tmp_path / "nft"))
+    monkeypatch.setattr(host, "output", lambda *_: "")
     monkeypatch.setitem(sys.modules, "nftables", types.SimpleNamespace(Nftables=Nftables))
-    (found,) = shut(firewalls.read(), "tcp/5222")
+    (found,) = shut(host.read(), "tcp/5222")
     assert (found.owner, asked) == ("firewalld", ["list ruleset"])
     monkeypatch.setitem(sys.modules, "nftables", None)
-    assert firewalls.read() == {}
+    assert host.read() == {}

@@ -5,16 +5,16 @@ from __future__ import annotations
 
 import hashlib
 import re
+import socket
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.conexizan.xmpp.plugins.module_utils import dpkg, neighbours, nginx_sites
 from ansible_collections.conexizan.xmpp.plugins.module_utils.facts import ssh
 
-from .loading import ROOT, load
-
-neighbours = load("plugins/module_utils/neighbours.py")
+from .loading import ROOT
 
 IN = "ino:1 sk:1 cgroup:/system.slice/{0} <->"
 SS = "\n".join(
@@ -125,10 +125,10 @@ def test_host_without_a_firewall_is_told_the_setting(number: int, words: str) ->
 def test_localhost_leads_to_this_host(addresses: list[str], words: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def resolve(*_: Any) -> list[Any]:
         if not addresses:
-            raise neighbours.socket.gaierror
+            raise socket.gaierror
         return [(0, 0, 0, "", (address, 0)) for address in addresses]
 
-    monkeypatch.setattr(neighbours.socket, "getaddrinfo", resolve)
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
     found = neighbours.missing_localhost()
     assert words in found
     assert bool(found) is found.endswith("Put into /etc/hosts: 127.0.0.1 localhost")
@@ -148,7 +148,7 @@ def test_localhost_leads_to_this_host(addresses: list[str], words: str, monkeypa
     ],
 )
 def test_what_a_site_listens_on_is_read(words: str, expected: tuple[str, int] | None) -> None:
-    found = neighbours.listens({"a": f"server {{ listen {words}; }}"})
+    found = nginx_sites.listens({"a": f"server {{ listen {words}; }}"})
     assert [(one.address, one.port) for one in found] == ([expected] if expected else [])
 
 
@@ -181,15 +181,15 @@ PORTS = need("tcp/80 nginx", "tcp/443 nginx", "tcp/5222 ejabberd")
     ],
 )
 def test_site_that_cannot_be_beside_the_service_is_named(text: str, stderr: str, words: str) -> None:
-    files = neighbours.sections(f"# configuration file a:\nserver {{\n{text} }}\n")
-    found = neighbours.judge_sites(files, stderr, 443, ["chat.test"], PORTS, own_dropin=False)
+    files = nginx_sites.sections(f"# configuration file a:\nserver {{\n{text} }}\n")
+    found = nginx_sites.judge_sites(files, stderr, 443, ["chat.test"], PORTS, own_dropin=False)
     assert words in "\n".join(found)
     assert bool(found) is bool(words)
 
 
 def test_operators_drop_in_is_believed() -> None:
     files = {"a": "root /home/me; access_log /srv/log;"}
-    assert neighbours.judge_sites(files, "", 443, [], PORTS, own_dropin=True) == []
+    assert nginx_sites.judge_sites(files, "", 443, [], PORTS, own_dropin=True) == []
 
 
 def test_servers_that_would_go_dark_are_found() -> None:
@@ -197,22 +197,22 @@ def test_servers_that_would_go_dark_are_found() -> None:
     places = ("nginx.conf", "sites-enabled/a", "conf.d/b.conf", "conf.d/c/d.conf", "vhosts/e.conf", "xmpp.d/f.conf")
     dump = "".join(f"# configuration file /etc/nginx/{place}:\n{server}\n" for place in places)
     dump += "# configuration file /etc/nginx/mime.types:\ntypes { }\n# server { }\n"
-    assert neighbours.dark(dump) == [
+    assert nginx_sites.dark(dump) == [
         f"/etc/nginx/{place}" for place in ("nginx.conf", "conf.d/c/d.conf", "vhosts/e.conf")
     ]
 
 
 def test_only_what_a_package_brought_is_untouched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file, status = tmp_path / "default", tmp_path / "status"
-    monkeypatch.setattr(neighbours, "STATUS", status)
+    monkeypatch.setattr(dpkg, "STATUS", status)
     file.write_text("server { }", encoding="utf-8")
     digest = hashlib.md5(file.read_bytes(), usedforsecurity=False).hexdigest()
     status.write_text(f"Package: a\nConffiles:\n /etc/a {digest}\n /etc/b 00\n", encoding="utf-8")
-    assert neighbours.untouched(file, "/etc/a")
-    assert not neighbours.untouched(file, "/etc/b")
+    assert dpkg.untouched(file, "/etc/a")
+    assert not dpkg.untouched(file, "/etc/b")
     file.write_text("server { listen 80; }", encoding="utf-8")
-    assert not neighbours.untouched(file, "/etc/a")
-    assert not neighbours.untouched(tmp_path / "missing", "/etc/a")
+    assert not dpkg.untouched(file, "/etc/a")
+    assert not dpkg.untouched(tmp_path / "missing", "/etc/a")
 
 
 def test_what_our_firewall_will_shut_is_said() -> None:
@@ -251,11 +251,11 @@ def test_sites_are_tried_as_they_will_be_read(tmp_path: Path, monkeypatch: pytes
         words = f'nginx: [emerg] 1#1: cannot load "{stub.parent}/shop.pem" in {folder}/sites-enabled/shop:1'
         return subprocess.CompletedProcess(arguments, 1, "", words)
 
-    monkeypatch.setattr(neighbours, "NGINX", folder)
-    monkeypatch.setattr(neighbours, "PROGRAM", "/bin/true")
-    monkeypatch.setattr(neighbours, "TEMPORARY", tmp_path)
-    monkeypatch.setattr(neighbours, "nginx", nginx)
-    (fault,), _ = neighbours.web_sites(["nginx"], 443, ["friends.example"], [])
+    monkeypatch.setattr(nginx_sites, "NGINX", folder)
+    monkeypatch.setattr(nginx_sites, "PROGRAM", "/bin/true")
+    monkeypatch.setattr(nginx_sites, "TEMPORARY", tmp_path)
+    monkeypatch.setattr(nginx_sites, "nginx", nginx)
+    (fault,), _ = nginx_sites.web_sites(["nginx"], 443, ["friends.example"], [])
     assert seen["beside"] == "proxy_buffering off;"
     assert f'cannot load "{folder}/shop.pem"' in fault
     assert list(tmp_path.iterdir()) == [folder]
@@ -281,11 +281,11 @@ def test_what_nginx_does_not_take_is_said_with_what_passes(
 ) -> None:
     (tmp_path / "conf.d").mkdir()
     (tmp_path / "conf.d/a.conf").touch()
-    monkeypatch.setattr(neighbours, "NGINX", tmp_path)
-    monkeypatch.setattr(neighbours, "TEMPORARY", tmp_path / "conf.d")
-    monkeypatch.setattr(neighbours, "PROGRAM", "/bin/true")
+    monkeypatch.setattr(nginx_sites, "NGINX", tmp_path)
+    monkeypatch.setattr(nginx_sites, "TEMPORARY", tmp_path / "conf.d")
+    monkeypatch.setattr(nginx_sites, "PROGRAM", "/bin/true")
     failed = subprocess.CompletedProcess([], 1, "", f"nginx: [emerg] 7#7: {words}")
-    monkeypatch.setattr(neighbours, "nginx", lambda *_: failed)
-    (fault,), _ = neighbours.web_sites(["nginx"], 443, [], [])
+    monkeypatch.setattr(nginx_sites, "nginx", lambda *_: failed)
+    (fault,), _ = nginx_sites.web_sites(["nginx"], 443, [], [])
     assert words in fault
     assert hint in fault

@@ -155,7 +155,7 @@ def test_role_fills_the_folder(folder: str, role: str) -> None:
 )
 def test_owner_of_a_folder_knows_it(path: str, owner: str) -> None:
     if module := re.fullmatch(r"the module `(\w+)`", owner):
-        known = [ROOT / f"plugins/modules/{module[1]}.py", *ROOT.glob("plugins/module_utils/*.py")]
+        known = [ROOT / f"plugins/modules/{module[1]}.py", *ROOT.glob("plugins/module_utils/**/*.py")]
         assert any(path in file.read_text(encoding="utf-8") for file in known)
         assert known[0].exists()
     else:

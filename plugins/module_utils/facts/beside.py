@@ -10,6 +10,7 @@ from typing import Any
 
 from ansible_collections.conexizan.xmpp.plugins.module_utils import neighbours
 from ansible_collections.conexizan.xmpp.plugins.module_utils.facts.addresses import own_addresses, wrong_addresses
+from ansible_collections.conexizan.xmpp.plugins.module_utils.nginx_sites import web_sites
 
 
 def own_rsyslog(folder: Path = Path("/etc/rsyslog.d"), changed: str = "", owned: str = "") -> list[str]:
@@ -52,7 +53,7 @@ def look_around(
     places = (asked["metrics"], asked["stun_server"])
     outer = [port for port in ports if not port["inner"]]
     addresses = [one for one in (facts["ipv4"], facts["ipv6"]) if one]
-    sites, further = neighbours.web_sites(facts["trees"], asked["https_port"], asked["names"], ports)
+    sites, further = web_sites(facts["trees"], asked["https_port"], asked["names"], ports)
     faults = [
         neighbours.missing_localhost(),
         neighbours.without_nftables() if asked["firewall"] else "",

@@ -13,6 +13,7 @@ from ansible_collections.conexizan.xmpp.plugins.module_utils.facts import addres
 from ansible_collections.conexizan.xmpp.plugins.module_utils.facts.beside import look_around
 from ansible_collections.conexizan.xmpp.plugins.module_utils.facts.ssh import ssh_ports
 from ansible_collections.conexizan.xmpp.plugins.module_utils.host_identity import identity
+from ansible_collections.conexizan.xmpp.plugins.module_utils.nginx_sites import own_default
 
 PACKAGES = Path("/var/lib/xmpp/packages.json")
 HALF_RESTORED = Path("/var/lib/xmpp-backup/aside/half.json")
@@ -59,6 +60,6 @@ def gather(asked: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
         "half_restored": half_restored,
         "identity": identity(roles, changed.get("added", []), half_restored=half_restored),
     }
-    facts["own_default_site"] = neighbours.own_default()
+    facts["own_default_site"] = own_default()
     facts["beside"], shut = look_around(asked, facts, sockets) if asked["ports"] else ([], [])
     return facts, shut

@@ -7,7 +7,8 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from ansible_collections.conexizan.xmpp.plugins.module_utils import firewalls, neighbours
+from ansible_collections.conexizan.xmpp.plugins.module_utils import neighbours
+from ansible_collections.conexizan.xmpp.plugins.module_utils.firewalls.closed_ports import Shut
 from ansible_collections.conexizan.xmpp.plugins.module_utils.health.counters import counters
 from ansible_collections.conexizan.xmpp.plugins.module_utils.health.machine import (
     disks,
@@ -33,7 +34,7 @@ from ansible_collections.conexizan.xmpp.plugins.module_utils.report import FAIL,
 SEEN = Path("/var/lib/xmpp/clock.json")
 
 
-def judge_neighbours(held: list[str], shut: list[firewalls.Shut], *, firewall: bool) -> list[Row]:
+def judge_neighbours(held: list[str], shut: list[Shut], *, firewall: bool) -> list[Row]:
     """Judge who else has ports of the service, and whose firewall lets nobody in to them."""
     rows = []
     for words in held:
