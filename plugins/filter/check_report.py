@@ -6,6 +6,8 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 
+from ansible_collections.conexizan.xmpp.plugins.module_utils.report import number
+
 DOCUMENTATION = r"""
 name: check_report
 short_description: One table of the results of all checks
@@ -23,11 +25,6 @@ Rows = Mapping[str, list[dict[str, str]]]
 MARKS = {"pass": "pass", "warn": "WARN", "fail": "FAIL"}
 
 
-def count(number: int, one: str, many: str) -> str:
-    """Return a number with its noun."""
-    return f"{number} {one if number == 1 else many}"
-
-
 def table(rows: Rows) -> Iterator[str]:
     """Yield the lines for a person: what is wrong is in capitals, how to mend it below."""
     every = [row for host in rows.values() for row in host]
@@ -41,11 +38,11 @@ def table(rows: Rows) -> Iterator[str]:
     fails, warnings = (sum(row["status"] == status for row in every) for status in ("fail", "warn"))
     yield ""
     if fails:
-        yield f"{count(fails, 'check', 'checks')} of {len(every)} failed, {count(warnings, 'warning', 'warnings')}."
+        yield f"{number(fails, 'check', 'checks')} of {len(every)} failed, {number(warnings, 'warning', 'warnings')}."
     elif warnings:
-        yield f"Nothing of {count(len(every), 'check', 'checks')} failed, {count(warnings, 'warning', 'warnings')}."
+        yield f"Nothing of {number(len(every), 'check', 'checks')} failed, {number(warnings, 'warning', 'warnings')}."
     else:
-        yield f"All is well: {count(len(every), 'check', 'checks')} passed."
+        yield f"All is well: {number(len(every), 'check', 'checks')} passed."
 
 
 def check_report(rows: Rows, format: str = "table") -> str:

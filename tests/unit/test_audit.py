@@ -6,6 +6,7 @@ from __future__ import annotations
 import base64
 import bz2
 import gzip
+import hashlib
 import ipaddress
 import json
 import lzma
@@ -17,49 +18,50 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.conexizan.xmpp.plugins.module_utils.audit import finders, ledger, reading, report
+from ansible_collections.conexizan.xmpp.plugins.module_utils.audit.disk import own_folders
+from ansible_collections.conexizan.xmpp.plugins.module_utils.audit.ledger import Ledger, Place
+from ansible_collections.conexizan.xmpp.plugins.module_utils.audit.search import Audit
 
-from .loading import load
-
-audit = load("plugins/modules/audit.py")
 NAME, DOMAIN = "gerda", "example.org"
 
 
 @pytest.fixture(autouse=True)
 def _small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(audit, "CHUNK", 1 << 13)
+    monkeypatch.setattr(reading, "CHUNK", 1 << 13)
 
 
-def found(data: bytes, *finders: Any) -> list[str]:
+def found(data: bytes, *what: Any) -> list[str]:
     """What the finders find, in the order of the alphabet, as often as it is there."""
     finds: Counter[tuple[str, str]] = Counter()
-    assert audit.search(BytesIO(data), finders, finds) == len(data)
+    assert reading.search(BytesIO(data), what, finds) == len(data)
     return sorted(value for _, value in finds.elements())
 
 
 # ---------------------------------------------------------------------- piece by piece
-@pytest.mark.parametrize("shift", [-20, -5, -1, 0, 1, audit.MARGIN])
+@pytest.mark.parametrize("shift", [-20, -5, -1, 0, 1, reading.MARGIN])
 @pytest.mark.parametrize("piece", [1, 2, 3])
 def test_nothing_is_missed_or_counted_twice_where_pieces_meet(shift: int, piece: int) -> None:
     needle, address, jid = b"needle", b" 198.19.3.4 ", b" gerda@example.org "
-    finders = [
-        audit.needle_finder(["needle"]),
-        audit.address_finder([]),
-        audit.name_finder([DOMAIN], {DOMAIN: [NAME]}),
+    wanted = [
+        finders.needle_finder(["needle"]),
+        finders.address_finder([]),
+        finders.name_finder([DOMAIN], {DOMAIN: [NAME]}),
     ]
     for text, value in ((needle, "needle"), (address, "198.19.3.4"), (jid, "gerda@example.org")):
-        data = bytearray(b"." * (3 * audit.CHUNK + 100))
-        at = piece * audit.CHUNK + shift
+        data = bytearray(b"." * (3 * reading.CHUNK + 100))
+        at = piece * reading.CHUNK + shift
         data[at : at + len(text)] = text
-        assert found(bytes(data), *finders) == [value]
+        assert found(bytes(data), *wanted) == [value]
 
 
 def test_same_place_is_seen_whole_with_all_around_it() -> None:
-    data = os.urandom(3 * audit.CHUNK + 17)
-    seen = b"".join(buffer[begin:end] for buffer, begin, end in audit.windows(BytesIO(data)))
+    data = os.urandom(3 * reading.CHUNK + 17)
+    seen = b"".join(buffer[begin:end] for buffer, begin, end in reading.windows(BytesIO(data)))
     assert seen == data
-    for buffer, begin, end in audit.windows(BytesIO(data)):
-        assert begin in (0, audit.MARGIN)
-        assert end == len(buffer) or len(buffer) - end == audit.MARGIN
+    for buffer, begin, end in reading.windows(BytesIO(data)):
+        assert begin in (0, reading.MARGIN)
+        assert end == len(buffer) or len(buffer) - end == reading.MARGIN
 
 
 # ---------------------------------------------------------------------- exact texts
@@ -80,14 +82,14 @@ def test_text_is_found_in_every_form(encode: Any, before: bytes) -> None:
     """Also in the middle of what is encoded."""
     needle = "gerda ??>> schön"
     data = b"<" + encode(before + needle.encode() + b"after") + b">"
-    assert found(data, audit.needle_finder([needle])) == [needle]
-    assert found(encode(before + b"somebody else" + b"after"), audit.needle_finder([needle])) == []
+    assert found(data, finders.needle_finder([needle])) == [needle]
+    assert found(encode(before + b"somebody else" + b"after"), finders.needle_finder([needle])) == []
 
 
 def test_account_is_found_by_the_folder_of_its_files() -> None:
-    finder = audit.needle_finder(["gerda@example.org"])
+    finder = finders.needle_finder(["gerda@example.org"])
     assert found(b"/data/8ebd03c1ef3b4bd8bd1ef54d4c4c4ce4", finder) == []
-    folder = audit.hashlib.sha1(b"gerda@example.org").hexdigest()
+    folder = hashlib.sha1(b"gerda@example.org").hexdigest()
     assert found(folder.encode(), finder) == ["gerda@example.org"]
 
 
@@ -117,19 +119,19 @@ SIX = {
 
 @pytest.mark.parametrize("data", FOUR.values(), ids=FOUR)
 def test_ipv4_address_is_found_in_every_form(data: bytes) -> None:
-    assert set(found(data, audit.needle_finder(["198.19.3.4"]))) == {"198.19.3.4"}
+    assert set(found(data, finders.needle_finder(["198.19.3.4"]))) == {"198.19.3.4"}
 
 
 @pytest.mark.parametrize("data", SIX.values(), ids=SIX)
 def test_ipv6_address_is_found_in_every_form(data: bytes) -> None:
-    assert set(found(data, audit.needle_finder(["2001:470:1::ab"]))) == {"2001:470:1::ab"}
+    assert set(found(data, finders.needle_finder(["2001:470:1::ab"]))) == {"2001:470:1::ab"}
 
 
 @pytest.mark.parametrize(
     "data", [b"198.19.3.45", b"1198.19.3.4", b"7.198.19.3.4", b"1198,19,3,4", b"2001:470:1::abc", b"2001:470:1::ab:1"]
 )
 def test_another_address_is_not_taken_for_it(data: bytes) -> None:
-    assert found(data, audit.needle_finder(["198.19.3.4", "2001:470:1::ab"])) == []
+    assert found(data, finders.needle_finder(["198.19.3.4", "2001:470:1::ab"])) == []
 
 
 @pytest.mark.parametrize(
@@ -145,12 +147,12 @@ def test_another_address_is_not_taken_for_it(data: bytes) -> None:
 )
 def test_any_address_of_a_clients_network_is_found(data: bytes) -> None:
     """ejabberd is told no more of an IPv6 address than that."""
-    assert len(found(data, audit.network_finder(["2001:470:1::/64"], ["10.0.0.1"]))) == 1
-    assert found(data, audit.network_finder(["2001:470:1:1::/64"], [])) == []
+    assert len(found(data, finders.network_finder(["2001:470:1::/64"], ["10.0.0.1"]))) == 1
+    assert found(data, finders.network_finder(["2001:470:1:1::/64"], [])) == []
 
 
 def test_known_address_in_a_clients_network_is_nobodys() -> None:
-    finder = audit.network_finder(["2001:470:1::/64"], ["2001:470:1::53"])
+    finder = finders.network_finder(["2001:470:1::/64"], ["2001:470:1::53"])
     packed = ipaddress.ip_address("2001:470:1::53").packed
     assert found(b"nameserver 2001:470:1::53 " + packed, finder) == []
     assert found(b"2001:470:1::54", finder) == ["2001:470:1::54"]
@@ -173,7 +175,7 @@ def test_known_address_in_a_clients_network_is_nobodys() -> None:
     ],
 )
 def test_address_is_found(data: bytes, address: str) -> None:
-    assert found(data, audit.address_finder([])) == [address]
+    assert found(data, finders.address_finder([])) == [address]
 
 
 @pytest.mark.parametrize(
@@ -209,7 +211,7 @@ def test_address_is_found(data: bytes, address: str) -> None:
 )
 def test_what_only_looks_like_a_clients_address_is_none(data: bytes) -> None:
     """Version numbers, masks, networks, the host itself and its router, documentation."""
-    assert found(data, audit.address_finder(["192.168.1.1", "192.168.1.255"])) == []
+    assert found(data, finders.address_finder(["192.168.1.1", "192.168.1.255"])) == []
 
 
 # ---------------------------------------------------------------------- names
@@ -226,12 +228,12 @@ def test_what_only_looks_like_a_clients_address_is_none(data: bytes) -> None:
     ],
 )
 def test_account_is_found(data: bytes) -> None:
-    assert found(data, audit.name_finder([DOMAIN], {DOMAIN: [NAME, "gert"]})) == ["gerda@example.org"]
+    assert found(data, finders.name_finder([DOMAIN], {DOMAIN: [NAME, "gert"]})) == ["gerda@example.org"]
 
 
 def test_names_behind_long_words_are_found_as_fast() -> None:
     """Encrypted messages are such words, and an archive has millions."""
-    find = audit.name_finder(["example.org"], {"example.org": ["alice"]})
+    find = finders.name_finder(["example.org"], {"example.org": ["alice"]})
 
     def seconds(buffer: bytes) -> float:
         started = time.process_time()
@@ -243,7 +245,7 @@ def test_names_behind_long_words_are_found_as_fast() -> None:
 
 
 def test_names_that_nobody_has_are_found_with_their_domain() -> None:
-    finder = audit.name_finder([DOMAIN, "muc.example.org"], {})
+    finder = finders.name_finder([DOMAIN, "muc.example.org"], {})
     assert found(b"gone@example.org, cats@muc.example.org, x@other.org", finder) == [
         "cats@muc.example.org",
         "gone@example.org",
@@ -257,10 +259,10 @@ def test_compressed_file_is_read(tmp_path: Path, compress: Any) -> None:
     path = tmp_path / "old.log.1"
     path.write_bytes(compress(b"secret word " * 10))
     finds: Counter[tuple[str, str]] = Counter()
-    audit.search_file(str(path), [audit.needle_finder(["secret word"])], finds)
+    reading.search_file(str(path), [finders.needle_finder(["secret word"])], finds)
     assert finds == {("text", "secret word"): 10}
     path.write_bytes(path.read_bytes()[:-9])
-    audit.search_file(str(path), [audit.needle_finder(["secret word"])], finds)  # cut off: no error
+    reading.search_file(str(path), [finders.needle_finder(["secret word"])], finds)  # cut off: no error
 
 
 def test_reading_leaves_no_trace(tmp_path: Path) -> None:
@@ -268,7 +270,7 @@ def test_reading_leaves_no_trace(tmp_path: Path) -> None:
     path.write_bytes(b"text")
     os.utime(path, ns=(1, 1))
     before = path.stat()
-    audit.search_file(str(path), [], Counter())
+    reading.search_file(str(path), [], Counter())
     after = path.stat()
     assert (after.st_atime_ns, after.st_mtime_ns, after.st_ctime_ns) == (1, 1, before.st_ctime_ns)
 
@@ -303,8 +305,8 @@ LEDGER = [
     ],
 )
 def test_find_is_known_if_the_ledger_says_so(path: str, kind: str, known: bool) -> None:
-    place = audit.Place(path, Counter({(kind, "x"): 1}))
-    assert audit.Audit(LEDGER, [], [], False).known(place) is known
+    place = Place(path, Counter({(kind, "x"): 1}))
+    assert Ledger(LEDGER).known(place) is known
 
 
 @pytest.mark.parametrize(
@@ -326,26 +328,26 @@ def test_session_of_who_runs_it_is_known(
     path: str, finds: list[tuple[str, str]], known: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What logind and sshd note of it, as long as it is there; nowhere else, and of nobody else."""
-    monkeypatch.setattr(audit, "SESSIONS", tmp_path)
+    monkeypatch.setattr(ledger, "SESSIONS", tmp_path)
     (tmp_path / "c4").write_text("UID=0\nREMOTE=1\nREMOTE_HOST=203.0.113.9\nSERVICE=sshd\n")
     (tmp_path / "c5").write_text("UID=0\nREMOTE=1\nREMOTE_HOST=2001:0db8::0009\nSERVICE=sshd\n")
     (tmp_path / "c6").write_text("UID=0\nREMOTE=0\n")
     os.mkfifo(tmp_path / "c4.ref")
-    ledger = [entry("journal", ["/run/log/journal"], ["jid"])]
-    report = audit.Audit(ledger, [], [], False, audit.ssh_addresses())
-    place = audit.Place(path.replace("/run/systemd/sessions", str(tmp_path)), Counter(finds))
-    assert report.known(place) is known
-    report.places = [place]
-    assert ("fail" in [row["status"] for row in report.rows(names=False)]) is not known
+    held = [entry("journal", ["/run/log/journal"], ["jid"])]
+    search = Audit(Ledger(held, ledger.ssh_addresses()), [], [], False)
+    place = Place(path.replace("/run/systemd/sessions", str(tmp_path)), Counter(finds))
+    assert search.ledger.known(place) is known
+    search.places = [place]
+    assert ("fail" in [row["status"] for row in report.rows(search, names=False)]) is not known
 
 
 def test_report_names_nobody_unless_asked() -> None:
-    report = audit.Audit(LEDGER, [], [], False)
-    report.places = [
-        audit.Place("/var/lib/x/x.db", Counter({("jid", "gerda@example.org"): 3})),
-        audit.Place("/var/log/gerda.log", Counter({("jid", "gerda@example.org"): 1, ("ip", "81.2.69.142"): 2})),
+    search = Audit(Ledger(LEDGER), [], [], False)
+    search.places = [
+        Place("/var/lib/x/x.db", Counter({("jid", "gerda@example.org"): 3})),
+        Place("/var/log/gerda.log", Counter({("jid", "gerda@example.org"): 1, ("ip", "81.2.69.142"): 2})),
     ]
-    rows = report.rows(names=False)
+    rows = report.rows(search, names=False)
     assert [(row["subject"], row["status"]) for row in rows] == [
         ("/var/lib/x/x.db*", "pass"),
         ("/srv/upload/data", "pass"),
@@ -356,7 +358,7 @@ def test_report_names_nobody_unless_asked() -> None:
     assert rows[3]["found"] == "1 name, 2 addresses in 1 file"
     assert "gerda" not in json.dumps(rows)
     assert "81.2" not in json.dumps(rows)
-    assert "gerda@example.org" in json.dumps(report.rows(names=True))
+    assert "gerda@example.org" in json.dumps(report.rows(search, names=True))
 
 
 def test_folder_is_known_where_a_link_leads(tmp_path: Path) -> None:
@@ -364,12 +366,12 @@ def test_folder_is_known_where_a_link_leads(tmp_path: Path) -> None:
     (tmp_path / "disk/srv/own/data").mkdir(parents=True)
     (tmp_path / "srv").symlink_to("disk/srv")
     pattern = f"{tmp_path}/srv/own/data"
-    own = audit.own_folders([pattern, f"{tmp_path}/missing/*.db"])
+    own = own_folders([pattern, f"{tmp_path}/missing/*.db"])
     status = (tmp_path / "disk/srv/own/data").stat()
     assert own[status.st_dev, status.st_ino] == pattern
-    report = audit.Audit([entry("uploads", [pattern], ["content"])], [], [], False)
+    known = Ledger([entry("uploads", [pattern], ["content"])])
     there = f"{tmp_path}/disk/srv/own/data/photo"
-    assert report.entries(there) == []
-    report.other_names[f"{tmp_path}/disk/srv/own"] = f"{tmp_path}/srv/own"
-    assert [one["name"] for one in report.entries(there)] == ["uploads"]
-    assert report.entries(f"{tmp_path}/disk/srv/owner/data/photo") == []
+    assert known.entries(there) == []
+    known.other_names[f"{tmp_path}/disk/srv/own"] = f"{tmp_path}/srv/own"
+    assert [one["name"] for one in known.entries(there)] == ["uploads"]
+    assert known.entries(f"{tmp_path}/disk/srv/owner/data/photo") == []
