@@ -4,25 +4,25 @@
 from __future__ import annotations
 
 import asyncio
+import datetime
 import hashlib
 import socket
 import struct
 from typing import Any
 
 import pytest
-
-from .loading import load
-
-check = load("plugins/action/check_service.py")
+from ansible_collections.conexizan.xmpp.plugins.plugin_utils.check import certificates, ports, push, stun, ways_in
+from ansible_collections.conexizan.xmpp.plugins.plugin_utils.check.service import Service
+from ansible_collections.conexizan.xmpp.plugins.plugin_utils.check.ways_in import Seen
 
 NOW = 1_800_000_000.0  # 2027-01-15 08:00 UTC
 DAY = 86400
 
 
-def doctor(**settings: Any) -> Any:
+def service(**settings: Any) -> Service:
     domain = {"domain": "friends.test", "host": "friends.test"}
     domain |= {part: f"{part}.friends.test" for part in ("muc", "upload", "proxy", "pubsub")}
-    return check.Doctor(
+    return Service(
         {
             "domains": [domain],
             "turn_domain": "turn.friends.test",
@@ -49,7 +49,7 @@ def certificate(*names: str, begins: float = -60, ends: float = 30, serial: str 
     """A certificate as Python's ssl shows it; times in days from now."""
     times = {}
     for key, days in (("notBefore", begins), ("notAfter", ends)):
-        moment = check.datetime.datetime.fromtimestamp(NOW + days * DAY, check.datetime.UTC)
+        moment = datetime.datetime.fromtimestamp(NOW + days * DAY, datetime.UTC)
         times[key] = moment.strftime("%b %d %H:%M:%S %Y GMT")
     return {"subjectAltName": [("DNS", name) for name in names], "serialNumber": serial, **times}
 
@@ -78,31 +78,33 @@ BOTH = ("friends.test", "muc.friends.test")
     ],
 )
 def test_certificate(shown: dict[str, dict[str, Any]], status: str, found: str) -> None:
-    seen = [check.Seen(way, "friends.test", certificate=one) for way, one in shown.items()]
-    row = doctor().certificate("friends.test", seen, NOW)
-    assert (row.status, row.found) == (status, found)
-    assert bool(row.mend) == (status != "pass")
+    seen = [Seen(way, "friends.test", certificate=one) for way, one in shown.items()]
+    row = certificates.judge(service(), "friends.test", seen, NOW)
+    assert (row["status"], row["found"]) == (status, found)
+    assert bool(row["mend"]) == (status != "pass")
 
 
 def test_what_all_ways_in_show_is_said_once() -> None:
-    expired = [check.Seen(way, "friends.test", mistrust="certificate has expired") for way in ("a", "b")]
-    good = check.Seen("c", "friends.test", certificate=certificate(*BOTH))
-    down = check.Seen("d", "friends.test", trouble="does not answer")
-    assert doctor().certificate("friends.test", [*expired, down], NOW).found == "certificate has expired"
-    assert doctor().certificate("friends.test", [*expired, good], NOW).found == "a, b: certificate has expired"
+    expired = [Seen(way, "friends.test", mistrust="certificate has expired") for way in ("a", "b")]
+    good = Seen("c", "friends.test", certificate=certificate(*BOTH))
+    down = Seen("d", "friends.test", trouble="does not answer")
+    by_all, by_some = (
+        certificates.judge(service(), "friends.test", [*expired, other], NOW)["found"] for other in (down, good)
+    )
+    assert (by_all, by_some) == ("certificate has expired", "a, b: certificate has expired")
 
 
 def test_own_authority_that_is_not_known_is_not_mistrusted() -> None:
-    seen = [check.Seen("port 5223", "friends.test", mistrust="self-signed certificate in certificate chain")]
-    row = doctor(certificates="selfsigned").certificate("friends.test", seen, NOW)
-    assert (row.status, "not checked" in row.found) == ("warn", True)
+    seen = [Seen("port 5223", "friends.test", mistrust="self-signed certificate in certificate chain")]
+    row = certificates.judge(service(certificates="selfsigned"), "friends.test", seen, NOW)
+    assert (row["status"], "not checked" in row["found"]) == ("warn", True)
 
 
 def test_untrusted_certificate_names_the_way_in() -> None:
-    seen = [check.Seen("port 5223", "friends.test", mistrust="unable to get local issuer certificate")]
-    row = doctor(certificates="provided").certificate("friends.test", seen, NOW)
-    assert (row.status, row.found) == ("fail", "port 5223: unable to get local issuer certificate")
-    assert "behind your own in xmpp_certificate_file" in row.mend
+    seen = [Seen("port 5223", "friends.test", mistrust="unable to get local issuer certificate")]
+    row = certificates.judge(service(certificates="provided"), "friends.test", seen, NOW)
+    assert (row["status"], row["found"]) == ("fail", "port 5223: unable to get local issuer certificate")
+    assert "behind your own in xmpp_certificate_file" in row["mend"]
 
 
 @pytest.mark.parametrize(
@@ -116,7 +118,7 @@ def test_untrusted_certificate_names_the_way_in() -> None:
     ],
 )
 def test_names_that_a_certificate_covers(name: str, covered: bool) -> None:
-    assert check.matches(name, ["Friends.test", "*.friends.test"]) == covered
+    assert certificates.matches(name, ["Friends.test", "*.friends.test"]) == covered
 
 
 @pytest.mark.parametrize(
@@ -146,30 +148,28 @@ def test_ports(
     mend: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    looks = doctor(**settings)
-    shut = looks.needed() if closed == "all" else closed
-    looks.open = {"192.31.196.1": {port: "does not answer" if port in shut else "" for port in looks.needed()}}
-    monkeypatch.setattr(check, "has_route", lambda address: True)
-    row = looks.ports("192.31.196.1")
-    assert (row.status, row.found) == (status, found)
-    assert mend in row.mend
+    looks = service(**settings)
+    shut = ports.needed(looks) if closed == "all" else closed
+    looks.open = {"192.31.196.1": {port: "does not answer" if port in shut else "" for port in ports.needed(looks)}}
+    monkeypatch.setattr(ports, "has_route", lambda address: True)
+    row = ports.judge(looks, "192.31.196.1")
+    assert (row["status"], row["found"]) == (status, found)
+    assert mend in row["mend"]
 
 
 def test_without_a_way_to_ipv6_nothing_is_claimed(monkeypatch: pytest.MonkeyPatch) -> None:
-    looks = doctor(addresses={"friends.test": ["2001:db8::7"]})
-    looks.open = {"2001:db8::7": dict.fromkeys(looks.needed(), "does not answer")}
-    monkeypatch.setattr(check, "has_route", lambda address: False)
-    assert (looks.ports("2001:db8::7").status, looks.ports("2001:db8::7").found) == (
-        "warn",
-        "not checked: this machine has no IPv6",
-    )
+    looks = service(addresses={"friends.test": ["2001:db8::7"]})
+    looks.open = {"2001:db8::7": dict.fromkeys(ports.needed(looks), "does not answer")}
+    monkeypatch.setattr(ports, "has_route", lambda address: False)
+    row = ports.judge(looks, "2001:db8::7")
+    assert (row["status"], row["found"]) == ("warn", "not checked: this machine has no IPv6")
 
 
 async def test_closed_ports_and_open_ones_are_told_apart() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port = listening.getsockname()[1]
-        assert await doctor().probe("127.0.0.1", port) == ""
-    assert await doctor().probe("127.0.0.1", port) == "refuses connections"
+        assert await ports.probe("127.0.0.1", port) == ""
+    assert await ports.probe("127.0.0.1", port) == "refuses connections"
 
 
 @pytest.mark.parametrize(
@@ -182,13 +182,13 @@ async def test_closed_ports_and_open_ones_are_told_apart() -> None:
     ],
 )
 def test_phones_that_are_woken_up(notified: bool, servers: int, away: list[str], status: str, found: str) -> None:
-    row = check.judge_push(notified, servers, away)
-    assert (row.status, row.found) == (status, found)
-    assert bool(row.mend) == (status != "pass")
+    row = push.judge(notified, servers, away)
+    assert (row["status"], row["found"]) == (status, found)
+    assert bool(row["mend"]) == (status != "pass")
 
 
 def test_parts_that_are_switched_off_are_not_looked_for() -> None:
-    assert doctor(turn_domain="", federation=False).needed() == [80, 443, 5222, 5223, 7777]
+    assert ports.needed(service(turn_domain="", federation=False)) == [80, 443, 5222, 5223, 7777]
 
 
 # ---------------------------------------------------------------------- STUN (RFC 8489)
@@ -201,8 +201,8 @@ RESPONSE = bytes.fromhex(
 
 
 def test_address_in_an_answer() -> None:
-    attributes = check.stun_attributes(RESPONSE)
-    assert check.xor_address(attributes[check.MAPPED], RESPONSE[8:20]) == "192.0.2.1"
+    attributes = stun.stun_attributes(RESPONSE)
+    assert stun.xor_address(attributes[stun.MAPPED], RESPONSE[8:20]) == "192.0.2.1"
 
 
 def test_integrity_of_a_request() -> None:
@@ -213,10 +213,10 @@ def test_integrity_of_a_request() -> None:
         b"f//499k954d6OL34oL9FSTvy64sA",
     )
     key = hashlib.md5(b":".join((user, realm, b"TheMatrIX")), usedforsecurity=False).digest()
-    message = check.stun_message(
-        check.BINDING,
+    message = stun.stun_message(
+        stun.BINDING,
         bytes.fromhex("78ad3433c6ad72c029da412e"),
-        [(check.USERNAME, user), (check.NONCE, nonce), (check.REALM, realm)],
+        [(stun.USERNAME, user), (stun.NONCE, nonce), (stun.REALM, realm)],
         key,
     )
     assert message[-20:] == bytes.fromhex("f67024656dd64a3e02b8e0712e85c9a28ca89666")
@@ -227,9 +227,10 @@ async def test_relay_that_is_silent_is_not_waited_for_long() -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
         silent.bind(("127.0.0.1", 0))
         loop = asyncio.get_running_loop()
-        _, relay = await loop.create_datagram_endpoint(check.Relay, remote_addr=silent.getsockname())
+        _, relay = await loop.create_datagram_endpoint(stun.Relay, remote_addr=silent.getsockname())
         with pytest.raises(TimeoutError):
-            await relay.request(check.BINDING, [])
+            await relay.request(stun.BINDING, [])
+        assert relay.transport
         relay.transport.close()
 
 
@@ -243,9 +244,9 @@ async def test_relay_that_is_silent_is_not_waited_for_long() -> None:
     ],
 )
 def test_firewall_of_somebody_else_is_one_cause(protocol: str, port: str, closed: int, named: bool) -> None:
-    seen = doctor(shut=[{"owner": "ufw", "protocol": protocol, "port": port}])
+    seen = service(shut=[{"owner": "ufw", "protocol": protocol, "port": port}])
     seen.open = {"192.31.196.1": {80: "", closed: "answers nothing"} if closed else {80: "", 5222: ""}}
-    assert seen.shut_by() == ("ufw" if named else "")
+    assert ports.shut_by(seen) == ("ufw" if named else "")
 
 
 @pytest.mark.parametrize(
@@ -264,7 +265,7 @@ def test_firewall_of_somebody_else_is_one_cause(protocol: str, port: str, closed
 )
 def test_port_without_a_certificate(troubles: tuple[str, str], mend: str) -> None:
     """The advice is one that helps: to look after ejabberd alone would not."""
-    seen = [check.Seen(f"port {port}", "friends.test", one) for port, one in zip((5222, 5223), troubles, strict=True)]
-    row = doctor().streams("clients", seen, "as ever")
-    assert row.status == "fail"
-    assert mend in row.mend
+    seen = [Seen(f"port {port}", "friends.test", one) for port, one in zip((5222, 5223), troubles, strict=True)]
+    row = ways_in.judge("clients", seen, "as ever")
+    assert row["status"] == "fail"
+    assert mend in row["mend"]

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether the relay for calls tells callers their addresses, and relays."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from typing import cast
+
+from ansible_collections.conexizan.xmpp.plugins.module_utils.report import FAIL, PASS, WARN, Row, row
+from ansible_collections.conexizan.xmpp.plugins.plugin_utils.check.addresses import is_public
+from ansible_collections.conexizan.xmpp.plugins.plugin_utils.check.service import Service
+from ansible_collections.conexizan.xmpp.plugins.plugin_utils.check.stun import (
+    ALLOCATE,
+    BINDING,
+    ERROR,
+    LIFETIME,
+    MAPPED,
+    NONCE,
+    REALM,
+    REFRESH,
+    RELAYED,
+    REQUESTED_TRANSPORT,
+    UDP,
+    USERNAME,
+    Relay,
+    xor_address,
+)
+from ansible_collections.conexizan.xmpp.plugins.plugin_utils.check.trouble import Trouble
+
+
+async def relay(service: Service) -> tuple[Relay, str]:
+    """Open a UDP socket to the relay, by the first address that is reached over TCP as well, or any."""
+    name = service.settings["turn_domain"]
+    try:
+        address = service.reach(name, 3478)
+    except Trouble:
+        address = next(iter([*service.addresses(name), *service.own]), "")
+    if not address:
+        raise Trouble(f"{name} has no address")
+    _, protocol = await asyncio.get_running_loop().create_datagram_endpoint(Relay, remote_addr=(address, 3478))
+    return protocol, address
+
+
+async def stun(service: Service) -> Row:
+    """Ask which address we have."""
+    protocol, address = await relay(service)
+    try:
+        granted, attributes, _ = await protocol.request(BINDING, [])
+    except TimeoutError:
+        mend = "On the host: systemctl status coturn xmpp-relay.timer; else the firewall must let UDP 3478 through."
+        return row("STUN", FAIL, f"{address} does not answer on UDP port 3478", mend)
+    finally:
+        cast("asyncio.DatagramTransport", protocol.transport).close()
+    if not granted or MAPPED not in attributes:
+        return row("STUN", FAIL, "answers an error", "On the host: systemctl restart coturn")
+    return row("STUN", PASS, "tells callers their addresses")
+
+
+async def turn(service: Service, credentials: tuple[str, str]) -> Row:
+    """Get a place on the relay as a caller does, and give it back."""
+    subject, mend = "TURN", "On the host: systemctl restart coturn; then run site.yml --tags coturn,ejabberd."
+    user, password = credentials
+    protocol, _ = await relay(service)
+    try:
+        _, asked, _ = await protocol.request(ALLOCATE, [(REQUESTED_TRANSPORT, UDP)])
+        realm, nonce = asked.get(REALM, b""), asked.get(NONCE, b"")
+        # RFC 8489 9.2.2 has it so.
+        key = hashlib.md5(b":".join((user.encode(), realm, password.encode())), usedforsecurity=False).digest()
+        proof = [(USERNAME, user.encode()), (REALM, realm), (NONCE, nonce)]
+        granted, got, identity = await protocol.request(ALLOCATE, [(REQUESTED_TRANSPORT, UDP), *proof], key)
+        if not granted or RELAYED not in got:
+            error = got.get(ERROR, b"\0\0\0\0")
+            return row(subject, FAIL, f"refuses a call: {error[2] * 100 + error[3]}", mend)
+        where = xor_address(got[RELAYED], identity)
+        await protocol.request(REFRESH, [(LIFETIME, b"\0\0\0\0"), *proof], key)
+    except TimeoutError:
+        return row(subject, FAIL, "does not answer on UDP port 3478", mend)
+    finally:
+        cast("asyncio.DatagramTransport", protocol.transport).close()
+    led = service.led.get(service.settings["turn_domain"], [])
+    if any(is_public(one) for one in led) and not is_public(where):
+        mend = f"If a router translates addresses, set xmpp_public_addresses: [{', '.join(led)}] and run site.yml."
+        return row(subject, WARN, f"sends calls to {where}, which callers cannot reach", mend)
+    return row(subject, PASS, f"relays a call at {where}")

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether the certificates that the service shows are good, and for how long."""
+
+from __future__ import annotations
+
+import datetime
+import ssl
+from collections.abc import Iterable
+
+from ansible_collections.conexizan.xmpp.plugins.module_utils.report import FAIL, PASS, WARN, Row, row
+from ansible_collections.conexizan.xmpp.plugins.plugin_utils.check.service import Service
+from ansible_collections.conexizan.xmpp.plugins.plugin_utils.check.ways_in import Seen
+
+DAY = 86400
+
+
+def matches(name: str, patterns: Iterable[str]) -> bool:
+    """Tell whether a certificate's names, which may begin with ``*.``, cover a name (RFC 9525)."""
+    return any(pattern.lower() in (name, f"*.{name.partition('.')[2]}") for pattern in patterns)
+
+
+def judge(service: Service, domain: str, seen: list[Seen], now: float) -> Row:
+    """Judge what the ways in of a domain show."""
+    subject = f"{domain} certificate"
+    orders = {
+        "provided": "Give files that are good (xmpp_certificate_file) and run site.yml.",
+        "acme": "On the host: systemctl start xmpp-certificates.service certbot.service, and see what they say.",
+        "selfsigned": "Run site.yml, which makes it anew.",
+    }[service.settings["certificates"]]
+    doubts = sorted({one.mistrust for one in seen if one.mistrust})
+    if doubts and service.settings["certificates"] == "selfsigned" and not service.settings["ca"]:
+        found = "not checked: without a way into the host, its own authority is not known"
+        return row(subject, WARN, found, "Mend that first.")
+    if doubts:
+        reached = [one for one in seen if one.mistrust or one.certificate]
+        ways = {doubt: [one.way for one in reached if one.mistrust == doubt] for doubt in doubts}
+        # What all of them show needs no list.
+        words = "; ".join(
+            doubt if 1 < len(reached) == len(ways[doubt]) else f"{', '.join(ways[doubt])}: {doubt}" for doubt in doubts
+        )
+        if any("issuer" in doubt for doubt in doubts) and service.settings["certificates"] == "provided":
+            orders = "Put the certificates of the authorities between behind your own in xmpp_certificate_file."
+        return row(subject, FAIL, words, orders)
+    shown = [one for one in seen if one.certificate]
+    if not shown:
+        return row(subject, WARN, "not checked: no port that shows it answers", "Mend the ports first.")
+    names = service.settings["certificate_names"][domain]
+    for one in shown:
+        has = [value for kind, value in one.certificate.get("subjectAltName", ()) if kind == "DNS"]
+        missing = [name for name in names if not matches(name, has)]
+        if missing:
+            return row(subject, FAIL, f"{one.way}: is not good for {', '.join(missing)}", orders)
+    ends = {one.way: ssl.cert_time_to_seconds(one.certificate["notAfter"]) for one in shown}
+    begins = min(ssl.cert_time_to_seconds(one.certificate["notBefore"]) for one in shown)
+    first = min(ends, key=lambda way: ends[way])
+    day = datetime.datetime.fromtimestamp(ends[first], datetime.UTC).strftime("%Y-%m-%d")
+    left, lifetime = ends[first] - now, ends[first] - begins
+    # Renewed when a third is left: then something has gone wrong for some time.
+    if left < min(lifetime / 4, 21 * DAY):
+        status = FAIL if left < min(lifetime / 10, 7 * DAY) else WARN
+        return row(subject, status, f"ends on {day}, and has not been renewed", orders)
+    if len({one.certificate["serialNumber"] for one in shown}) > 1:
+        mend = "On the host: systemctl reload nginx ejabberd; systemctl restart coturn"
+        return row(subject, WARN, f"{first} still shows the one that ends on {day}", mend)
+    return row(subject, PASS, f"until {day}, good for all {len(names)} names")

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether phones that are away are woken up (XEP-0357)."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from xml.sax.saxutils import quoteattr
+
+from ansible_collections.conexizan.xmpp.plugins.module_utils.report import FAIL, PASS, WARN, Row, row
+from ansible_collections.conexizan.xmpp.plugins.plugin_utils.check.service import Service
+from ansible_collections.conexizan.xmpp.plugins.plugin_utils.check.trouble import ANSWER
+from ansible_collections.conexizan.xmpp.plugins.plugin_utils.check.xmpp_stream import INFO, Stream
+
+PUSH = "urn:xmpp:push:0"
+STANZAS = "{urn:ietf:params:xml:ns:xmpp-stanzas}"
+# What our own server says where it has no way to another.
+UNREACHED = ("remote-server-not-found", "remote-server-timeout", "forbidden", "internal-server-error")
+
+
+async def push(service: Service, stream: Stream, name: str, password: str) -> Row:
+    """Wake up a phone that is away, and ask the servers that do so for apps what they are."""
+    reader, writer = await service.connect(service.main["host"], 5222)
+    try:
+        phone = Stream(reader, writer, service.main["domain"])
+        await phone.starttls(service.lenient)
+        await phone.login(name, password)
+        # This session takes the place of the app's server.
+        enable = f"<enable xmlns='{PUSH}' jid={quoteattr(stream.jid)} node='check'/>"
+        await phone.ask([("", "set", enable)])
+        await phone.send("</stream:stream>")
+    finally:
+        writer.close()
+    waiting = {secrets.token_hex(4): server for server in service.settings["push_servers"]}
+    for identity, server in waiting.items():
+        await stream.send(f"<iq id='{identity}' type='get' to={quoteattr(server)}><query xmlns='{INFO}'/></iq>")
+    to = quoteattr(f"{name}@{service.main['domain']}")
+    message = f"<message to={to} type='chat'><body>Wake up</body></message>"
+    notified, away = False, []
+    clock = asyncio.get_running_loop().time
+    deadline = clock() + ANSWER
+    await stream.send(message)
+    while (waiting or not notified) and clock() < deadline:
+        try:
+            async with asyncio.timeout(1):
+                element = await stream.read()
+        except TimeoutError:
+            if not notified:  # the phone was not away yet
+                await stream.send(message)
+            continue
+        if element.find(f".//{{{PUSH}}}notification") is not None:
+            notified = True
+            await stream.answer(element)
+        elif (server := waiting.pop(element.get("id", ""), "")) and any(
+            element.find(f".//{STANZAS}{condition}") is not None for condition in UNREACHED
+        ):
+            away.append(server)
+    return judge(notified, len(service.settings["push_servers"]), sorted([*away, *waiting.values()]))
+
+
+def judge(notified: bool, servers: int, away: list[str]) -> Row:
+    """Judge whether phones are woken up; *away* are those of the servers for apps that were not reached."""
+    if not notified:
+        mend = "Run site.yml --tags ejabberd; on the host: systemctl restart ejabberd"
+        return row("push", FAIL, "no notification comes for a message to a phone that is away", mend)
+    if away:
+        mend = (
+            "Look whether the host reaches other servers: names in DNS, and TCP port 5269 outwards and inwards. If it "
+            "does, they are away themselves, or no more: then take them out of xmpp_push_servers."
+        )
+        return row("push", WARN, f"a notification comes, but not reached from here: {', '.join(away)}", mend)
+    reached = f"and all of xmpp_push_servers ({servers}) answer" if servers else "but xmpp_push_servers names nobody"
+    return row("push", PASS, f"a notification comes, {reached}")

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The service as it is reached from here: its names, addresses, ports, and whom to trust."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from typing import Any
+
+from ansible_collections.conexizan.xmpp.plugins.plugin_utils.check.trouble import Trouble
+
+PORTS_FIRST = "Mend first what the rows of the ports and of the firewall say."
+
+
+def trusting(ca: str) -> ssl.SSLContext:
+    """Return TLS settings that trust whom this machine trusts, and the authority *ca* (PEM text) if there is one."""
+    context = ssl.create_default_context()
+    if ca:
+        context.load_verify_locations(cadata=ca)
+    return context
+
+
+class Service:
+    """One service, looked at from outside."""
+
+    def __init__(self, settings: dict[str, Any]) -> None:
+        """Take the argument of the action."""
+        self.settings = settings
+        self.main: dict[str, str] = settings["domains"][0]
+        self.led: dict[str, list[str]] = settings["addresses"]
+        self.own: list[str] = settings["own"]
+        # The domain, if its web site is on another host.
+        self.elsewhere = self.main["domain"] if self.main["domain"] != self.main["host"] else ""
+        self.port: int = settings["https_port"]
+        self.open: dict[str, dict[int, str]] = {}  # address to port to what is wrong with it
+        self.strict = trusting(settings["ca"])
+        # A bad certificate has a row of its own, and hides nothing else.
+        self.lenient = ssl.create_default_context()
+        self.lenient.check_hostname = False
+        self.lenient.verify_mode = ssl.CERT_NONE
+
+    def addresses(self, name: str) -> list[str]:
+        """Return where a name leads; where DNS says nothing, the host."""
+        return self.led.get(name) or self.own
+
+    def reach(self, name: str, port: int) -> str:
+        """Return the address at which a port of a name answers; raises Trouble."""
+        candidates = list(dict.fromkeys([*self.addresses(name), *self.own]))
+        for address in candidates:
+            if self.open.get(address, {}).get(port) == "":
+                return address
+        known = [self.open[address][port] for address in candidates if port in self.open.get(address, {})]
+        raise Trouble(f"port {port} {known[0]}" if known else f"{name} has no address that is reached from here")
+
+    async def connect(self, name: str, port: int, **options: Any) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """Open a connection to a name."""
+        return await asyncio.open_connection(self.reach(name, port), port, **options)
+
+    def known_names(self) -> set[str]:
+        """Return every name of the service."""
+        return {name for one in self.settings["domains"] for name in one.values()}
+
+    def url(self, path: str, name: str = "") -> str:
+        """Return an address of the web site, or of another name of the host."""
+        port = "" if self.port == 443 else f":{self.port}"
+        return f"https://{name or self.main['host']}{port}{path}"

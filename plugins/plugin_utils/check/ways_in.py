@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Each way in to the service, tried as a client or a server does, with the certificate that it shows."""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import ssl
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from ansible_collections.conexizan.xmpp.plugins.module_utils.report import FAIL, PASS, Row, row
+from ansible_collections.conexizan.xmpp.plugins.plugin_utils.check.service import PORTS_FIRST, Service, trusting
+from ansible_collections.conexizan.xmpp.plugins.plugin_utils.check.trouble import ANSWER, Trouble, reason
+from ansible_collections.conexizan.xmpp.plugins.plugin_utils.check.xmpp_stream import CLIENT, SASL, SERVER, Stream
+
+# What ejabberd does where it has no certificate for a name.
+WITHOUT_CERTIFICATE = ("STARTTLS", "cuts the connection", "TLS fails")
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One way in: what kept it from working, what is wrong with its certificate, and the certificate if nothing is."""
+
+    way: str
+    domain: str
+    trouble: str = ""
+    mistrust: str = ""
+    certificate: dict[str, Any] = field(default_factory=dict)
+
+
+async def see(
+    service: Service, way: str, domain: str, look: Callable[[ssl.SSLContext], Awaitable[dict[str, Any]]]
+) -> Seen:
+    """Try one way in, first as a careful client would, then whoever holds the certificate."""
+    mistrust = ""
+    for context in (service.strict, service.lenient):
+        try:
+            async with asyncio.timeout(ANSWER):
+                certificate = await look(context)
+            return Seen(way, domain, mistrust=mistrust, certificate={} if mistrust else certificate)
+        except ssl.SSLCertVerificationError as error:
+            mistrust = reason(error)
+        except (OSError, EOFError, Trouble, http.client.HTTPException) as error:
+            return Seen(way, domain, reason(error), mistrust)
+    return Seen(way, domain, "", mistrust)
+
+
+async def stream(service: Service, one: dict[str, str], port: int, *, server: bool, direct: bool) -> Seen:
+    """Open a stream as a client or a server does."""
+
+    async def look(context: ssl.SSLContext) -> dict[str, Any]:
+        options: dict[str, Any] = {"ssl": context, "server_hostname": one["domain"]} if direct else {}
+        if direct:
+            context = copy_with(context, service.settings["ca"], "xmpp-server" if server else "xmpp-client")
+            options["ssl"] = context
+        reader, writer = await service.connect(one["host"], port, **options)
+        try:
+            stream = Stream(reader, writer, one["domain"], SERVER if server else CLIENT)
+            features = await stream.open() if direct else await stream.starttls(context)
+            if not server and features.find(f"{SASL}mechanisms") is None:
+                raise Trouble("offers no login")
+            return writer.get_extra_info("peercert") or {}
+        finally:
+            writer.close()
+
+    return await see(service, f"port {port}", one["domain"], look)
+
+
+async def tls(service: Service, name: str, domain: str, port: int) -> Seen:
+    """Begin TLS with a name."""
+
+    async def look(context: ssl.SSLContext) -> dict[str, Any]:
+        _, writer = await service.connect(name, port, ssl=context, server_hostname=name)
+        certificate: dict[str, Any] = writer.get_extra_info("peercert") or {}
+        writer.close()
+        return certificate
+
+    return await see(service, f"{name} port {port}", domain, look)
+
+
+def judge(subject: str, seen: list[Seen], mend: str) -> Row:
+    """Judge the ways in of one kind."""
+    broken = [f"{one.way}: {one.trouble}".replace(f"{one.way}: {one.way}", one.way) for one in seen if one.trouble]
+    if all(one.trouble.startswith("port ") for one in seen):  # what reach() says, as the row of the ports does
+        mend = PORTS_FIRST
+    elif broken and any(word in one.trouble for one in seen for word in WITHOUT_CERTIFICATE):
+        domain = seen[0].domain
+        mend = (
+            f"It runs, but probably without a certificate that it can use for {domain}. Run site.yml --tags "
+            f"certificates,ejabberd; then see on the host: ls -l /etc/xmpp/certificates/{domain}; "
+            "journalctl -u ejabberd"
+        )
+    if broken:
+        return row(subject, FAIL, "; ".join(broken), mend)
+    return row(subject, PASS, "STARTTLS and direct TLS")
+
+
+def copy_with(context: ssl.SSLContext, ca: str, alpn: str) -> ssl.SSLContext:
+    """Return the same settings with a protocol announced (a context is for one)."""
+    copied = trusting(ca)
+    copied.check_hostname = context.check_hostname
+    copied.verify_mode = context.verify_mode
+    copied.set_alpn_protocols([alpn])
+    return copied
