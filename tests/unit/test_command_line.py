@@ -14,6 +14,7 @@ from ansible_collections.conexizan.xmpp.plugins.plugin_utils.command_line.words 
     understand,
     with_whole_texts,
 )
+from ansible_collections.conexizan.xmpp.plugins.plugin_utils.settings.shapes.addresses import localpart
 
 from .loading import ROOT, load
 
@@ -267,13 +268,12 @@ def names() -> list[str]:
 
 def test_name_of_an_account_is_the_same_for_everybody() -> None:
     """Whoever makes it: xmpp_admins, playbooks, open registration."""
-    check_settings = load("plugins/action/check_settings.py")
     variables = yaml.safe_load((ROOT / "roles/xmpp/vars/main.yml").read_text(encoding="utf-8"))
     good = variables["__xmpp_name_pattern"]
     reserved = variables["__xmpp_reserved_pattern"].replace("{{ __xmpp_name_pattern }}", good)
     reserved = re.sub(r"\{\{.*?\}\}", "admin|info", reserved)
     for name in names():
-        allowed = check_settings.localpart(name) is None
+        allowed = localpart(name) is None
         assert (re.match(good, name) is not None) is allowed, name
         assert (re.search(reserved, name) is None) is allowed, name
     assert re.search(reserved, "admin2")

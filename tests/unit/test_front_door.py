@@ -19,12 +19,11 @@ from typing import Any
 import pytest
 import yaml
 from ansible.parsing.vault import VaultLib, VaultSecret
+from ansible_collections.conexizan.xmpp.plugins.plugin_utils.settings.secrets_dir import closed_folder, name_of
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-
-from .loading import load
 
 ROOT = Path(__file__).resolve().parents[2]
 ANSIBLE_PLAYBOOK = Path(sys.executable).with_name("ansible-playbook")
@@ -1479,18 +1478,15 @@ def test_no_tags_of_ansible(tmp_path: Path) -> None:
     """Where the internal interface for origins is missing, the text of the inventory is searched."""
     # Runs in a process of its own, where that import fails.
     code = f"""
-import ansible.plugins.action, importlib.util, sys
+import sys
 from pathlib import Path
 from ansible.plugins.loader import init_plugin_loader
 init_plugin_loader([{str(ROOT / "collections")!r}])
 sys.modules["ansible._internal._datatag._tags"] = None
-spec = importlib.util.spec_from_file_location("door", {str(ROOT / "plugins/action/check_settings.py")!r})
-door = importlib.util.module_from_spec(spec)
-sys.modules["door"] = door
-spec.loader.exec_module(door)
+from ansible_collections.conexizan.xmpp.plugins.plugin_utils.settings.places import Places, is_vaulted
 variables = {{"inventory_hostname": "a", "inventory_file": "hosts.ini", "xmpp_name": "", "xmpp_calls": "no"}}
-places = door.Places(variables, Path("defaults"))
-print(places.find(("xmpp_calls",)), places.find(("xmpp_domain",)), door.is_vaulted("x"))
+places = Places(variables, Path("defaults"))
+print(places.find(("xmpp_calls",)), places.find(("xmpp_domain",)), is_vaulted("x"))
 """
     (tmp_path / "hosts.ini").write_text("a xmpp_name='' xmpp_calls='\"no\"'\n")
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, stdout=subprocess.PIPE, text=True, check=True)
@@ -1781,24 +1777,21 @@ def test_folder_that_everybody_may_write_into(tmp_path: Path) -> None:
 # ------------------------------------------------------------------ secrets that are another user's
 def test_secrets_of_another_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """After a run with sudo they are root's: a run without it says so, before a lookup fails in the middle."""
-    door = load("plugins/action/check_settings.py")
     secrets, closed, real = tmp_path / "secrets", tmp_path / "closed", os.access
     secrets.mkdir()
     closed.mkdir()
     (secrets / "coturn").write_text("x")
-    assert door.closed_folder(secrets) is None
-    assert door.closed_folder(tmp_path / "new/secrets") is None
-    me = door.name_of(os.geteuid())
+    assert closed_folder(secrets) is None
+    assert closed_folder(tmp_path / "new/secrets") is None
+    me = name_of(os.geteuid())
 
     def access(path: Path, mode: int) -> bool:
         return real(path, mode) and Path(path) not in (secrets / "coturn", closed)
 
     monkeypatch.setattr(os, "access", access)
-    assert door.closed_folder(secrets) == (
+    assert closed_folder(secrets) == (
         f"{me} cannot read and write ({secrets}/coturn is of {me}): "
         f"run Ansible as {me}, or give it to {me}: sudo chown -R {me} {secrets}"
     )
     for below in (closed / "secrets", closed / "deep/secrets"):
-        assert door.closed_folder(below) == (
-            f"{me} cannot read and write ({closed} is of {me}): name a folder of {me}'s"
-        )
+        assert closed_folder(below) == (f"{me} cannot read and write ({closed} is of {me}): name a folder of {me}'s")

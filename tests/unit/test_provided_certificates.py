@@ -9,15 +9,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from ansible_collections.conexizan.xmpp.plugins.plugin_utils.settings.provided_certificate import certificate_mistakes
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
-
-from .loading import load
-
-settings = load("plugins/action/check_settings.py")
 
 NAMES = ["friends.test", "muc.friends.test"]
 FILE, KEY_FILE = "xmpp_certificate_file", "xmpp_certificate_key_file"
@@ -63,7 +60,7 @@ PARAMETERS = b"-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARA
 
 
 def mistakes(chain: bytes, key: bytes = LEAF.key, names: list[str] = NAMES) -> list[tuple[str, str]]:
-    return list(settings.certificate_mistakes(chain, key, names))
+    return list(certificate_mistakes(chain, key, names))
 
 
 @pytest.mark.parametrize(

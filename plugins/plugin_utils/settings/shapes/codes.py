@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Keys, dates and countries, which others have given a form to."""
+
+from __future__ import annotations
+
+import base64
+import datetime
+import re
+
+LEAST_KEY_BYTES = 16  # half of what SHA-256 gives; tsig-keygen makes 32
+FIRST_DAY = datetime.date(1999, 1, 4)  # of Jabber, which became XMPP
+
+
+def base64url(value: str) -> str | None:
+    """A key as ACME authorities show it (RFC 4648 5)."""
+    found = re.fullmatch(r"([A-Za-z0-9_-]{16,})={0,2}", value)
+    # Four characters hold three bytes, so one character alone at the end holds none.
+    return None if found and len(found[1]) % 4 != 1 else "is not in base64url form"
+
+
+def key_name(value: str) -> str | None:
+    """The name of a TSIG key, which looks like a domain but need not be one (RFC 8945 4.2)."""
+    return None if re.fullmatch(r"[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*\.?", value) else "is no name of a key"
+
+
+def base64_key(value: str) -> str | None:
+    """A key as tsig-keygen and keymgr show it (RFC 4648 4)."""
+    try:
+        size = len(base64.b64decode(value, validate=True))
+    except ValueError:
+        return "is not in base64 form"
+    if size < LEAST_KEY_BYTES:
+        return (
+            f"is a key of {size} byte{'s' * (size != 1)}: at least {LEAST_KEY_BYTES} are needed (tsig-keygen makes one)"
+        )
+    return None
+
+
+def day(value: str) -> str | None:
+    """A date."""
+    try:
+        found = datetime.date.fromisoformat(value)
+    except ValueError:
+        return "is no date like 2026-11-22"
+    if found.isoformat() != value:
+        return "must be like 2026-11-22"
+    if found < FIRST_DAY:
+        return "is before the first XMPP service was opened"
+    # A day more: it is tomorrow already somewhere.
+    tomorrow = datetime.datetime.now(datetime.UTC).date() + datetime.timedelta(days=1)
+    return "is in the future" if found > tomorrow else None
+
+
+def country(value: str) -> str | None:
+    """A country as ISO 3166 abbreviates it."""
+    return None if re.fullmatch(r"[A-Z]{2}", value) else "must be the two capital letters of a country (ISO 3166)"
