@@ -3,35 +3,35 @@
 
 from __future__ import annotations
 
+import grp
+import hashlib
 import json
 import os
+import pwd
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-from .loading import load
-
-tree = load("plugins/modules/tree.py")
+from ansible_collections.conexizan.xmpp.plugins.module_utils import role_tree, tree_files
 
 
 @pytest.fixture(autouse=True)
 def manifests(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Keep manifests out of /var/lib."""
     folder = tmp_path / "manifests"
-    monkeypatch.setattr(tree.tree_files, "MANIFESTS", folder)
+    monkeypatch.setattr(tree_files, "MANIFESTS", folder)
     return folder
 
 
 def wanted(path: Path, content: bytes = b"one\n", mode: int = 0o644) -> Any:
     """Return a file that belongs to whoever runs the tests."""
-    owner, group = (tree.pwd.getpwuid(os.getuid()).pw_name, tree.grp.getgrgid(os.getgid()).gr_name)
-    return tree.File(path, content, owner, group, mode)
+    owner, group = (pwd.getpwuid(os.getuid()).pw_name, grp.getgrgid(os.getgid()).gr_name)
+    return role_tree.File(path, content, owner, group, mode)
 
 
-def install(*files: object, validate: list[list[str]] | None = None) -> list[str]:
+def install(*files: role_tree.File, validate: list[list[str]] | None = None) -> list[str]:
     """Apply a tree and return the paths it changed."""
-    current = tree.Tree("role", list(files))
+    current = role_tree.Tree("role", list(files))
     paths: list[str] = current.paths
     if paths:
         current.apply(validate or [])
@@ -120,7 +120,7 @@ def test_directories_are_open_whatever_the_umask(tmp_path: Path) -> None:
 
 
 def test_missing_checker_is_named(tmp_path: Path) -> None:
-    with pytest.raises(tree.TreeError, match=r"no-such-checker is not installed: run site.yml without --tags"):
+    with pytest.raises(role_tree.TreeError, match=r"no-such-checker is not installed: run site.yml without --tags"):
         install(wanted(tmp_path / "file"), validate=[["no-such-checker"]])
     assert not (tmp_path / "file").exists()
 
@@ -138,7 +138,7 @@ def test_file_takes_the_place_of_its_folder_and_back(tmp_path: Path, manifests: 
     one, many = wanted(tmp_path / "etc/tool"), wanted(tmp_path / "etc/tool/deep/part")
     for old, new in ((one, many), (many, one)):
         install(old)
-        with pytest.raises(tree.TreeError, match="ls"):
+        with pytest.raises(role_tree.TreeError, match="ls"):
             install(new, validate=[["ls", "/nonexistent"]])
         assert old.path.read_bytes() == b"one\n"
         assert install(new) == [str(new.path), str(old.path)]
@@ -147,7 +147,7 @@ def test_file_takes_the_place_of_its_folder_and_back(tmp_path: Path, manifests: 
 
 
 def test_refused_files_leave_no_folder(tmp_path: Path) -> None:
-    with pytest.raises(tree.TreeError, match="ls"):
+    with pytest.raises(role_tree.TreeError, match="ls"):
         install(wanted(tmp_path / "etc/deep/file"), validate=[["ls", "/nonexistent"]])
     assert not (tmp_path / "etc").exists()
 
@@ -156,7 +156,7 @@ def test_refused_files_are_put_back_as_they_were(tmp_path: Path) -> None:
     old, new, gone = tmp_path / "old", tmp_path / "new", tmp_path / "gone"
     install(wanted(old), wanted(gone))
     old.chmod(0o640)
-    with pytest.raises(tree.TreeError, match=r"ls .* failed: .*No such file"):
+    with pytest.raises(role_tree.TreeError, match=r"ls .* failed: .*No such file"):
         install(wanted(old, b"changed\n"), wanted(new), validate=[["ls", "/nonexistent"]])
     assert (old.read_bytes(), old.stat().st_mode & 0o777) == (b"one\n", 0o640)
     assert gone.read_bytes() == b"one\n"
@@ -167,13 +167,13 @@ def test_all_roles_files_are_put_back_until_they_are_accepted(tmp_path: Path, ma
     """Over several runs that no service accepted; a run that comes to its end well is what counts then."""
     old, new, gone = tmp_path / "old", tmp_path / "etc/deep/new", tmp_path / "gone"
     install(wanted(old, mode=0o600), wanted(gone))
-    tree.tree_files.accept()
+    tree_files.accept()
     accepted = (manifests / "role.json").read_text(encoding="utf-8")
     install(wanted(old, b"two\n"), wanted(new))
     install(wanted(old, b"three\n"), wanted(new, b"two\n"))
     assert (manifests / "role.before").stat().st_mode & 0o777 == 0o600, "it may hold secrets"
 
-    tree.tree_files.refuse()
+    tree_files.refuse()
     assert (old.read_bytes(), old.stat().st_mode & 0o777) == (b"one\n", 0o600)
     assert gone.read_bytes() == b"one\n"
     assert not (tmp_path / "etc").exists()
@@ -181,22 +181,22 @@ def test_all_roles_files_are_put_back_until_they_are_accepted(tmp_path: Path, ma
     assert [path.name for path in manifests.iterdir()] == ["role.json"]
 
     install(wanted(old, b"two\n", 0o600))
-    tree.tree_files.accept()
-    tree.tree_files.refuse()
+    tree_files.accept()
+    tree_files.refuse()
     assert old.read_bytes() == b"two\n"
 
 
 def test_first_run_that_is_refused_leaves_nothing(tmp_path: Path, manifests: Path) -> None:
     install(wanted(tmp_path / "etc/file"))
-    tree.tree_files.refuse()
+    tree_files.refuse()
     assert not (tmp_path / "etc").exists()
     assert list(manifests.iterdir()) == []
 
 
 def test_unknown_owner_is_named_and_nothing_changes(tmp_path: Path) -> None:
     install(wanted(tmp_path / "file"))
-    stranger = tree.File(tmp_path / "theirs", b"", "nobody-here", "root", 0o644)
-    with pytest.raises(tree.TreeError, match="nobody-here"):
+    stranger = role_tree.File(tmp_path / "theirs", b"", "nobody-here", "root", 0o644)
+    with pytest.raises(role_tree.TreeError, match="nobody-here"):
         install(wanted(tmp_path / "file", b"two\n"), stranger)
     assert (tmp_path / "file").read_bytes() == b"one\n"
 
@@ -204,7 +204,7 @@ def test_unknown_owner_is_named_and_nothing_changes(tmp_path: Path) -> None:
 def test_diff_shows_text_but_never_a_secret(tmp_path: Path) -> None:
     secret, plain = tmp_path / "secret", tmp_path / "plain"
     install(wanted(secret, b"old password\n", 0o600))
-    rows = tree.Tree("role", [wanted(secret, b"new password\n", 0o600), wanted(plain)]).diff()
+    rows = role_tree.Tree("role", [wanted(secret, b"new password\n", 0o600), wanted(plain)]).diff()
     text = json.dumps(rows)
     assert "password" not in text
     assert "one" in text
@@ -213,7 +213,7 @@ def test_diff_shows_text_but_never_a_secret(tmp_path: Path) -> None:
 def test_diff_of_a_file_that_becomes_readable_shows_no_old_secret(tmp_path: Path) -> None:
     path = tmp_path / "file"
     install(wanted(path, b"password\n", 0o600))
-    assert "password" not in json.dumps(tree.Tree("role", [wanted(path, b"public\n")]).diff())
+    assert "password" not in json.dumps(role_tree.Tree("role", [wanted(path, b"public\n")]).diff())
 
 
 def test_when_a_file_changed_is_kept(tmp_path: Path, manifests: Path) -> None:
@@ -236,25 +236,25 @@ def test_change_before_a_reboot_is_forgotten(tmp_path: Path, manifests: Path) ->
     install(file)
     manifest = manifests / "role.json"
     text = manifest.read_text(encoding="utf-8")
-    manifest.write_text(text.replace(tree.boot_id(), "an earlier one"), encoding="utf-8")
-    assert tree.Tree("role", [file]).manifest["changed"] == {}
+    manifest.write_text(text.replace(tree_files.boot_id(), "an earlier one"), encoding="utf-8")
+    assert role_tree.Tree("role", [file]).manifest["changed"] == {}
 
 
 def test_large_file_is_asked_for_unless_it_is_there(tmp_path: Path) -> None:
     """The caller sends a checksum first; only what the host has under this very path counts."""
     path = tmp_path / "large"
-    entry = {"path": str(path), "content": None, "sha256": tree.hashlib.sha256(b"one\n").hexdigest()}
-    assert tree.content_of(entry) is None
+    entry = {"path": str(path), "content": None, "sha256": hashlib.sha256(b"one\n").hexdigest()}
+    assert role_tree.content_of(entry) is None
     path.write_bytes(b"two\n")
-    assert tree.content_of(entry) is None
+    assert role_tree.content_of(entry) is None
     path.write_bytes(b"one\n")
-    assert tree.content_of(entry) == b"one\n"
+    assert role_tree.content_of(entry) == b"one\n"
 
 
 # ---------------------------------------------------------------------- files that move between roles
-def install_as(role: str, *files: object, heirs: dict[str, str] | None = None) -> list[str]:
+def install_as(role: str, *files: role_tree.File, heirs: dict[str, str] | None = None) -> list[str]:
     """Apply the tree of a role and return the paths it changed."""
-    current = tree.Tree(role, list(files), heirs)
+    current = role_tree.Tree(role, list(files), heirs)
     paths: list[str] = current.paths
     if paths or current.moving:
         current.apply([])
@@ -282,7 +282,7 @@ def test_file_that_moved_to_a_role_that_runs_later_stays(tmp_path: Path, manifes
     """Its unit would be stopped in between."""
     path = tmp_path / "etc/moved"
     install_as("early", wanted(path))
-    current = tree.Tree("early", [])
+    current = role_tree.Tree("early", [])
     assert current.gone == [path]
     assert install_as("early", heirs={str(path): "late"}) == []
     assert path.exists()
@@ -355,10 +355,10 @@ def test_folder_that_another_role_made_goes_with_its_last_file(tmp_path: Path) -
 def test_refused_run_puts_back_whose_a_file_was(tmp_path: Path, manifests: Path) -> None:
     path = tmp_path / "moved"
     install_as("late", wanted(path))
-    tree.tree_files.accept()
+    tree_files.accept()
     install_as("early", wanted(path, b"two\n"))
     install_as("late", heirs={})
-    tree.tree_files.refuse()
+    tree_files.refuse()
     assert path.read_bytes() == b"one\n"
     assert owned(manifests, "late") == {str(path)}
     assert not (manifests / "early.json").exists()

@@ -56,9 +56,9 @@ class Site:
         self.manifests = folder / "manifests"
         self.number = 0
         monkeypatch.setattr(tree_files, "MANIFESTS", self.manifests)
-        for kind in ("action/tree", "modules/tree", "module_utils/tree_files"):
+        for kind in ("action/tree", "modules/tree", "module_utils/role_tree", "module_utils/tree_files"):
             target = folder / f"ansible_collections/conexizan/xmpp/plugins/{kind}.py"
-            target.parent.mkdir(parents=True)
+            target.parent.mkdir(parents=True, exist_ok=True)
             text = (ROOT / f"plugins/{kind}.py").read_text(encoding="utf-8")
             target.write_text(text.replace('"/var/lib/xmpp/tree"', f'"{self.manifests}"'), encoding="utf-8")
 
