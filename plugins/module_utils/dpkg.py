@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from pathlib import Path
 
 STATUS = Path("/var/lib/dpkg/status")
+INFO = Path("/var/lib/dpkg/info")
 
 
 def untouched(path: Path, package_name: str) -> bool:
@@ -16,3 +18,9 @@ def untouched(path: Path, package_name: str) -> bool:
     except OSError:
         return False
     return f"\n {package_name} {digest}" in STATUS.read_text(encoding="utf-8", errors="replace")
+
+
+def installed() -> set[str]:
+    """Return the names of all installed packages, from dpkg's database."""
+    pattern = r"^Package: (\S+)\nStatus: \S+ ok installed$"
+    return set(re.findall(pattern, STATUS.read_text(encoding="utf-8"), re.MULTILINE))

@@ -13,29 +13,30 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from ansible_collections.conexizan.xmpp.plugins.module_utils import dpkg, tree_files
+from ansible_collections.conexizan.xmpp.plugins.module_utils.apt import command, locks, record, versions
 
 from .loading import load
 
-packages = load("plugins/modules/packages.py")
 packages_action: Any = load("plugins/action/packages.py")
 
 
 def offer(monkeypatch: pytest.MonkeyPatch, candidate: str) -> None:
     """Let apt offer this version of everything."""
-    monkeypatch.setattr(packages, "run", lambda *_: f"ejabberd:\n  Installed: (none)\n  Candidate: {candidate}\n")
+    monkeypatch.setattr(versions, "run", lambda *_: f"ejabberd:\n  Installed: (none)\n  Candidate: {candidate}\n")
 
 
 @pytest.mark.parametrize("candidate", ["26.07-1~bpo13+1", "26.07-1", "27.01-1"])
 def test_new_enough_is_taken(monkeypatch: pytest.MonkeyPatch, candidate: str) -> None:
     offer(monkeypatch, candidate)
-    packages.refuse_old({"ejabberd": "26.07", "nginx": ""})
+    versions.refuse_old({"ejabberd": "26.07", "nginx": ""})
 
 
 @pytest.mark.parametrize("candidate", ["24.12-3+deb13u2", "26.04-1", "(none)"])
 def test_too_old_is_refused_with_both_versions(monkeypatch: pytest.MonkeyPatch, candidate: str) -> None:
     offer(monkeypatch, candidate)
-    with pytest.raises(packages.PackagesError) as error:
-        packages.refuse_old({"ejabberd": "26.07"})
+    with pytest.raises(command.PackagesError) as error:
+        versions.refuse_old({"ejabberd": "26.07"})
     assert str(error.value) == f"ejabberd must be at least 26.07, the newest that apt offers is {candidate}"
 
 
@@ -99,15 +100,15 @@ def test_what_holds_a_version_back_is_named(
     (tmp_path / "preferences.d").mkdir()
     for name, text in files.items():
         (tmp_path / name).write_text(text, encoding="utf-8")
-    monkeypatch.setattr(packages, "APT", tmp_path)
-    monkeypatch.setattr(packages, "OUR_PINS", tmp_path / "preferences.d/ours")
+    monkeypatch.setattr(versions, "APT", tmp_path)
+    monkeypatch.setattr(versions, "OUR_PINS", tmp_path / "preferences.d/ours")
     said = {
         "apt-cache": POLICY.format(candidate="24.12-3+deb13u2" if old > 0 else "(none)", good=good, old=old),
         "apt-config": f'APT::Default-Release "{release}";\n' if release else "",
     }
-    monkeypatch.setattr(packages, "run", lambda program, *_: said[program])
-    with pytest.raises(packages.HeldError) as error:
-        packages.refuse_old({"ejabberd": "26.07"})
+    monkeypatch.setattr(versions, "run", lambda program, *_: said[program])
+    with pytest.raises(versions.HeldError) as error:
+        versions.refuse_old({"ejabberd": "26.07"})
     assert f"apt knows 26.07-1~bpo13+1 (priority {good}) and prefers 24.12-3+deb13u2 (priority {old})" in str(
         error.value
     )
@@ -125,17 +126,17 @@ def test_package_on_hold_is_refused_if_it_is_too_old(
         f"Package: ejabberd\nStatus: hold ok installed\nPriority: optional\nVersion: {version}\nDepends: a\n",
         encoding="utf-8",
     )
-    monkeypatch.setattr(packages, "STATUS", status)
+    monkeypatch.setattr(dpkg, "STATUS", status)
     if refused:
-        with pytest.raises(packages.HeldError, match=r"24\.12-3 is installed and on hold\. .*apt-mark unhold ejabberd"):
-            packages.refuse_holds({"ejabberd": "26.07", "bash": ""})
+        with pytest.raises(versions.HeldError, match=r"24\.12-3 is installed and on hold\. .*apt-mark unhold ejabberd"):
+            versions.refuse_holds({"ejabberd": "26.07", "bash": ""})
     else:
-        packages.refuse_holds({"ejabberd": "26.07", "bash": ""})
+        versions.refuse_holds({"ejabberd": "26.07", "bash": ""})
 
 
 def test_failure_shows_what_apt_said() -> None:
-    with pytest.raises(packages.PackagesError, match=r"apt-get install failed:\nE: .*no-such-package-anywhere"):
-        packages.run("apt-get", "install", "--simulate", "no-such-package-anywhere")
+    with pytest.raises(command.PackagesError, match=r"apt-get install failed:\nE: .*no-such-package-anywhere"):
+        command.run("apt-get", "install", "--simulate", "no-such-package-anywhere")
 
 
 @pytest.fixture
@@ -165,25 +166,25 @@ def test_lock_that_is_let_go_is_taken(
     holder: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     # It lets go while we wait.
-    monkeypatch.setattr(packages.time, "sleep", lambda _seconds: holder.communicate(b"\n"))
-    packages.lock(tmp_path / "lock").close()
+    monkeypatch.setattr(time, "sleep", lambda _seconds: holder.communicate(b"\n"))
+    locks.lock(tmp_path / "lock").close()
 
 
 def test_who_has_a_lock_is_told_and_how_far(
     holder: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(packages, "CALL_SECONDS", -1)
-    monkeypatch.setattr(packages, "STATUS", tmp_path / "status")
-    monkeypatch.setattr(packages, "DPKG_LOG", tmp_path / "dpkg.log")
-    monkeypatch.setattr(packages, "ARCHIVES", tmp_path)
+    monkeypatch.setattr(locks, "CALL_SECONDS", -1)
+    monkeypatch.setattr(dpkg, "STATUS", tmp_path / "status")
+    monkeypatch.setattr(locks, "DPKG_LOG", tmp_path / "dpkg.log")
+    monkeypatch.setattr(locks, "ARCHIVES", tmp_path)
     (tmp_path / "dpkg.log").write_text("2026-11-30 18:00:00 configure libc6:amd64 2.41 <none>\n", encoding="utf-8")
     (tmp_path / "status").write_text(
         "Package: a\nStatus: install ok unpacked\n\nPackage: b\nStatus: install ok installed\n", encoding="utf-8"
     )
 
     def waits() -> dict[str, Any]:
-        with pytest.raises(packages.WaitingError) as error:
-            packages.lock(tmp_path / "lock")
+        with pytest.raises(locks.WaitingError) as error:
+            locks.lock(tmp_path / "lock")
         return dict(error.value.report)
 
     first, second = waits(), waits()
@@ -201,10 +202,10 @@ def test_who_has_a_lock_is_told_and_how_far(
 def test_earlier_run_of_ours_is_called_so() -> None:
     with subprocess.Popen([sys.executable], stdin=subprocess.PIPE) as module:  # as Ansible starts it
         deadline = time.monotonic() + 10
-        while packages.who(module.pid) != "an earlier run of this playbook":
-            assert time.monotonic() < deadline, packages.who(module.pid)
+        while locks.who(module.pid) != "an earlier run of this playbook":
+            assert time.monotonic() < deadline, locks.who(module.pid)
         module.communicate(b"")
-    assert packages.who(0) == "a program that cannot be seen from here"
+    assert locks.who(0) == "a program that cannot be seen from here"
 
 
 class Host:
@@ -255,9 +256,9 @@ def test_policy_that_a_killed_run_left_is_not_taken_for_the_operators(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     policy = tmp_path / "policy-rc.d"
-    monkeypatch.setattr(packages, "POLICY", policy)
-    policy.write_text(packages.HELD_BACK, encoding="ascii")
-    with packages.services_held_back():
+    monkeypatch.setattr(command, "POLICY", policy)
+    policy.write_text(command.HELD_BACK, encoding="ascii")
+    with command.services_held_back():
         pass
     assert not policy.exists()
 
@@ -267,12 +268,12 @@ def test_services_are_held_back_and_the_operators_policy_comes_back(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, own: str | None
 ) -> None:
     policy = tmp_path / "policy-rc.d"
-    monkeypatch.setattr(packages, "POLICY", policy)
+    monkeypatch.setattr(command, "POLICY", policy)
     if own:
         policy.write_text(own, encoding="ascii")
 
     def break_off() -> None:
-        with packages.services_held_back():
+        with command.services_held_back():
             assert "exit 101" in policy.read_text(encoding="ascii")
             assert policy.stat().st_mode & 0o111
             raise RuntimeError("installation broke")
@@ -284,8 +285,8 @@ def test_services_are_held_back_and_the_operators_policy_comes_back(
 
 def test_record_knows_how_the_host_was(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """What went and came again is in it no more."""
-    record = tmp_path / "xmpp/packages.json"
-    monkeypatch.setattr(packages, "RECORD", record)
+    written = tmp_path / "xmpp/packages.json"
+    monkeypatch.setattr(record, "RECORD", written)
     bare = {"bash", "rsyslog"}
     for before, after in (
         (bare, {"bash", "coturn", "nginx"}),
@@ -293,8 +294,8 @@ def test_record_knows_how_the_host_was(monkeypatch: pytest.MonkeyPatch, tmp_path
         ({"bash", "nginx"}, {"bash", "nginx", "rsyslog"}),
         ({"bash", "nginx", "rsyslog"}, {"bash", "nginx"}),
     ):
-        packages.write_down(before, after)
-    assert json.loads(record.read_text(encoding="utf-8")) == {
+        record.write_down(before, after)
+    assert json.loads(written.read_text(encoding="utf-8")) == {
         "added": ["nginx"],
         "gone": ["rsyslog"],
         "been": ["coturn"],
@@ -304,8 +305,8 @@ def test_record_knows_how_the_host_was(monkeypatch: pytest.MonkeyPatch, tmp_path
 def test_what_nobody_brought_is_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Of packages, of roles, made as services run, a link that a package made, empty: none of these."""
     info, trees, place, other = (tmp_path / name for name in ("info", "trees", "nginx", "share"))
-    monkeypatch.setattr(packages, "INFO", info)
-    monkeypatch.setattr(packages.tree_files, "MANIFESTS", trees)
+    monkeypatch.setattr(dpkg, "INFO", info)
+    monkeypatch.setattr(tree_files, "MANIFESTS", trees)
     for path in (
         "conf.d/ours",
         "conf.d/mine",
@@ -330,4 +331,4 @@ def test_what_nobody_brought_is_found(monkeypatch: pytest.MonkeyPatch, tmp_path:
     (trees / "broken.json").write_text("", encoding="utf-8")
     made = [f"{place}/body", f"{place}/upload/data", "*.dpkg-*"]
     expected = [f"{place}/conf.d/mine", f"{place}/own/", f"{place}/own-link"]
-    assert packages.foreign([str(place), str(tmp_path / "missing")], made) == expected
+    assert record.foreign([str(place), str(tmp_path / "missing")], made) == expected
