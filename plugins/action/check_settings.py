@@ -20,10 +20,7 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible_collections.conexizan.xmpp.plugins.action.npm_package import ActionModule as NpmPackage
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.settings.acme_files import check_acme_files
-from ansible_collections.conexizan.xmpp.plugins.plugin_utils.settings.configuration import (
-    INSTALLED,
-    refuse_other_configuration,
-)
+from ansible_collections.conexizan.xmpp.plugins.plugin_utils.settings.configuration import refuse_other_configuration
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.settings.each_setting import (
     check_acknowledged,
     check_each,
@@ -55,6 +52,11 @@ from ansible_collections.conexizan.xmpp.plugins.plugin_utils.settings.website_di
     check_website_folder,
 )
 
+# What a host answers could be variables of the run, before those of the inventory: whoever has broken into one could
+# have files and secrets of this machine, or of other hosts, installed there. Ansible loads this file in its main
+# process before the first task begins, whatever configuration there is (roles/xmpp/vars keeps tasks out of the logs).
+constants.INJECT_FACTS_AS_VARS = False
+
 
 class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no type hints
     """Check the settings of the calling role; needs no connection."""
@@ -68,11 +70,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
         result: dict[str, Any] = super().run(tmp, task_vars)
         variables = task_vars or {}
         role = Path(self._task._role._role_path)
-        if variables.get("ansible_collection_name"):
-            # Installed by ansible-galaxy, it cannot bring a configuration; roles/xmpp/vars keeps tasks out of logs.
-            if constants.INJECT_FACTS_AS_VARS:
-                self._display.warning(INSTALLED)
-        else:
+        # Installed by ansible-galaxy, the collection cannot bring a configuration.
+        if not variables.get("ansible_collection_name"):
             refuse_other_configuration(role.resolve().parents[1])
         places = Places(variables, role / "defaults")
         settings = HostSettings(

@@ -6,37 +6,35 @@ What the host says of its secrets, salted and hashed, ends here: no result and n
 
 from __future__ import annotations
 
-import hashlib
-import hmac
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
+from ansible_collections.conexizan.xmpp.plugins.filter.hidden_sign import one_line
+from ansible_collections.conexizan.xmpp.plugins.module_utils.fingerprints import is_of
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.secrets import files
 
-ROUNDS = 4096  # as host_identity says
-
-
-def is_the_same(text: str, fingerprint: str) -> bool:
-    """Whether the host has the same secret; *fingerprint* is SALT:HASH."""
-    salt, _, there = fingerprint.partition(":")
-    here = hashlib.pbkdf2_hmac("sha256", text.encode(), bytes.fromhex(salt), ROUNDS).hex()
-    return hmac.compare_digest(here, there)
+# What a host may say that it has: names of files are made of it.
+NAMES = re.compile(r"backup|backup-ssh|coturn|upload|account-[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?")
 
 
 def strange(there: Mapping[str, str], folder: Path) -> list[dict[str, str]]:
     """Return the secrets on the host that the folder has not, or others of: C(name), C(state), C(found) elsewhere."""
     result = []
     for name, fingerprint in sorted(there.items()):
+        if not NAMES.fullmatch(name):
+            raise AnsibleActionFail(f"The host has a secret of a name that none of ours has: {one_line(name[:80])}")
         here = files.find(folder, name)
-        if here and is_the_same(here[1], fingerprint):
+        if here and is_of(here[1], fingerprint):
             continue
         root = folder.parent
         candidates = [*files.places(folder, name), *sorted(root.glob(f"*/{name}{files.SUFFIX}"))]
         found = ""
         for path in candidates:
-            if path.is_file() and is_the_same(path.read_text(encoding="utf-8").rstrip(), fingerprint):
+            if path.is_file() and is_of(path.read_text(encoding="utf-8").rstrip(), fingerprint):
                 found = str(path.parent)
         result.append({"name": name, "state": "another" if here else "missing", "found": found})
     return result

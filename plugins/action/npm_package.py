@@ -45,7 +45,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
     def have(args: Mapping[str, Any]) -> None:
         """Do it; raises AnsibleActionFail. The front door calls this too, before a host is changed."""
         folder = Path(os.path.realpath(args["folder"]))
-        if not folder.exists():
+        if folder.exists():
+            return
+        try:
             package = download(args["name"], args["version"], folder.parent)
             check(package, args["integrity"], f"{args['name']} {args['version']}")
             with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
@@ -53,6 +55,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
                 # Another host's worker may have been quicker, with the same files.
                 if not folder.exists():
                     os.rename(Path(scratch) / folder.name, folder)
+        except OSError as error:
+            raise AnsibleActionFail(f"{error.filename} cannot be written here: {error.strerror}") from error
 
 
 def download(name: str, version: str, folder: Path) -> bytes:

@@ -8,6 +8,7 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
+from ansible_collections.conexizan.xmpp.plugins.filter.hidden_sign import one_line
 
 # A slow machine at work is not still for so long.
 STILL_SECONDS = 300
@@ -48,5 +49,5 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
             whom = f"{waits['holder']} (pid {waits['pid']})"
             words = f"{host} installs packages for somebody else: {whom}, {waits['step']}"
             if words != said:
-                Display().display(f"{words}. Waiting for its end.")
+                Display().display(one_line(f"{words}. Waiting for its end."))
                 said = words

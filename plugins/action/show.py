@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Print a text to the terminal as it is: flush left, so that it can be read as a table and be pasted."""
+"""Print a text to the terminal: flush left, so that it can be read as a table and be pasted.
+
+What a host says is in it, so nothing in it steers the terminal.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from typing import Any
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
+from ansible_collections.conexizan.xmpp.plugins.filter.hidden_sign import plain
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no type hints
@@ -25,6 +29,6 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
         if not isinstance(text, str):
             raise AnsibleActionFail(f"show: text is {text!r}, it must be a text")
         # Actions run in worker processes without a terminal; Display hands it to the one that has it.
-        Display().display(text)
+        Display().display(plain(text))
         result["changed"] = False
         return result

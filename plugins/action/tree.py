@@ -7,6 +7,7 @@ import base64
 import fnmatch
 import hashlib
 import json
+import os
 import zlib
 from pathlib import Path
 from typing import Any
@@ -55,7 +56,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
         # Outside of a role, nothing is handed over.
         module_args["heirs"] = {} if role is None else None
         sent = [checksum_of(file) if is_large(file) else file for file in files]
-        while True:
+        # A host asks for what it lacks once, and once for what leaves this role.
+        for _ in range(3):
             payload = base64.b64encode(zlib.compress(json.dumps(sent).encode(), 6)).decode()
             done = self._execute_module(
                 module_name="conexizan.xmpp.tree", module_args=module_args | {"payload": payload}, task_vars=task_vars
@@ -67,6 +69,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
                 module_args["heirs"] = heirs(Path(role._role_path).parent, no_heirs, done["leaving"])
             else:
                 break
+        else:
+            raise AnsibleActionFail("tree: the host goes on asking")
         result.update(done)
         if module_args["heirs"] and "trees" in host:
             # One that is switched off calls the host in this run only if it is known to have files there.
@@ -144,7 +148,14 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
 
 
 def heirs(folder: Path, without: set[str], paths: list[str]) -> dict[str, str]:
-    """Return the role whose templates/ have a file now, by path, for what is in one of a role not in *without*."""
+    """Return the role whose templates/ have a file now, by path, for what is in one of a role not in *without*.
+
+    The host names the paths: none that leads out of templates/ tells it what there is on this machine.
+    """
+    if strange := [
+        path for path in paths if not path.startswith("/") or "//" in path or os.path.normpath(path) != path
+    ]:
+        raise AnsibleActionFail(f"tree: the host names a path that no manifest has: {strange[0]!r}")
     return {
         path: other.name
         for other in sorted(folder.iterdir())

@@ -18,6 +18,7 @@ from ansible.playbook.block import Block
 from ansible.playbook.play import Play
 from ansible.plugins.callback.default import CallbackModule as Default
 from ansible.utils.display import Display
+from ansible_collections.conexizan.xmpp.plugins.filter.hidden_sign import plain
 
 DOCUMENTATION = r"""
 name: terminal
@@ -67,7 +68,7 @@ def message(result: Mapping[str, Any]) -> str | None:
     # A mistake in a playbook: where it is says more than the words.
     if not isinstance(text, str) or told - {"msg", "problems"} or "Error while resolving" in text:
         return None
-    return "\n\n".join([text.strip(), *map(str, result.get("problems", ()))])
+    return plain("\n\n".join([text.strip(), *map(str, result.get("problems", ()))]))
 
 
 def wrapped(text: str, width: int) -> str:
@@ -93,7 +94,7 @@ def unknown_tags(asked: Iterable[str], plays: Iterable[Play]) -> dict[str, str]:
     """Return each tag that is asked for and nothing has, with one that is written nearly so, or nothing."""
     every = [task for play in plays for block in play.compile() for task in tasks_of(block)]
     # A role that always runs is run as well if it is asked for.
-    always = {task._role.get_name() for task in every if task._role and "always" in task.tags}
+    always = {task._role.get_name(include_role_fqcn=False) for task in every if task._role and "always" in task.tags}
     known = {tag for task in every for tag in task.tags} | always
     return {
         tag: next(iter(difflib.get_close_matches(tag, sorted(known), n=1)), "")

@@ -33,9 +33,10 @@ def table(rows: Rows) -> Iterator[str]:
         if len(rows) > 1:
             yield f"---- {host}"
         for row in results:
-            yield f"{MARKS[row['status']]}  {row['subject']:{width}}  {row['found']}"
+            yield f"{MARKS.get(row['status'], 'FAIL')}  {row['subject']:{width}}  {row['found']}"
             yield from (f"      {line}" for line in row["mend"].splitlines())
-    fails, warnings = (sum(row["status"] == status for row in every) for status in ("fail", "warn"))
+    warnings = sum(row["status"] == "warn" for row in every)
+    fails = len(every) - warnings - sum(row["status"] == "pass" for row in every)
     yield ""
     if fails:
         yield f"{number(fails, 'check', 'checks')} of {len(every)} failed, {number(warnings, 'warning', 'warnings')}."

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Callable
 
@@ -24,6 +25,7 @@ options:
 """
 
 DIRECTIONS = {*range(0x202A, 0x202F), *range(0x2066, 0x206A)}
+COLOUR = re.compile(r"(\x1b\[[0-9;]*m)")
 CONTROLS = {"\n": "a line break", "\r": "a line break", "\t": "a tab", "\x1b": "ESC", "\0": "NUL", "\x7f": "DELETE"}
 
 
@@ -55,6 +57,16 @@ def hidden_sign(text: str, lines: bool = False, strict: bool = False) -> str:
 def one_line(text: str) -> str:
     """Return the text without what a line of a table must not have."""
     return "".join(" " if is_hidden(sign) else sign for sign in text)
+
+
+def plain(text: str) -> str:
+    """Return a text of several lines without what steers a terminal, but for colours."""
+    parts = COLOUR.split(text)
+    shown = (
+        part if place % 2 else "".join(one if one in "\n\t" else one_line(one) for one in part)
+        for place, part in enumerate(parts)
+    )
+    return "".join(shown)
 
 
 class FilterModule:

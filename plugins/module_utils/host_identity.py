@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import re
 import secrets
@@ -14,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.conexizan.xmpp.plugins.module_utils.fingerprints import fingerprint
 from ansible_collections.conexizan.xmpp.plugins.module_utils.private_json import PASSWORDS, read
 
 CONFIGURATION = Path("/etc/ejabberd/xmpp.yml")
@@ -29,8 +29,6 @@ HOLDERS = {
     "coturn": (Path("/etc/coturn/xmpp.conf"), r".*^static-auth-secret=([^\n]*)$.*"),
     "upload": (Path("/etc/nginx/xmpp.upload-secret.conf"), r'.*^set \$xmpp_upload_secret "([^"]*)";$.*'),
 }
-# As much work for who guesses, where somebody chose a weak one, as with the hashes of PASSWORDS.
-ROUNDS = 4096
 # What people have on a domain: its table, the column with the domain, the one that tells them apart. Nodes of persons
 # (PEP) go with their accounts.
 TABLES = {
@@ -43,11 +41,6 @@ UPLOADS = Path("/srv/xmpp/upload/data")
 MODULES = {"rooms": "mod_muc", "nodes": "mod_pubsub", "uploads": "mod_http_upload"}
 
 
-def fingerprint(secret: str, salt: str) -> str:
-    """Return what tells whether two secrets are the same, and nothing about them."""
-    return hashlib.pbkdf2_hmac("sha256", secret.encode(), bytes.fromhex(salt), ROUNDS).hex()
-
-
 def secret_fingerprints() -> dict[str, str]:
     """Return SALT:FINGERPRINT of each secret that is on the host."""
     found = {}
@@ -55,8 +48,7 @@ def secret_fingerprints() -> dict[str, str]:
         text = path.read_text(encoding="utf-8") if path.exists() else ""
         match = re.fullmatch(pattern, text, re.DOTALL | re.MULTILINE)
         if match and match[1].strip():
-            salt = secrets.token_hex(16)
-            found[name] = f"{salt}:{fingerprint(match[1].strip(), salt)}"
+            found[name] = fingerprint(match[1].strip(), secrets.token_hex(16))
     return found
 
 

@@ -60,7 +60,7 @@ attributes:
 
 EXAMPLES = r"""
 - name: Search the host
-  audit:
+  conexizan.xmpp.audit:
     ledger: "{{ lookup('conexizan.xmpp.ledger') }}"
     domains: [example.org, muc.example.org]
 """

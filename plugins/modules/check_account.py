@@ -32,7 +32,7 @@ attributes:
 
 EXAMPLES = r"""
 - name: Make an account to try
-  check_account:
+  conexizan.xmpp.check_account:
     domain: chat.example.org
 """
 

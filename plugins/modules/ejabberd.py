@@ -56,18 +56,13 @@ options:
     type: list
     elements: str
     default: []
-  socket:
-    description: Path of ejabberd's API socket.
-    type: path
-    default: /run/ejabberd/api.sock
 author: [Conexizan contributors (@conexizan)]
-attributes:
-  check_mode: {support: full}
+extends_documentation_fragment: [conexizan.xmpp.ejabberd]
 """
 
 EXAMPLES = r"""
 - name: Make the first administrator and the support room
-  ejabberd:
+  conexizan.xmpp.ejabberd:
     domain: chat.example.org
     muc_domain: muc.chat.example.org
     accounts: {admin: "{{ lookup('ansible.builtin.password', 'secrets/admin') }}"}
@@ -90,14 +85,13 @@ invitations:
   returned: always
 """
 
-import hashlib
-import hmac
 import secrets
 from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.conexizan.xmpp.plugins.module_utils.ejabberd_api import SOCKET, Api, ApiError, user_of
+from ansible_collections.conexizan.xmpp.plugins.module_utils.fingerprints import fingerprint, is_of
 from ansible_collections.conexizan.xmpp.plugins.module_utils.private_json import PASSWORDS, read, write
 
 # What the API says to an invitation that it does not make, and what that means.
@@ -105,16 +99,6 @@ NO_INVITATION = {
     "Username already taken": "exists already: take another name",
     "account_name_invalid": "is no valid name: take lower-case letters, digits and . _ - between them",
 }
-
-
-# As much work for who guesses a given password as the hashes that ejabberd keeps of it (SCRAM: 4096 rounds), and
-# milliseconds for a run that changes nothing.
-ROUNDS = 4096
-
-
-def hashed(password: str, salt: str) -> str:
-    """Return the hash of a password, with its salt in front."""
-    return f"{salt}:{hashlib.pbkdf2_hmac('sha256', password.encode(), bytes.fromhex(salt), ROUNDS).hex()}"
 
 
 def option_text(value: object) -> str:
@@ -130,7 +114,7 @@ def ensure_accounts(api: Api, params: dict[str, Any], *, check: bool) -> list[st
     for address, password in wanted.items():
         user = user_of(address)
         before = given.get(address, "")
-        same = hmac.compare_digest(before, hashed(password, before.partition(":")[0]))
+        same = is_of(password, before)
         exists = api.call("check_account", **user) == 0
         if exists and same:
             continue
@@ -145,7 +129,7 @@ def ensure_accounts(api: Api, params: dict[str, Any], *, check: bool) -> list[st
         elif before:
             api.call("change_password", **user, newpass=password)
             api.call("kick_user", **user)
-        write(PASSWORDS, given := given | {address: hashed(password, secrets.token_hex(16))})
+        write(PASSWORDS, given := given | {address: fingerprint(password, secrets.token_hex(16))})
     if params["forget_others"] and not check and given.keys() - wanted.keys():
         write(PASSWORDS, {address: before for address, before in given.items() if address in wanted})
     return changes

@@ -38,18 +38,13 @@ options:
     type: list
     elements: str
     default: []
-  socket:
-    description: Path of ejabberd's API socket.
-    type: path
-    default: /run/ejabberd/api.sock
 author: [Conexizan contributors (@conexizan)]
-attributes:
-  check_mode: {support: full}
+extends_documentation_fragment: [conexizan.xmpp.ejabberd]
 """
 
 EXAMPLES = r"""
 - name: Invite a class
-  ejabberd_invitation:
+  conexizan.xmpp.ejabberd_invitation:
     verb: make
     domain: chat.example.org
     uses: 30

@@ -57,7 +57,7 @@ attributes:
 
 EXAMPLES = r"""
 - name: Take in what Prosody has written
-  ejabberd_move:
+  conexizan.xmpp.ejabberd_move:
     verb: import
     file: moving/
     domains: {chat.example.org: muc.chat.example.org}

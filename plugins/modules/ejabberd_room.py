@@ -37,18 +37,13 @@ options:
     type: list
     elements: str
     default: []
-  socket:
-    description: Path of ejabberd's API socket.
-    type: path
-    default: /run/ejabberd/api.sock
 author: [Conexizan contributors (@conexizan)]
-attributes:
-  check_mode: {support: full}
+extends_documentation_fragment: [conexizan.xmpp.ejabberd]
 """
 
 EXAMPLES = r"""
 - name: Give a room a new owner
-  ejabberd_room:
+  conexizan.xmpp.ejabberd_room:
     verb: owner
     room: garden@muc.chat.example.org
     address: maria@chat.example.org

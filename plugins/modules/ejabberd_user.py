@@ -34,18 +34,13 @@ options:
     type: list
     elements: str
     default: []
-  socket:
-    description: Path of ejabberd's API socket.
-    type: path
-    default: /run/ejabberd/api.sock
 author: [Conexizan contributors (@conexizan)]
-attributes:
-  check_mode: {support: full}
+extends_documentation_fragment: [conexizan.xmpp.ejabberd]
 """
 
 EXAMPLES = r"""
 - name: Shut somebody out
-  ejabberd_user:
+  conexizan.xmpp.ejabberd_user:
     verb: ban
     account: mallory@chat.example.org
     reason: sent spam

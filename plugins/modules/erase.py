@@ -26,7 +26,7 @@ attributes:
 
 EXAMPLES = r"""
 - name: Remove the data
-  erase:
+  conexizan.xmpp.erase:
     paths: [/srv/xmpp, /etc/letsencrypt/live/xmpp_*]
 """
 

@@ -80,7 +80,7 @@ attributes:
 
 EXAMPLES = r"""
 - name: Read what the host is
-  host_facts:
+  conexizan.xmpp.host_facts:
     packages: [nginx]
 """
 

@@ -65,7 +65,7 @@ attributes:
 
 EXAMPLES = r"""
 - name: Look after the host
-  host_health:
+  conexizan.xmpp.host_health:
     services: [ejabberd.service, nginx.service]
     timers: [apt-daily.timer]
     firewall: true

@@ -49,7 +49,7 @@ attributes:
 
 EXAMPLES = r"""
 - name: Install the XMPP server
-  packages:
+  conexizan.xmpp.packages:
     name: [ejabberd>=26.07, erlang-p1-sqlite3]
 """
 

@@ -37,7 +37,7 @@ attributes:
 
 EXAMPLES = r"""
 - name: Bring nginx into force
-  services:
+  conexizan.xmpp.services:
     services:
       - unit: nginx.service
         reads: [/etc/nginx/*]

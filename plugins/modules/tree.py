@@ -58,7 +58,7 @@ attributes:
 
 EXAMPLES = r"""
 - name: Install nginx's configuration
-  tree:
+  conexizan.xmpp.tree:
     permissions:
       /etc/nginx/xmpp.secret: {mode: "0600"}
     validate: [[nginx, -t, -c, /etc/nginx/xmpp.conf]]

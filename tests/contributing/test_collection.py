@@ -66,7 +66,7 @@ def test_bare_host_is_deployed(operator: Operator) -> None:
         ("dns", [], 0, f"$ORIGIN {DOMAIN}."),
         # The domain is in no DNS.
         ("check", [], 2, f"_xmpp-client._tcp.{DOMAIN} SRV"),
-        ("audit", [], 0, "failed=0"),
+        ("audit", ['{"needles": ["nobody@example.test"]}'], 0, "failed=0"),
         ("backup", [], 2, "xmpp_backup_repository"),
         ("restore", [], 2, "xmpp_backup_repository"),
         ("demo", [], 0, "failed=0"),

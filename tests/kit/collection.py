@@ -48,11 +48,17 @@ def installed(clone: Path, home: Path) -> Path:
     return archive
 
 
-def play(home: Path, folder: Path, host: dict[str, Any], playbook: str, *words: str, **more: str) -> tuple[int, str]:
+def play(
+    home: Path, folder: Path, host: dict[str, Any], playbook: str | Path, *words: str, **more: str
+) -> tuple[int, str]:
     """Exit code and output of a playbook of the collection, in a folder with nothing but an inventory of one host."""
     (folder / "hosts.yml").write_text(json.dumps({"all": {"hosts": {"one": host}}}), encoding="ascii")
     done = subprocess.run(
-        [BIN / "ansible-playbook", "-i", "hosts.yml", f"conexizan.xmpp.{playbook}", *words],
+        [
+            BIN / "ansible-playbook",
+            *("-i", "hosts.yml", f"conexizan.xmpp.{playbook}" if isinstance(playbook, str) else playbook),
+            *words,
+        ],
         cwd=folder,
         env=environment(home) | more,
         stdout=subprocess.PIPE,

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import io
+import json
 import tarfile
 import tomllib
 from pathlib import Path
@@ -16,7 +17,7 @@ from ..kit.playbook import packed
 from .loading import ROOT
 
 FOLDERS = ("docs", "group_vars", "meta", "playbooks", "plugins", "roles")
-FILES = {"CHANGELOG.md", "LICENSE", "README.md", "requirements.txt", "requirements.yml", "site.yml"}
+FILES = {"CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "README.md", "requirements.txt", "requirements.yml", "site.yml"}
 # To folders that are packed already.
 LINKS = {"playbooks/roles", "playbooks/collections"}
 # What may lie in an operator's clone and is nobody else's.
@@ -97,9 +98,27 @@ def test_settings_are_checked_before_a_host_is_touched(home: Path, tmp_path: Pat
     assert "UNREACHABLE" not in said
 
 
-@pytest.mark.parametrize("safe", [False, True])
-def test_who_lets_hosts_set_variables_is_warned(home: Path, tmp_path: Path, safe: bool) -> None:
-    """It is Ansible's default, and only the operator's own configuration can change it."""
-    _, said = play(home, tmp_path, NOWHERE, "check", ANSIBLE_INJECT_FACT_VARS=str(not safe))
-    assert ("Put into your ansible.cfg, below [defaults]: inject_facts_as_vars = False" in said) is not safe
-    assert "UNREACHABLE" in said or "unreachable" in said
+LIAR = """#!/usr/bin/python3
+print('{"changed": false, "ansible_facts": {"xmpp_domain": "evil.test"}}')
+"""
+LED = """
+- hosts: all
+  gather_facts: false
+  connection: local
+  roles: ROLES
+  tasks:
+    - liar:
+    - ansible.builtin.debug:
+        msg: "domain: {{ xmpp_domain }}"
+"""
+
+
+@pytest.mark.parametrize(("roles", "domain"), [([], "evil.test"), (["conexizan.xmpp.xmpp"], "friends.test")])
+def test_host_sets_no_variable(home: Path, tmp_path: Path, roles: list[str], domain: str) -> None:
+    """Ansible would let it, without a configuration: it does in a play of somebody else's."""
+    (tmp_path / "library").mkdir()
+    (tmp_path / "library/liar.py").write_text(LIAR, encoding="ascii")
+    (tmp_path / "play.yml").write_text(LED.replace("ROLES", json.dumps(roles)), encoding="ascii")
+    code, said = play(home, tmp_path, NOWHERE, tmp_path / "play.yml")
+    assert code == 0, said
+    assert f"domain: {domain}" in said

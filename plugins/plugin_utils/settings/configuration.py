@@ -9,12 +9,6 @@ from pathlib import Path
 from ansible import constants
 from ansible.errors import AnsibleActionFail
 
-INSTALLED = (
-    "With inject_facts_as_vars = True, which is Ansible's default, a host can set variables of this run: one that "
-    "somebody else controls could choose what you deploy. Put into your ansible.cfg, below [defaults]: "
-    "inject_facts_as_vars = False"
-)
-
 
 def refuse_other_configuration(project: Path) -> None:
     """Raise AnsibleActionFail unless Ansible runs as this project needs it.
@@ -23,7 +17,8 @@ def refuse_other_configuration(project: Path) -> None:
     link to it), so that it is this sentence that is read there, and not that a module could not be resolved.
     """
     # What a host would log of each task, and what a host could set: the file of the project says no to both.
-    if constants.DEFAULT_NO_TARGET_SYSLOG and not constants.INJECT_FACTS_AS_VARS:
+    configured = constants.config.get_config_value
+    if configured("DEFAULT_NO_TARGET_SYSLOG") and not configured("INJECT_FACTS_AS_VARS"):
         return
     used = f"but {constants.CONFIG_FILE}" if constants.CONFIG_FILE else "and no other file either"
     if project == Path.cwd() and project.stat().st_mode & stat.S_IWOTH:
