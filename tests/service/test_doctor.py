@@ -22,24 +22,18 @@ pytestmark = pytest.mark.timeout(240)
 
 MADE = "/var/lib/xmpp/check.json"
 PROVIDER = "/srv/xmpp/website/.well-known/xmpp-provider-v2.json"
-# What it promises.
-SECONDS = 20
-# How long each run took that found a service to use.
-TOOK: list[float] = []
+# How long it may take, in runs of playbooks/user.yml, which take three seconds or so.
+TIMES = 5
 
 Rows = dict[str, dict[str, str]]
 
 
 def examine(service: Service, *words: str) -> tuple[int, Rows]:
     """The exit code, and the rows by their subjects."""
-    began = time.monotonic()
     done = service.run_playbook("check", "format=json", *words)
-    took = time.monotonic() - began
     found: dict[str, list[dict[str, str]]] = json.loads(done.stdout)
     (rows,) = found.values()
     named = {row["subject"]: row for row in rows}
-    if named.get("login", {}).get("status") == "pass":
-        TOOK.append(took)
     return done.returncode, named
 
 
@@ -244,8 +238,13 @@ def test_without_the_server(service: Service) -> None:
     assert accounts(service) >= {"admin"}
 
 
-def test_it_takes_seconds(service: Service) -> None:
-    """The fastest of the runs above counts, since what else the machine does only adds to them."""
-    if not TOOK:
-        examine(service)
-    assert min(TOOK) < SECONDS, TOOK
+def test_it_takes_seconds(service: Service, resolver: str) -> None:
+    """Compared is a playbook that asks the host one thing, in turns: how busy the machine is concerns both."""
+    took: dict[str, list[float]] = {"check": [], "user": []}
+    for _ in range(2):
+        for playbook, words in (("check", (f"resolver={resolver}",)), ("user", ())):
+            start = time.monotonic()
+            done = service.run_playbook(playbook, *words)
+            took[playbook].append(time.monotonic() - start)
+            assert done.returncode == 0, done.stdout
+    assert min(took["check"]) < TIMES * min(took["user"]), took
