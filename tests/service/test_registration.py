@@ -432,7 +432,7 @@ def test_module_makes_invitations(
     if user == "taken":
         name = register(1)[0].name
     arguments = json.dumps({"domain": service.domain, "invitations": [name]})
-    answer = host.ansible("ejabberd", arguments, check=False)
+    answer = host.ansible("conexizan.xmpp.ejabberd", arguments, check=False)
     if wanted is None:
         assert answer["invitations"][0]["url"].startswith(f"https://{service.domain}/invite#{name}")
     else:
@@ -443,7 +443,7 @@ def test_only_the_last_invitation_to_a_name_is_good(service: Service, host: Host
     """One got lost, or went to somebody else: the operator makes another."""
     name = newcomer().name
     older = invite(service, name)
-    answer = host.ansible("ejabberd", json.dumps({"domain": service.domain, "invitations": [name]}), check=False)
+    answer = host.ansible("conexizan.xmpp.ejabberd", json.dumps({"domain": service.domain, "invitations": [name]}), check=False)
     newer = answer["invitations"][0]["url"].partition(";preauth=")[2]
     for token, wanted in ((older, "item-not-found"), (newer, "")):
         with connected(service) as stream:

@@ -134,7 +134,7 @@ def test_official_room_is_the_administrators_alone(service: Service, host: Host,
         "room_owners": ["admin"],
     }
     try:
-        done = host.ansible("ejabberd", json.dumps(wanted), check=False)
+        done = host.ansible("conexizan.xmpp.ejabberd", json.dumps(wanted), check=False)
         assert done["changes"] == [f"room support@{service.name('muc')}: {alice.jid} is an owner no longer"]
         entries = service.api(("get_room_affiliations", room))[0]
         assert {entry["jid"]: entry["affiliation"] for entry in entries}[alice.jid] == "member"
