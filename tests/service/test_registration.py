@@ -443,7 +443,9 @@ def test_only_the_last_invitation_to_a_name_is_good(service: Service, host: Host
     """One got lost, or went to somebody else: the operator makes another."""
     name = newcomer().name
     older = invite(service, name)
-    answer = host.ansible("conexizan.xmpp.ejabberd", json.dumps({"domain": service.domain, "invitations": [name]}), check=False)
+    answer = host.ansible(
+        "conexizan.xmpp.ejabberd", json.dumps({"domain": service.domain, "invitations": [name]}), check=False
+    )
     newer = answer["invitations"][0]["url"].partition(";preauth=")[2]
     for token, wanted in ((older, "item-not-found"), (newer, "")):
         with connected(service) as stream:
