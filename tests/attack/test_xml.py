@@ -53,7 +53,7 @@ BOMBS = {
 def memory(service: Service) -> int:
     """MiB that ejabberd holds at most, since it was last asked."""
     status = service.host.check_output(
-        "p=$(pgrep --euid ejabberd beam); grep VmHWM /proc/$p/status; echo 5 > /proc/$p/clear_refs"
+        "p=$(pgrep --oldest --euid ejabberd beam); grep VmHWM /proc/$p/status; echo 5 > /proc/$p/clear_refs"
     )
     return int(status.split()[1]) // 1024
 

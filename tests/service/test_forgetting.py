@@ -136,7 +136,7 @@ def test_logs_that_the_package_made_stay_empty(service: Service, log: str) -> No
 
 def test_crash_leaves_no_dump(service: Service) -> None:
     """A crash dump of the Erlang VM would hold passwords and messages; none is written."""
-    environment = service.host.check_output("tr '\\0' '\\n' < /proc/$(pgrep -u ejabberd beam.smp)/environ")
+    environment = service.host.check_output("tr '\\0' '\\n' < /proc/$(pgrep --oldest --euid ejabberd beam.smp)/environ")
     assert "ERL_CRASH_DUMP_BYTES=0" in environment
 
 

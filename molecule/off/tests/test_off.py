@@ -117,7 +117,7 @@ def test_own_authority_is_gone(host: Host) -> None:
 
 def test_small_host_runs_the_small_vm(host: Host) -> None:
     """The profile group_vars/raspberry_pi.yml is in force, and ejabberd starts with its flags."""
-    arguments = host.check_output("tr '\\0' ' ' < /proc/$(pgrep -u ejabberd beam.smp)/cmdline")
+    arguments = host.check_output("tr '\\0' ' ' < /proc/$(pgrep --oldest --euid ejabberd beam.smp)/cmdline")
     assert " -S 1:1 " in arguments
 
 
