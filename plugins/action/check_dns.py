@@ -13,12 +13,12 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from ansible.plugins.action import ActionBase
+from ansible_collections.conexizan.xmpp.plugins.plugin_utils.bases import Action
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.check.dns_queries import Asker
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.check.dns_records import Doctor, plain
 
 
-class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no type hints
+class ActionModule(Action):
     """Ask from the controller; needs no connection."""
 
     TRANSFERS_FILES = False

@@ -16,12 +16,12 @@ import asyncio
 import datetime
 from typing import Any
 
-from ansible.plugins.action import ActionBase
+from ansible_collections.conexizan.xmpp.plugins.plugin_utils.bases import Action
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.check.examination import examine
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.check.service import Service
 
 
-class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no type hints
+class ActionModule(Action):
     """Look from the controller; needs no connection by ssh."""
 
     TRANSFERS_FILES = False

@@ -17,8 +17,8 @@ from typing import Any
 
 from ansible import constants
 from ansible.errors import AnsibleActionFail
-from ansible.plugins.action import ActionBase
 from ansible_collections.conexizan.xmpp.plugins.action.npm_package import ActionModule as NpmPackage
+from ansible_collections.conexizan.xmpp.plugins.plugin_utils.bases import Action
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.settings.acme_files import check_acme_files
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.settings.configuration import refuse_other_configuration
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.settings.each_setting import (
@@ -58,7 +58,7 @@ from ansible_collections.conexizan.xmpp.plugins.plugin_utils.settings.website_di
 constants.INJECT_FACTS_AS_VARS = False
 
 
-class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no type hints
+class ActionModule(Action):
     """Check the settings of the calling role; needs no connection."""
 
     TRANSFERS_FILES = False

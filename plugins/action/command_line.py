@@ -7,8 +7,8 @@ from typing import Any
 
 from ansible import context
 from ansible.errors import AnsibleActionFail
-from ansible.plugins.action import ActionBase
 from ansible.utils.vars import load_extra_vars
+from ansible_collections.conexizan.xmpp.plugins.plugin_utils.bases import Action
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.command_line.words import (
     refuse_unknown,
     understand,
@@ -52,7 +52,7 @@ options:
 """
 
 
-class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no type hints
+class ActionModule(Action):
     """Read the command line; changes nothing, needs no connection."""
 
     TRANSFERS_FILES = False

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleActionFail, AnsibleError
-from ansible.plugins.action import ActionBase
+from ansible_collections.conexizan.xmpp.plugins.plugin_utils.bases import Action
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.moving import prosody
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.moving.domains import apart, choose, service_of
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.moving.elements import Moves, batches, user
@@ -34,7 +34,7 @@ ONLY_PROSODY = "which only Prosody's own program gives out"
 MIGRATE = "Run prosody-migrator on the old host, and put the files that it writes there (docs/operations.md says how)"
 
 
-class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no type hints
+class ActionModule(Action):
     """Run the module with what the files say."""
 
     TRANSFERS_FILES = False

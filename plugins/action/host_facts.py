@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
-from ansible.plugins.action import ActionBase
 from ansible_collections.conexizan.xmpp.plugins.filter.hidden_sign import one_line
 from ansible_collections.conexizan.xmpp.plugins.module_utils.fingerprints import is_of
+from ansible_collections.conexizan.xmpp.plugins.plugin_utils.bases import Action
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.secrets import files
 
 # What a host may say that it has: names of files are made of it.
@@ -40,7 +40,7 @@ def strange(there: Mapping[str, str], folder: Path) -> list[dict[str, str]]:
     return result
 
 
-class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no type hints
+class ActionModule(Action):
     """Read the host with the module of the same name."""
 
     _supports_check_mode = True

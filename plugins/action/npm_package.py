@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
-from ansible.plugins.action import ActionBase
+from ansible_collections.conexizan.xmpp.plugins.plugin_utils.bases import Action
 
 SECONDS = 300
 
 
-class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no type hints
+class ActionModule(Action):
     """Fill ``folder`` with some files of an npm package; needs no connection and changes no host.
 
     ``npm pack`` downloads, so that the operator's own npm settings hold; a package is code of others, and nothing of it

@@ -6,15 +6,15 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible_collections.conexizan.xmpp.plugins.filter.hidden_sign import one_line
+from ansible_collections.conexizan.xmpp.plugins.plugin_utils.bases import Action
 
 # A slow machine at work is not still for so long.
 STILL_SECONDS = 300
 
 
-class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no type hints
+class ActionModule(Action):
     """Run the module, again and again while it has to wait."""
 
     _supports_check_mode = True

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
-from ansible.plugins.action import ActionBase
+from ansible_collections.conexizan.xmpp.plugins.plugin_utils.bases import Action
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.secrets import files
 
 DOCUMENTATION = r"""
@@ -31,7 +31,7 @@ options:
 """
 
 
-class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no type hints
+class ActionModule(Action):
     """Move them; needs no connection."""
 
     TRANSFERS_FILES = False

@@ -9,12 +9,12 @@ from __future__ import annotations
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
-from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible_collections.conexizan.xmpp.plugins.filter.hidden_sign import plain
+from ansible_collections.conexizan.xmpp.plugins.plugin_utils.bases import Action
 
 
-class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no type hints
+class ActionModule(Action):
     """Print ``text``; changes nothing, needs no connection."""
 
     TRANSFERS_FILES = False

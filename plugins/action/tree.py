@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
-from ansible.plugins.action import ActionBase
 from ansible.template import trust_as_template
+from ansible_collections.conexizan.xmpp.plugins.plugin_utils.bases import Action
 
 # Jinja as Ansible's own `template` sets it, plus lstrip_blocks: a block tag may be indented with what it guards.
 JINJA_OVERRIDES = {"trim_blocks": True, "lstrip_blocks": True}
@@ -23,7 +23,7 @@ ARGUMENTS = ("name", "state", "permissions", "validate", "files", "folders")
 LARGE = 8192
 
 
-class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no type hints
+class ActionModule(Action):
     """Render ``templates/`` of the calling role and install it with one remote call."""
 
     _requires_connection = True

@@ -112,7 +112,7 @@ def tasks_of(block: Block) -> Iterable[Any]:
             yield one
 
 
-class CallbackModule(Default):  # type: ignore[misc]  # ansible-core ships no type hints
+class CallbackModule(Default):  # type: ignore[misc]  # a class of ansible-core, which ships no types
     """Print what Ansible does."""
 
     CALLBACK_VERSION = 2.0

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 from ansible.errors import AnsibleError
-from ansible.plugins.lookup import LookupBase
+from ansible_collections.conexizan.xmpp.plugins.plugin_utils.bases import Lookup
 
 DOCUMENTATION = r"""
 name: ledger
@@ -149,7 +149,7 @@ def complete(entry: dict[str, Any]) -> dict[str, Any]:
     return {key: whole[key] for key in KEYS if key != "when"}
 
 
-class LookupModule(LookupBase):  # type: ignore[misc]  # ansible-core ships no type hints
+class LookupModule(Lookup):
     """Returns the ledger."""
 
     def run(

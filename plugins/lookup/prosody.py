@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ansible.plugins.lookup import LookupBase
+from ansible_collections.conexizan.xmpp.plugins.plugin_utils.bases import Lookup
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.moving.prosody import accounts, blocked, rooms
 
 DOCUMENTATION = r"""
@@ -28,7 +28,7 @@ options:
 """
 
 
-class LookupModule(LookupBase):  # type: ignore[misc]  # ansible-core ships no type hints
+class LookupModule(Lookup):
     """Returns rooms, who is blocked, or whose accounts there are."""
 
     def run(self, terms: list[str], variables: Mapping[str, Any] | None = None, **options: Any) -> list[dict[str, Any]]:

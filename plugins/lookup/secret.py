@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleError
-from ansible.plugins.lookup import LookupBase
+from ansible_collections.conexizan.xmpp.plugins.plugin_utils.bases import Lookup
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.secrets.files import (
     SUFFIX,
     find,
@@ -56,7 +56,7 @@ _raw:
 ALPHABET = string.ascii_letters + string.digits
 
 
-class LookupModule(LookupBase):  # type: ignore[misc]  # ansible-core ships no type hints
+class LookupModule(Lookup):
     """The lookup."""
 
     def run(self, terms: list[str], variables: dict[str, Any] | None = None, **kwargs: Any) -> list[str]:

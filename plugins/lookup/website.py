@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleError
-from ansible.plugins.lookup import LookupBase
+from ansible_collections.conexizan.xmpp.plugins.plugin_utils.bases import Lookup
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.website.converters import LIBRARIES, qr_code
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.website.notices import notice_message
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.website.site import Site
@@ -40,7 +40,7 @@ options:
 """
 
 
-class LookupModule(LookupBase):  # type: ignore[misc]  # ansible-core ships no type hints
+class LookupModule(Lookup):
     """Returns the files of the site, or a notice as a message."""
 
     def run(

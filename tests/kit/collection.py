@@ -31,21 +31,24 @@ def unpacked(clone: Path) -> Path:
 
 def installed(clone: Path, home: Path) -> Path:
     """Builds the collection and installs it; returns its archive."""
-    archive = home / "conexizan-xmpp-0.1.0.tar.gz"
-    build: list[str | Path] = ["build", clone, "--output-path", home]
-    install: list[str | Path] = ["install", "--offline", "--force", archive]
-    for words in (build, install):
-        done = subprocess.run(
-            [BIN / "ansible-galaxy", "collection", *words],
-            cwd=home,
-            env=environment(home),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stdout
+    galaxy(home, "build", clone, "--output-path", home)
+    (archive,) = home.glob("conexizan-xmpp-*.tar.gz")
+    galaxy(home, "install", "--offline", "--force", archive)
     return archive
+
+
+def galaxy(home: Path, *words: str | Path) -> None:
+    """Runs ansible-galaxy on collections; fails with what it says."""
+    done = subprocess.run(
+        [BIN / "ansible-galaxy", "collection", *words],
+        cwd=home,
+        env=environment(home),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
 
 
 def play(

@@ -141,7 +141,7 @@ def test_networks_that_are_not_told_are_denied_anyway() -> None:
     """addresses.neighbours() leaves out what Python takes for not public: coturn's own list must have all of that."""
     constants = yaml.safe_load((ROOT / "roles/coturn/vars/main.yml").read_text())["__coturn_denied_peers"]
     denied = [tuple(int(ipaddress.ip_address(end)) for end in entry.split("-")) for entry in constants]
-    for version, private in ((4, ipaddress._IPv4Constants), (6, ipaddress._IPv6Constants)):  # type: ignore[attr-defined]
+    for version, private in ((4, ipaddress._IPv4Constants), (6, ipaddress._IPv6Constants)):  # type: ignore[attr-defined]  # private
         for network in private._private_networks:
             first, last = int(network[0]), int(network[-1])
             known = [ends for ends, entry in zip(denied, constants, strict=True) if (":" in entry) == (version == 6)]

@@ -68,8 +68,8 @@ ELSEWHERE = {
     **{
         command: ("tests/kit/collection.py", words)
         for command, words in {
-            "ansible-galaxy collection build": '["build", clone',
-            "ansible-galaxy collection install conexizan-xmpp-0.1.0.tar.gz --force": '["install", "--offline",',
+            "ansible-galaxy collection build": '"build", clone',
+            "ansible-galaxy collection install conexizan-xmpp-*.tar.gz --force": '"install", "--offline",',
             "ansible-playbook -i hosts.yml conexizan.xmpp.site": '"-i", "hosts.yml", f"conexizan.xmpp.',
         }.items()
     },

@@ -79,6 +79,8 @@ class Site:
             "hosts": "localhost",
             "connection": "local",
             "gather_facts": False,
+            # As in roles/xmpp/vars.
+            "vars": {"__xmpp_play_roles": "{{ ansible_play_role_names }}"},
             "pre_tasks": [{"ansible.builtin.set_fact": known, "tags": "always"}],
             "roles": [{"role": name, "tags": name} for name in roles] + [{"role": "services", "tags": "always"}],
         }

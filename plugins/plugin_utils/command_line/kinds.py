@@ -33,15 +33,19 @@ class Elsewhere(Wrong):
     """What is wrong, unless another host is meant."""
 
 
+def of_the_service(value: str, known: list[str], there: str, kind: str) -> str:
+    """Return the address of an account or a room, on the first of these domains where none is named."""
+    name, at, domain = value.partition("@")
+    if not name or re.search(r"[\s/@]", name + domain):
+        raise Wrong(f"is no name of {'an' if kind == 'account' else 'a'} {kind}: NAME or NAME@DOMAIN is meant")
+    if at and domain not in known:
+        raise Elsewhere(f"is {there} another domain than {', '.join(known)}: only {kind}s of this service are meant")
+    return f"{name}@{domain or known[0]}"
+
+
 def account(value: str, domains: Domains) -> str:
     """Return the address of an account of the service."""
-    name, at, domain = value.partition("@")
-    known = [entry["domain"] for entry in domains]
-    if not name or re.search(r"[\s/@]", name + domain):
-        raise Wrong("is no name of an account: NAME or NAME@DOMAIN is meant")
-    if at and domain not in known:
-        raise Elsewhere(f"is of another domain than {', '.join(known)}: only accounts of this service are meant")
-    return f"{name}@{domain or known[0]}"
+    return of_the_service(value, [entry["domain"] for entry in domains], "of", "account")
 
 
 def address(value: str, domains: Domains) -> str:
@@ -54,13 +58,7 @@ def address(value: str, domains: Domains) -> str:
 
 def room(value: str, domains: Domains) -> str:
     """Return the address of a room of the service."""
-    name, at, service = value.partition("@")
-    known = [entry["muc"] for entry in domains]
-    if not name or re.search(r"[\s/@]", name + service):
-        raise Wrong("is no name of a room: NAME or NAME@DOMAIN is meant")
-    if at and service not in known:
-        raise Elsewhere(f"is on another domain than {', '.join(known)}: only rooms of this service are meant")
-    return f"{name}@{service or known[0]}"
+    return of_the_service(value, [entry["muc"] for entry in domains], "on", "room")
 
 
 def domain(value: str, domains: Domains) -> str:
