@@ -56,11 +56,12 @@ class Site:
         self.manifests = folder / "manifests"
         self.number = 0
         monkeypatch.setattr(tree_files, "MANIFESTS", self.manifests)
-        for kind in ("action/tree", "modules/tree", "module_utils/role_tree", "module_utils/tree_files"):
-            target = folder / f"ansible_collections/conexizan/xmpp/plugins/{kind}.py"
-            target.parent.mkdir(parents=True, exist_ok=True)
-            text = (ROOT / f"plugins/{kind}.py").read_text(encoding="utf-8")
-            target.write_text(text.replace('"/var/lib/xmpp/tree"', f'"{self.manifests}"'), encoding="utf-8")
+        plugins = folder / "ansible_collections/conexizan/xmpp/plugins"
+        shutil.copytree(ROOT / "plugins", plugins, ignore=shutil.ignore_patterns("__pycache__"))
+        known = plugins / "module_utils/tree_files.py"
+        text = known.read_text(encoding="utf-8")
+        assert '"/var/lib/xmpp/tree"' in text
+        known.write_text(text.replace('"/var/lib/xmpp/tree"', f'"{self.manifests}"'), encoding="utf-8")
 
     def run(self, roles: dict[str, dict[str, str]], *options: str, off: Collection[str] = ()) -> Run:
         """Run a play of *roles*, in their order: the text of each template by its path. Those in *off* are absent."""
