@@ -231,7 +231,7 @@ def run_action(host: Host, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     action = packages_action.ActionModule.__new__(packages_action.ActionModule)
     action._task = SimpleNamespace(args={"name": ["nginx"]})
     action._execute_module = host.execute
-    monkeypatch.setattr(packages_action.ActionBase, "run", lambda *_: {})
+    monkeypatch.setattr(packages_action.Action, "run", lambda *_: {})
     monkeypatch.setattr(packages_action.time, "monotonic", lambda: host.calls * 60.0)
     return dict(action.run(None, {"inventory_hostname": "chat"}))
 
