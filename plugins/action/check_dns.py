@@ -5,7 +5,7 @@ Arguments: ``records`` (of the filter dns_records), ``names`` (of hosts, to be f
 should lead: then nobody knows where the host is), ``resolver`` (ADDRESS or ADDRESS:PORT; by default those of the
 system), ``certificate_names`` (the names that certificates are ordered for), ``authorities`` (the names of our
 authority in CAA records; empty if it is not known) and ``challenge`` (http, dns, hook; empty without an authority).
-Returns ``rows``, each with subject, status (pass, warn, fail), found and mend; and ``addresses``, name to a list.
+Returns ``rows``, each with subject, status (pass, warn, fail), found and fix; and ``addresses``, name to a list.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.bases import Action
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.check.dns_queries import Asker
-from ansible_collections.conexizan.xmpp.plugins.plugin_utils.check.dns_records import Doctor, plain
+from ansible_collections.conexizan.xmpp.plugins.plugin_utils.check.dns_records import RecordCheck, plain
 
 
 class ActionModule(Action):
@@ -31,13 +31,13 @@ class ActionModule(Action):
         result: dict[str, Any] = super().run(tmp, task_vars)
         args = self._task.args
         asker = Asker(str(args.get("resolver") or ""))
-        doctor = Doctor(args["records"], asker, args.get("names") or [])
+        check = RecordCheck(args["records"], asker, args.get("names") or [])
         rows = asyncio.run(
-            doctor.examine(
+            check.examine(
                 args.get("certificate_names") or [], args.get("authorities") or [], args.get("challenge") or ""
             )
         )
         result["changed"] = False
         result["rows"] = rows
-        result["addresses"] = {plain(name): sorted(asker.addresses(name).values) for name in doctor.names}
+        result["addresses"] = {plain(name): sorted(asker.addresses(name).values) for name in check.names}
         return result

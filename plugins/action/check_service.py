@@ -7,7 +7,7 @@ calls), ``https_port``, ``federation`` (whether other servers have a port to com
 a further authority to trust, or empty), ``upload_days``, ``archive_days``, ``addresses`` (name to what DNS says),
 ``own`` (addresses of the host, where DNS says nothing) and ``account`` (name and password of one that is there for
 this, or nothing, with ``account_trouble``).
-Returns ``rows``, each with subject, status (pass, warn, fail), found and mend. Python's standard library is enough.
+Returns ``rows``, each with subject, status (pass, warn, fail), found and fix. Python's standard library is enough.
 """
 
 from __future__ import annotations

@@ -2,12 +2,12 @@
 """The front door: check every ``xmpp_*`` setting on the controller and report all problems at once.
 
 Types, choices and examples come from ``meta/argument_specs.yml`` of the calling role. What is known beyond that of the
-settings is in ``plugins/plugin_utils/settings``: what a value must look like in ``rules.py``, what settings must be
-among each other in ``together``. Each problem has three parts: what is wrong, with the value; where to change it; an
+settings is in ``plugins/plugin_utils/settings``: what a value must look like in ``rules.py``, how settings depend on
+each other in ``cross_checks``. Each problem has three parts: what is wrong, with the value; where to change it; an
 example that would pass.
 
-A value keeps the type it is written with. A quoted number or a quoted "yes" is a text, and a text in the place of a
-number or of true is refused rather than guessed at: in a template, the text "false" counts as true.
+A value keeps the type it is written with. A quoted number or a quoted "yes" is a string, and a string in the place of a
+number or of true is refused rather than guessed at: in a template, the string "false" counts as true.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from ansible_collections.conexizan.xmpp.plugins.action.npm_package import Action
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.bases import Action
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.settings.acme_files import check_acme_files
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.settings.configuration import refuse_other_configuration
+from ansible_collections.conexizan.xmpp.plugins.plugin_utils.settings.cross_checks import check_across_settings
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.settings.each_setting import (
     check_acknowledged,
     check_each,
@@ -46,7 +47,6 @@ from ansible_collections.conexizan.xmpp.plugins.plugin_utils.settings.secrets_di
     check_secrets,
     check_secrets_folder,
 )
-from ansible_collections.conexizan.xmpp.plugins.plugin_utils.settings.together import check_together
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.settings.website_dir import (
     check_pages,
     check_website_folder,
@@ -97,7 +97,7 @@ class ActionModule(Action):
         args = self._task.args
         check_names(settings, args.get("renamed", {}))
         check_each(settings)
-        check_together(settings, args.get("taken_ports", {}), args.get("places", []))
+        check_across_settings(settings, args.get("taken_ports", {}), args.get("places", []))
         check_acknowledged(settings, int(args.get("changes", 0)))
         check_secrets_folder(settings)
         check_website_folder(settings)

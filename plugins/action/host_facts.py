@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
-from ansible_collections.conexizan.xmpp.plugins.filter.hidden_sign import one_line
+from ansible_collections.conexizan.xmpp.plugins.filter.control_character import one_line
 from ansible_collections.conexizan.xmpp.plugins.module_utils.fingerprints import is_of
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.bases import Action
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.secrets import files

@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 from ansible.utils.display import Display
-from ansible_collections.conexizan.xmpp.plugins.filter.hidden_sign import one_line
+from ansible_collections.conexizan.xmpp.plugins.filter.control_character import one_line
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.bases import Action
 
 # A slow machine at work is not still for so long.

@@ -10,7 +10,7 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.utils.display import Display
-from ansible_collections.conexizan.xmpp.plugins.filter.hidden_sign import plain
+from ansible_collections.conexizan.xmpp.plugins.filter.control_character import plain
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.bases import Action
 
 

@@ -18,7 +18,7 @@ from ansible.playbook.block import Block
 from ansible.playbook.play import Play
 from ansible.plugins.callback.default import CallbackModule as Default
 from ansible.utils.display import Display
-from ansible_collections.conexizan.xmpp.plugins.filter.hidden_sign import plain
+from ansible_collections.conexizan.xmpp.plugins.filter.control_character import plain
 
 DOCUMENTATION = r"""
 name: terminal

@@ -14,7 +14,7 @@ short_description: One table of the results of all checks
 description:
   - >-
     Takes a dictionary of hosts and their rows, each with the keys C(subject), C(status) (C(pass), C(warn) or C(fail)),
-    C(found) and C(mend), and returns a text.
+    C(found) and C(fix), and returns a text.
 positional: format
 options:
   _input: {description: Host to rows., type: dict, required: true}
@@ -26,7 +26,7 @@ MARKS = {"pass": "pass", "warn": "WARN", "fail": "FAIL"}
 
 
 def table(rows: Rows) -> Iterator[str]:
-    """Yield the lines for a person: what is wrong is in capitals, how to mend it below."""
+    """Yield the lines for a person: what is wrong is in capitals, how to fix it below."""
     every = [row for host in rows.values() for row in host]
     width = max((len(row["subject"]) for row in every), default=0)
     for host, results in rows.items():
@@ -34,7 +34,7 @@ def table(rows: Rows) -> Iterator[str]:
             yield f"---- {host}"
         for row in results:
             yield f"{MARKS.get(row['status'], 'FAIL')}  {row['subject']:{width}}  {row['found']}"
-            yield from (f"      {line}" for line in row["mend"].splitlines())
+            yield from (f"      {line}" for line in row["fix"].splitlines())
     warnings = sum(row["status"] == "warn" for row in every)
     fails = len(every) - warnings - sum(row["status"] == "pass" for row in every)
     yield ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from ansible_collections.conexizan.xmpp.plugins.filter.hidden_sign import one_line
+from ansible_collections.conexizan.xmpp.plugins.filter.control_character import one_line
 
 DOCUMENTATION = r"""
 name: plain_table

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.bases import Lookup
-from ansible_collections.conexizan.xmpp.plugins.plugin_utils.moving.prosody import accounts, blocked, rooms
+from ansible_collections.conexizan.xmpp.plugins.plugin_utils.import_export.prosody import accounts, blocked, rooms
 
 DOCUMENTATION = r"""
 name: prosody
@@ -17,7 +17,7 @@ description:
   - Reads copies of the data folders of a Prosody's domains.
   - >-
     With the term C(rooms), returns the rooms that stay when everybody has left, each as C(address), C(xml) as
-    /usr/local/lib/xmpp/move takes it, with the addresses as they were, and C(left), what of it is not taken.
+    /usr/local/lib/xmpp/xep0227 takes it, with the addresses as they were, and C(left), what of it is not taken.
   - With the term C(blocked), returns one dictionary, address of an account to a list of those whom it has blocked.
   - >-
     With the term C(accounts), returns the addresses of accounts whose passwords are in the folder, in files that are

@@ -19,7 +19,7 @@ from typing import Any
 
 DATABASE = Path("/var/lib/ejabberd/xmpp.db")
 DAY = 86400
-LATE = 2 * 3600  # seconds: xmpp-forget.timer runs once an hour
+LATE = 2 * 3600  # seconds: xmpp-expire.timer runs once an hour
 WAIT = 5  # seconds for a lock; there is one for a moment after a crash
 # The server's own books: no person is in them.
 NOBODYS = {"route", "schema_version", "sqlite_sequence", "sqlite_stat1"}

@@ -215,7 +215,7 @@ def shut_ports(ports: list[dict[str, Any]], addresses: list[str]) -> list[closed
 
 
 def shut_words(one: closed_ports.Shut, *, firewall: bool) -> str:
-    """Return what a firewall does to the service, and how it is mended."""
+    """Return what a firewall does to the service, and how it is fixed."""
     if one.verdict == PASSED:
         return (
             f"{closed_ports.listed(one.ports)} is passed on to somebody else by {one.owner} ({one.where}), and would "

@@ -15,12 +15,12 @@ class Row(TypedDict):
     subject: str
     status: str
     found: str
-    mend: str
+    fix: str
 
 
-def row(subject: str, status: str, found: str, mend: str = "") -> Row:
+def row(subject: str, status: str, found: str, fix: str = "") -> Row:
     """Return a row."""
-    return {"subject": subject, "status": status, "found": found, "mend": mend}
+    return {"subject": subject, "status": status, "found": found, "fix": fix}
 
 
 def number(count: int, one: str, many: str) -> str:

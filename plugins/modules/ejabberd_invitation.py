@@ -10,7 +10,7 @@ module: ejabberd_invitation
 short_description: List or withdraw invitations, or make one that is good for many accounts
 description:
   - One for a single account is made by the module M(ejabberd). One with many I(uses) has a row in ejabberd's table for
-    each that is left; C(mod_xmpp_workshop) lets whoever shows it register without a picture and without waiting.
+    each that is left; C(mod_xmpp_invitation_uses) lets whoever shows it register without a picture and without waiting.
 options:
   verb:
     description: What to do. C(list) is done in any case, afterwards.
@@ -79,7 +79,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.conexizan.xmpp.plugins.module_utils import ejabberd_program
 from ansible_collections.conexizan.xmpp.plugins.module_utils.ejabberd_api import SOCKET, Api, ApiError
 
-PREFIX = "workshop-"  # mod_xmpp_workshop
+PREFIX = "workshop-"  # mod_xmpp_invitation_uses
 NAME_LENGTH = 8  # of 24 letters: what is left is secret enough
 AT_ONCE = 1000  # mod_invites, of the operator's own
 ACCOUNTS = {"account_only", "account_subscription"}
@@ -131,7 +131,7 @@ def make(api: Api, domain: str, uses: int, days: int) -> dict[str, str]:
         api.call("delete_invite_by_token", host=domain, token=token)
         raise ApiError("the service on this host takes no invitations yet: run site.yml, then this again")
     try:
-        ejabberd_program.run("workshop", domain, str(uses), str(days), given=token, seconds=SECONDS)
+        ejabberd_program.run("invitation-uses", domain, str(uses), str(days), given=token, seconds=SECONDS)
     except (RuntimeError, OSError, subprocess.TimeoutExpired):
         api.call("delete_invite_by_token", host=domain, token=token)
         raise

@@ -74,7 +74,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 rows:
-  description: Each with C(subject), C(status) (pass, warn, fail), C(found) and C(mend).
+  description: Each with C(subject), C(status) (pass, warn, fail), C(found) and C(fix).
   type: list
   elements: dict
   returned: always

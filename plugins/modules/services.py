@@ -58,7 +58,7 @@ import subprocess
 from dataclasses import dataclass
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.conexizan.xmpp.plugins.module_utils import doors, tree_files
+from ansible_collections.conexizan.xmpp.plugins.module_utils import listeners, tree_files
 from ansible_collections.conexizan.xmpp.plugins.module_utils.tree_files import boot_id
 
 JOURNAL_LINES = 15
@@ -233,9 +233,9 @@ def apply(services: list[Service], actions: dict[str, Action], found: dict[str, 
 
 def look_at_doors() -> None:
     """Raise ServiceError if a port does not do what it is there for."""
-    shut = list(doors.wrong(doors.known()))
+    shut = list(listeners.wrong(listeners.known()))
     if shut:
-        raise ServiceError("\n".join([*shut, doors.ADVICE]))
+        raise ServiceError("\n".join([*shut, listeners.ADVICE]))
 
 
 def main() -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What contributors are told to type, word for word, in a clone that nobody keeps: it mends, measures and locks."""
+"""What contributors are told to type, word for word, in a clone that nobody keeps: it fixes, measures and locks."""
 
 from __future__ import annotations
 

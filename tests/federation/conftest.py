@@ -3,7 +3,7 @@
 DNS and certificate authority to both. Run by Molecule's verifier, or by hand against converged hosts (see
 service/conftest.py).
 
-A test that breaks something mends it again, whatever happens in between.
+A test that breaks something fixes it again, whatever happens in between.
 """
 
 from __future__ import annotations

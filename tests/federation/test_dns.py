@@ -32,7 +32,7 @@ def change(names: Host, zone: str, *commands: str) -> None:
 
 
 def check(names: Host) -> tuple[int, str]:
-    """The doctor's exit code, and all it says."""
+    """The exit code of check.yml, and all that it prints."""
     resolver = names.interface("eth0").addresses[0]
     done = run_playbook("playbooks/check.yml", limit="alpha,beta", settings={"resolver": resolver, "only": "dns"})
     return done.returncode, done.stdout

@@ -27,13 +27,13 @@ _DIGITS = """run([Challenge]) ->
     end.
 """
 # Who made an account is in mod_register's table, how often anybody asked for pictures with who draws them, all else in
-# the tables of xmpp_rate.erl (whose secret stays).
+# the tables of xmpp_token_bucket.erl (whose secret stays).
 _FORGET = """run([]) ->
     {atomic, ok} = ejabberd(mnesia, clear_table, [mod_register_ip]),
     ok = ejabberd(supervisor, terminate_child, [ejabberd_sup, ejabberd_captcha]),
     {ok, _} = ejabberd(supervisor, restart_child, [ejabberd_sup, ejabberd_captcha]),
     [ejabberd(ets, select_delete, [Table, [{{'_', '$1'}, [{is_integer, '$1'}], [true]}]])
-        || Table <- [mod_xmpp_guard, mod_xmpp_guard_known, mod_xmpp_reports, mod_xmpp_spam,
+        || Table <- [mod_xmpp_login_throttle, mod_xmpp_guard_known, mod_xmpp_reports, mod_xmpp_spam,
                      mod_xmpp_outgoing, mod_xmpp_rooms, xmpp_bosh],
         ejabberd(ets, whereis, [Table]) =/= undefined].
 ejabberd(Module, Function, Arguments) -> rpc:call(ejabberd@localhost, Module, Function, Arguments).

@@ -6,7 +6,7 @@ from __future__ import annotations
 import ipaddress
 import re
 
-SERVICES = ("ejabberd", "nginx", "coturn", "epmd", "xmpp-forget", "xmpp-checkpoint", "xmpp-certificates")
+SERVICES = ("ejabberd", "nginx", "coturn", "epmd", "xmpp-expire", "xmpp-checkpoint", "xmpp-certificates")
 # Where services keep or log anything. The operator's own ssh logins are not theirs.
 PLACES = ("/var/log/nginx", "/var/log/ejabberd", "/run/ejabberd", "/var/lib/ejabberd", "/var/lib/nginx", "/srv/xmpp")
 

@@ -26,11 +26,11 @@ Keeper = Literal["session", "room", "disk"]
 KEEPERS: dict[Keeper, str] = {
     "session": "element(2, hd(ejabberd_sm:get_session_sids(Name, Host)))",
     "room": "element(2, mod_muc:find_online_room(Name, Host))",
-    "disk": "whereis(gen_mod:get_module_proc(Host, mod_xmpp_ack))",
+    "disk": "whereis(gen_mod:get_module_proc(Host, mod_xmpp_durable_ack))",
 }
 # The log's file is the first part of the process's state.
 FLUSH = """run([Host, End]) ->
-    Flusher = rpc:call(ejabberd@localhost, gen_mod, get_module_proc, [list_to_binary(Host), mod_xmpp_ack]),
+    Flusher = rpc:call(ejabberd@localhost, gen_mod, get_module_proc, [list_to_binary(Host), mod_xmpp_durable_ack]),
     {File, _, _} = rpc:call(ejabberd@localhost, sys, get_state, [Flusher]),
     {ok, Tokens, _} = erl_scan:string("fun(State) -> setelement(1, State, File) end."),
     {ok, [Change]} = erl_parse:parse_exprs(Tokens),

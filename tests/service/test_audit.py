@@ -22,7 +22,7 @@ Register = Callable[[int], list[Account]]
 def planted(service: Service, register: Register) -> Iterator[list[str]]:
     """What should not be there, in tables of all kinds; yields the names that it has."""
     (alice,) = register(1)
-    service.host.check_output("systemctl stop xmpp-forget.timer xmpp-forget.service")
+    service.host.check_output("systemctl stop xmpp-expire.timer xmpp-expire.service")
     gone, room = f"gone-{secrets.token_hex(4)}", f"room-{secrets.token_hex(4)}@{service.name('muc')}"
     domain = service.domain
     change(
@@ -47,7 +47,7 @@ def planted(service: Service, register: Register) -> Iterator[list[str]]:
         "DELETE FROM push_session WHERE service = 'x' AND node = 'x'",
         f"DELETE FROM pubsub_node WHERE host = '{gone}@{domain}'",
     )
-    service.host.check_output("systemctl start xmpp-forget.timer")
+    service.host.check_output("systemctl start xmpp-expire.timer")
 
 
 def test_what_should_not_be_in_the_database_is_reported(service: Service, planted: list[str]) -> None:

@@ -28,7 +28,7 @@ PORT_TLS = 5223
 _LOOK_AGAIN = "run([]) -> true = rpc:call(ejabberd@localhost, ets, delete_all_objects, [ejabberd_auth_nobody])."
 _FORGIVE = """run([]) ->
     Wrong = [{{'_', '$1'}, [{is_integer, '$1'}], [true]}],
-    true = is_integer(rpc:call(ejabberd@localhost, ets, select_delete, [mod_xmpp_guard, Wrong])).
+    true = is_integer(rpc:call(ejabberd@localhost, ets, select_delete, [mod_xmpp_login_throttle, Wrong])).
 """
 
 

@@ -25,7 +25,7 @@ Register = Callable[[int], list[Account]]
 
 AT_ONCE = 60  # wrong passwords
 END = "</stream:stream>"
-REMEMBERED = "/run/xmpp-guard"
+REMEMBERED = "/run/xmpp-login-throttle"
 PICTURES = 40  # a minute
 
 # Runs on the host under test, which gets addresses for it: guesses must not come from where all other tests come from.
@@ -187,7 +187,7 @@ def test_who_got_in_before_a_restart_is_not_kept_out_after_it(service: Service, 
 GET_IN = """run([Name, Host, Networks]) ->
     Known = fun() -> rpc:call(ejabberd@localhost, ets, info, [mod_xmpp_guard_known, size]) end,
     Before = Known(),
-    [#{} = rpc:call(ejabberd@localhost, mod_xmpp_guard, judge,
+    [#{} = rpc:call(ejabberd@localhost, mod_xmpp_login_throttle, judge,
                     [#{ip => {{16#2001, 16#db8, 0, Network, 0, 0, 0, 0}, 1}, lserver => list_to_binary(Host)},
                      true, list_to_binary(Name)])
      || Network <- lists:seq(1, list_to_integer(Networks))],

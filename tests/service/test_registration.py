@@ -307,14 +307,14 @@ async def test_invitation_gives_one_account(service: Service, guest: Account) ->
 
 
 def test_used_invitation_is_forgotten(service: Service, guest: Account) -> None:
-    """Who came by which invitation is nobody's business: xmpp-forget.service deletes it with the next hour."""
+    """Who came by which invitation is nobody's business: xmpp-expire.service deletes it with the next hour."""
     forget_addresses(service)
     token = invite(service, guest.name)
     with connected(service) as stream:
         stream.starttls()
         assert refusal(show_invitation(stream, token)) == ""
         assert refusal(ask_for(service, stream, guest)) == ""
-    service.host.check_output("systemctl start xmpp-forget.service")
+    service.host.check_output("systemctl start xmpp-expire.service")
     tokens = [invitation["token"] for invitation in service.api(("list_invites", {"host": service.domain}))[0]]
     assert token not in tokens
     assert not service.stored(token)
@@ -330,7 +330,7 @@ def test_invitation_that_does_not_hold_is_refused(service: Service, kind: str) -
     with connected(service) as stream:
         stream.starttls()
         assert refusal(show_invitation(stream, token)) == "item-not-found"
-    service.host.check_output("systemctl start xmpp-forget.service")
+    service.host.check_output("systemctl start xmpp-expire.service")
     assert not service.stored(token)
 
 

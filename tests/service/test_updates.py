@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A new configuration that a server would refuse: the old one goes on, and the next good run mends everything."""
+"""A new configuration that a server would refuse: the old one goes on, and the next good run fixes everything."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ from ansible.errors import AnsibleActionFail
 from ansible_collections.conexizan.xmpp.plugins.module_utils.report import Row
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.check import dns_queries
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.check.dns_queries import Asker, name_server
-from ansible_collections.conexizan.xmpp.plugins.plugin_utils.check.dns_records import Doctor
+from ansible_collections.conexizan.xmpp.plugins.plugin_utils.check.dns_records import RecordCheck
 
 from ..kit.nameserver import NameServer
 from .domains import ACME, certificate, domain, settings
@@ -60,20 +60,20 @@ async def diagnose(
     for origin, text in zones.items():
         server.load(text, origin)
     asker = Asker(server.address)
-    doctor = Doctor(filters.dns_records(wanted), asker)
-    return await doctor.examine(names, wanted["authorities"], wanted["challenge"])
+    check = RecordCheck(filters.dns_records(wanted), asker)
+    return await check.examine(names, wanted["authorities"], wanted["challenge"])
 
 
 async def not_passed(server: NameServer, replace: dict[str, str], **others: Any) -> list[tuple[str, str, str, str]]:
-    """Return subject, status, found and mend of what is not in order."""
+    """Return subject, status, found and fix of what is not in order."""
     rows = await diagnose(server, replace, **others)
-    return [(row["subject"], row["status"], row["found"], row["mend"]) for row in rows if row["status"] != "pass"]
+    return [(row["subject"], row["status"], row["found"], row["fix"]) for row in rows if row["status"] != "pass"]
 
 
 async def test_what_was_printed_passes(server: NameServer) -> None:
     rows = await diagnose(server, {})
     assert {row["status"] for row in rows} == {"pass"}
-    assert {row["mend"] for row in rows} == {""}
+    assert {row["fix"] for row in rows} == {""}
     assert {(row["subject"], row["found"]) for row in rows} >= {
         ("friends.test A AAAA", "2001:db8::7, 203.0.113.7"),
         ("muc.family.test CNAME", "2001:db8::7, 203.0.113.7"),
@@ -168,10 +168,10 @@ async def test_one_mistake_is_mended_once(server: NameServer) -> None:
     """The host's name is wrong, and with it all that leads to it: each says so, one says what to write."""
     found = await not_passed(server, {"@ 3600 IN A 203.0.113.7": "@ 60 IN A 198.51.100.1"},
                              wanted=settings(own_addresses=["203.0.113.7"]))  # fmt: skip
-    mends = {mend for _, _, _, mend in found}
-    assert mends == {
+    fixes = {fix for _, _, _, fix in found}
+    assert fixes == {
         "Replace it by: friends.test. 3600 IN A 203.0.113.7",
-        "Mend friends.test, which this leads to.",
+        "Fix friends.test, which this leads to.",
     }
     assert {status for _, status, _, _ in found} == {"fail"}
 
@@ -193,7 +193,7 @@ async def test_address_that_only_the_host_knows(server: NameServer) -> None:
                             wanted=wanted) == []  # fmt: skip
     found = await not_passed(server, {}, wanted=wanted)
     assert ("_xmpp-client._tcp.friends.test SRV", "fail", "friends.test has no address",
-            "Mend friends.test first.") in found  # fmt: skip
+            "Fix friends.test first.") in found  # fmt: skip
 
 
 async def test_authority_that_could_not_be_asked(server: NameServer) -> None:
@@ -229,7 +229,7 @@ async def test_refusal_is_no_missing_record(server: NameServer) -> None:
     assert found == []
     server.zones.clear()
     asker = Asker(server.address)
-    rows = await Doctor(filters.dns_records(SETTINGS), asker).examine([], [], "")
+    rows = await RecordCheck(filters.dns_records(SETTINGS), asker).examine([], [], "")
     assert [(row["subject"], row["found"]) for row in rows] == [("name server", f"{server.address} answers REFUSED")]
 
 
@@ -248,8 +248,8 @@ async def test_names_are_found_where_no_record_is_wanted(server: NameServer) -> 
     """A host that is not reached by ssh may well be reached by everybody else."""
     server.load("@ 60 IN A 203.0.113.7\n@ 60 IN AAAA 2001:db8::7", "friends.test")
     asker = Asker(server.address)
-    doctor = Doctor([], asker, ["friends.test"])
-    assert await doctor.examine([], [], "") == []
+    check = RecordCheck([], asker, ["friends.test"])
+    assert await check.examine([], [], "") == []
     assert asker.addresses("friends.test.").values == {"203.0.113.7", "2001:db8::7"}
 
 
@@ -290,10 +290,10 @@ def test_bad_resolver(given: str) -> None:
 
 # ---------------------------------------------------------------------- the report
 ROWS = [
-    {"subject": "a", "status": "pass", "found": "1", "mend": ""},
-    {"subject": "long", "status": "warn", "found": "2", "mend": "Do:\nthis"},
+    {"subject": "a", "status": "pass", "found": "1", "fix": ""},
+    {"subject": "long", "status": "warn", "found": "2", "fix": "Do:\nthis"},
 ]
-BAD = [{"subject": "b", "status": "fail", "found": "3", "mend": "Do that."}]
+BAD = [{"subject": "b", "status": "fail", "found": "3", "fix": "Do that."}]
 
 
 @pytest.mark.parametrize(
@@ -364,7 +364,7 @@ def test_without_a_way_into_the_host_the_rest_is_checked(
     assert done.returncode != 0
     rows = {row["subject"]: row for row in json.loads(done.stdout)["here"]}
     assert rows["host"]["found"].startswith(found)
-    assert rows["host"]["mend"]
+    assert rows["host"]["fix"]
     assert rows["_xmpp-client._tcp.friends.test SRV"]["status"] == "pass"
 
 
@@ -389,7 +389,7 @@ def test_playbooks(tmp_path: Path, server: NameServer) -> None:
     assert done.returncode != 0, "a program wants to know without reading"
     bare, *rows = json.loads(done.stdout)["here"]
     assert (bare["subject"], bare["status"]) == ("service", "warn"), "there is none on this machine"
-    assert {(row["subject"], row["mend"]) for row in rows if row["found"] == "no address"} == {
+    assert {(row["subject"], row["fix"]) for row in rows if row["found"] == "no address"} == {
         ("turn.friends.test A", "Add: turn.friends.test. 3600 IN A 192.31.196.1")
     }
     assert {row["status"] for row in rows if "turn" not in row["found"] + row["subject"]} == {"pass"}

@@ -81,7 +81,7 @@ def test_certificate(shown: dict[str, dict[str, Any]], status: str, found: str) 
     seen = [Seen(way, "friends.test", certificate=one) for way, one in shown.items()]
     row = certificates.judge(service(), "friends.test", seen, NOW)
     assert (row["status"], row["found"]) == (status, found)
-    assert bool(row["mend"]) == (status != "pass")
+    assert bool(row["fix"]) == (status != "pass")
 
 
 def test_what_all_ways_in_show_is_said_once() -> None:
@@ -104,7 +104,7 @@ def test_untrusted_certificate_names_the_way_in() -> None:
     seen = [Seen("port 5223", "friends.test", mistrust="unable to get local issuer certificate")]
     row = certificates.judge(service(certificates="provided"), "friends.test", seen, NOW)
     assert (row["status"], row["found"]) == ("fail", "port 5223: unable to get local issuer certificate")
-    assert "behind your own in xmpp_certificate_file" in row["mend"]
+    assert "behind your own in xmpp_certificate_file" in row["fix"]
 
 
 @pytest.mark.parametrize(
@@ -122,11 +122,11 @@ def test_names_that_a_certificate_covers(name: str, covered: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    ("closed", "settings", "status", "found", "mend"),
+    ("closed", "settings", "status", "found", "fix"),
     [
         ([], {}, "pass", "all 9 TCP ports are open", ""),
         ([5269, 5270], {}, "fail", "closed: TCP 5269, 5270", "systemctl status ejabberd xmpp-firewall"),
-        ("all", {}, "fail", "none of 9 TCP ports is open", "mend DNS. See whether the host runs"),
+        ("all", {}, "fail", "none of 9 TCP ports is open", "fix DNS. See whether the host runs"),
         ("all", {}, "fail", "none of 9 TCP ports is open", "another firewall on it (nft list ruleset; ufw status)"),
         (
             [5222],
@@ -145,7 +145,7 @@ def test_ports(
     settings: dict[str, Any],
     status: str,
     found: str,
-    mend: str,
+    fix: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     looks = service(**settings)
@@ -154,7 +154,7 @@ def test_ports(
     monkeypatch.setattr(ports, "has_route", lambda address: True)
     row = ports.judge(looks, "192.31.196.1")
     assert (row["status"], row["found"]) == (status, found)
-    assert mend in row["mend"]
+    assert fix in row["fix"]
 
 
 def test_without_a_way_to_ipv6_nothing_is_claimed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -184,7 +184,7 @@ async def test_closed_ports_and_open_ones_are_told_apart() -> None:
 def test_phones_that_are_woken_up(notified: bool, servers: int, away: list[str], status: str, found: str) -> None:
     row = push.judge(notified, servers, away)
     assert (row["status"], row["found"]) == (status, found)
-    assert bool(row["mend"]) == (status != "pass")
+    assert bool(row["fix"]) == (status != "pass")
 
 
 def test_parts_that_are_switched_off_are_not_looked_for() -> None:
@@ -250,7 +250,7 @@ def test_firewall_of_somebody_else_is_one_cause(protocol: str, port: str, closed
 
 
 @pytest.mark.parametrize(
-    ("troubles", "mend"),
+    ("troubles", "fix"),
     [
         # What a certificate of the wrong kind, or a folder that ejabberd cannot read, looks like.
         (
@@ -259,13 +259,13 @@ def test_firewall_of_somebody_else_is_one_cause(protocol: str, port: str, closed
         ),
         (("", "TLS fails: TLSV1_ALERT_INTERNAL_ERROR"), "ls -l /etc/xmpp/certificates/friends.test"),
         (("port 5222 refuses connections", ""), "as ever"),
-        (("port 5222 does not answer", "port 5223 does not answer"), "Mend first what the rows of the ports"),
+        (("port 5222 does not answer", "port 5223 does not answer"), "Fix first what the rows of the ports"),
         (("offers no login", ""), "as ever"),
     ],
 )
-def test_port_without_a_certificate(troubles: tuple[str, str], mend: str) -> None:
+def test_port_without_a_certificate(troubles: tuple[str, str], fix: str) -> None:
     """The advice is one that helps: to look after ejabberd alone would not."""
     seen = [Seen(f"port {port}", "friends.test", one) for port, one in zip((5222, 5223), troubles, strict=True)]
     row = ways_in.judge("clients", seen, "as ever")
     assert row["status"] == "fail"
-    assert mend in row["mend"]
+    assert fix in row["fix"]

@@ -24,10 +24,10 @@ from .loading import ROOT
 TESTS = {
     "audit": "tests/federation/test_audit.py tests/federation/between.py",
     "backup": "tests/restore/test_restore.py",
-    "check": "tests/service/test_doctor.py tests/unit/test_check_dns.py",
-    "dns": "tests/service/test_doctor.py",
-    "export": "tests/service/test_moving.py",
-    "import": "tests/service/test_moving.py",
+    "check": "tests/service/test_check.py tests/unit/test_check_dns.py",
+    "dns": "tests/service/test_check.py",
+    "export": "tests/service/test_import_export.py",
+    "import": "tests/service/test_import_export.py",
     "invite": "tests/browser/test_registration.py tests/service/test_crowds.py tests/service/test_registration.py",
     "notice": "tests/service/test_notices.py",
     "remove": "molecule/off/tests/test_removed.py",
@@ -75,11 +75,11 @@ ELSEWHERE = {
     },
     "pip install -r requirements.txt": ("script/setup", "requirements"),
     "prosody-migrator --config /etc/prosody/moving.cfg.lua": (
-        "tests/service/test_moving.py",
+        "tests/service/test_import_export.py",
         "prosody-migrator --config /etc/prosody/moving.cfg.lua",
     ),
     "prosody-migrator --config /etc/prosody/rest.cfg.lua": (
-        "tests/service/test_moving.py",
+        "tests/service/test_import_export.py",
         "prosody-migrator --config /etc/prosody/rest.cfg.lua",
     ),
     **{
@@ -87,7 +87,7 @@ ELSEWHERE = {
         for command in ("git checkout COMMIT", "git rev-parse HEAD", "git switch -")
     },
     "ejabberdctl export_piefxis_host /var/lib/ejabberd old.example": (
-        "molecule/off/tests/test_moving.py",
+        "molecule/off/tests/test_import_export.py",
         "export_piefxis_host",
     ),
 }

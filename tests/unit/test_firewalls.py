@@ -214,7 +214,7 @@ def test_rule_that_lets_anybody_in_opens_every_port(rule: list[dict[str, Any]]) 
     "rule",
     [
         [match(SADDR, "@blocked"), DROP],
-        [match(port(), 443), {"set": {"op": "add", "elem": SADDR, "set": "@crowd"}}, DROP],
+        [match(port(), 443), {"set": {"op": "add", "elem": SADDR, "set": "@per_source"}}, DROP],
         [match(IIFNAME, "wg0"), DROP],
         [match(IIFNAME, "eth0", "!="), DROP],
         [match(port(), 443, "!="), DROP],

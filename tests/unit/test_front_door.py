@@ -1706,8 +1706,8 @@ def test_each_place_has_its_own_way_to_write(tmp_path: Path) -> None:
         word for name in list(examples) if examples[name].startswith("-e") for word in shlex.split(examples.pop(name))
     ]
     options += ["-e", "xmpp_backup_repository=/mnt/backup"]
-    mended = f"[services]\nfirst {' '.join(of_host)}\n[services:vars]\n" + "\n".join(examples.values()) + "\n"
-    (tmp_path / "hosts.ini").write_text(mended)
+    fixed = f"[services]\nfirst {' '.join(of_host)}\n[services:vars]\n" + "\n".join(examples.values()) + "\n"
+    (tmp_path / "hosts.ini").write_text(fixed)
     assert results(play(tmp_path, "-i", "hosts.ini", *options))["first"]["problems"] == []
 
 

@@ -24,7 +24,7 @@ RUNNING = {"ActiveState": "activating", "Result": "success", "InactiveExitTimest
 
 
 @pytest.mark.parametrize(
-    ("row", "status", "found", "mend"),
+    ("row", "status", "found", "fix"),
     [
         (units.judge_services(["a.service"], {"a.service": UP}, [], []), "pass", "a run, nothing has failed", ""),
         (
@@ -103,10 +103,10 @@ RUNNING = {"ActiveState": "activating", "Result": "success", "InactiveExitTimest
             "systemctl status own.service",
         ),
         (
-            units.judge_services([], {}, ["xmpp-forget.service"], []),
+            units.judge_services([], {}, ["xmpp-expire.service"], []),
             "fail",
-            "failed: xmpp-forget.service",
-            "systemctl status xmpp-forget.service",
+            "failed: xmpp-expire.service",
+            "systemctl status xmpp-expire.service",
         ),
         (
             machine.judge_memory("MemTotal: 1024000 kB\nMemAvailable: 512000 kB\n"),
@@ -151,8 +151,8 @@ RUNNING = {"ActiveState": "activating", "Result": "success", "InactiveExitTimest
         ),
     ],
 )
-def test_state_of_a_host(row: Row, status: str, found: str, mend: str) -> None:
-    assert (row["status"], row["found"], row["mend"]) == (status, found, mend)
+def test_state_of_a_host(row: Row, status: str, found: str, fix: str) -> None:
+    assert (row["status"], row["found"], row["fix"]) == (status, found, fix)
 
 
 def test_timers() -> None:
@@ -160,12 +160,12 @@ def test_timers() -> None:
     stopped = {"a.timer": UP, "b.timer": {"ActiveState": "inactive"}}
     results = {"a.service": {"Result": "exit-code"}, "b.service": {"Result": "exec-condition"}, "c.service": RUNNING}
     rows = units.judge_timers(stopped, results, 3 * DAY)
-    assert [(row["status"], row["found"], row["mend"]) for row in rows] == [
+    assert [(row["status"], row["found"], row["fix"]) for row in rows] == [
         ("fail", "stopped: b.timer", "systemctl enable --now b.timer"),
         (
             "fail",
             "the last run failed: a.service",
-            "See why: systemctl status a.service; once that is mended: systemctl start a.service",
+            "See why: systemctl status a.service; once that is fixed: systemctl start a.service",
         ),
         (
             "warn",
@@ -220,11 +220,11 @@ def test_neighbours_have_rows_with_what_frees_the_ports() -> None:
         "subject": "ports",
         "status": "fail",
         "found": "TCP 80: held by apache2.service, and nginx cannot start",
-        "mend": "On the host: systemctl disable --now apache2.",
+        "fix": "On the host: systemctl disable --now apache2.",
     }
     assert wall["found"] == "ufw, a firewall of this host, lets nobody in to TCP 443 (table ip filter, chain INPUT)"
-    assert wall["mend"].startswith("Open these: ufw allow 443/tcp.")
-    assert wall["mend"].endswith("ufw disable")
+    assert wall["fix"].startswith("Open these: ufw allow 443/tcp.")
+    assert wall["fix"].endswith("ufw disable")
 
 
 def test_contact_that_is_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -242,4 +242,4 @@ def test_contact_that_is_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     assert server.contacts_row(["admin@friends.test"]) == []
     (row,) = server.contacts_row(["admin@friends.test", "nosuch@friends.test"])
     assert (row["status"], row["found"]) == ("fail", "nobody is at nosuch@friends.test, where people are told to write")
-    assert "-e create=nosuch@friends.test" in row["mend"]
+    assert "-e create=nosuch@friends.test" in row["fix"]

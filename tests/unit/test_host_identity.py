@@ -12,7 +12,7 @@ import pytest
 from .loading import load
 
 identity = load("plugins/module_utils/host_identity.py")
-taken_out = load("plugins/filter/taken_out.py").taken_out
+removed_domains = load("plugins/filter/removed_domains.py").removed_domains
 
 CONFIGURATION = """\
 hosts: ["low.test", "club.test"]
@@ -155,10 +155,10 @@ def test_domain_that_is_taken_out(domains: list[dict[str, str]], gone: dict[str,
         (places / "uploads").mkdir()
         (places / "uploads/photo.jpg").write_text("photo", encoding="ascii")
     found = identity.identity(["ejabberd"], [], half_restored=False)
-    assert {one["name"]: one["what"] for one in taken_out(found, domains)} == gone
+    assert {one["name"]: one["what"] for one in removed_domains(found, domains)} == gone
 
 
 def test_nobody_misses_a_domain_without_anybody(places: Path) -> None:
     (places / "xmpp.yml").write_text(CONFIGURATION, encoding="ascii")
     found = identity.identity(["ejabberd"], [], half_restored=False)
-    assert taken_out(found, [parts("other.test")]) == []
+    assert removed_domains(found, [parts("other.test")]) == []

@@ -12,7 +12,7 @@ from ansible_collections.conexizan.xmpp.plugins.action.host_facts import strange
 from ansible_collections.conexizan.xmpp.plugins.action.tree import heirs
 from ansible_collections.conexizan.xmpp.plugins.callback.terminal import message
 from ansible_collections.conexizan.xmpp.plugins.filter.check_report import check_report
-from ansible_collections.conexizan.xmpp.plugins.filter.hidden_sign import plain
+from ansible_collections.conexizan.xmpp.plugins.filter.control_character import plain
 from ansible_collections.conexizan.xmpp.plugins.module_utils.fingerprints import fingerprint, is_of
 
 
@@ -52,7 +52,7 @@ def test_terminal_shows_words_and_colours(signs: str) -> None:
 
 
 def test_row_of_no_known_kind_has_failed() -> None:
-    row = {"subject": "disk", "found": "?", "mend": "", "status": "fine"}
+    row = {"subject": "disk", "found": "?", "fix": "", "status": "fine"}
     text = check_report({"one": [row, row | {"status": "pass"}]})
     assert text.splitlines()[0] == "FAIL  disk  ?"
     assert text.endswith("1 check of 2 failed, 0 warnings.")

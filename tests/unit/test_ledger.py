@@ -104,8 +104,8 @@ def test_periods_are_those_of_the_settings() -> None:
     assert (days["archive"], days["room_archive"], days["waiting"], days["uploads"]) == (5, 5, 5, 6)
     assert days["account"] is None
     assert days["connections"] == 0
-    traces = yaml.safe_load((ROOT / "roles/traces/defaults/main.yml").read_text())
-    assert days["journal"] == traces["traces_journal_max_days"]
+    traces = yaml.safe_load((ROOT / "roles/log_minimization/defaults/main.yml").read_text())
+    assert days["journal"] == traces["log_minimization_journal_max_days"]
     modules = ROOT / "roles/ejabberd/templates/usr/local/lib/xmpp/modules"
     assert f"-define(PUSH_DAYS, {days['push']})." in (modules / "mod_xmpp_deletion.erl").read_text()
     assert (

@@ -9,7 +9,7 @@ import pytest
 
 from .loading import load
 
-prepare: Any = load("roles/ejabberd/templates/usr/local/lib/xmpp/prepare")
+prepare: Any = load("roles/ejabberd/templates/usr/local/lib/xmpp/ejabberd-pre-start")
 
 
 @pytest.mark.parametrize(

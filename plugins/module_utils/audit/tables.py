@@ -13,7 +13,7 @@ from ansible_collections.conexizan.xmpp.plugins.module_utils.ejabberd_api import
 from ansible_collections.conexizan.xmpp.plugins.module_utils.report import FAIL, WARN, Row, row
 
 TABLES = f"{database_tables.DATABASE} table"
-TOO_OLD = """systemctl status xmpp-forget.service says why it was not deleted. If that went well, it is a fault of this
+TOO_OLD = """systemctl status xmpp-expire.service says why it was not deleted. If that went well, it is a fault of this
 project: please report it."""
 LEFT_OVER = """It should have been deleted, or should not be there. If you put nothing there yourself, it is a fault of
 this project: please report it."""

@@ -16,11 +16,11 @@ def judge_counters(address: str, fetched: str | OSError) -> Row:
     if isinstance(fetched, OSError):
         reason = getattr(fetched, "reason", fetched)
         found = f"nothing is read at {address} (xmpp_metrics): {getattr(reason, 'strerror', None) or reason}"
-        mend = "See whether the host has this address (ip address), then run site.yml --tags metrics."
-        return row("counters", FAIL, found, mend)
+        fix = "See whether the host has this address (ip address), then run site.yml --tags metrics."
+        return row("counters", FAIL, found, fix)
     if not re.search(r"^xmpp_up ", fetched, re.MULTILINE):
-        mend = "systemctl start xmpp-metrics.service; systemctl status xmpp-metrics.service"
-        return row("counters", FAIL, f"those at {address} say nothing of the service", mend)
+        fix = "systemctl start xmpp-metrics.service; systemctl status xmpp-metrics.service"
+        return row("counters", FAIL, f"those at {address} say nothing of the service", fix)
     return row("counters", PASS, f"are read at {address}")
 
 

@@ -38,12 +38,12 @@ def judge_neighbours(held: list[str], shut: list[Shut], *, firewall: bool) -> li
     """Judge who else has ports of the service, and whose firewall lets nobody in to them."""
     rows = []
     for words in held:
-        found, _, mend = words.partition(" would not start. ")
-        rows.append(row("ports", FAIL, f"{found} cannot start", mend))
+        found, _, fix = words.partition(" would not start. ")
+        rows.append(row("ports", FAIL, f"{found} cannot start", fix))
     for one in shut:
         words = neighbours.shut_words(one, firewall=firewall)
-        found, _, mend = words.partition(". ")
-        rows.append(row("other firewall", FAIL, found, mend))
+        found, _, fix = words.partition(". ")
+        rows.append(row("other firewall", FAIL, found, fix))
     return rows
 
 
@@ -84,8 +84,8 @@ def look(
     if Path("/run/reboot-required").exists():
         rows.append(row("restart", WARN, "an update waits for one", "systemctl reboot, at a quiet hour"))
     if any(Path("/var/log/journal").glob("*/*.journal")):
-        mend = "Run site.yml --tags traces, which keeps it in memory."
-        rows.append(row("journal", WARN, "is written to the disk", mend))
+        fix = "Run site.yml --tags log_minimization, which keeps it in memory."
+        rows.append(row("journal", WARN, "is written to the disk", fix))
     if firewall and "table inet xmpp\n" not in output("nft", "list", "tables"):
         rows.append(row("firewall", FAIL, "has no rules", "systemctl restart xmpp-firewall"))
     return rows

@@ -38,11 +38,11 @@ def judge_disk(place: str, total: int, free: int, inodes: int, free_inodes: int)
     if part >= 0.15:
         return None
     found = f"{place} has {part:.0%} of its {unit} left ({free / 2**30:.1f} GiB)"
-    mend = (
+    fix = (
         f"Find what takes the place (du -xhd2 {place} | sort -h), or let less be kept: xmpp_archive_days, "
         "xmpp_archive_quota_mib, xmpp_upload_days, xmpp_upload_quota_mib, xmpp_upload_total_mib."
     )
-    return row("disk", FAIL if part < 0.05 else WARN, found, mend)
+    return row("disk", FAIL if part < 0.05 else WARN, found, fix)
 
 
 def judge_memory(meminfo: str) -> Row:
@@ -51,8 +51,8 @@ def judge_memory(meminfo: str) -> Row:
     total, free = found["MemTotal"], found["MemAvailable"]
     words = f"{free / 2**20:.0f} of {total / 2**20:.0f} MiB are free"
     if free / total < 0.1:
-        mend = "See what takes it (ps --sort=-rss -eo rss,comm | head), or give the host more."
-        return row("memory", FAIL if free / total < 0.04 else WARN, words, mend)
+        fix = "See what takes it (ps --sort=-rss -eo rss,comm | head), or give the host more."
+        return row("memory", FAIL if free / total < 0.04 else WARN, words, fix)
     return row("memory", PASS, words)
 
 
@@ -60,8 +60,8 @@ def judge_clock(difference: float, *, synchronized: bool, contained: bool) -> Ro
     """Judge the time: how many seconds it differs from the controller's, and whether somebody sets it."""
     if abs(difference) > 30:
         words = f"{abs(difference):.0f} s {'ahead of' if difference > 0 else 'behind'} this machine's"
-        mend = "See timedatectl on both: passwords for calls and certificates go by the time."
-        return row("clock", FAIL, words, mend)
+        fix = "See timedatectl on both: passwords for calls and certificates go by the time."
+        return row("clock", FAIL, words, fix)
     if contained:
         return row("clock", PASS, "right, and set by the machine that the container runs on")
     if not synchronized:
@@ -80,8 +80,8 @@ def judge_retention(text: str) -> Row:
     if not kept:
         return row("retention", PASS, "what is too old is deleted")
     what = ", ".join(sorted(kept))
-    mend = (
+    fix = (
         "See timedatectl. It goes on by itself once the clock has gone right for two days; if it is right, at once: "
         f"{CLOCK} trust"
     )
-    return row("retention", FAIL, f"{what} that are too old stay: {'; '.join(sorted(set(kept.values())))}", mend)
+    return row("retention", FAIL, f"{what} that are too old stay: {'; '.join(sorted(set(kept.values())))}", fix)

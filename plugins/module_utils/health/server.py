@@ -15,7 +15,7 @@ from ansible_collections.conexizan.xmpp.plugins.module_utils.report import FAIL,
 MODULES = Path("/usr/local/lib/xmpp/modules")
 SECONDS = 20
 DAY = 86400
-LATELY = 300  # seconds; what the database refused before may be mended since
+LATELY = 300  # seconds; what the database refused before may be fixed since
 
 
 def judge_modules(domains: set[str], wanted: set[str], asked: set[str]) -> Row:
@@ -23,8 +23,8 @@ def judge_modules(domains: set[str], wanted: set[str], asked: set[str]) -> Row:
     missing = sorted({f"{domain} {one}" for domain in domains for one in wanted} - asked)
     if missing:
         modules = sorted({one.split()[-1] for one in missing})
-        mend = "systemctl restart ejabberd; journalctl -u ejabberd. After an update of ejabberd: a newer Conexizan."
-        return row("own modules", FAIL, f"without effect: {listed(modules)}", mend)
+        fix = "systemctl restart ejabberd; journalctl -u ejabberd. After an update of ejabberd: a newer Conexizan."
+        return row("own modules", FAIL, f"without effect: {listed(modules)}", fix)
     return row("own modules", PASS, "ejabberd asks them")
 
 
@@ -39,13 +39,13 @@ def judge_database(lines: list[str]) -> list[Row]:
     if writes and since >= DAY:
         return [row("database", PASS, "writes")]
     if "full" in reason:
-        mend = "Find what takes the place: du -xhd2 /var | sort -h. Once there is room, all goes on by itself."
+        fix = "Find what takes the place: du -xhd2 /var | sort -h. Once there is room, all goes on by itself."
     else:
-        mend = "See whether /var/lib/ejabberd can be written, and journalctl -k. Damaged: playbooks/restore.yml"
+        fix = "See whether /var/lib/ejabberd can be written, and journalctl -k. Damaged: playbooks/restore.yml"
     if not writes:
-        return [row("database", FAIL, f"refuses to write: {reason}; messages come back to their senders", mend)]
+        return [row("database", FAIL, f"refuses to write: {reason}; messages come back to their senders", fix)]
     found = f"writes now, but refused to {since // 60 + 1} min ago: {reason}"
-    return [row("database", FAIL if since < LATELY else WARN, found, mend)]
+    return [row("database", FAIL if since < LATELY else WARN, found, fix)]
 
 
 def own_parts() -> list[Row]:
@@ -59,7 +59,7 @@ def own_parts() -> list[Row]:
         for hook in re.findall(r"ejabberd_hooks:Do\((\w+), (?:Host, )?\?MODULE,", source.read_text(encoding="utf-8"))
     }
     try:
-        lines = ejabberd_program.run("hooks", seconds=SECONDS).splitlines()
+        lines = ejabberd_program.run("ejabberd-hooks", seconds=SECONDS).splitlines()
     except (RuntimeError, OSError, subprocess.TimeoutExpired) as error:
         found = f"not checked: {str(error).partition(chr(10))[0]}"
         return [row("own modules", WARN, found, later)]
@@ -77,5 +77,5 @@ def contacts_row(addresses: list[str]) -> list[Row]:
         return []
     if not missing:
         return []
-    mend = f"Make it (playbooks/user.yml -e create={missing[0]}), or name another in xmpp_contact_addresses."
-    return [row("contact", FAIL, f"nobody is at {listed(missing)}, where people are told to write", mend)]
+    fix = f"Make it (playbooks/user.yml -e create={missing[0]}), or name another in xmpp_contact_addresses."
+    return [row("contact", FAIL, f"nobody is at {listed(missing)}, where people are told to write", fix)]

@@ -76,7 +76,7 @@ def judge_timers(timers: dict[str, dict[str, str]], results: dict[str, dict[str,
             FAIL,
             "the last run failed",
             failed,
-            "See why: systemctl status {0}; once that is mended: systemctl start {0}",
+            "See why: systemctl status {0}; once that is fixed: systemctl start {0}",
         ),
         (
             WARN,
@@ -86,8 +86,8 @@ def judge_timers(timers: dict[str, dict[str, str]], results: dict[str, dict[str,
         ),
     ]
     rows = [
-        row("timers", status, f"{found}: {listed(names)}", mend.format(" ".join(names)))
-        for status, found, names, mend in faults
+        row("timers", status, f"{found}: {listed(names)}", fix.format(" ".join(names)))
+        for status, found, names, fix in faults
         if names
     ]
     return rows or [row("timers", PASS, f"{len(timers)} wait for their time, no last run failed")]

@@ -19,11 +19,11 @@ def judge_updates(waiting: list[str] | None, age: float) -> Row:
             "security updates", WARN, "not checked: python3-apt is missing", "apt-get install unattended-upgrades"
         )
     if waiting:
-        mend = "They come by themselves within a day; now: unattended-upgrade"
-        return row("security updates", WARN, f"{len(waiting)} wait: {listed(waiting)}", mend)
+        fix = "They come by themselves within a day; now: unattended-upgrade"
+        return row("security updates", WARN, f"{len(waiting)} wait: {listed(waiting)}", fix)
     if age > 3 * DAY:
-        mend = "See why: apt-get update; systemctl status apt-daily.timer"
-        return row("security updates", WARN, f"not looked for in {age / DAY:.0f} days", mend)
+        fix = "See why: apt-get update; systemctl status apt-daily.timer"
+        return row("security updates", WARN, f"not looked for in {age / DAY:.0f} days", fix)
     return row("security updates", PASS, "none waits")
 
 

@@ -48,8 +48,8 @@ async def stun(service: Service) -> Row:
     try:
         granted, attributes, _ = await protocol.request(BINDING, [])
     except TimeoutError:
-        mend = "On the host: systemctl status coturn xmpp-relay.timer; else the firewall must let UDP 3478 through."
-        return row("STUN", FAIL, f"{address} does not answer on UDP port 3478", mend)
+        fix = "On the host: systemctl status coturn xmpp-relay.timer; else the firewall must let UDP 3478 through."
+        return row("STUN", FAIL, f"{address} does not answer on UDP port 3478", fix)
     finally:
         cast("asyncio.DatagramTransport", protocol.transport).close()
     if not granted or MAPPED not in attributes:
@@ -59,7 +59,7 @@ async def stun(service: Service) -> Row:
 
 async def turn(service: Service, credentials: tuple[str, str]) -> Row:
     """Get a place on the relay as a caller does, and give it back."""
-    subject, mend = "TURN", "On the host: systemctl restart coturn; then run site.yml --tags coturn,ejabberd."
+    subject, fix = "TURN", "On the host: systemctl restart coturn; then run site.yml --tags coturn,ejabberd."
     user, password = credentials
     protocol, _ = await relay(service)
     try:
@@ -71,15 +71,15 @@ async def turn(service: Service, credentials: tuple[str, str]) -> Row:
         granted, got, identity = await protocol.request(ALLOCATE, [(REQUESTED_TRANSPORT, UDP), *proof], key)
         if not granted or RELAYED not in got:
             error = got.get(ERROR, b"\0\0\0\0")
-            return row(subject, FAIL, f"refuses a call: {error[2] * 100 + error[3]}", mend)
+            return row(subject, FAIL, f"refuses a call: {error[2] * 100 + error[3]}", fix)
         where = xor_address(got[RELAYED], identity)
         await protocol.request(REFRESH, [(LIFETIME, b"\0\0\0\0"), *proof], key)
     except TimeoutError:
-        return row(subject, FAIL, "does not answer on UDP port 3478", mend)
+        return row(subject, FAIL, "does not answer on UDP port 3478", fix)
     finally:
         cast("asyncio.DatagramTransport", protocol.transport).close()
     led = service.led.get(service.settings["turn_domain"], [])
     if any(is_public(one) for one in led) and not is_public(where):
-        mend = f"If a router translates addresses, set xmpp_public_addresses: [{', '.join(led)}] and run site.yml."
-        return row(subject, WARN, f"sends calls to {where}, which callers cannot reach", mend)
+        fix = f"If a router translates addresses, set xmpp_public_addresses: [{', '.join(led)}] and run site.yml."
+        return row(subject, WARN, f"sends calls to {where}, which callers cannot reach", fix)
     return row(subject, PASS, f"relays a call at {where}")

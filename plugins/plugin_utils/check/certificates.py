@@ -30,7 +30,7 @@ def judge(service: Service, domain: str, seen: list[Seen], now: float) -> Row:
     doubts = sorted({one.mistrust for one in seen if one.mistrust})
     if doubts and service.settings["certificates"] == "selfsigned" and not service.settings["ca"]:
         found = "not checked: without a way into the host, its own authority is not known"
-        return row(subject, WARN, found, "Mend that first.")
+        return row(subject, WARN, found, "Fix that first.")
     if doubts:
         reached = [one for one in seen if one.mistrust or one.certificate]
         ways = {doubt: [one.way for one in reached if one.mistrust == doubt] for doubt in doubts}
@@ -43,7 +43,7 @@ def judge(service: Service, domain: str, seen: list[Seen], now: float) -> Row:
         return row(subject, FAIL, words, orders)
     shown = [one for one in seen if one.certificate]
     if not shown:
-        return row(subject, WARN, "not checked: no port that shows it answers", "Mend the ports first.")
+        return row(subject, WARN, "not checked: no port that shows it answers", "Fix the ports first.")
     names = service.settings["certificate_names"][domain]
     for one in shown:
         has = [value for kind, value in one.certificate.get("subjectAltName", ()) if kind == "DNS"]
@@ -60,6 +60,6 @@ def judge(service: Service, domain: str, seen: list[Seen], now: float) -> Row:
         status = FAIL if left < min(lifetime / 10, 7 * DAY) else WARN
         return row(subject, status, f"ends on {day}, and has not been renewed", orders)
     if len({one.certificate["serialNumber"] for one in shown}) > 1:
-        mend = "On the host: systemctl reload nginx ejabberd; systemctl restart coturn"
-        return row(subject, WARN, f"{first} still shows the one that ends on {day}", mend)
+        fix = "On the host: systemctl reload nginx ejabberd; systemctl restart coturn"
+        return row(subject, WARN, f"{first} still shows the one that ends on {day}", fix)
     return row(subject, PASS, f"until {day}, good for all {len(names)} names")

@@ -63,7 +63,7 @@ def climb(name: str) -> Iterator[str]:
         yield ".".join(labels[start:]) + "."
 
 
-class Doctor:
+class RecordCheck:
     """Judges the answers."""
 
     def __init__(self, records: list[dict[str, Any]], asker: Asker, names: Iterable[str] = ()) -> None:
@@ -136,15 +136,15 @@ class Doctor:
         leads = records[0]["value"] if records[0]["type"] == "CNAME" else ""
         if leads and found == set(self.asker.addresses(leads).values):
             status = self.address(leads)["status"] if (leads, "address") in self.wanted else FAIL
-            return row(subject, status, listed(found), f"Mend {plain(leads)}, which this leads to.")
+            return row(subject, status, listed(found), f"Fix {plain(leads)}, which this leads to.")
         absent = [record for record in records if leads or record["value"] in missing]
         if not extra:
             return row(subject, WARN, f"only {listed(found)}", lines("Add", absent))
         words = f"{listed(extra)} is not this host" if len(extra) == 1 else f"{listed(extra)} are not this host"
         if not any(is_public(value) for value in expected) and all(is_public(value) for value in extra):
             router = f"If that is your router, set xmpp_public_addresses: [{listed(extra)}]"
-            mend = f"{router}\n{lines('Otherwise replace it by', records)}"
-            return row(subject, WARN, f"{listed(extra)}, where the host itself has {listed(expected)}", mend)
+            fix = f"{router}\n{lines('Otherwise replace it by', records)}"
+            return row(subject, WARN, f"{listed(extra)}, where the host itself has {listed(expected)}", fix)
         if absent:
             return row(subject, FAIL, words, lines("Replace it by", absent))
         return row(subject, FAIL, words, f"Remove {listed(extra)} from {plain(answer.name)}")
@@ -173,7 +173,7 @@ class Doctor:
             lead = self.asker.addresses(service.target)
             if not lead.values:
                 found = lead.trouble or "has no address"
-                return row(subject, FAIL, f"{plain(service.target)} {found}", f"Mend {plain(service.target)} first.")
+                return row(subject, FAIL, f"{plain(service.target)} {found}", f"Fix {plain(service.target)} first.")
             if lead.name != service.target:
                 found = f"leads to the alias {plain(service.target)}, which SRV must not (RFC 2782)"
                 return row(subject, WARN, found, lines("Replace it by", [record]))

@@ -27,7 +27,7 @@ async def examine(service: Service, now: float) -> list[Row]:
         return knocked
     # One cause, one row.
     if owner := ports.shut_by(service):
-        return [row("service", WARN, f"not checked from here: {owner} on the host shuts its ports", "Mend that first.")]
+        return [row("service", WARN, f"not checked from here: {owner} on the host shuts its ports", "Fix that first.")]
     ways: list[Awaitable[Seen]] = []
     for one in service.settings["domains"]:
         ways += [
@@ -55,10 +55,10 @@ async def examine(service: Service, now: float) -> list[Row]:
         domain = one["domain"]
         of = [way for way in seen if way.domain == domain]
         result.append(certificates.judge(service, domain, of, now))
-        mend = "On the host: systemctl status ejabberd; then run site.yml --tags ejabberd."
+        fix = "On the host: systemctl status ejabberd; then run site.yml --tags ejabberd."
         for subject, names in (("clients", ("port 5222", "port 5223")), ("servers", ("port 5269", "port 5270"))):
             if ways_of := [way for way in of if way.way in names]:
-                result.append(ways_in.judge(f"{domain} {subject}", ways_of, mend))
+                result.append(ways_in.judge(f"{domain} {subject}", ways_of, fix))
     turns = [way for way in seen if way.way.endswith("port 5349") and way.trouble]
     result += [row("TURN over TLS", FAIL, way.trouble, "On the host: systemctl status coturn") for way in turns]
     return [*result, *rows, *used]

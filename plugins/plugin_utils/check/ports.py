@@ -52,7 +52,7 @@ async def knock(service: Service) -> list[Row]:
     results = iter(found)
     service.open = {address: {port: next(results) for port in ports} for address in every}
     if not led:
-        return [row("ports", FAIL, "no address to try", "Mend DNS, or make the host reachable by ssh.")]
+        return [row("ports", FAIL, "no address to try", "Fix DNS, or make the host reachable by ssh.")]
     return [judge(service, address) for address in led]
 
 
@@ -77,17 +77,17 @@ def judge(service: Service, address: str) -> Row:
     listed = ", ".join(str(port) for port in closed)
     if len(closed) == len(service.open[address]):
         inside = known and is_public(address) and service.own and not any(is_public(one) for one in service.own)
-        mend = (
+        fix = (
             f"Open TCP {listed} in the router (docs/home-server.md). If this machine is behind the same router, it "
             "may not be led back in: run this elsewhere."
             if inside
-            else "If a row above says that this is not the host, mend DNS. See whether the host runs, and whether "
+            else "If a row above says that this is not the host, fix DNS. See whether the host runs, and whether "
             "another firewall on it (nft list ruleset; ufw status) or the one of its provider shuts people out."
         )
-        return row(subject, FAIL, f"none of {len(closed)} TCP ports is open{words}", mend)
+        return row(subject, FAIL, f"none of {len(closed)} TCP ports is open{words}", fix)
     units = " ".join(sorted({UNITS.get(port, "nginx") for port in closed}))
-    mend = (
+    fix = (
         f"On the host: systemctl status {units} xmpp-firewall; if these run, another firewall on it shuts the "
         "ports (nft list ruleset; ufw status), or the one of the provider or the router."
     )
-    return row(subject, FAIL, f"closed: TCP {listed}{words}", mend)
+    return row(subject, FAIL, f"closed: TCP {listed}{words}", fix)

@@ -61,13 +61,13 @@ async def push(service: Service, stream: Stream, name: str, password: str) -> Ro
 def judge(notified: bool, servers: int, away: list[str]) -> Row:
     """Judge whether phones are woken up; *away* are those of the servers for apps that were not reached."""
     if not notified:
-        mend = "Run site.yml --tags ejabberd; on the host: systemctl restart ejabberd"
-        return row("push", FAIL, "no notification comes for a message to a phone that is away", mend)
+        fix = "Run site.yml --tags ejabberd; on the host: systemctl restart ejabberd"
+        return row("push", FAIL, "no notification comes for a message to a phone that is away", fix)
     if away:
-        mend = (
+        fix = (
             "Look whether the host reaches other servers: names in DNS, and TCP port 5269 outwards and inwards. If it "
             "does, they are away themselves, or no more: then take them out of xmpp_push_servers."
         )
-        return row("push", WARN, f"a notification comes, but not reached from here: {', '.join(away)}", mend)
+        return row("push", WARN, f"a notification comes, but not reached from here: {', '.join(away)}", fix)
     reached = f"and all of xmpp_push_servers ({servers}) answer" if servers else "but xmpp_push_servers names nobody"
     return row("push", PASS, f"a notification comes, {reached}")

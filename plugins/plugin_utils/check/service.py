@@ -9,7 +9,7 @@ from typing import Any
 
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.check.trouble import Trouble
 
-PORTS_FIRST = "Mend first what the rows of the ports and of the firewall say."
+PORTS_FIRST = "Fix first what the rows of the ports and of the firewall say."
 
 
 def trusting(ca: str) -> ssl.SSLContext:

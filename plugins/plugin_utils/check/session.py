@@ -39,17 +39,17 @@ async def user(service: Service) -> list[Row]:
 
     def unchecked(why: str) -> list[Row]:
         return [
-            row(subject, WARN, f"not checked: {why}", f"Mend {'the login' if 'login' in why else 'that'} first.")
+            row(subject, WARN, f"not checked: {why}", f"Fix {'the login' if 'login' in why else 'that'} first.")
             for subject in rest
         ]
 
     if not account:
-        mend = "Mend what the rows above say first. Else on the host: systemctl status ejabberd"
+        fix = "Fix what the rows above say first. Else on the host: systemctl status ejabberd"
         trouble = service.settings["account_trouble"]
         if not trouble:
             rest.insert(0, "login")
             return unchecked("there is no way into the host")
-        return [row("login", FAIL, f"no account to try with: {trouble}", mend), *unchecked("no login")]
+        return [row("login", FAIL, f"no account to try with: {trouble}", fix), *unchecked("no login")]
     try:
         async with asyncio.timeout(ANSWER):
             reader, writer = await service.connect(service.main["host"], 5222)
@@ -58,8 +58,8 @@ async def user(service: Service) -> list[Row]:
             after = await stream.login(account["name"], account["password"])
     except (OSError, EOFError, Trouble) as error:
         words = reason(error)
-        mend = PORTS_FIRST if words.startswith("port ") else "On the host: systemctl status ejabberd"
-        return [row("login", FAIL, words, mend), *unchecked("no login")]
+        fix = PORTS_FIRST if words.startswith("port ") else "On the host: systemctl status ejabberd"
+        return [row("login", FAIL, words, fix), *unchecked("no login")]
     try:
         async with asyncio.timeout(3 * ANSWER):
             visited = await visit(service, stream, account["name"], before, after)
@@ -189,6 +189,6 @@ def compliance(facts: dict[str, bool]) -> Row:
     """Judge what the compliance tester and XEP-0479 ask for."""
     missing = [name for name, there in facts.items() if not there]
     if missing:
-        mend = "Run site.yml --tags nginx,ejabberd; if they stay away, a drop-in of yours may have taken them out."
-        return row("XEPs", FAIL, f"missing: {', '.join(missing)}", mend)
+        fix = "Run site.yml --tags nginx,ejabberd; if they stay away, a drop-in of yours may have taken them out."
+        return row("XEPs", FAIL, f"missing: {', '.join(missing)}", fix)
     return row("XEPs", PASS, f"all {len(facts)} that the compliance tester and XEP-0479 look for")

@@ -42,6 +42,6 @@ async def judged(subject: str, look: Awaitable[Row]) -> Row:
         async with asyncio.timeout(2 * ANSWER):
             return await look
     except (OSError, EOFError, Trouble, http.client.HTTPException) as error:
-        return row(subject, FAIL, reason(error), "Mend what the rows above say, then run this again.")
+        return row(subject, FAIL, reason(error), "Fix what the rows above say, then run this again.")
     except (ValueError, KeyError, ET.ParseError):
         return row(subject, FAIL, "answers something that makes no sense", "Run site.yml.")

@@ -80,20 +80,20 @@ async def tls(service: Service, name: str, domain: str, port: int) -> Seen:
     return await see(service, f"{name} port {port}", domain, look)
 
 
-def judge(subject: str, seen: list[Seen], mend: str) -> Row:
+def judge(subject: str, seen: list[Seen], fix: str) -> Row:
     """Judge the ways in of one kind."""
     broken = [f"{one.way}: {one.trouble}".replace(f"{one.way}: {one.way}", one.way) for one in seen if one.trouble]
     if all(one.trouble.startswith("port ") for one in seen):  # what reach() says, as the row of the ports does
-        mend = PORTS_FIRST
+        fix = PORTS_FIRST
     elif broken and any(word in one.trouble for one in seen for word in WITHOUT_CERTIFICATE):
         domain = seen[0].domain
-        mend = (
+        fix = (
             f"It runs, but probably without a certificate that it can use for {domain}. Run site.yml --tags "
             f"certificates,ejabberd; then see on the host: ls -l /etc/xmpp/certificates/{domain}; "
             "journalctl -u ejabberd"
         )
     if broken:
-        return row(subject, FAIL, "; ".join(broken), mend)
+        return row(subject, FAIL, "; ".join(broken), fix)
     return row(subject, PASS, "STARTTLS and direct TLS")
 
 

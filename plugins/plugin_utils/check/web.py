@@ -14,7 +14,7 @@ from ansible_collections.conexizan.xmpp.plugins.plugin_utils.check.service impor
 
 UPLOAD = "urn:xmpp:http:upload:0"
 LINKS = {"urn:xmpp:alt-connections:websocket": "WebSocket", "urn:xmpp:alt-connections:xbosh": "BOSH"}
-FILE = b"The doctor was here.\n"
+FILE = b"check.yml\n"
 
 
 async def site(service: Service) -> Row:
@@ -27,20 +27,20 @@ async def site(service: Service) -> Row:
 
 async def links(service: Service) -> Row:
     """Judge host-meta (XEP-0156), in both forms, and where it leads to."""
-    subject, mend = "WebSocket and BOSH", "Run site.yml --tags nginx,ejabberd."
+    subject, fix = "WebSocket and BOSH", "Run site.yml --tags nginx,ejabberd."
     base = service.url("")
     if service.elsewhere:
         base = f"https://{service.elsewhere}"
-        mend = f"Let {base}/.well-known/host-meta and host-meta.json lead to the same at {service.url('')}."
+        fix = f"Let {base}/.well-known/host-meta and host-meta.json lead to the same at {service.url('')}."
     for kind in ("", ".json"):
         path = f"{base}/.well-known/host-meta{kind}"
         answer = await fetch(service, "GET", path)
         if answer.status in (301, 302, 307, 308) and service.elsewhere:
             answer = await fetch(service, "GET", answer.headers.get("location", ""))
         if answer.status != 200:
-            return row(subject, FAIL, f"{path} answers {answer.status}", mend)
+            return row(subject, FAIL, f"{path} answers {answer.status}", fix)
         if answer.headers.get("access-control-allow-origin") != "*":
-            return row(subject, FAIL, f"{path} is not open to web sites (Access-Control-Allow-Origin: *)", mend)
+            return row(subject, FAIL, f"{path} is not open to web sites (Access-Control-Allow-Origin: *)", fix)
         if kind:
             listed = {link.get("rel", ""): link.get("href", "") for link in json.loads(answer.body)["links"]}
         else:
@@ -53,7 +53,7 @@ async def links(service: Service) -> Row:
                 subject,
                 FAIL,
                 f"{path} lacks {' and '.join(LINKS[rel] for rel in LINKS if rel not in listed)}",
-                mend,
+                fix,
             )
     web, bosh = (listed[relation] for relation in LINKS)
     upgrade = {
@@ -65,19 +65,19 @@ async def links(service: Service) -> Row:
     }
     answer = await fetch(service, "GET", web.replace("wss:", "https:", 1), upgrade)
     if answer.status != 101 or answer.headers.get("sec-websocket-protocol") != "xmpp":
-        return row(subject, FAIL, f"{web} answers {answer.status}", mend)
+        return row(subject, FAIL, f"{web} answers {answer.status}", fix)
     answer = await fetch(service, "OPTIONS", bosh, {"Origin": "https://web.example.org"})
     if answer.status not in (200, 204) or answer.headers.get("access-control-allow-origin") != "*":
-        return row(subject, FAIL, f"{bosh} answers {answer.status}", mend)
+        return row(subject, FAIL, f"{bosh} answers {answer.status}", fix)
     return row(subject, PASS, "host-meta leads to both")
 
 
 async def provider(service: Service) -> Row:
     """Judge the file for directories of providers: it must say what is so."""
-    subject, mend = "provider file", "Run site.yml --tags website."
+    subject, fix = "provider file", "Run site.yml --tags website."
     answer = await fetch(service, "GET", service.url("/.well-known/xmpp-provider-v2.json"))
     if answer.status != 200:
-        return row(subject, FAIL, f"answers {answer.status}", mend)
+        return row(subject, FAIL, f"answers {answer.status}", fix)
     says = json.loads(answer.body)
     wanted = {
         "maximumHttpFileUploadStorageTime": service.settings["upload_days"],
@@ -85,22 +85,22 @@ async def provider(service: Service) -> Row:
     }
     wrong = [f"{key} is {says.get(key)}, not {value}" for key, value in wanted.items() if says.get(key) != value]
     if wrong:
-        return row(subject, FAIL, "; ".join(wrong), mend)
+        return row(subject, FAIL, "; ".join(wrong), fix)
     return row(subject, PASS, "says what the settings say")
 
 
 async def upload(service: Service, slot: ET.Element) -> Row:
     """Send a file and fetch it, as anybody who gets the link does."""
     subject = "file upload"
-    mend = "On the host: systemctl status nginx, then systemd-tmpfiles --create, and run site.yml --tags nginx."
+    fix = "On the host: systemctl status nginx, then systemd-tmpfiles --create, and run site.yml --tags nginx."
     places = [slot.find(f".//{{{UPLOAD}}}{verb}") for verb in ("put", "get")]
     put, get = (link.get("url", "") if link is not None else "" for link in places)
     if not put or not get:
         return row(subject, FAIL, "ejabberd gives no place to send it to", "Run site.yml --tags nginx,ejabberd.")
     sent = await fetch(service, "PUT", put, {"Content-Type": "application/octet-stream"}, FILE)
     if sent.status not in (200, 201):
-        return row(subject, FAIL, f"sending a file is answered {sent.status}", mend)
+        return row(subject, FAIL, f"sending a file is answered {sent.status}", fix)
     came = await fetch(service, "GET", get)
     if came.status != 200 or came.body != FILE:
-        return row(subject, FAIL, f"the file sent does not come back: {came.status}", mend)
+        return row(subject, FAIL, f"the file sent does not come back: {came.status}", fix)
     return row(subject, PASS, "a file sent comes back")

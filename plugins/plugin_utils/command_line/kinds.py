@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from ansible_collections.conexizan.xmpp.plugins.filter.hidden_sign import hidden_sign
+from ansible_collections.conexizan.xmpp.plugins.filter.control_character import control_character
 
 FLAGS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 # Nobody's name: what is an example could be an account, and be deleted.
@@ -78,7 +78,7 @@ def service(value: str, domains: Domains) -> str:
 
 def text(value: str, domains: Domains) -> str:
     """Return a line of text, in any script."""
-    if sign := hidden_sign(value):
+    if sign := control_character(value):
         raise Wrong(f"contains {sign}: remove it")
     return value
 

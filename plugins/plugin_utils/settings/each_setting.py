@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible.errors import AnsibleError
-from ansible_collections.conexizan.xmpp.plugins.filter.hidden_sign import hidden_sign
+from ansible_collections.conexizan.xmpp.plugins.filter.control_character import control_character
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.settings.host_settings import HostSettings
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.settings.notation import (
     TEMPLATE,
@@ -116,7 +116,7 @@ class Checker:
             return
         if value != value.strip():
             self.settings.complain(keys, value, "begins or ends with white space")
-        elif sign := hidden_sign(value, lines=rule.lines, strict=not rule.prose):
+        elif sign := control_character(value, lines=rule.lines, strict=not rule.prose):
             self.settings.complain(keys, value, f"contains {sign}: remove it")
         elif rule.high and len(value) > rule.high:
             self.settings.complain(keys, value, f"has {len(value)} characters: at most {rule.high} are possible")

@@ -27,7 +27,7 @@ WATCHING = {"xmpp-relay.service"}
 # Let the operator's own hooks and plugins find their credentials, where certificates are ordered.
 RENEWING = {"certbot.service", "xmpp-certificates.service"}
 # Erlang compiles as it runs.
-COMPILING = {"ejabberd.service", "xmpp-checkpoint.service", "xmpp-forget.service"}
+COMPILING = {"ejabberd.service", "xmpp-checkpoint.service", "xmpp-expire.service"}
 
 SECRETS = {
     "/etc/coturn/xmpp.conf": "coturn.service",
@@ -103,7 +103,7 @@ def units(host: Host) -> list[str]:
     listed = host.check_output("systemctl list-unit-files --type=service --no-legend --plain")
     names = [line.split()[0] for line in listed.splitlines()]
     found = [name for name in names if name.startswith("xmpp-") or name in VENDORS]
-    assert {*RUNNING, "epmd.service", "xmpp-forget.service"} <= set(found)
+    assert {*RUNNING, "epmd.service", "xmpp-expire.service"} <= set(found)
     return found
 
 

@@ -82,7 +82,7 @@ def test_settings_with_secrets_are_closed_to_other_accounts(host: Host, user: st
         assert host.run(f"runuser -u {user} -- cat /etc/coturn/xmpp.conf").rc != 0
 
 
-@pytest.mark.parametrize("timer", ["xmpp-forget", "xmpp-checkpoint"])
+@pytest.mark.parametrize("timer", ["xmpp-expire", "xmpp-checkpoint"])
 def test_timer_that_forgets_runs(host: Host, timer: str) -> None:
     assert host.service(f"{timer}.timer").is_running
     assert host.service(f"{timer}.timer").is_enabled
@@ -90,7 +90,7 @@ def test_timer_that_forgets_runs(host: Host, timer: str) -> None:
 
 def test_module_that_a_power_cut_left_half_written_is_made_anew(host: Host) -> None:
     """ejabberd would not start with it."""
-    beam = "/run/ejabberd/modules/mod_xmpp_guard.beam"
+    beam = "/run/ejabberd/modules/mod_xmpp_login_throttle.beam"
     whole = host.file(beam).size
     host.check_output(f"truncate --size=100 {beam} && systemctl restart ejabberd")
     assert host.file(beam).size == whole

@@ -3,7 +3,7 @@
 %% bounded as well. What is written is added up in memory; only when that is a tenth of the quota does somebody look how much there is: newest
 %% messages first, some at a time, beside all that goes on.
 %% And what waits for somebody who is away is bounded: large messages are refused from 16 MiB on, small ones by their number (xmpp.yml).
-%% Hooks: store_mam_message, offline_message_hook, remove_user. Without this module nothing but their age (xmpp-forget) ends what archives have.
+%% Hooks: store_mam_message, offline_message_hook, remove_user. Without this module nothing but their age (xmpp-expire) ends what archives have.
 -module(mod_xmpp_archive).
 -behaviour(gen_mod).
 -export([start/2, stop/1, reload/3, depends/2, mod_options/1, mod_opt_type/1, mod_doc/0]).

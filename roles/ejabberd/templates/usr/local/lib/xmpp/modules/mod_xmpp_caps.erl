@@ -22,7 +22,7 @@
 
 start(Host, _Opts) ->
     xmpp_start:attempt(?MODULE, fun() ->
-        xmpp_rate:new(?MODULE),
+        xmpp_token_bucket:new(?MODULE),
         hooks(add, Host)
     end).
 
@@ -69,7 +69,7 @@ received({Packet, State}) ->
     {_, Server, _} = jid:tolower(xmpp:get_from(Packet)),
     case ejabberd_router:is_my_route(Server) of
         true -> {Packet, State};
-        false -> {limited(Packet, xmpp_rate:site(Server), ?ELSEWHERE), State}
+        false -> {limited(Packet, xmpp_token_bucket:site(Server), ?ELSEWHERE), State}
     end.
 
 limited(Packet, Who, {Size, Seconds}) when element(1, Packet) =:= presence ->
@@ -86,14 +86,14 @@ is_caps(El) -> element(2, El) =:= <<"c">> andalso fxml:get_tag_attr_s(<<"xmlns">
 is_long(Caps) -> erlang:external_size(Caps) > ?NAME.
 
 is_known(Caps, Who) ->
-    xmpp_rate:remembers(?MODULE, {Who, Caps}).
+    xmpp_token_bucket:remembers(?MODULE, {Who, Caps}).
 
 is_allowed(Caps, Who, Size, Seconds) ->
     Parts = [Part || El <- Caps, Part <- binary:split(fxml:get_tag_attr_s(<<"ext">>, El), <<" ">>, [global])],
-    length(Parts) =< ?PARTS andalso not is_long(Caps) andalso not xmpp_rate:used_up(?MODULE, Who, Size, Seconds) andalso
+    length(Parts) =< ?PARTS andalso not is_long(Caps) andalso not xmpp_token_bucket:used_up(?MODULE, Who, Size, Seconds) andalso
         begin
-            xmpp_rate:use(?MODULE, Who, Seconds),
-            xmpp_rate:remember(?MODULE, {Who, Caps}, 86400),
+            xmpp_token_bucket:use(?MODULE, Who, Seconds),
+            xmpp_token_bucket:remember(?MODULE, {Who, Caps}, 86400),
             true
         end.
 

@@ -19,8 +19,8 @@
 
 start(Host, _Opts) ->
     xmpp_start:attempt(?MODULE, fun() ->
-        xmpp_rate:new(?MODULE),
-        xmpp_rate:new(?ASKED),
+        xmpp_token_bucket:new(?MODULE),
+        xmpp_token_bucket:new(?ASKED),
         ejabberd_hooks:add(user_send_packet, Host, ?MODULE, send, 20)
     end).
 
@@ -33,7 +33,7 @@ mod_options(_Host) -> [].
 mod_doc() -> #{}.
 
 has_asked(Who, Whom) ->
-    ets:whereis(?ASKED) =/= undefined andalso xmpp_rate:remembers(?ASKED, {Who, Whom}).
+    ets:whereis(?ASKED) =/= undefined andalso xmpp_token_bucket:remembers(?ASKED, {Who, Whom}).
 
 send({drop, _} = Acc) -> Acc;
 send({Packet, State}) ->
@@ -53,7 +53,7 @@ send({Packet, State}) ->
 remember(From, From) -> ok;
 remember(_From, {<<>>, <<>>, _}) -> ok;
 remember(From, {User, Server, _} = To) ->
-    User =:= <<>> andalso ejabberd_router:is_my_route(Server) orelse xmpp_rate:remember(?ASKED, {From, To}, ?ANSWER).
+    User =:= <<>> andalso ejabberd_router:is_my_route(Server) orelse xmpp_token_bucket:remember(?ASKED, {From, To}, ?ANSWER).
 
 %% Whom a stanza reaches elsewhere, and how. Whatever it is, it may open a connection.
 reached(message, error, Packet) -> [{connection, xmpp:get_to(Packet)}];
@@ -87,11 +87,11 @@ limits(connection, {_, Host, _} = From, {_, Server, _} = To) ->
 limits(servers, From, {_, Server, _}) -> [{{server, From, Server}, {servers, From}, ?SERVERS}].
 
 exceeds(Limits) ->
-    New = [Limit || {Met, _, _} = Limit <- Limits, not xmpp_rate:remembers(?MODULE, Met)],
-    case lists:any(fun({_, Key, {Size, Seconds}}) -> xmpp_rate:used_up(?MODULE, Key, Size, Seconds) end, New) of
+    New = [Limit || {Met, _, _} = Limit <- Limits, not xmpp_token_bucket:remembers(?MODULE, Met)],
+    case lists:any(fun({_, Key, {Size, Seconds}}) -> xmpp_token_bucket:used_up(?MODULE, Key, Size, Seconds) end, New) of
         true -> true;
         false ->
-            [begin xmpp_rate:use(?MODULE, Key, Seconds), xmpp_rate:remember(?MODULE, Met, ?MET) end || {Met, Key, {_, Seconds}} <- New],
+            [begin xmpp_token_bucket:use(?MODULE, Key, Seconds), xmpp_token_bucket:remember(?MODULE, Met, ?MET) end || {Met, Key, {_, Seconds}} <- New],
             false
     end.
 

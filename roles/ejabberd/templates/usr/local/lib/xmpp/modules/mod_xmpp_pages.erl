@@ -197,7 +197,7 @@ later(IQ, Work) ->
     {User, Server, Resource} = jid:tolower(From),
     {Account, App} = case ejabberd_router:is_my_host(Server) of
                          true -> {{User, Server}, {User, Server, Resource}};
-                         false -> {xmpp_rate:site(Server), {Server, element(2, jid:tolower(xmpp:get_to(IQ)))}}
+                         false -> {xmpp_token_bucket:site(Server), {Server, element(2, jid:tolower(xmpp:get_to(IQ)))}}
                      end,
     Line = case App of
                {_, _, _} -> App;

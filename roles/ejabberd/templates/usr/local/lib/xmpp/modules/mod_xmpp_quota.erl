@@ -188,7 +188,7 @@ asker(Packet) ->
     {User, Server, _} = jid:tolower(xmpp:get_from(Packet)),
     case ejabberd_router:is_my_host(Server) of
         true -> {User, Server};
-        false -> xmpp_rate:site(Server)
+        false -> xmpp_token_bucket:site(Server)
     end.
 
 %% Names that nobody has are counted together, some of them: it looks the same, takes as long, and no memory for each.

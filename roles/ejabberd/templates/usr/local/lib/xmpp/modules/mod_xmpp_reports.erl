@@ -13,7 +13,7 @@
 -define(MESSAGES, 10). %% named in one report
 
 start(Host, _Opts) ->
-    xmpp_start:attempt(?MODULE, fun() -> xmpp_rate:new(?MODULE), hooks(add, Host) end).
+    xmpp_start:attempt(?MODULE, fun() -> xmpp_token_bucket:new(?MODULE), hooks(add, Host) end).
 
 stop(Host) ->
     hooks(delete, Host).
@@ -56,10 +56,10 @@ decode(Address) ->
 
 pass_on(Reporter, About, Report) ->
     {User, Host, _} = jid:tolower(Reporter),
-    case xmpp_rate:used_up(?MODULE, {User, Host}, ?AT_ONCE, ?EACH) of
+    case xmpp_token_bucket:used_up(?MODULE, {User, Host}, ?AT_ONCE, ?EACH) of
         true -> ok;
         false ->
-            xmpp_rate:use(?MODULE, {User, Host}, ?EACH),
+            xmpp_token_bucket:use(?MODULE, {User, Host}, ?EACH),
             Text = describe(jid:encode({User, Host, <<>>}), About, Report),
             [tell(Host, Admin, Text) || Admin <- gen_mod:get_module_opt(Host, ?MODULE, admins)]
     end.

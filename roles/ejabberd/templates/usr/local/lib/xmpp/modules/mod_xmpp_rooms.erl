@@ -68,12 +68,12 @@ say(Packet, _Room, _Nick) ->
     {User, Server, _} = bare(xmpp:get_from(Packet)),
     {Who, {AtOnce, EachSecond}} = case ejabberd_router:is_my_host(Server) of
                                       true -> {{User, Server}, ?SAID};
-                                      false -> {xmpp_rate:site(Server), ?SAID_ELSEWHERE}
+                                      false -> {xmpp_token_bucket:site(Server), ?SAID_ELSEWHERE}
                                   end,
-    case xmpp_rate:used_up(?MODULE, {said, Who}, 2, AtOnce div EachSecond) of
+    case xmpp_token_bucket:used_up(?MODULE, {said, Who}, 2, AtOnce div EachSecond) of
         true -> too_much(Packet);
         false ->
-            xmpp_rate:use(?MODULE, {said, Who}, erlang:external_size(Packet) / EachSecond),
+            xmpp_token_bucket:use(?MODULE, {said, Who}, erlang:external_size(Packet) / EachSecond),
             limit(Packet, messages, ?MESSAGES)
     end.
 
@@ -94,12 +94,12 @@ question({IQ, State} = Acc) when element(1, IQ) =:= iq ->
         andalso ejabberd_router:is_my_route(Service) andalso not ejabberd_router:is_my_host(Service) of
         false -> Acc;
         true ->
-            case xmpp_rate:used_up(?MODULE, Key, Size, Seconds) of
+            case xmpp_token_bucket:used_up(?MODULE, Key, Size, Seconds) of
                 true ->
                     ejabberd_router:route_error(IQ, more_than_one_may(IQ)),
                     {stop, {drop, State}};
                 false ->
-                    xmpp_rate:use(?MODULE, Key, Seconds),
+                    xmpp_token_bucket:use(?MODULE, Key, Seconds),
                     Acc
             end
     end;
@@ -108,10 +108,10 @@ question(Acc) ->
 
 limit(Packet, Kind, {Size, Seconds}) ->
     Key = {Kind, bare(xmpp:get_from(Packet)), bare(xmpp:get_to(Packet))},
-    case xmpp_rate:used_up(?MODULE, Key, Size, Seconds) of
+    case xmpp_token_bucket:used_up(?MODULE, Key, Size, Seconds) of
         true -> too_much(Packet);
         false ->
-            xmpp_rate:use(?MODULE, Key, Seconds),
+            xmpp_token_bucket:use(?MODULE, Key, Seconds),
             Packet
     end.
 
@@ -134,11 +134,11 @@ create({Packet, State}) ->
 
 too_many(From) ->
     {Size, Seconds} = ?NEW,
-    case not is_admin(From) andalso xmpp_rate:used_up(?MODULE, {new, From}, Size, Seconds) of
+    case not is_admin(From) andalso xmpp_token_bucket:used_up(?MODULE, {new, From}, Size, Seconds) of
         true -> <<"You have made many rooms in a short time. Please try again later.">>;
         false ->
             case is_admin(From) orelse xmpp_sum:fits(?MODULE, {rooms, From}, From, 1, ?OWNED, fun() -> owned(From) end) of
-                true -> xmpp_rate:use(?MODULE, {new, From}, Seconds), false;
+                true -> xmpp_token_bucket:use(?MODULE, {new, From}, Seconds), false;
                 false -> <<"You own as many rooms as an account may, which is 300. Please destroy some of them.">>
             end
     end.
@@ -187,10 +187,10 @@ guard_room(Acc, _Room) ->
 changed(IQ, Room) ->
     Key = {changes, bare(xmpp:get_from(IQ))},
     {Size, Seconds} = ?CHANGES,
-    case xmpp_rate:used_up(?MODULE, Key, Size, Seconds) of
+    case xmpp_token_bucket:used_up(?MODULE, Key, Size, Seconds) of
         true -> more_than_one_may(IQ);
         false ->
-            xmpp_rate:use(?MODULE, Key, Seconds),
+            xmpp_token_bucket:use(?MODULE, Key, Seconds),
             judged(IQ, Room)
     end.
 
@@ -219,8 +219,8 @@ judged(IQ, Room) ->
 %% The answer tells whether the new owner has an account here, so it is given as seldom as messages to strangers tell it.
 leave(From, Owners, New) ->
     Limits = [{{hand_over, From}, ?HAND_OVER} | [{{away, Who}, ?AWAY} || New =:= [], Who <- Owners]],
-    not lists:any(fun({Key, {Size, Seconds}}) -> xmpp_rate:used_up(?MODULE, Key, Size, Seconds) end, Limits)
-        andalso lists:foreach(fun({Key, {_, Seconds}}) -> xmpp_rate:use(?MODULE, Key, Seconds) end, Limits) =:= ok.
+    not lists:any(fun({Key, {Size, Seconds}}) -> xmpp_token_bucket:used_up(?MODULE, Key, Size, Seconds) end, Limits)
+        andalso lists:foreach(fun({Key, {_, Seconds}}) -> xmpp_token_bucket:use(?MODULE, Key, Seconds) end, Limits) =:= ok.
 
 %% Somebody loses a place, a role or a subscription, or the room ends.
 shrinks(_Els, [_ | _] = Items) ->

@@ -63,8 +63,8 @@ resolve(Name, #{server_host := Host, remote_server := Server}) ->
 
 %% The table also has connections that others have opened, if they take our stanzas as well (XEP-0288).
 has_place(Server) ->
-    Site = xmpp_rate:site(Server),
-    length([To || {_, To} <- mnesia:dirty_all_keys(s2s), xmpp_rate:site(To) =:= Site]) =< ?OF_A_SITE
+    Site = xmpp_token_bucket:site(Server),
+    length([To || {_, To} <- mnesia:dirty_all_keys(s2s), xmpp_token_bucket:site(To) =:= Site]) =< ?OF_A_SITE
         andalso proplists:get_value(active, supervisor:count_children(ejabberd_s2s_out_sup)) =< erlang:system_info(port_limit) div 4.
 
 %% What waits to be sent stays in the queue.

@@ -33,7 +33,7 @@
 
 start(Host, Opts) ->
     xmpp_start:attempt(?MODULE, fun() ->
-        xmpp_rate:new(?MODULE),
+        xmpp_token_bucket:new(?MODULE),
         hooks(add, Host),
         is_first(Host) andalso ({ok, _} = gen_mod:start_child(?MODULE, Host, Opts))
     end).
@@ -147,21 +147,21 @@ is_too_much(other, From, To) ->
 is_too_much(words, {_, Server, _} = From, To) ->
     Elsewhere = not ejabberd_router:is_my_route(Server),
     Part = not Elsewhere andalso not ejabberd_router:is_my_host(Server),  %% a room or a node of ours, which many may hear
-    Met = xmpp_rate:remembers(?MODULE, {met, From, To}),
-    Answered = xmpp_rate:remembers(?MODULE, {met, To, From}),
+    Met = xmpp_token_bucket:remembers(?MODULE, {met, From, To}),
+    Answered = xmpp_token_bucket:remembers(?MODULE, {met, To, From}),
     Limits = [Limit || not Answered, Limit <- [{{messages, From, To}, ?MESSAGES}, {{to, To}, ?MESSAGES_OF_ALL}]]
         ++ [{{people, From}, ?PEOPLE} || not Met, not Part]
-        ++ [Limit || Elsewhere, not Met, Limit <- [{{server, Server}, ?PEOPLE_OF_SERVER}, {{servers, xmpp_rate:site(Server)}, ?PEOPLE_OF_SERVERS},
+        ++ [Limit || Elsewhere, not Met, Limit <- [{{server, Server}, ?PEOPLE_OF_SERVER}, {{servers, xmpp_token_bucket:site(Server)}, ?PEOPLE_OF_SERVERS},
                                                    {all, ?PEOPLE_OF_ALL}]],
     Exceeds = exceeds(Limits),
-    Exceeds orelse Part orelse xmpp_rate:remember(?MODULE, {met, From, To}, ?MET),
+    Exceeds orelse Part orelse xmpp_token_bucket:remember(?MODULE, {met, From, To}, ?MET),
     Exceeds.
 
 exceeds(Limits) ->
-    case lists:any(fun({Key, {Size, Seconds}}) -> xmpp_rate:used_up(?MODULE, Key, Size, Seconds) end, Limits) of
+    case lists:any(fun({Key, {Size, Seconds}}) -> xmpp_token_bucket:used_up(?MODULE, Key, Size, Seconds) end, Limits) of
         true -> true;
         false ->
-            [xmpp_rate:use(?MODULE, Key, Seconds) || {Key, {_, Seconds}} <- Limits],
+            [xmpp_token_bucket:use(?MODULE, Key, Seconds) || {Key, {_, Seconds}} <- Limits],
             false
     end.
 

@@ -27,7 +27,7 @@
 start(Host, Opts) ->
     xmpp_start:attempt(?MODULE, fun() ->
         is_first(Host) andalso ({ok, _} = gen_mod:start_child(?MODULE, Host, Opts)),
-        xmpp_rate:new(?MODULE),
+        xmpp_token_bucket:new(?MODULE),
         hooks(add, Host)
     end).
 
@@ -61,13 +61,13 @@ ask({IQ, State} = Acc) when element(1, IQ) =:= iq ->
     {Size, Seconds} = ?SLOTS,
     case lists:any(fun(El) -> is_upload(xmpp:get_ns(El)) end, xmpp:get_els(IQ)) of
         true ->
-            case xmpp_rate:used_up(?MODULE, {User, Server}, Size, Seconds) of
+            case xmpp_token_bucket:used_up(?MODULE, {User, Server}, Size, Seconds) of
                 true ->
                     Text = <<"These are many files at once. Please wait a moment.">>,
                     ejabberd_router:route_error(IQ, xmpp:err_resource_constraint(Text, xmpp:get_lang(IQ))),
                     {stop, {drop, State}};
                 false ->
-                    xmpp_rate:use(?MODULE, {User, Server}, Seconds),
+                    xmpp_token_bucket:use(?MODULE, {User, Server}, Seconds),
                     Acc
             end;
         false -> Acc

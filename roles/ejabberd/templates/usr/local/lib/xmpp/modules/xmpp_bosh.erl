@@ -21,10 +21,10 @@ process(Path, Request) ->
     end.
 
 make(Path, Request, Address) ->
-    xmpp_rate:new(?MODULE),
-    case xmpp_rate:used_up(?MODULE, Address, ?AT_ONCE, ?EACH) of
+    xmpp_token_bucket:new(?MODULE),
+    case xmpp_token_bucket:used_up(?MODULE, Address, ?AT_ONCE, ?EACH) of
         true -> {503, [{<<"Retry-After">>, integer_to_binary(?EACH)}], <<"Too many new sessions from your network.">>};
         false ->
-            xmpp_rate:use(?MODULE, Address, ?EACH),
+            xmpp_token_bucket:use(?MODULE, Address, ?EACH),
             mod_bosh:process(Path, Request)
     end.

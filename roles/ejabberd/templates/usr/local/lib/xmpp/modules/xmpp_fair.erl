@@ -68,7 +68,7 @@ start_link(Worker) ->
     gen_server:start_link({local, ?MODULE}, ?MODULE, Worker, []).
 
 init(Worker) ->
-    xmpp_rate:new(?MODULE),  %% the table outlives this process, and what is slow no longer goes from it
+    xmpp_token_bucket:new(?MODULE),  %% the table outlives this process, and what is slow no longer goes from it
     Clock = atomics:new(1, []),
     atomics:put(Clock, 1, now_ms()),
     persistent_term:put(?MODULE, Clock),

@@ -6,7 +6,7 @@
 
 -define(AGAIN, 2).  %% seconds until it is counted again for the same one who asks: nobody makes the database count without end, nor keeps others out
 
-new(Table) -> xmpp_rate:new(Table).
+new(Table) -> xmpp_token_bucket:new(Table).
 
 %% Count() is {ok, Number}, or anything else where it cannot be known; then nobody is refused.
 fits(Table, Key, Who, Weight, Limit, Count) ->
@@ -15,10 +15,10 @@ fits(Table, Key, Who, Weight, Limit, Count) ->
             ets:update_counter(Table, Key, {2, Weight}, {Key, 0, now_ms()}),
             true;
         Known ->
-            case Known =/= [] andalso xmpp_rate:remembers(Table, {counted, Key, Who}) of
+            case Known =/= [] andalso xmpp_token_bucket:remembers(Table, {counted, Key, Who}) of
                 true -> false;
                 false ->
-                    xmpp_rate:remember(Table, {counted, Key, Who}, ?AGAIN),
+                    xmpp_token_bucket:remember(Table, {counted, Key, Who}, ?AGAIN),
                     count(Table, Key, Weight, Limit, Count())
             end
     end.

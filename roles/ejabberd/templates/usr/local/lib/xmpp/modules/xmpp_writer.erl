@@ -17,7 +17,7 @@
 take_over(Host) ->
     sqlite = ejabberd_option:sql_type(Host),
     1 = ejabberd_option:sql_pool_size(Host),
-    xmpp_rate:new(?MODULE),
+    xmpp_token_bucket:new(?MODULE),
     ok = ejabberd_sql_sup:start(Host),
     started(ejabberd_db_sup, #{id => ?MODULE, start => {ejabberd_sql, start_link, [?WORKER, 0]}}),
     started(ejabberd_db_sup, #{id => xmpp_fair, start => {xmpp_fair, start_link, [worker()]}}),

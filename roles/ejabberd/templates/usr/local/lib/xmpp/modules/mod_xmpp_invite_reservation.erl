@@ -1,0 +1,37 @@
+%% SPDX-License-Identifier: GPL-3.0-or-later
+%% A name that an invitation promises is for whoever was invited, as long as that holds. ejabberd keeps it from others who were invited;
+%% this keeps it from those who register without.
+-module(mod_xmpp_invite_reservation).
+-behaviour(gen_mod).
+-export([start/2, stop/1, reload/3, depends/2, mod_options/1, mod_doc/0]).
+-export([keep/4]).
+
+start(Host, _Opts) ->
+    xmpp_start:attempt(?MODULE, fun() -> hook(add, Host) end).
+
+stop(Host) ->
+    hook(delete, Host).
+
+hook(Do, Host) ->
+    ejabberd_hooks:Do(check_register_user, Host, ?MODULE, keep, 50).
+
+reload(_Host, _New, _Old) -> ok.
+depends(_Host, _Opts) -> [{mod_invites, hard}, {mod_register, hard}].
+mod_options(_Host) -> [].
+mod_doc() -> #{}.
+
+%% Asked before an account is made, after the picture was read. People's ways all lead through mod_register; the operator's do not, who
+%% can give the name to anybody.
+keep(Free, User, Server, _Password) ->
+    {current_stacktrace, Callers} = process_info(self(), current_stacktrace),
+    Free andalso not (lists:keymember(mod_register, 1, Callers) andalso promised(jid:nodeprep(User), jid:nameprep(Server))).
+
+%% Not so once the invitation is taken, which ejabberd notes first, nor by one to somebody's contacts (R), or for a new password (T).
+promised(User, Server) ->
+    {selected, _, Tokens} = ejabberd_sql:sql_query(
+        Server, iolist_to_binary(["SELECT token FROM invite_token WHERE server_host = ", quote(Server), " AND account_name = ", quote(User),
+                                  " AND invitee = '' AND type IN ('A', 'S') AND expires > datetime('now', 'localtime')"])),
+    Tokens =/= [].
+
+quote(Text) ->
+    ["'", string:replace(Text, "'", "''", all), "'"].

@@ -1,0 +1,176 @@
+%% SPDX-License-Identifier: GPL-3.0-or-later
+%% Guessing passwords takes long. Wrong ones are counted for the address they come from (IPv6: its /64), never for the account, so
+%% that nobody can lock out somebody else. With too many, nobody new gets in from there for a while, with the right password neither
+%% (or the answer would tell which one was right). Who got in from there before, in the last day, has a count of their own: the
+%% people of a house do not pay for one of them. A token that an app got from here (XEP-0484) cannot be guessed, and always lets in.
+%% An attempt that is given up counts as a wrong password, and whoever is shut out is told so before the name is looked at (what the answers
+%% say about a name: ejabberd_auth_nobody). Wrong ones are in memory only; who got in is known over a restart of ejabberd, not of the host.
+%% ejabberd takes a password from a logged-in session as well, to delete another account (XEP-0077): nobody needs that here.
+%% Hooks: c2s_stream_started, c2s_handle_recv, c2s_auth_result, c2s_terminated, user_send_packet, set_password. Without this module guesses are
+%% not limited.
+-module(mod_xmpp_login_throttle).
+-behaviour(gen_mod).
+-export([start/2, stop/1, reload/3, depends/2, mod_options/1, mod_doc/0]).
+-export([narrow/2, start_login/3, judge/3, give_up/2, guard_removal/1, end_sessions/2]).
+
+-define(AT_ONCE, 60).  %% wrong passwords, before it gets slow
+-define(EACH, 60).     %% seconds until another one is possible
+-define(KNOWN, mod_xmpp_guard_known).
+-define(FOLDER, "/run/xmpp-login-throttle").
+-define(DAY, 86400).
+-define(PLACES, 100).  %% that one account is known from at once; who has a whole network of addresses does not fill the table with them
+-define(REGISTER, <<"jabber:iq:register">>).
+
+start(Host, _Opts) ->
+    xmpp_start:attempt(?MODULE, fun() ->
+        xmpp_token_bucket:new(?MODULE),
+        xmpp_token_bucket:new(?KNOWN, ?FOLDER),
+        hooks(add, Host)
+    end),
+    xmpp_start:attempt(?MODULE, fun() -> make_group(Host, <<"banned">>) end).
+
+stop(Host) ->
+    hooks(delete, Host),
+    ets:whereis(?KNOWN) =:= undefined orelse xmpp_token_bucket:save(?KNOWN),
+    ok.
+
+hooks(Do, Host) ->
+    ejabberd_hooks:Do(c2s_stream_started, Host, ?MODULE, narrow, 10),
+    ejabberd_hooks:Do(c2s_handle_recv, Host, ?MODULE, start_login, 10),
+    ejabberd_hooks:Do(c2s_auth_result, Host, ?MODULE, judge, 10),
+    ejabberd_hooks:Do(c2s_terminated, Host, ?MODULE, give_up, 10),
+    ejabberd_hooks:Do(user_send_packet, Host, ?MODULE, guard_removal, 10),
+    ejabberd_hooks:Do(set_password, Host, ?MODULE, end_sessions, 90),
+    ok.
+
+reload(_Host, _New, _Old) -> ok.
+depends(_Host, _Opts) -> [{mod_shared_roster, soft}].
+mod_options(_Host) -> [].
+mod_doc() -> #{}.
+
+%% The group that xmpp.yml denies. While there is none, ejabberd's look for who is in it fails, and with it every login.
+make_group(Host, Group) ->
+    case mod_shared_roster:get_group_opts(Host, Group) of
+        error -> mod_shared_roster:create_group(Host, Group, [{label, <<>>}, {description, <<>>}, {displayed_groups, []}]);
+        _ -> ok
+    end.
+
+%% A line has a /64 of IPv6 at least. ejabberd never learns the rest of the address, and so all its limits count by the /64.
+narrow(#{ip := {{A, B, C, D, _, _, _, _}, Port}} = State, _Start) when {A, B, C, D} =/= {0, 0, 0, 0} ->
+    State#{ip := {{A, B, C, D, 0, 0, 0, 0}, Port}};
+narrow(State, _Start) ->
+    State.
+
+%% The first message of a login (RFC 6120, XEP-0388), before anything is made of it. Who it names is part of the session until it is judged.
+start_login(State, _El, {sasl_auth, Mechanism, Message}) -> start_login_as(name(Mechanism, Message), Mechanism, State);
+start_login(State, _El, {sasl2_authenticate, Mechanism, Message, _, _}) -> start_login_as(name(Mechanism, Message), Mechanism, State);
+start_login(State, _El, _Packet) -> State.
+
+start_login_as(User, Mechanism, #{stream_state := Stage, ip := {Address, _}, lserver := Host} = Before)
+  when User =/= <<>>, Stage =:= wait_for_sasl_request orelse Stage =:= wait_for_sasl_response ->
+    State = give_up(Before, again),
+    Pair = {Address, User, Host},
+    case not is_token(Mechanism) andalso is_shut_out(Pair) of
+        true -> refuse(State);
+        false -> State#{?MODULE => Pair}
+    end;
+start_login_as(_User, _Mechanism, State) ->
+    State.
+
+%% As RFC 5802, RFC 4616 and XEP-0484 have it; without a domain, as ejabberd takes it.
+name(<<"SCRAM-", _/binary>>, <<_, _/binary>> = Message) ->
+    case binary:split(Message, <<",">>, [global]) of
+        [_, _, <<"n=", Name/binary>> | _] -> prepared(binary:replace(binary:replace(Name, <<"=2C">>, <<",">>, [global]), <<"=3D">>, <<"=">>, [global]));
+        _ -> <<>>
+    end;
+name(<<"PLAIN">>, <<_, _/binary>> = Message) ->
+    case binary:split(Message, <<0>>, [global]) of
+        [_, Name, _] -> prepared(hd(binary:split(Name, <<"@">>)));
+        _ -> <<>>
+    end;
+name(<<"HT-", _/binary>>, <<_, _/binary>> = Message) -> prepared(hd(binary:split(Message, <<0>>)));
+name(_Mechanism, _Message) -> <<>>.
+
+prepared(Name) ->
+    case jid:nodeprep(Name) of
+        error -> Name;
+        Prepared -> Prepared
+    end.
+
+judge(State, Result, User) ->
+    case State of
+        #{?MODULE := Pair} -> judge_pair(Pair, Result, maps:remove(?MODULE, State));
+        #{ip := {Address, _}, lserver := Host} when User =/= <<>> -> judge_pair({Address, User, Host}, Result, State);
+        _ -> State  %% nobody was named
+    end.
+
+judge_pair(Pair, Result, State) ->
+    ByToken = Result =:= true andalso is_token(maps:get(sasl_mech, State, <<>>)),
+    case {not ByToken andalso is_shut_out(Pair), Result} of
+        {true, _} -> refuse(State);
+        {false, true} ->
+            know(Pair),
+            State;
+        {false, {false, _}} ->
+            xmpp_token_bucket:use(?MODULE, counted_for(Pair), ?EACH),
+            State
+    end.
+
+know({_, User, Host} = Pair) ->
+    Places = {places, User, Host},
+    Known = xmpp_token_bucket:remembers(?KNOWN, Pair),
+    case Known orelse not xmpp_token_bucket:used_up(?MODULE, Places, ?PLACES, ?DAY div ?PLACES) of
+        true ->
+            Known orelse xmpp_token_bucket:use(?MODULE, Places, ?DAY div ?PLACES),
+            xmpp_token_bucket:remember(?KNOWN, Pair, ?DAY);
+        false -> ok
+    end.
+
+%% Somebody hangs up, or starts again, instead of answering.
+give_up(#{?MODULE := Pair} = State, _Reason) ->
+    xmpp_token_bucket:use(?MODULE, counted_for(Pair), ?EACH),
+    maps:remove(?MODULE, State);
+give_up(State, _Reason) ->
+    State.
+
+is_token(Mechanism) ->
+    binary:match(Mechanism, <<"HT-">>) =:= {0, 3}.
+
+is_shut_out(Pair) ->
+    xmpp_token_bucket:used_up(?MODULE, counted_for(Pair), ?AT_ONCE, ?EACH).
+
+counted_for({Address, _, _} = Pair) ->
+    case xmpp_token_bucket:remembers(?KNOWN, Pair) of
+        true -> Pair;
+        false -> Address
+    end.
+
+refuse(#{lang := Lang} = State) ->
+    Text = <<"Too many wrong passwords came from your network. Please try again in some minutes.">>,
+    {stop, ejabberd_c2s:send(State, xmpp:serr_policy_violation(Text, Lang))}.
+
+guard_removal({Packet, State}) when element(1, Packet) =:= iq ->
+    case {xmpp:get_type(Packet), lists:any(fun(Query) -> removes_another(Query, Packet) end, xmpp:get_els(Packet))} of
+        {set, true} ->
+            Text = <<"Only the account that you are logged in to can be deleted.">>,
+            ejabberd_router:route_error(Packet, xmpp:err_not_allowed(Text, xmpp:get_lang(Packet))),
+            {stop, {drop, State}};
+        _ -> {Packet, State}
+    end;
+guard_removal(Acc) ->
+    Acc.
+
+removes_another({xmlel, <<"query">>, _, _} = Query, Packet) ->
+    {User, Server, _} = jid:tolower(xmpp:get_from(Packet)),
+    Own = {User, element(2, jid:tolower(xmpp:get_to(Packet)))} =:= {User, Server},
+    fxml:get_tag_attr_s(<<"xmlns">>, Query) =:= ?REGISTER
+        andalso fxml:get_subtag(Query, <<"remove">>) =/= false
+        andalso [Name || Name <- fxml:get_subtags(Query, <<"username">>), not Own orelse fxml:get_tag_cdata(Name) =/= User] =/= [];
+removes_another(_, _) ->
+    false.
+
+%% Whoever had the old password is out. A session that changes its own goes on: the hook runs in its process.
+end_sessions(User, Server) ->
+    [ejabberd_sm:kick_user(User, Server, Resource) || Resource <- ejabberd_sm:get_user_resources(User, Server),
+                                                      ejabberd_sm:get_session_pid(User, Server, Resource) =/= self()],
+    ok.
