@@ -116,7 +116,7 @@ def rotation(service: Service, register: Register, secrets_dir: Path) -> Rotatio
     assert in_force(host) == before
     host.check_output(f"systemd-run --quiet --collect --unit=conexizan-test-watch python3 -c {shlex.quote(WATCH)}")
     try:
-        output = site(host, "coturn,nginx,ejabberd,provision", f"-e new_secrets={','.join(FILES)}")
+        output = site(host, "coturn,nginx,ejabberd,accounts", f"-e new_secrets={','.join(FILES)}")
     finally:
         host.check_output("systemctl stop conexizan-test-watch")
     seen = json.loads(host.check_output(f"cat {SEEN} && rm {SEEN}"))
@@ -217,7 +217,7 @@ async def test_password_that_the_administrator_chose_stays(service: Service, rot
     chosen = Account("admin", secrets.token_urlsafe(12))
     await change(service, given, chosen.password)
     try:
-        await asyncio.to_thread(site, service.host, "provision")
+        await asyncio.to_thread(site, service.host, "accounts")
         async with login(service, chosen):
             pass
     finally:

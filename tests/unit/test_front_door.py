@@ -1619,7 +1619,7 @@ def test_one_service_is_on_one_host(tmp_path: Path) -> None:
     """Whoever deploys two by the same name is told, before a host is touched; of several services, each has its own."""
     hosts = {"one": {}, "other": {"xmpp_domain": "friends.test"}, "third": {"xmpp_domain": "family.test"}}
     (tmp_path / "hosts.yml").write_text(yaml.safe_dump({"all": {"hosts": hosts, "vars": NOWHERE | GOOD}}))
-    playbook = PLAYBOOK.replace("  post_tasks:", "    - {role: facts, tags: always}\n  post_tasks:")
+    playbook = PLAYBOOK.replace("  post_tasks:", "    - {role: preflight, tags: always}\n  post_tasks:")
     playbook = playbook.replace("  roles:", "  any_errors_fatal: true\n  roles:")  # as in site.yml
     output = play(tmp_path, "-i", "hosts.yml", playbook=playbook)
     assert set(re.findall(r"^fatal: \[(.+)\]: FAILED!", output, re.MULTILINE)) == {"one", "other"}

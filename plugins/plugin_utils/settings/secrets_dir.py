@@ -36,7 +36,7 @@ def check_secrets(settings: HostSettings, check_mode: bool) -> None:
         return
     folder = Path(root) / domain
     # Others than those who deploy may run the other playbooks.
-    needed = "facts" in role_names(settings.variables)
+    needed = "preflight" in role_names(settings.variables)
     if wrong := access_mistake(Path(root), folder, writing=needed and not check_mode):
         if needed:
             settings.complain(("xmpp_secrets_dir",), root, wrong)

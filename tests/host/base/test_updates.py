@@ -22,7 +22,7 @@ def deploy(host: Host, *words: str) -> subprocess.CompletedProcess[str]:
     return run(
         "site.yml",
         "--check",
-        "--tags=facts",
+        "--tags=preflight",
         *words,
         inventory=backend.ansible_inventory,
         limit=backend.host,
