@@ -31,7 +31,7 @@ DOCUMENTATION = "See the module of the same name."
 CHECKS = {"import": "check", "complete": "check-complete"}
 COUNTED = ("contacts", "nodes", "messages")
 ONLY_PROSODY = "which only Prosody's own program gives out"
-MIGRATE = "Run prosody-migrator on the old host, and put the files that it writes there (docs/operations.md says how)"
+MIGRATE = "Run prosody-migrator on the old host, and put the files that it writes there (see docs/import-export.md)"
 
 
 class ActionModule(Action):

@@ -84,7 +84,7 @@ class Prosody:
 
     @contextlib.contextmanager
     def stopped(self) -> Iterator[None]:
-        """The server does not run, as docs/operations.md says: the migrator uses the same database."""
+        """The server does not run, as docs/import-export.md says: the migrator uses the same database."""
         self.host.check_output("systemctl stop test-prosody.service")
         try:
             yield
@@ -101,14 +101,14 @@ class Prosody:
         return Account(name, password, domain)
 
     def give_out(self, domain: str, storage: str, hash: str, folder: Path) -> None:
-        """Writes a domain's accounts into a folder of this machine, as docs/operations.md says."""
+        """Writes a domain's accounts into a folder of this machine, as docs/import-export.md says."""
         self.host.check_output("printf %%s %s > /etc/prosody/moving.cfg.lua", MIGRATOR % (domain, storage, hash))
         with self.stopped():
             self.host.check_output("prosody-migrator --config /etc/prosody/moving.cfg.lua")
         copy(self.host, f"/var/lib/prosody/*@{domain}.xml", folder)
 
     def give_the_rest_out(self, folder: Path) -> None:
-        """Copies block lists and rooms into a folder of this machine, as docs/operations.md says."""
+        """Copies block lists and rooms into a folder of this machine, as docs/import-export.md says."""
         self.host.check_output("printf %%s %s > /etc/prosody/rest.cfg.lua", REST_MIGRATOR)
         with self.stopped():
             self.host.check_output("prosody-migrator --config /etc/prosody/rest.cfg.lua")

@@ -10,7 +10,7 @@ from xml.etree import ElementTree as ET
 NAMESPACES = ("urn:xmpp:pie:0", "http://www.xmpp.org/extensions/xep-0227.html#ns")
 INCLUDE = "{http://www.w3.org/2001/XInclude}include"
 DEPTH = 100  # more would be an attack
-WAY = "Change it on the command line, for example: -e file=moving/ (docs/operations.md says how to get it)"
+WAY = "Change it on the command line, for example: -e file=moving/ (docs/import-export.md says how to get it)"
 MEND = "Fix that file, or take it out of the folder, then run this again; nothing was changed"
 Accounts = dict[str, dict[str, ET.Element]]  # by domain and name
 
