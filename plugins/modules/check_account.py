@@ -31,7 +31,7 @@ attributes:
 """
 
 EXAMPLES = r"""
-- name: Make an account to try
+- name: Create a temporary account for the checks
   conexizan.xmpp.check_account:
     domain: chat.example.org
 """

@@ -79,7 +79,7 @@ attributes:
 """
 
 EXAMPLES = r"""
-- name: Read what the host is
+- name: Gather facts of the host
   conexizan.xmpp.host_facts:
     packages: [nginx]
 """

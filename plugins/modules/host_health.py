@@ -64,7 +64,7 @@ attributes:
 """
 
 EXAMPLES = r"""
-- name: Look after the host
+- name: Check the health of the host
   conexizan.xmpp.host_health:
     services: [ejabberd.service, nginx.service]
     timers: [apt-daily.timer]

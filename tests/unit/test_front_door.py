@@ -1624,7 +1624,7 @@ def test_one_service_is_on_one_host(tmp_path: Path) -> None:
     output = play(tmp_path, "-i", "hosts.yml", playbook=playbook)
     assert set(re.findall(r"^fatal: \[(.+)\]: FAILED!", output, re.MULTILINE)) == {"one", "other"}
     assert 'xmpp_domain is \\"friends.test\\" for one, and for other as well: a service is on one host.' in output
-    assert "Read what the host is" not in output
+    assert "Gather facts of the host" not in output
 
 
 def test_inventory_without_a_folder(run: Run) -> None:
