@@ -38,6 +38,19 @@ def test_contents_have_every_page() -> None:
     assert "(docs/README.md)" in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
+# ------------------------------------------------------------------ README
+@pytest.mark.parametrize("row", tables(ROOT / "README.md")["Conexizan"], ids=lambda row: row[0])
+def test_figure_of_a_reason_is_on_its_page(row: list[str]) -> None:
+    """The number of attacks is that of the rows in docs/security.md."""
+    _, reason = row
+    (link,) = re.findall(r"\]\(([\w/.-]+\.md)[#)]", reason)
+    page = ROOT / link
+    attacks = tables(page).get("Attacks, and what becomes of them", [])
+    text = page.read_text(encoding="utf-8") + f" {len(attacks)} "
+    said = re.sub(r"\]\([^)]*\)", "", reason)
+    assert [number for number in re.findall(r"\d[\d.,]*\d|\d", said) if number not in text] == []
+
+
 # ------------------------------------------------------------------ decisions
 DECIDED = [row for table in tables(DECISIONS / "README.md").values() for row in table]
 
