@@ -26,7 +26,7 @@ def test_a_thousand_idle_connections_are_borne(
         bystander.wait(ROUNDS)
 
 
-@pytest.mark.attack("more of them")
+@pytest.mark.attack("more idle connections than that")
 @pytest.mark.parametrize("ipv6", [False, True], ids=["ipv4", "ipv6"])
 def test_one_address_cannot_take_all_places(
     service: Service, neighbour: Neighbour, bystander: Bystander, ipv6: bool

@@ -11,7 +11,7 @@ import pytest
 from .dawdlers import PLACES, SLOW
 
 
-@pytest.mark.attack("requests, handshakes and streams that go on for ever")
+@pytest.mark.attack("requests, handshakes and streams that never end")
 def test_who_dawdles_is_let_go(dawdlers: Future[dict[str, dict[str, Any]]]) -> None:
     """The server has closed each connection."""
     results = dawdlers.result()

@@ -49,7 +49,7 @@ async def credentials(service: Service, register: Register) -> Credentials:
         return await credentials_of(client)
 
 
-@pytest.mark.attack("the relay into the operator's network, by any notation of an address")
+@pytest.mark.attack("using the relay to reach the operator's network, by any notation of an address")
 async def test_relay_is_no_way_to_a_neighbour(service: Service, neighbour: Neighbour, register: Register) -> None:
     """By permission, by channel, by sending without asking: not a byte arrives, by whatever name it is called."""
     known = await credentials(service, register)
@@ -70,7 +70,7 @@ async def test_relay_is_no_way_to_a_neighbour(service: Service, neighbour: Neigh
     assert sorted(heard) == ["direct", "direct"]
 
 
-@pytest.mark.attack("the file proxy to a third host")
+@pytest.mark.attack("using the file proxy to reach a third host")
 @pytest.mark.parametrize("kind", ["ipv4", "ipv6", "name"])
 async def test_file_proxy_connects_to_nobody(service: Service, neighbour: Neighbour, kind: str) -> None:
     """SOCKS 5 (RFC 1928) is spoken, but an address is no name of a stream."""

@@ -27,7 +27,7 @@ def introduce(stream: Stream, claim: str, to: str) -> None:
     )
 
 
-@pytest.mark.attack("another server's name: without proof, with a wrong key or certificate")
+@pytest.mark.attack("impersonating another server: without proof, with a wrong key or certificate")
 @pytest.mark.parametrize("claim", CLAIMS)
 async def test_stanza_before_any_proof_ends_the_stream(service: Service, register: Register, claim: str) -> None:
     """Whatever name it comes under, this host's own included."""
@@ -49,7 +49,7 @@ async def test_stanza_before_any_proof_ends_the_stream(service: Service, registe
         assert receiver.messages.all(lambda stanza: text in "".join(stanza.itertext())) == []
 
 
-@pytest.mark.attack("another server's name: without proof, with a wrong key or certificate")
+@pytest.mark.attack("impersonating another server: without proof, with a wrong key or certificate")
 @pytest.mark.parametrize("claim", CLAIMS)
 def test_key_that_nobody_confirms_is_refused(service: Service, claim: str) -> None:
     """Dialback (XEP-0220): the server of that name is asked, not the stranger."""
@@ -62,7 +62,7 @@ def test_key_that_nobody_confirms_is_refused(service: Service, claim: str) -> No
         assert answer.get("type") != "valid"
 
 
-@pytest.mark.attack("another server's name: without proof, with a wrong key or certificate")
+@pytest.mark.attack("impersonating another server: without proof, with a wrong key or certificate")
 @pytest.mark.parametrize("claim", CLAIMS)
 def test_no_certificate_is_no_proof(service: Service, claim: str) -> None:
     """SASL EXTERNAL fails for who shows none."""
@@ -73,7 +73,7 @@ def test_no_certificate_is_no_proof(service: Service, claim: str) -> None:
         assert answer.tag in (f"{SASL}failure", f"{STREAMS}error")
 
 
-@pytest.mark.attack("another server's name: without proof, with a wrong key or certificate")
+@pytest.mark.attack("impersonating another server: without proof, with a wrong key or certificate")
 def test_stranger_verifies_no_key(service: Service) -> None:
     """Nobody learns by asking whether a key that this host gave out is right, without having one."""
     with connected(service, 5270) as stream:

@@ -48,7 +48,7 @@ DETOURS = [
 ]
 
 
-@pytest.mark.attack("the web server as a proxy, requests understood in two ways")
+@pytest.mark.attack("the web server as a proxy, request smuggling")
 @pytest.mark.parametrize("port", [80, 443])
 def test_web_server_is_no_proxy(service: Service, neighbour: Neighbour, port: int) -> None:
     """Whatever is asked for, no connection leaves the host, and nobody is led elsewhere."""
@@ -94,7 +94,7 @@ SMUGGLED = {
 }
 
 
-@pytest.mark.attack("the web server as a proxy, requests understood in two ways")
+@pytest.mark.attack("the web server as a proxy, request smuggling")
 @pytest.mark.parametrize("kind", SMUGGLED)
 def test_request_in_two_minds_is_refused(service: Service, kind: str) -> None:
     """Two servers in a row must not understand one request as two."""
@@ -161,7 +161,7 @@ def test_other_names_have_no_web_site(service: Service, label: str) -> None:
             context.wrap_socket(plain, server_hostname=name)
 
 
-@pytest.mark.attack("the administration's socket")
+@pytest.mark.attack("the administration socket")
 def test_socket_of_the_administration_is_for_root(service: Service) -> None:
     """Neither the web server nor the relay nor a stranger on the host opens it, and it is nowhere else."""
     ask = "import socket; socket.socket(socket.AF_UNIX).connect('/run/ejabberd/api.sock')"

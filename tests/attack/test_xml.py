@@ -130,7 +130,7 @@ FRAMES: dict[str, tuple[bytes, bytes]] = {  # once, then again and again
 }
 
 
-@pytest.mark.attack("the same by WebSocket")
+@pytest.mark.attack("XML bombs by WebSocket")
 @pytest.mark.parametrize("kind", FRAMES)
 def test_websocket_has_a_limit_too(service: Service, kind: str) -> None:
     """Before anybody has logged in: 40 MB and more are sent in vain, and the connection is closed."""
@@ -140,7 +140,7 @@ def test_websocket_has_a_limit_too(service: Service, kind: str) -> None:
         assert (answer + pour(link, first + 40 * again)).count(b"<stream:features") == 1
 
 
-@pytest.mark.attack("the same by WebSocket")
+@pytest.mark.attack("XML bombs by WebSocket")
 @pytest.mark.parametrize("kind", FRAMES)
 def test_websockets_of_one_line_have_a_limit_together(service: Service, kind: str) -> None:
     """All that one line may have, at once. (How much that is: moderate.)"""
@@ -153,7 +153,7 @@ def test_websockets_of_one_line_have_a_limit_together(service: Service, kind: st
     assert counts == [1] * WEBSOCKETS
 
 
-@pytest.mark.attack("the same by WebSocket")
+@pytest.mark.attack("XML bombs by WebSocket")
 @pytest.mark.parametrize("inside", ["a" * LARGEST, "<a/>" * (ELEMENTS - 1)], ids=["text", "tags"])
 def test_websocket_takes_what_the_other_ports_take(service: Service, inside: str) -> None:
     """The largest stanza is read, and refused only for coming from nobody."""

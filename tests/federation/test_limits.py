@@ -15,7 +15,7 @@ from .between import Register
 MIB = 1024 * 1024
 
 
-@pytest.mark.attack("the same of nodes (XEP-0060), also from other servers")
+@pytest.mark.attack("requesting large nodes (XEP-0060), also from other servers")
 def test_items_of_a_node_are_bounded_in_bytes(alpha: Service, beta: Service, register: Register) -> None:
     """Asked for many times at once, each answer is bounded; a small node comes whole."""
     alice, bob = register(alpha), register(beta)

@@ -27,7 +27,7 @@ WRONG: dict[str, Callable[[Authority], Pair]] = {
 }
 
 
-@pytest.mark.attack("another server's name: without proof, with a wrong key or certificate")
+@pytest.mark.attack("impersonating another server: without proof, with a wrong key or certificate")
 @pytest.mark.usefixtures("apart")
 @pytest.mark.parametrize("kind", WRONG)
 async def test_wrong_certificate_is_refused(
@@ -119,7 +119,7 @@ def claim_by_certificate(impostor: Impostor, me: str, you: str) -> None:
     assert impostor.read().tag == f"{SASL}failure"
 
 
-@pytest.mark.attack("another server's name: without proof, with a wrong key or certificate")
+@pytest.mark.attack("impersonating another server: without proof, with a wrong key or certificate")
 @pytest.mark.parametrize("claim", [claim_by_key, claim_by_certificate, None])
 @pytest.mark.parametrize("certified", [False, True])
 async def test_impostor_is_not_believed(

@@ -61,7 +61,7 @@ def results(client: Client, namespace: str) -> Inbox:
     return found
 
 
-@pytest.mark.attack("asking for pages of large messages and not reading them")
+@pytest.mark.attack("requesting pages of large messages and not reading them")
 async def test_a_page_is_bounded(service: Service, register: Register) -> None:
     """However it is asked for; and it does not say that it is all."""
     alice, bob = register(2)
@@ -107,7 +107,7 @@ async def test_an_archive_is_read_page_by_page(service: Service, register: Regis
 WAYS = {"from the start": ("", "<after>{last}</after>"), "from the end": ("<before/>", "<before>{first}</before>")}
 
 
-@pytest.mark.attack("asking for pages of large messages and not reading them")
+@pytest.mark.attack("requesting pages of large messages and not reading them")
 @pytest.mark.parametrize("of", ["account", "room"])
 async def test_a_page_is_bounded_in_bytes(service: Service, register: Register, of: str) -> None:
     """However many messages are asked for. All come once, by paging on, whichever way; some are as small as any."""
@@ -149,7 +149,7 @@ def told(stream: Stream, count: int) -> list[bool]:
     return answers
 
 
-@pytest.mark.attack("asking for pages of large messages and not reading them")
+@pytest.mark.attack("requesting pages of large messages and not reading them")
 def test_of_many_requests_at_once_some_are_refused(service: Service, register: Register) -> None:
     """Who asks a hundred rooms at once is served, who asks without end is told to wait."""
     (alice,) = register(1)
@@ -168,7 +168,7 @@ def test_of_many_requests_at_once_some_are_refused(service: Service, register: R
 MEMORY = 'run([]) -> io:format("~b", [rpc:call(ejabberd@localhost, erlang, memory, [total])]).'
 
 
-@pytest.mark.attack("the same of nodes (XEP-0060), also from other servers")
+@pytest.mark.attack("requesting large nodes (XEP-0060), also from other servers")
 def test_items_of_a_node_are_bounded_in_bytes(service: Service, register: Register) -> None:
     """Those that came last, and where to go on; one by name is there whichever it is. A small node comes whole."""
     (alice,) = register(1)
@@ -193,7 +193,7 @@ def test_items_of_a_node_are_bounded_in_bytes(service: Service, register: Regist
         assert stream.query("get", items("<item id='i0'/><item id='i1'/>")).find(CONSTRAINT) is not None
 
 
-@pytest.mark.attack("the same of nodes (XEP-0060), also from other servers")
+@pytest.mark.attack("requesting large nodes (XEP-0060), also from other servers")
 def test_names_of_items_are_listed_if_there_are_few(service: Service, register: Register) -> None:
     """ejabberd reads all items of all nodes to tell their names (XEP-0030)."""
     alice, bob = register(2)
@@ -213,8 +213,8 @@ def test_names_of_items_are_listed_if_there_are_few(service: Service, register: 
 ASKED_AT_ONCE = {"archive": ("set", asked("urn:xmpp:mam:2", "<max>50</max>")), "node": ("get", items())}
 
 
-@pytest.mark.attack("asking for pages of large messages and not reading them")
-@pytest.mark.attack("the same of nodes (XEP-0060), also from other servers")
+@pytest.mark.attack("requesting pages of large messages and not reading them")
+@pytest.mark.attack("requesting large nodes (XEP-0060), also from other servers")
 @pytest.mark.parametrize("what", ASKED_AT_ONCE)
 def test_answers_that_are_not_read_take_little_memory(service: Service, register: Register, what: str) -> None:
     """The next one is made when the one before has left for the app."""
@@ -354,7 +354,7 @@ def under_load(streams: list[Stream], query: str, to: str) -> Iterator[None]:
     yield
 
 
-@pytest.mark.attack("asking for so much of a long archive that others wait")
+@pytest.mark.attack("reading so much of a long archive that others wait")
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("of", ["account", "room"])
 def test_whoever_reads_a_long_archive_keeps_nobody_waiting(service: Service, register: Register, of: str) -> None:

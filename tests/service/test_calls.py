@@ -147,7 +147,7 @@ PRIVATE6 = [
 ]
 
 
-@pytest.mark.attack("the relay into the operator's network, by any notation of an address")
+@pytest.mark.attack("using the relay to reach the operator's network, by any notation of an address")
 @pytest.mark.parametrize("peer", [*PRIVATE4, *PRIVATE6])
 async def test_relay_does_not_reach_private_networks(service: Service, credentials: Credentials, peer: str) -> None:
     """Neither the host itself, nor what is behind it: by permission or by channel."""
@@ -169,7 +169,7 @@ while True:
 """
 
 
-@pytest.mark.attack("the relay into the operator's network, by any notation of an address")
+@pytest.mark.attack("using the relay to reach the operator's network, by any notation of an address")
 async def test_relay_does_not_reach_other_services_of_its_host(service: Service, credentials: Credentials) -> None:
     """Relays may meet on the host's own address; a resolver or a VPN on it stays behind the firewall all the same."""
     start = ["systemd-run", "--collect", f"--unit={SECRET_UNIT}", "python3", "-c", SECRET_SERVICE]

@@ -77,7 +77,7 @@ def guess(service: Service, account: Account, mechanism: str, sasl2: bool) -> tu
 
 @pytest.mark.usefixtures("forgiven")
 @pytest.mark.parametrize("mechanism", MECHANISMS)
-@pytest.mark.attack("asking by logins whether an account exists")
+@pytest.mark.attack("testing by logins whether an account exists")
 def test_wrong_password_and_missing_account_get_the_same_answers(
     service: Service, register: Register, mechanism: str
 ) -> None:
@@ -116,7 +116,7 @@ def refused(service: Service, account: Account, sasl2: bool, mechanism: str, fir
 
 @pytest.mark.usefixtures("forgiven")
 @pytest.mark.parametrize("sasl2", [False, True], ids=["SASL", "SASL 2"])
-@pytest.mark.attack("asking by logins whether an account exists")
+@pytest.mark.attack("testing by logins whether an account exists")
 def test_plain_tells_nothing_of_a_name(service: Service, register: Register, sasl2: bool) -> None:
     (alice,) = register(1)
     said = {
@@ -128,7 +128,7 @@ def test_plain_tells_nothing_of_a_name(service: Service, register: Register, sas
 
 
 @pytest.mark.usefixtures("forgiven")
-@pytest.mark.attack("asking by logins whether an account exists")
+@pytest.mark.attack("testing by logins whether an account exists")
 def test_token_tells_nothing_of_a_name(service: Service, register: Register) -> None:
     (alice,) = register(1)
     inside = f"<user-agent id='{DEVICE}'/><fast xmlns='{FAST[1:-1]}'/>{BIND2_REQUEST}"
@@ -141,7 +141,7 @@ def test_token_tells_nothing_of_a_name(service: Service, register: Register) -> 
 
 
 @pytest.mark.usefixtures("forgiven")
-@pytest.mark.attack("asking by logins whether an account exists")
+@pytest.mark.attack("testing by logins whether an account exists")
 def test_plain_takes_as_long_for_a_missing_account(service: Service, register: Register) -> None:
     """Checking a password is work: without it, the answer for a missing account would come in a tenth of the time.
 
@@ -237,7 +237,7 @@ def asking(service: Service, register: Register) -> Iterator[tuple[Stream, Accou
 
 
 @pytest.mark.parametrize("question", QUESTIONS)
-@pytest.mark.attack("asking for it from a session, by any stanza but a message")
+@pytest.mark.attack("testing it from a session, by any stanza but a message")
 def test_session_is_told_the_same_about_a_missing_account(
     asking: tuple[Stream, Account], register: Register, question: str
 ) -> None:
@@ -250,7 +250,7 @@ def test_session_is_told_the_same_about_a_missing_account(
 STRANGERS = 60  # that one account writes to at once
 
 
-@pytest.mark.attack("asking for it by messages, which come back if it does not")
+@pytest.mark.attack("testing it by messages, which bounce if it does not")
 def test_messages_find_few_accounts(service: Service, register: Register) -> None:
     """One to a missing account comes back, so that who mistypes knows; it counts as any to a stranger."""
     (alice,) = register(1)
@@ -274,7 +274,7 @@ def database(service: Service, *statements: str) -> None:
 
 
 @pytest.mark.usefixtures("forgiven")
-@pytest.mark.attack("asking by logins whether an account exists")
+@pytest.mark.attack("testing by logins whether an account exists")
 def test_missing_accounts_look_like_those_that_came_from_elsewhere(service: Service) -> None:
     """Imported accounts have other rounds and lengths of salts: they would stand out, and so would all the others."""
     count = int(service.host.check_output(f"runuser -u ejabberd -- python3 -c {shlex.quote(_COUNT)}"))

@@ -120,7 +120,7 @@ def test_whoever_subscribes_to_a_room_gets_all_that_is_said(service: Service, re
         assert bought(came(subscriber, address)) == 2 * SAYS
 
 
-@pytest.mark.attack("the same by any other kind of stanza, by rooms or nodes of one's own")
+@pytest.mark.attack("spam by any other kind of stanza, by rooms or nodes of one's own")
 def test_subscribed_room_takes_no_place_of_contacts(service: Service, register: Register) -> None:
     """Of 1000 messages that wait for somebody who is away, 500 places are for contacts."""
     owner, reader = register(2)
@@ -143,7 +143,7 @@ def test_subscribed_room_takes_no_place_of_contacts(service: Service, register: 
         assert "last of a friend" in [one.findtext(f"{CLIENT}body") for one in back_online(back)]
 
 
-@pytest.mark.attack("the same by any other kind of stanza, by rooms or nodes of one's own")
+@pytest.mark.attack("spam by any other kind of stanza, by rooms or nodes of one's own")
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("bare", [False, True], ids=["to an app", "to the account"])
 def test_stranger_here_does_not_flood_by_any_kind_of_stanza(
@@ -164,7 +164,7 @@ def test_stranger_here_does_not_flood_by_any_kind_of_stanza(
             )
 
 
-@pytest.mark.attack("the same by any other kind of stanza, by rooms or nodes of one's own")
+@pytest.mark.attack("spam by any other kind of stanza, by rooms or nodes of one's own")
 @pytest.mark.parametrize("kind", ["error", "presence", "question", "headline"])
 def test_strangers_elsewhere_do_not_flood_by_any_kind_of_stanza(
     service: Service, register: Register, kind: str
@@ -185,7 +185,7 @@ def test_strangers_elsewhere_do_not_flood_by_any_kind_of_stanza(
         assert bought(came(receiver, address)) <= OTHERS_OF_ALL + 2 * REFILL
 
 
-@pytest.mark.attack("the same by any other kind of stanza, by rooms or nodes of one's own")
+@pytest.mark.attack("spam by any other kind of stanza, by rooms or nodes of one's own")
 def test_node_of_a_stranger_does_not_flood(service: Service, register: Register) -> None:
     """Whoever asks a node for news by themselves gets them; no owner subscribes somebody else (XEP-0060 8.8)."""
     mallory, alice = register(2)
@@ -296,7 +296,7 @@ def silent_name_server(service: Service) -> Iterator[None]:
     service.restart()
 
 
-@pytest.mark.attack("names of servers that no name server answers for, as many as one may ask for")
+@pytest.mark.attack("many names of servers that no name server resolves")
 @pytest.mark.usefixtures("silent_name_server")
 def test_names_that_nobody_answers_for_hold_up_no_acknowledgement(service: Service, register: Register) -> None:
     """As many as two accounts may ask for: more than Erlang has threads for what waits outside of it."""
@@ -349,7 +349,7 @@ def inner_names(service: Service) -> Iterator[dict[str, str]]:
     service.host.check_output(f"echo {shlex.quote(before)} >/etc/hosts")
 
 
-@pytest.mark.attack("asking the host's inner ports, by a name that is said to be at one of its addresses")
+@pytest.mark.attack("scanning the host's internal ports, by a name that points to one of its addresses")
 @pytest.mark.parametrize("address", INNER + OWN)
 def test_other_servers_are_not_at_this_host(
     service: Service, register: Register, inner_names: dict[str, str], address: str
@@ -606,7 +606,7 @@ async def test_sixty_requests_to_people_here_arrive(service: Service, register: 
         assert client.presences.all(lambda stanza: stanza.get("type") == "error") == []
 
 
-@pytest.mark.attack("asking for pages of large messages and not reading them")
+@pytest.mark.attack("requesting pages of large messages and not reading them")
 @pytest.mark.parametrize("unit", MEMORY)
 def test_services_leave_memory_to_the_host(service: Service, unit: str) -> None:
     """What one of them takes too much is taken from itself: together they may not have all of it."""
@@ -674,7 +674,7 @@ def test_what_an_app_can_do_is_bounded(service: Service, register: Register, muc
     assert sql(service, f"SELECT count(*) FROM caps_features WHERE node LIKE '{node}%'") == [[0]]
 
 
-@pytest.mark.attack("stanzas of nothing but elements or attributes")
+@pytest.mark.attack("stanzas that consist of elements or attributes only")
 @pytest.mark.parametrize(
     "inside",
     [

@@ -136,7 +136,7 @@ ENDS = {
 }
 
 
-@pytest.mark.attack("logins that are begun and given up")
+@pytest.mark.attack("logins that are started and aborted")
 @pytest.mark.parametrize("end", ENDS)
 def test_attempt_that_is_given_up_counts_and_then_nothing_is_said_of_a_name(
     service: Service, register: Register, end: str
@@ -160,7 +160,7 @@ def made_up_salt(service: Service, account: Account) -> str:
 
 
 @pytest.mark.attack("guessing passwords")
-@pytest.mark.attack("asking by logins whether an account exists")
+@pytest.mark.attack("testing by logins whether an account exists")
 def test_who_got_in_before_a_restart_is_not_kept_out_after_it(service: Service, register: Register) -> None:
     """One guesser behind an address that many share, such as an office, must not keep them all out until he stops."""
     owner, guest = register(2)
@@ -258,7 +258,7 @@ def test_all_addresses_of_a_line_count_as_one(service: Service, register: Regist
         assert guess(service, [(f"{neighbour}::1", owner, owner.password)]) == ["success"]
 
 
-@pytest.mark.attack("making many accounts, with `xmpp_registration: open`")
+@pytest.mark.attack("creating many accounts, with `xmpp_registration: open`")
 def test_pictures_for_newcomers_are_counted_by_the_line(service: Service) -> None:
     """Forty a minute; and so is what follows from it, the accounts."""
     line, neighbour = (f"fd{secrets.token_hex(1)}:{secrets.token_hex(2)}:{secrets.token_hex(2)}:1" for _ in range(2))
@@ -296,7 +296,7 @@ async def test_who_guessed_is_written_nowhere(service: Service, register: Regist
         pass
 
 
-@pytest.mark.attack("another account's password or deletion, from a session of one's own")
+@pytest.mark.attack("changing the password of another account, or deleting it, from one's own session")
 async def test_no_session_deletes_another_account(service: Service, register: Register) -> None:
     """XEP-0077 would take another account's password in a form, as often as somebody likes to guess."""
     alice, mallory = register(2)
@@ -321,7 +321,7 @@ async def test_no_session_deletes_another_account(service: Service, register: Re
         await client.disconnected
 
 
-@pytest.mark.attack("another account's password or deletion, from a session of one's own")
+@pytest.mark.attack("changing the password of another account, or deleting it, from one's own session")
 async def test_no_session_changes_the_password_of_another_account(service: Service, register: Register) -> None:
     alice, mallory = register(2)
     async with login(service, mallory) as client:

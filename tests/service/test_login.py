@@ -209,7 +209,7 @@ OTHER_GROUPS = ["X448", "P-521", "ffdhe2048", "SecP384R1MLKEM1024"]
 STARTTLS = {5222: "-starttls xmpp", 5269: "-starttls xmpp-server"}
 
 
-@pytest.mark.attack("keys exchanged by groups outside of Mozilla's intermediate profile")
+@pytest.mark.attack("key exchange with groups outside of Mozilla's intermediate profile")
 @pytest.mark.parametrize("port", [443, 5222, 5223, 5269, 5270])
 def test_keys_are_exchanged_by_the_groups_of_the_profile_only(service: Service, port: int) -> None:
     """Asked by the OpenSSL of the host, which is new enough to know all of them."""

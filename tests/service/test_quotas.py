@@ -150,7 +150,7 @@ def full(service: Service, register: Register) -> Account:
     return account
 
 
-@pytest.mark.attack("having much kept here: contacts, profile, nodes, lists, push, invitations, anything")
+@pytest.mark.attack("storing much data: contacts, profile, nodes, lists, push, invitations, anything")
 @pytest.mark.parametrize("kind", KINDS)
 def test_full_account_keeps_nothing_more(service: Service, full: Account, kind: str) -> None:
     payload, part = KINDS[kind]
@@ -160,7 +160,7 @@ def test_full_account_keeps_nothing_more(service: Service, full: Account, kind: 
         assert is_refused(stream.query("set", payload, to), f"{ACCOUNT // MIB} MiB"), kind
 
 
-@pytest.mark.attack("having much kept here: contacts, profile, nodes, lists, push, invitations, anything")
+@pytest.mark.attack("storing much data: contacts, profile, nodes, lists, push, invitations, anything")
 @pytest.mark.parametrize("kind", ["subscribe", "subscribed"])
 def test_full_account_asks_nobody_more(service: Service, full: Account, kind: str) -> None:
     with logged_in(service, full) as stream:
@@ -212,7 +212,7 @@ def test_what_is_deleted_makes_room(service: Service, register: Register) -> Non
             assert time.monotonic() < deadline, "it is counted again after 2 seconds"
 
 
-@pytest.mark.attack("having much kept here: contacts, profile, nodes, lists, push, invitations, anything")
+@pytest.mark.attack("storing much data: contacts, profile, nodes, lists, push, invitations, anything")
 def test_nobody_has_more_than_the_limit(service: Service, register: Register) -> None:
     """By any mixture, of a size that is counted apart from what the server counts."""
     (mallory,) = register(1)
@@ -243,7 +243,7 @@ def test_nobody_has_more_than_the_limit(service: Service, register: Register) ->
     assert ACCOUNT - MIB < kept <= ACCOUNT + RESERVE
 
 
-@pytest.mark.attack("having much kept here: contacts, profile, nodes, lists, push, invitations, anything")
+@pytest.mark.attack("storing much data: contacts, profile, nodes, lists, push, invitations, anything")
 def test_small_entries_count(service: Service, register: Register) -> None:
     """Each as 1 KiB: a list of 20,480 contacts is long to read, however short they are."""
     (mallory,) = register(1)
@@ -256,7 +256,7 @@ def test_small_entries_count(service: Service, register: Register) -> None:
         assert is_refused(stream.query("set", contact("one@more.example")), f"{ACCOUNT // MIB} MiB")
 
 
-@pytest.mark.attack("having much kept here: contacts, profile, nodes, lists, push, invitations, anything")
+@pytest.mark.attack("storing much data: contacts, profile, nodes, lists, push, invitations, anything")
 def test_others_fill_half_of_an_account_by_requests(service: Service, register: Register) -> None:
     """Whoever asks, from here or elsewhere. The account has the other half for itself."""
     alice, bob = register(2)
@@ -271,7 +271,7 @@ def test_others_fill_half_of_an_account_by_requests(service: Service, register: 
         assert asked.query("set", private("urn:test", "x" * 100_000)).get("type") == "result"
 
 
-@pytest.mark.attack("having much kept here: contacts, profile, nodes, lists, push, invitations, anything")
+@pytest.mark.attack("storing much data: contacts, profile, nodes, lists, push, invitations, anything")
 def test_others_fill_half_of_an_account_by_its_node(service: Service, register: Register) -> None:
     """One that takes items of everybody."""
     alice, bob = register(2)
@@ -317,7 +317,7 @@ def test_who_made_a_node_stays_its_owner(service: Service, register: Register) -
         assert affiliate(maker, bob.jid, "none").get("type") == "result"
 
 
-@pytest.mark.attack("having much kept here: contacts, profile, nodes, lists, push, invitations, anything")
+@pytest.mark.attack("storing much data: contacts, profile, nodes, lists, push, invitations, anything")
 def test_contact_request_is_short(service: Service, register: Register) -> None:
     alice, bob = register(2)
     with logged_in(service, alice) as asking, logged_in(service, bob) as asked:
@@ -374,7 +374,7 @@ def entered(stream: Stream, room: str, nick: str) -> ET.Element:
     return element
 
 
-@pytest.mark.attack("rooms without number or end")
+@pytest.mark.attack("creating or growing rooms without limit")
 @pytest.mark.parametrize("way", ["presence", "subscription", "configuration"])
 def test_account_owns_so_many_rooms(service: Service, collector: tuple[Account, str], way: str) -> None:
     """It still enters those that are there."""
@@ -392,7 +392,7 @@ def test_account_owns_so_many_rooms(service: Service, collector: tuple[Account, 
         assert entered(stream, owned, "owner").get("type") is None
 
 
-@pytest.mark.attack("rooms without number or end")
+@pytest.mark.attack("creating or growing rooms without limit")
 def test_others_give_an_account_so_many_rooms(service: Service, register: Register) -> None:
     """And have it no more than half of its places: it makes rooms of its own."""
     alice, mallory = register(2)
@@ -407,7 +407,7 @@ def test_others_give_an_account_so_many_rooms(service: Service, register: Regist
     service.unregister([alice])
 
 
-@pytest.mark.attack("rooms without number or end")
+@pytest.mark.attack("creating or growing rooms without limit")
 def test_few_rooms_are_handed_to_somebody_elsewhere(service: Service, register: Register) -> None:
     """Who is not counted. Whoever moves to another server takes the rooms along; somebody here gets any number."""
     alice, bob = register(2)
@@ -435,7 +435,7 @@ def test_few_rooms_are_handed_to_somebody_elsewhere(service: Service, register: 
         service.api(*(("destroy_room", {"room": room, "service": service.name("muc")}) for room in rooms))
 
 
-@pytest.mark.attack("rooms without number or end")
+@pytest.mark.attack("creating or growing rooms without limit")
 def test_few_rooms_are_made_at_once(service: Service, register: Register) -> None:
     """Also such as end with the last one in them."""
     (mallory,) = register(1)
@@ -447,7 +447,7 @@ def test_few_rooms_are_made_at_once(service: Service, register: Register) -> Non
         assert sum(is_refused(one, "many rooms") for one in came(stream, own)) == 5
 
 
-@pytest.mark.attack("rooms without number or end")
+@pytest.mark.attack("creating or growing rooms without limit")
 @pytest.mark.parametrize("kind", ["people", "picture"])
 def test_room_keeps_so_much(service: Service, register: Register, kind: str) -> None:
     (alice,) = register(1)
@@ -472,7 +472,7 @@ def test_room_keeps_so_much(service: Service, register: Register, kind: str) -> 
         assert stream.query("set", f"<query xmlns='{ADMIN}'>{items}</query>", room).get("type") == "result"
 
 
-@pytest.mark.attack("rooms without number or end")
+@pytest.mark.attack("creating or growing rooms without limit")
 def test_subject_of_a_room_is_short(service: Service, register: Register) -> None:
     (alice,) = register(1)
     with logged_in(service, alice) as stream:
@@ -510,7 +510,7 @@ def test_nobody_elsewhere_reserves_nicknames(service: Service) -> None:
     assert sql(service, f"SELECT nick FROM muc_registered WHERE jid = '{sender}'") == []
 
 
-@pytest.mark.attack("tokens for logins without a password, without number")
+@pytest.mark.attack("creating login tokens without limit")
 def test_so_many_devices_have_tokens(service: Service, register: Register) -> None:
     """The oldest go: an app makes up the name of the device that a token is for (XEP-0484)."""
     (alice,) = register(1)
@@ -525,7 +525,7 @@ def test_so_many_devices_have_tokens(service: Service, register: Register) -> No
     assert len([token for (token,) in kept if token != "token"]) == 1
 
 
-@pytest.mark.attack("keeping others from asking somebody for something")
+@pytest.mark.attack("using up a limit, so that others cannot ask somebody for something")
 def test_who_fills_an_account_in_vain_keeps_nobody_else_out(service: Service, register: Register) -> None:
     """What was never kept is counted out as soon as somebody else asks."""
     mallory, alice, bob = register(3)

@@ -123,7 +123,7 @@ SKIPPED: dict[str, Attempt] = {
 }
 
 
-@pytest.mark.attack("making accounts without reading the picture")
+@pytest.mark.attack("creating accounts without solving the CAPTCHA")
 @pytest.mark.usefixtures("forgetful")
 def test_picture_cannot_be_skipped(service: Service, guest: Account) -> None:
     who = {"username": guest.name, "password": guest.password}
@@ -138,7 +138,7 @@ def test_picture_cannot_be_skipped(service: Service, guest: Account) -> None:
     assert not exists(service, guest)
 
 
-@pytest.mark.attack("making accounts without reading the picture")
+@pytest.mark.attack("creating accounts without solving the CAPTCHA")
 @pytest.mark.usefixtures("forgetful")
 def test_picture_is_good_for_one_answer(service: Service, register: Register, guest: Account) -> None:
     """Neither after a wrong answer nor after a right one, nor on another connection, is it asked about again."""
@@ -173,7 +173,7 @@ async def test_account_is_made_without_a_script(service: Service, guest: Account
         pass
 
 
-@pytest.mark.attack("making accounts without reading the picture")
+@pytest.mark.attack("creating accounts without solving the CAPTCHA")
 @pytest.mark.usefixtures("forgetful")
 async def test_picture_of_the_plain_form_cannot_be_skipped(service: Service, guest: Account) -> None:
     challenge = await plain_form(service)
@@ -270,7 +270,7 @@ print(json.dumps(statuses))
 """
 
 
-@pytest.mark.attack("making many accounts, with `xmpp_registration: open`")
+@pytest.mark.attack("creating many accounts, with `xmpp_registration: open`")
 @pytest.mark.usefixtures("forgetful")
 async def test_network_of_one_line_counts_as_one(service: Service) -> None:
     """Whoever has a /64 has more addresses than there are stars."""
@@ -394,7 +394,7 @@ def test_wrong_digits_of_an_invited_guest_are_refused_as_such(service: Service, 
         assert refusal(ask_for(service, stream, guest)) == ""
 
 
-@pytest.mark.attack("making many accounts, with `xmpp_registration: open`")
+@pytest.mark.attack("creating many accounts, with `xmpp_registration: open`")
 async def test_users_cannot_invite_to_accounts(service: Service, admin: Account, register: Register) -> None:
     """The operator's playbook and the administrators' apps can (XEP-0401)."""
     offered = []

@@ -216,7 +216,7 @@ def test_foreign_name_gets_no_certificate(service: Service) -> None:
         service.connect_tls("example.org")
 
 
-@pytest.mark.attack("the administration's socket")
+@pytest.mark.attack("the administration socket")
 @pytest.mark.parametrize(
     "path",
     [

@@ -45,7 +45,7 @@ def test_figure_of_a_reason_is_on_its_page(row: list[str]) -> None:
     _, reason = row
     (link,) = re.findall(r"\]\(([\w/.-]+\.md)[#)]", reason)
     page = ROOT / link
-    attacks = tables(page).get("Attacks, and what becomes of them", [])
+    attacks = tables(page).get("Attacks", [])
     text = page.read_text(encoding="utf-8") + f" {len(attacks)} "
     said = re.sub(r"\]\([^)]*\)", "", reason)
     assert [number for number in re.findall(r"\d[\d.,]*\d|\d", said) if number not in text] == []

@@ -63,7 +63,7 @@ PORTS = [4369, 5280, 5281]
 DOORS = {"root": PORTS, "www-data": [5280, 5281], "ejabberd": [4369], "turnserver": [], "nobody": []}
 
 
-@pytest.mark.attack("ejabberd's inner ports from another account on the host")
+@pytest.mark.attack("ejabberd's internal ports, from another account on the host")
 @pytest.mark.parametrize("user", DOORS)
 def test_internal_port_is_for_who_needs_it(host: Host, user: str) -> None:
     """ejabberd takes from whoever connects there whose address he says he has."""
