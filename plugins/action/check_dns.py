@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Compare what DNS says with the records that the service needs; asks from the controller, changes nothing.
+"""Compare DNS with the records that the service needs; queries from the controller, changes nothing.
 
-Arguments: ``records`` (of the filter dns_records), ``names`` (of hosts, to be found even if no record says where they
-should lead: then nobody knows where the host is), ``resolver`` (ADDRESS or ADDRESS:PORT; by default those of the
+Arguments: ``records`` (of the filter dns_records), ``names`` (of hosts, resolved even if no record is wanted for
+them because the address of the host is unknown), ``resolver`` (ADDRESS or ADDRESS:PORT; by default those of the
 system), ``certificate_names`` (the names that certificates are ordered for), ``authorities`` (the names of our
-authority in CAA records; empty if it is not known) and ``challenge`` (http, dns, hook; empty without an authority).
+CA in CAA records; empty if it is not known) and ``challenge`` (http, dns, hook; empty without an authority).
 Returns ``rows``, each with subject, status (pass, warn, fail), found and fix; and ``addresses``, name to a list.
 """
 
@@ -19,7 +19,7 @@ from ansible_collections.conexizan.xmpp.plugins.plugin_utils.check.dns_records i
 
 
 class ActionModule(Action):
-    """Ask from the controller; needs no connection."""
+    """Query from the controller; needs no connection."""
 
     TRANSFERS_FILES = False
     _requires_connection = False
@@ -27,7 +27,7 @@ class ActionModule(Action):
     _VALID_ARGS = frozenset(("records", "names", "resolver", "certificate_names", "authorities", "challenge"))
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Return the rows; raises AnsibleActionFail for a resolver that cannot be one."""
+        """Return the rows; raises AnsibleActionFail for an invalid resolver."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         args = self._task.args
         asker = Asker(str(args.get("resolver") or ""))

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Use the service from the controller as its users and its neighbours do: ports, certificates, web, files, calls.
+"""Use the service from the controller as its users and other servers do: ports, certificates, web, files, calls.
 
 Argument ``service``: ``domains`` (each with domain, host, muc, upload, proxy, pubsub), ``turn_domain`` (empty without
-calls), ``https_port``, ``federation`` (whether other servers have a port to come in by), ``push_servers``,
-``registration``, ``certificate_names`` (by domain), ``certificates`` (acme, provided, selfsigned), ``ca`` (PEM text of
-a further authority to trust, or empty), ``upload_days``, ``archive_days``, ``addresses`` (name to what DNS says),
-``own`` (addresses of the host, where DNS says nothing) and ``account`` (name and password of one that is there for
-this, or nothing, with ``account_trouble``).
+calls), ``https_port``, ``federation`` (whether other servers can connect), ``push_servers``,
+``registration``, ``certificate_names`` (by domain), ``certificates`` (acme, provided, selfsigned), ``ca`` (PEM of
+a further CA to trust, or empty), ``upload_days``, ``archive_days``, ``addresses`` (name to its addresses in
+DNS), ``own`` (addresses of the host, used for names without any in DNS) and ``account`` (name and password of a test
+account, or nothing, with ``account_trouble``).
 Returns ``rows``, each with subject, status (pass, warn, fail), found and fix. Python's standard library is enough.
 """
 
@@ -22,7 +22,7 @@ from ansible_collections.conexizan.xmpp.plugins.plugin_utils.check.service impor
 
 
 class ActionModule(Action):
-    """Look from the controller; needs no connection by ssh."""
+    """Check from the controller; needs no SSH connection."""
 
     TRANSFERS_FILES = False
     _requires_connection = False

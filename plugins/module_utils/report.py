@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The rows of a report, as the filter ``check_report`` prints them: what was found out about one thing."""
+"""The rows of a report, as the filter ``check_report`` prints them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ SHOWN = 4  # names in a row
 
 
 class Row(TypedDict):
-    """What the row is about, PASS, WARN or FAIL, what was found, and what to do about it (empty: nothing)."""
+    """Its subject, PASS, WARN or FAIL, what was found, and how to fix it (or an empty string)."""
 
     subject: str
     status: str

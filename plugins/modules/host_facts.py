@@ -26,13 +26,13 @@ options:
     elements: dict
     default: []
     suboptions:
-      protocol: {description: Of IP., type: str, choices: [tcp, udp], default: tcp}
+      protocol: {description: Transport protocol., type: str, choices: [tcp, udp], default: tcp}
       first: {description: The port., type: int, required: true}
       last: {description: The last one, if a free one is taken of several; else the same., type: int}
-      unit: {description: What listens there., type: str, required: true}
+      unit: {description: The unit that listens there., type: str, required: true}
       address: {description: Where; C(public) is everywhere but on loopback., type: str, default: "*"}
-      inner: {description: Whether nobody outside of the host is to reach it., type: bool, default: false}
-      setting: {description: What the operator can do instead., type: str, default: ""}
+      inner: {description: Whether only the host itself may reach it., type: bool, default: false}
+      setting: {description: "A setting that avoids the port, in words for the operator.", type: str, default: ""}
   names:
     description: Names that the web server of the service answers to.
     type: list

@@ -1,17 +1,17 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Look after a host that runs the service, in one round trip."""
+"""Check a host that runs the service, in one round trip."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 ---
 module: host_health
-short_description: What on a host keeps the service from running, or soon will
+short_description: Find faults of a host that stop the service, or soon will
 description:
-  - Looks at services, timers, disks, memory, clock, what was not deleted because of it, security updates, our modules
-    in ejabberd, its database, a restart that waits, the journal and the firewall.
-  - Changes nothing, and asks nobody outside of the host.
+  - Checks services, timers, disks, memory, clock, retention (which a wrong clock suspends), security updates, our
+    modules in ejabberd, its database, a pending restart, the journal and the firewall.
+  - Changes nothing, and connects to no other machine.
 options:
   services:
     description: Units that must run.
@@ -19,7 +19,7 @@ options:
     elements: str
     required: true
   timers:
-    description: Timers of Debian's that the service relies on, beside those that are called xmpp-*.
+    description: Timers of Debian that the service relies on, besides xmpp-*.
     type: list
     elements: str
     default: []
@@ -28,7 +28,7 @@ options:
     type: bool
     required: true
   metrics:
-    description: Where the counters are read, as ADDRESS:PORT, an IPv6 address in brackets; empty without counters.
+    description: Where metrics are served, as ADDRESS:PORT with an IPv6 address in brackets; empty without metrics.
     type: str
     default: ""
   ports:
@@ -37,20 +37,20 @@ options:
     elements: dict
     default: []
     suboptions:
-      protocol: {description: Of IP., type: str, choices: [tcp, udp], default: tcp}
+      protocol: {description: Transport protocol., type: str, choices: [tcp, udp], default: tcp}
       first: {description: The port., type: int, required: true}
       last: {description: The last one of several., type: int}
-      unit: {description: What listens there., type: str, required: true}
+      unit: {description: The unit that listens there., type: str, required: true}
       address: {description: Where., type: str, default: "*"}
-      inner: {description: Whether nobody outside of the host is to reach it., type: bool, default: false}
-      setting: {description: What the operator can do instead., type: str, default: ""}
+      inner: {description: Whether only the host itself may reach it., type: bool, default: false}
+      setting: {description: "A setting that avoids the port, in words for the operator.", type: str, default: ""}
   addresses:
     description: Addresses of the host.
     type: list
     elements: str
     default: []
   contacts:
-    description: Addresses of accounts here that people are told to write to.
+    description: Contact addresses on this service.
     type: list
     elements: str
     default: []
@@ -80,12 +80,12 @@ rows:
   returned: always
 shut:
   description: >-
-    Ports that another firewall of the host keeps shut for people, with C(owner), C(protocol) and C(port).
+Ports that another firewall of the host blocks, with C(owner), C(protocol) and C(port).
   type: list
   elements: dict
   returned: always
 authority:
-  description: The certificate of the host's own authority, or empty.
+  description: The certificate of the host's own CA, or empty.
   type: str
   returned: always
 """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the controller's plugins derive from. ansible-core ships no type hints: mypy is told so here, once."""
+"""Base classes of the controller's plugins. ansible-core has no type hints; mypy is told so only here."""
 
 from __future__ import annotations
 

@@ -132,7 +132,7 @@ def test_each_fault_is_named(service: Service, resolver: str) -> None:
         "provider file": ("answers 404", "Run site.yml --tags website."),
         "STUN": ("port 3478", "systemctl status coturn"),
         "TURN": ("port 3478", "systemctl restart coturn"),
-        "file upload": ("sending a file is answered", "systemd-tmpfiles --create"),
+        "file upload": ("uploading a file answers", "systemd-tmpfiles --create"),
     }
     for subject, (found, fix) in expected.items():
         row = rows[subject]
@@ -158,7 +158,7 @@ def test_firewall_of_somebody_else_is_the_one_cause(service: Service) -> None:
     assert wall["found"].startswith("nftables, a firewall of this host, lets nobody in to TCP 443, 5222")
     assert wall["found"].endswith("(table inet stranger, chain input)")
     assert "tcp dport { 443, 5222" in wall["fix"]
-    assert rows["service"]["found"] == "not checked from here: nftables on the host shuts its ports"
+    assert rows["service"]["found"] == "skipped: nftables on the host blocks its ports"
     assert not {"login", "web site"} & set(rows)
 
 
@@ -173,7 +173,7 @@ def test_module_without_effect_is_named(service: Service) -> None:
         service.wait_until_ready()
         _, rows = examine(service)
     service.wait_until_ready()
-    assert rows["own modules"]["found"] == "without effect: mod_xmpp_login_throttle", rows["own modules"]
+    assert rows["own modules"]["found"] == "not active: mod_xmpp_login_throttle", rows["own modules"]
     assert rows["own modules"]["status"] == "fail"
 
 
@@ -216,7 +216,7 @@ def test_restore_that_broke_off_is_named(service: Service) -> None:
     assert "/srv/xmpp/linked" in rows["folders"]["found"]
     assert '"/mnt /srv/xmpp/linked none bind 0 0"' in rows["folders"]["fix"]
     assert rows["retention"]["status"] == "fail"
-    assert rows["retention"]["found"] == "messages that are too old stay: the clock was set 9 days forward"
+    assert rows["retention"]["found"] == "expired messages are not deleted: the clock was set 9 days forward"
     assert rows["backup"]["status"] == "warn"
     assert rows["backup"]["found"] == (
         "none has been made yet in /srv/backup; the last one in /srv/old is of 2026-11-01"
@@ -231,9 +231,9 @@ def test_without_the_server(service: Service) -> None:
     assert code != 0
     assert "is ejabberd.service running?" in rows["login"]["found"]
     unchecked: dict[str, Any] = {subject: rows[subject]["found"] for subject in ("TURN", "XEPs", "file upload", "push")}
-    assert set(unchecked.values()) == {"not checked: no login"}
+    assert set(unchecked.values()) == {"skipped: no login"}
     assert "5222" in rows[f"ports of {service.address}"]["found"]
-    assert "where the host is by itself" in rows[f"ports of {service.address}"]["found"]
+    assert "(the host's own address; DNS has none)" in rows[f"ports of {service.address}"]["found"]
     assert rows["web site"]["status"] == "pass"
     assert accounts(service) >= {"admin"}
 

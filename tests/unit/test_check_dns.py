@@ -78,7 +78,7 @@ async def test_what_was_printed_passes(server: NameServer) -> None:
         ("friends.test A AAAA", "2001:db8::7, 203.0.113.7"),
         ("muc.family.test CNAME", "2001:db8::7, 203.0.113.7"),
         ("_xmpps-client._tcp.family.test SRV", "friends.test port 5223"),
-        ("_5270._tcp.friends.test TLSA", "the key in use"),
+        ("_5270._tcp.friends.test TLSA", "matches the key in use"),
         ("friends.test CAA", "letsencrypt.org"),
     }
 
@@ -129,34 +129,34 @@ FRIENDS = "_xmpp-client._tcp 3600 IN SRV 0 1 5222 friends.test."
          [(f"_xmpp-client._tcp.{name} SRV", "fail", "no record",
            f"Add: _xmpp-client._tcp.{name}. 3600 IN SRV 0 1 5222 friends.test.") for name in BOTH]),
         ({"_turn._udp 3600 IN SRV 0 1 3478 turn": "_turn._udp 60 IN SRV 0 1 3479 turn"},
-         [(f"_turn._udp.{name} SRV", "fail", "leads to turn.friends.test port 3479",
+         [(f"_turn._udp.{name} SRV", "fail", "points to turn.friends.test port 3479",
            f"Replace it by: _turn._udp.{name}. 3600 IN SRV 0 1 3478 turn.friends.test.") for name in BOTH]),
         ({FRIENDS: FRIENDS + "\n_xmpp-client._tcp 60 IN SRV 0 9 5222 old.test."},
-         [(f"_xmpp-client._tcp.{name} SRV", "fail", "leads also to old.test port 5222",
+         [(f"_xmpp-client._tcp.{name} SRV", "fail", "also points to old.test port 5222",
            f"Keep only: _xmpp-client._tcp.{name}. 3600 IN SRV 0 1 5222 friends.test.") for name in BOTH]),
         ({FRIENDS: FRIENDS + "\n_xmpp-client._tcp 60 IN SRV 9 1 5222 old.test."},
          [(f"_xmpp-client._tcp.{name} SRV", "warn",
-           "leads, if this host does not answer, to old.test port 5222",
+           "falls back to old.test port 5222",
            f"Keep only: _xmpp-client._tcp.{name}. 3600 IN SRV 0 1 5222 friends.test.") for name in BOTH]),
         ({"$ORIGIN friends.test.\n": "$ORIGIN friends.test.\nalias 60 IN CNAME friends.test.\n",
           "_stuns._tcp 3600 IN SRV 0 1 5349 turn.": "_stuns._tcp 60 IN SRV 0 1 5349 alias."},
-         [(f"_stuns._tcp.{name} SRV", "warn", "leads to the alias alias.friends.test, which SRV must not (RFC 2782)",
+         [(f"_stuns._tcp.{name} SRV", "warn", "points to the alias alias.friends.test, which RFC 2782 does not allow",
            f"Replace it by: _stuns._tcp.{name}. 3600 IN SRV 0 1 5349 turn.friends.test.") for name in BOTH]),
         ({f"_5349._tcp.turn 3600 IN TLSA 3 1 1 {KEY}": ""},
          [("_5349._tcp.turn.friends.test TLSA", "warn", "no record",
            f"Add: _5349._tcp.turn.friends.test. 3600 IN TLSA 3 1 1 {KEY}")]),
         ({f"_5349._tcp.turn 3600 IN TLSA 3 1 1 {KEY}": f"_5349._tcp.turn 60 IN TLSA 3 1 1 {'00' * 32}"},
-         [("_5349._tcp.turn.friends.test TLSA", "fail", "the keys of other certificates",
+         [("_5349._tcp.turn.friends.test TLSA", "fail", "no record matches the key in use",
            f"Replace them by: _5349._tcp.turn.friends.test. 3600 IN TLSA 3 1 1 {KEY}")]),
         ({'@ 3600 IN CAA 0 issue "letsencrypt.org"': ""},
-         [("CAA", "warn", "any authority may issue certificates",
+         [("CAA", "warn", "any CA may issue certificates",
            'Add:\nfriends.test. 3600 IN CAA 0 issue "letsencrypt.org"\n'
            'family.test. 3600 IN CAA 0 issue "letsencrypt.org"')]),
         ({"$ORIGIN friends.test.\n": '$ORIGIN friends.test.\nturn 60 IN CAA 0 issue "other.test"\n'},
-         [("turn.friends.test CAA", "fail", "only other.test; ours may not issue by http-01",
+         [("turn.friends.test CAA", "fail", "only other.test; this CA may not use http-01",
            'Add: turn.friends.test. 3600 IN CAA 0 issue "letsencrypt.org"')]),
         ({'issue "letsencrypt.org"': 'issue "letsencrypt.org; validationmethods=dns-01"'},
-         [(f"{name} CAA", "fail", "only letsencrypt.org; validationmethods=dns-01; ours may not issue by http-01",
+         [(f"{name} CAA", "fail", "only letsencrypt.org; validationmethods=dns-01; this CA may not use http-01",
            f'Add: {name}. 3600 IN CAA 0 issue "letsencrypt.org"') for name in ("family.test", "friends.test")]),
     ],
 )  # fmt: skip
@@ -171,7 +171,7 @@ async def test_one_mistake_is_mended_once(server: NameServer) -> None:
     fixes = {fix for _, _, _, fix in found}
     assert fixes == {
         "Replace it by: friends.test. 3600 IN A 203.0.113.7",
-        "Fix friends.test, which this leads to.",
+        "Fix friends.test, which this is an alias of.",
     }
     assert {status for _, status, _, _ in found} == {"fail"}
 
@@ -180,7 +180,7 @@ async def test_host_behind_a_router(server: NameServer) -> None:
     """DNS knows the router, the settings do not."""
     wanted = settings(own_addresses=["192.168.1.7"], turn_domain="")
     found = await not_passed(server, {"192.168.1.7": "192.31.196.1"}, wanted=wanted)
-    assert ("friends.test A", "warn", "192.31.196.1, where the host itself has 192.168.1.7",
+    assert ("friends.test A", "warn", "192.31.196.1, but the host itself has 192.168.1.7",
             "If that is your router, set xmpp_public_addresses: [192.31.196.1]\n"
             "Otherwise replace it by: friends.test. 3600 IN A 192.168.1.7") in found  # fmt: skip
     assert {status for _, status, _, _ in found} == {"warn"}
@@ -219,7 +219,11 @@ async def test_silence_about_some_types(server: NameServer, monkeypatch: pytest.
     found = await not_passed(server, {})
     words = {(subject.rpartition(" ")[2], status, words) for subject, status, words, _ in found}
     assert ("SRV", "fail", f"{server.address} does not answer") in words
-    assert ("CAA", "fail", f"{server.address} answers SERVFAIL; then no authority issues a certificate") in words
+    assert (
+        "CAA",
+        "fail",
+        f"{server.address} answers SERVFAIL; until this is fixed, no CA issues a certificate",
+    ) in words
     assert {kind for kind, _, _ in words} == {"SRV", "CAA"}
 
 
@@ -239,7 +243,7 @@ async def test_alias_into_what_the_name_server_does_not_know(server: NameServer)
     assert row == (
         "muc.friends.test CNAME",
         "fail",
-        f"an alias of old.example, about which {server.address} answers REFUSED",
+        f"an alias of old.example: {server.address} answers REFUSED",
         "Replace it by: muc.friends.test. 3600 IN CNAME friends.test.",
     )
 
@@ -285,7 +289,7 @@ def test_bad_resolver(given: str) -> None:
     with pytest.raises(AnsibleActionFail) as error:
         name_server(given)
     assert f'resolver is "{given}"' in str(error.value)
-    assert "for example 192.0.2.53" in str(error.value)
+    assert "for example: -e resolver=192.0.2.53" in str(error.value)
 
 
 # ---------------------------------------------------------------------- the report

@@ -60,21 +60,21 @@ BOTH = ("friends.test", "muc.friends.test")
 @pytest.mark.parametrize(
     ("shown", "status", "found"),
     [
-        ({"a": certificate(*BOTH)}, "pass", "until 2027-02-14, good for all 2 names"),
-        ({"a": certificate("friends.test", "*.friends.test")}, "pass", "until 2027-02-14, good for all 2 names"),
-        ({"a": certificate("friends.test")}, "fail", "a: is not good for muc.friends.test"),
-        ({"a": certificate(*BOTH, ends=15)}, "warn", "ends on 2027-01-30, and has not been renewed"),
-        ({"a": certificate(*BOTH, ends=5)}, "fail", "ends on 2027-01-20, and has not been renewed"),
+        ({"a": certificate(*BOTH)}, "pass", "valid until 2027-02-14, covers all 2 names"),
+        ({"a": certificate("friends.test", "*.friends.test")}, "pass", "valid until 2027-02-14, covers all 2 names"),
+        ({"a": certificate("friends.test")}, "fail", "a: does not cover muc.friends.test"),
+        ({"a": certificate(*BOTH, ends=15)}, "warn", "expires on 2027-01-30 and has not been renewed"),
+        ({"a": certificate(*BOTH, ends=5)}, "fail", "expires on 2027-01-20 and has not been renewed"),
         # One that is good for six days only is renewed more often.
-        ({"a": certificate(*BOTH, begins=-3, ends=3)}, "pass", "until 2027-01-18, good for all 2 names"),
+        ({"a": certificate(*BOTH, begins=-3, ends=3)}, "pass", "valid until 2027-01-18, covers all 2 names"),
         # One that is good for years needs no warning half a year before.
-        ({"a": certificate(*BOTH, begins=-700, ends=30)}, "pass", "until 2027-02-14, good for all 2 names"),
+        ({"a": certificate(*BOTH, begins=-700, ends=30)}, "pass", "valid until 2027-02-14, covers all 2 names"),
         (
             {"a": certificate(*BOTH), "b": certificate(*BOTH, ends=25, serial="02")},
             "warn",
-            "b still shows the one that ends on 2027-02-09",
+            "b still serves the one that expires on 2027-02-09",
         ),
-        ({}, "warn", "not checked: no port that shows it answers"),
+        ({}, "warn", "skipped: no port that serves it is open"),
     ],
 )
 def test_certificate(shown: dict[str, dict[str, Any]], status: str, found: str) -> None:
@@ -97,14 +97,14 @@ def test_what_all_ways_in_show_is_said_once() -> None:
 def test_own_authority_that_is_not_known_is_not_mistrusted() -> None:
     seen = [Seen("port 5223", "friends.test", mistrust="self-signed certificate in certificate chain")]
     row = certificates.judge(service(certificates="selfsigned"), "friends.test", seen, NOW)
-    assert (row["status"], "not checked" in row["found"]) == ("warn", True)
+    assert (row["status"], row["found"].startswith("skipped: ")) == ("warn", True)
 
 
 def test_untrusted_certificate_names_the_way_in() -> None:
     seen = [Seen("port 5223", "friends.test", mistrust="unable to get local issuer certificate")]
     row = certificates.judge(service(certificates="provided"), "friends.test", seen, NOW)
     assert (row["status"], row["found"]) == ("fail", "port 5223: unable to get local issuer certificate")
-    assert "behind your own in xmpp_certificate_file" in row["fix"]
+    assert "Append the intermediate certificates to your own in xmpp_certificate_file" in row["fix"]
 
 
 @pytest.mark.parametrize(
@@ -133,11 +133,11 @@ def test_names_that_a_certificate_covers(name: str, covered: bool) -> None:
             {},
             "fail",
             "closed: TCP 5222",
-            "another firewall on it shuts the ports (nft list ruleset; ufw status)",
+            "another firewall on it blocks the ports (nft list ruleset; ufw status)",
         ),
-        ("all", {"own": ["192.168.1.7"]}, "fail", "none of 9 TCP ports is open", "it may not be led back in"),
+        ("all", {"own": ["192.168.1.7"]}, "fail", "none of 9 TCP ports is open", "many routers have no NAT loopback"),
         ("all", {"own": []}, "fail", "none of 9 TCP ports is open", "See whether the host runs"),
-        ([], {"addresses": {}}, "pass", "all 9 TCP ports are open, where the host is by itself", ""),
+        ([], {"addresses": {}}, "pass", "all 9 TCP ports are open (the host's own address; DNS has none)", ""),
     ],
 )
 def test_ports(
@@ -162,7 +162,7 @@ def test_without_a_way_to_ipv6_nothing_is_claimed(monkeypatch: pytest.MonkeyPatc
     looks.open = {"2001:db8::7": dict.fromkeys(ports.needed(looks), "does not answer")}
     monkeypatch.setattr(ports, "has_route", lambda address: False)
     row = ports.judge(looks, "2001:db8::7")
-    assert (row["status"], row["found"]) == ("warn", "not checked: this machine has no IPv6")
+    assert (row["status"], row["found"]) == ("warn", "skipped: this machine has no IPv6")
 
 
 async def test_closed_ports_and_open_ones_are_told_apart() -> None:
@@ -175,10 +175,10 @@ async def test_closed_ports_and_open_ones_are_told_apart() -> None:
 @pytest.mark.parametrize(
     ("notified", "servers", "away", "status", "found"),
     [
-        (True, 2, [], "pass", "a notification comes, and all of xmpp_push_servers (2) answer"),
-        (True, 0, [], "pass", "a notification comes, but xmpp_push_servers names nobody"),
-        (True, 2, ["push.example"], "warn", "a notification comes, but not reached from here: push.example"),
-        (False, 2, ["push.example"], "fail", "no notification comes for a message to a phone that is away"),
+        (True, 2, [], "pass", "notifications are sent, and all of xmpp_push_servers (2) answer"),
+        (True, 0, [], "pass", "notifications are sent, but xmpp_push_servers is empty"),
+        (True, 2, ["push.example"], "warn", "notifications are sent, but not reached: push.example"),
+        (False, 2, ["push.example"], "fail", "no notification is sent for a message to an offline phone"),
     ],
 )
 def test_phones_that_are_woken_up(notified: bool, servers: int, away: list[str], status: str, found: str) -> None:
@@ -254,13 +254,13 @@ def test_firewall_of_somebody_else_is_one_cause(protocol: str, port: str, closed
     [
         # What a certificate of the wrong kind, or a folder that ejabberd cannot read, looks like.
         (
-            ("refuses STARTTLS", "cuts the connection"),
-            "Run site.yml --tags certificates,ejabberd; then see on the host",
+            ("refuses STARTTLS", "closed the connection"),
+            "Run site.yml --tags certificates,ejabberd; then, on the host",
         ),
         (("", "TLS fails: TLSV1_ALERT_INTERNAL_ERROR"), "ls -l /etc/xmpp/certificates/friends.test"),
         (("port 5222 refuses connections", ""), "as ever"),
-        (("port 5222 does not answer", "port 5223 does not answer"), "Fix first what the rows of the ports"),
-        (("offers no login", ""), "as ever"),
+        (("port 5222 does not answer", "port 5223 does not answer"), "First fix what the rows about ports"),
+        (("offers no SASL mechanisms", ""), "as ever"),
     ],
 )
 def test_port_without_a_certificate(troubles: tuple[str, str], fix: str) -> None:

@@ -26,53 +26,53 @@ RUNNING = {"ActiveState": "activating", "Result": "success", "InactiveExitTimest
 @pytest.mark.parametrize(
     ("row", "status", "found", "fix"),
     [
-        (units.judge_services(["a.service"], {"a.service": UP}, [], []), "pass", "a run, nothing has failed", ""),
+        (units.judge_services(["a.service"], {"a.service": UP}, [], []), "pass", "a running, no failed units", ""),
         (
             server.judge_modules({"a.test"}, {"hook mod"}, {"domain a.test", "a.test hook mod"}),
             "pass",
-            "ejabberd asks them",
+            "active",
             "",
         ),
         (
             server.judge_modules({"a.test", "b.test"}, {"hook mod"}, {"a.test hook mod"}),
             "fail",
-            "without effect: mod",
-            "systemctl restart ejabberd; journalctl -u ejabberd. After an update of ejabberd: a newer Conexizan.",
+            "not active: mod",
+            "systemctl restart ejabberd; journalctl -u ejabberd. After an ejabberd update, update Conexizan.",
         ),
         (
             *server.judge_database(["domain a.test", "database writes"]),
             "pass",
-            "writes",
+            "accepts writes",
             "",
         ),
         (
             *server.judge_database(["database the disk is full", "refused 90000 it is read-only"]),
             "fail",
             "refuses to write: the disk is full; messages come back to their senders",
-            "Find what takes the place: du -xhd2 /var | sort -h. Once there is room, all goes on by itself.",
+            "Find what uses the space: du -xhd2 /var | sort -h. Once there is space, no restart is needed.",
         ),
         (
             *server.judge_database(["database writes", "refused 299 the disk is full"]),
             "fail",
-            "writes now, but refused to 5 min ago: the disk is full",
-            "Find what takes the place: du -xhd2 /var | sort -h. Once there is room, all goes on by itself.",
+            "accepts writes now, but refused them 5 min ago: the disk is full",
+            "Find what uses the space: du -xhd2 /var | sort -h. Once there is space, no restart is needed.",
         ),
         (
             *server.judge_database(["database writes", "refused 3600 the disk fails"]),
             "warn",
-            "writes now, but refused to 61 min ago: the disk fails",
-            "See whether /var/lib/ejabberd can be written, and journalctl -k. Damaged: playbooks/restore.yml",
+            "accepts writes now, but refused them 61 min ago: the disk fails",
+            "Check that /var/lib/ejabberd is writable, and read journalctl -k. If it is damaged: playbooks/restore.yml",
         ),
         (
             units.judge_services(["a.service"], {"a.service": UP}, [], ["own.service", "a.service"]),
             "fail",
-            "end and are started again and again: own.service, a.service",
+            "restarting again and again: own.service, a.service",
             "See why: systemctl status a.service; journalctl -u a.service",
         ),
         (
             units.judge_services(["a.service"], {"a.service": UP}, ["b.service"], ["own.service"]),
             "warn",
-            "end and are started again and again: own.service",
+            "restarting again and again: own.service",
             "See why: systemctl status own.service; journalctl -u own.service",
         ),
         (
@@ -80,16 +80,16 @@ RUNNING = {"ActiveState": "activating", "Result": "success", "InactiveExitTimest
                 "10.99.99.99:9100", urllib.error.URLError(ConnectionRefusedError(111, "Connection refused"))
             ),
             "fail",
-            "nothing is read at 10.99.99.99:9100 (xmpp_metrics): Connection refused",
+            "cannot be read at 10.99.99.99:9100 (xmpp_metrics): Connection refused",
             "See whether the host has this address (ip address), then run site.yml --tags metrics.",
         ),
         (
             counters.judge_counters("127.0.0.1:9100", "node_load1 0.1\n"),
             "fail",
-            "those at 127.0.0.1:9100 say nothing of the service",
+            "those at 127.0.0.1:9100 have no metrics of the service",
             "systemctl start xmpp-metrics.service; systemctl status xmpp-metrics.service",
         ),
-        (counters.judge_counters("[::1]:9100", "# HELP\nxmpp_up 1\n"), "pass", "are read at [::1]:9100", ""),
+        (counters.judge_counters("[::1]:9100", "# HELP\nxmpp_up 1\n"), "pass", "served at [::1]:9100", ""),
         (
             units.judge_services(["a.service"], {}, [], []),
             "fail",
@@ -118,35 +118,40 @@ RUNNING = {"ActiveState": "activating", "Result": "success", "InactiveExitTimest
             machine.judge_memory("MemTotal: 1024000 kB\nMemAvailable: 30720 kB\n"),
             "fail",
             "30 of 1000 MiB are free",
-            "See what takes it (ps --sort=-rss -eo rss,comm | head), or give the host more.",
+            "Find what uses it (ps --sort=-rss -eo rss,comm | head), or give the host more.",
         ),
-        (machine.judge_clock(1.0, synchronized=True, contained=False), "pass", "right, and set by a time server", ""),
+        (
+            machine.judge_clock(1.0, synchronized=True, contained=False),
+            "pass",
+            "correct, synchronized with a time server",
+            "",
+        ),
         (
             machine.judge_clock(-90, synchronized=True, contained=True),
             "fail",
             "90 s behind this machine's",
-            "See timedatectl on both: passwords for calls and certificates go by the time.",
+            "See timedatectl on both: TURN credentials and certificates depend on the time.",
         ),
-        (machine.judge_retention(""), "pass", "what is too old is deleted", ""),
-        (machine.judge_retention('{"kept": {}}'), "pass", "what is too old is deleted", ""),
+        (machine.judge_retention(""), "pass", "expired data is deleted", ""),
+        (machine.judge_retention('{"kept": {}}'), "pass", "expired data is deleted", ""),
         (
             machine.judge_retention('{"kept": {"uploads": "the clock was set 365 days forward", "messages": "x"}}'),
             "fail",
-            "messages, uploads that are too old stay: the clock was set 365 days forward; x",
-            "See timedatectl. It goes on by itself once the clock has gone right for two days; if it is right, at once:"
+            "expired messages, uploads are not deleted: the clock was set 365 days forward; x",
+            "See timedatectl. Deletion resumes once the clock has been correct for two days; if it is correct now:"
             " /usr/local/lib/xmpp/clock.py trust",
         ),
-        (updates.judge_updates([], 3600), "pass", "none waits", ""),
+        (updates.judge_updates([], 3600), "pass", "none pending", ""),
         (
             updates.judge_updates(["a", "b", "c", "d", "e", "f"], 3600),
             "warn",
-            "6 wait: a, b, c, d and 2 more",
-            "They come by themselves within a day; now: unattended-upgrade",
+            "6 pending: a, b, c, d and 2 more",
+            "They are installed within a day; now: unattended-upgrade",
         ),
         (
             updates.judge_updates([], 9 * DAY),
             "warn",
-            "not looked for in 9 days",
+            "no update of the package lists for 9 days",
             "See why: apt-get update; systemctl status apt-daily.timer",
         ),
     ],
@@ -174,7 +179,7 @@ def test_timers() -> None:
         ),
     ]
     (well,) = units.judge_timers({"a.timer": UP}, {"c.service": RUNNING}, 2 * DAY + 60)
-    assert (well["status"], well["found"]) == ("pass", "1 wait for their time, no last run failed")
+    assert (well["status"], well["found"]) == ("pass", "1 timers active, all last runs succeeded")
 
 
 GIB = 2**30
@@ -184,9 +189,9 @@ GIB = 2**30
     ("free", "inodes", "expected"),
     [
         (50 * GIB, 900, None),
-        (10 * GIB, 900, ("warn", "/srv has 10% of its room left (10.0 GiB)")),
-        (1 * GIB, 900, ("fail", "/srv has 1% of its room left (1.0 GiB)")),
-        (50 * GIB, 20, ("fail", "/srv has 2% of its places for files left (50.0 GiB)")),
+        (10 * GIB, 900, ("warn", "/srv has 10% of its space left (10.0 GiB)")),
+        (1 * GIB, 900, ("fail", "/srv has 1% of its space left (1.0 GiB)")),
+        (50 * GIB, 20, ("fail", "/srv has 2% of its inodes left (50.0 GiB)")),
     ],
 )
 def test_room_on_a_disk(free: int, inodes: int, expected: tuple[str, str] | None) -> None:
@@ -241,5 +246,5 @@ def test_contact_that_is_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server, "Api", Api)
     assert server.contacts_row(["admin@friends.test"]) == []
     (row,) = server.contacts_row(["admin@friends.test", "nosuch@friends.test"])
-    assert (row["status"], row["found"]) == ("fail", "nobody is at nosuch@friends.test, where people are told to write")
+    assert (row["status"], row["found"]) == ("fail", "no account for the contact address nosuch@friends.test")
     assert "-e create=nosuch@friends.test" in row["fix"]

@@ -17,7 +17,7 @@ NFT = "/usr/sbin/nft"
 
 
 def output(*command: str) -> str:
-    """Return what a program prints; nothing if it is missing or fails."""
+    """Return a program's output; an empty string if it is missing or times out."""
     try:
         return subprocess.run(command, capture_output=True, text=True, check=False, timeout=20).stdout
     except (OSError, subprocess.TimeoutExpired):

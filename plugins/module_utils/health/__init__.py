@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What on a host keeps the service from running, or soon will: for the module ``host_health``."""
+"""Faults of a host that stop the service, or soon will: for the module ``host_health``."""

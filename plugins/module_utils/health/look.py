@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Look after a host that runs the service: every row about it, in the order in which they are told."""
+"""Check a host that runs the service: all rows about it, in the order of the report."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ SEEN = Path("/var/lib/xmpp/clock.json")
 
 
 def judge_neighbours(held: list[str], shut: list[Shut], *, firewall: bool) -> list[Row]:
-    """Judge who else has ports of the service, and whose firewall lets nobody in to them."""
+    """Judge other programs on the service's ports, and other firewalls that block them."""
     rows = []
     for words in held:
         found, _, fix = words.partition(" would not start. ")
@@ -52,17 +52,17 @@ def look(
 ) -> list[Row]:
     """Return the rows."""
     here = time.time()
-    # ejabberd's answer and apt's lists take a second each on a small host: both at once.
+    # ejabberd's answer and apt's lists take a second each on a small host, so they run in parallel.
     asked = ThreadPoolExecutor(1).submit(own_parts)
     ours = sorted(path.name for path in Path("/etc/systemd/system").glob("xmpp-*.timer"))
     timers = units([*ours, *others], "ActiveState", "Unit")
     started = [state["Unit"] for state in timers.values() if state.get("Unit")]
     results = units(started, "Result", "ActiveState", "InactiveExitTimestampMonotonic")
     listing = output("systemctl", "list-units", "--state=failed", "--plain", "--no-legend")
-    # What a timer starts is named in the row of timers.
+    # Services that a timer starts are named in the row of timers.
     failed = [line.split()[0] for line in listing.splitlines() if line.strip() and line.split()[0] not in results]
     uptime = time.clock_gettime(time.CLOCK_MONOTONIC)
-    # Also a pattern gives what is loaded, whatever its state.
+    # The pattern matches loaded units in any state.
     states = units(["*.service", *services], "ActiveState", "SubState", "NRestarts", "ActiveEnterTimestampMonotonic")
     rows = [
         judge_services(services, states, failed, looping(states, uptime)),
@@ -82,10 +82,10 @@ def look(
         rows.append(counters(metrics))
     rows += contacts_row(contacts)
     if Path("/run/reboot-required").exists():
-        rows.append(row("restart", WARN, "an update waits for one", "systemctl reboot, at a quiet hour"))
+        rows.append(row("restart", WARN, "needed to complete an update", "systemctl reboot, at a quiet hour"))
     if any(Path("/var/log/journal").glob("*/*.journal")):
-        fix = "Run site.yml --tags log_minimization, which keeps it in memory."
-        rows.append(row("journal", WARN, "is written to the disk", fix))
+        fix = "Run site.yml --tags log_minimization, which keeps the journal in memory."
+        rows.append(row("journal", WARN, "is written to disk", fix))
     if firewall and "table inet xmpp\n" not in output("nft", "list", "tables"):
         rows.append(row("firewall", FAIL, "has no rules", "systemctl restart xmpp-firewall"))
     return rows

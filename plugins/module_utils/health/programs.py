@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What programs of the host print."""
+"""Run programs of the host and return their output."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import subprocess
 
 
 def output(*command: str) -> str:
-    """Return what a program prints; nothing if it is missing or fails."""
+    """Return a program's output; an empty string if it is missing or times out."""
     try:
         return subprocess.run(command, capture_output=True, text=True, check=False, timeout=10).stdout
     except (OSError, subprocess.TimeoutExpired):

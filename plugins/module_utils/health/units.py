@@ -1,18 +1,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What systemd does: whether services run, and whether timers do what is to be done now and then."""
+"""Check systemd: whether the services run, and whether the timers' last runs succeeded."""
 
 from __future__ import annotations
 
 from ansible_collections.conexizan.xmpp.plugins.module_utils.health.programs import output
 from ansible_collections.conexizan.xmpp.plugins.module_utils.report import FAIL, PASS, SHOWN, WARN, Row, listed, row
 
-OFTEN = 3  # starts that systemd made by itself, after which a service that runs only since a moment is no good
+OFTEN = 3  # automatic restarts after which a service that has just started counts as looping
 MOMENT = 600  # seconds
 LONG = 6 * 3600  # seconds; only a first backup over a slow line takes more
 
 
 def units(names: list[str], *properties: str) -> dict[str, dict[str, str]]:
-    """Return properties of units, by name, in one call of systemctl."""
+    """Return properties of units, by name, with one call of systemctl."""
     asked = ",".join(("Id", *properties))
     text = output("systemctl", "show", f"--property={asked}", *names) if names else ""
     stanzas = [dict(line.split("=", 1) for line in stanza.splitlines() if "=" in line) for stanza in text.split("\n\n")]
@@ -20,7 +20,7 @@ def units(names: list[str], *properties: str) -> dict[str, dict[str, str]]:
 
 
 def looping(states: dict[str, dict[str, str]], uptime: float) -> list[str]:
-    """Return the services that end and are started again: those that wait for it, and those that have just been."""
+    """Return the services in a restart loop: those waiting for a restart, and those that have just restarted."""
     waiting = ("auto-restart", "auto-restart-queued")
     return [
         name
@@ -36,11 +36,11 @@ def looping(states: dict[str, dict[str, str]], uptime: float) -> list[str]:
 def judge_services(
     wanted: list[str], states: dict[str, dict[str, str]], failed: list[str], restarting: list[str]
 ) -> Row:
-    """Judge what must run, whether something else has failed, and whether something ends again and again."""
+    """Judge the wanted services, failed units, and restart loops."""
     if restarting:
         ours = [name for name in restarting if name in wanted or name.startswith("xmpp-")]
         first = (ours or restarting)[0]
-        found = f"end and are started again and again: {listed(restarting)}"
+        found = f"restarting again and again: {listed(restarting)}"
         return row(
             "services", FAIL if ours else WARN, found, f"See why: systemctl status {first}; journalctl -u {first}"
         )
@@ -55,12 +55,12 @@ def judge_services(
         status = FAIL if ours else WARN
         return row("services", status, f"failed: {listed(failed)}", f"systemctl status {' '.join(failed[:SHOWN])}")
     return row(
-        "services", PASS, f"{listed([name.removesuffix('.service') for name in wanted])} run, nothing has failed"
+        "services", PASS, f"{listed([name.removesuffix('.service') for name in wanted])} running, no failed units"
     )
 
 
 def judge_timers(timers: dict[str, dict[str, str]], results: dict[str, dict[str, str]], uptime: float) -> list[Row]:
-    """Judge whether what is to be done now and then is done: stopped timers, runs that ended badly or do not end."""
+    """Judge the timers: those that are stopped, and those whose last run failed or does not end."""
     stopped = [name for name, state in timers.items() if state.get("ActiveState") != "active"]
     good = ("success", "exec-condition")
     failed = [name for name, state in results.items() if state.get("Result", "success") not in good]
@@ -90,4 +90,4 @@ def judge_timers(timers: dict[str, dict[str, str]], results: dict[str, dict[str,
         for status, found, names, fix in faults
         if names
     ]
-    return rows or [row("timers", PASS, f"{len(timers)} wait for their time, no last run failed")]
+    return rows or [row("timers", PASS, f"{len(timers)} timers active, all last runs succeeded")]

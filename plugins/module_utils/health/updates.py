@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Security updates that wait, and whether they are looked for."""
+"""Check for pending security updates, and for old package lists."""
 
 from __future__ import annotations
 
@@ -13,24 +13,22 @@ DAY = 86400
 
 
 def judge_updates(waiting: list[str] | None, age: float) -> Row:
-    """Judge security updates that are known and not installed, and how old (seconds) the knowledge is."""
+    """Judge the pending security updates, and the age of the package lists in seconds."""
     if waiting is None:
-        return row(
-            "security updates", WARN, "not checked: python3-apt is missing", "apt-get install unattended-upgrades"
-        )
+        return row("security updates", WARN, "skipped: python3-apt is missing", "apt-get install unattended-upgrades")
     if waiting:
-        fix = "They come by themselves within a day; now: unattended-upgrade"
-        return row("security updates", WARN, f"{len(waiting)} wait: {listed(waiting)}", fix)
+        fix = "They are installed within a day; now: unattended-upgrade"
+        return row("security updates", WARN, f"{len(waiting)} pending: {listed(waiting)}", fix)
     if age > 3 * DAY:
         fix = "See why: apt-get update; systemctl status apt-daily.timer"
-        return row("security updates", WARN, f"not looked for in {age / DAY:.0f} days", fix)
-    return row("security updates", PASS, "none waits")
+        return row("security updates", WARN, f"no update of the package lists for {age / DAY:.0f} days", fix)
+    return row("security updates", PASS, "none pending")
 
 
 def security_updates() -> list[str] | None:
-    """Return the installed packages of which Debian's security archive has newer versions that would be installed."""
+    """Return the installed packages that would be upgraded from Debian's security archive."""
     try:
-        apt_pkg = importlib.import_module("apt_pkg")  # Debian's, there with unattended-upgrades
+        apt_pkg = importlib.import_module("apt_pkg")  # of Debian, installed with unattended-upgrades
     except ImportError:
         return None
     apt_pkg.init()

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What playbooks/check.yml finds out from the controller: in DNS, and by using the service as people do."""
+"""What playbooks/check.yml checks from the controller: DNS, and the service as its users see it."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What this machine knows of an IP address without asking anybody."""
+"""Facts about an IP address that need no network traffic."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import socket
 
 
 def is_public(address: str) -> bool:
-    """Tell whether an address is one of the Internet."""
+    """Tell whether an address is globally reachable."""
     return ipaddress.ip_address(address).is_global
 
 
 def has_route(address: str) -> bool:
-    """Tell whether this machine knows a way to an address; connecting a UDP socket sends nothing."""
+    """Tell whether this machine has a route to an address; connecting a UDP socket sends nothing."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     try:
         with socket.socket(family, socket.SOCK_DGRAM) as sock:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether the relay for calls tells callers their addresses, and relays."""
+"""Check STUN and TURN: whether callers learn their public addresses, and whether calls are relayed."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from ansible_collections.conexizan.xmpp.plugins.plugin_utils.check.trouble impor
 
 
 async def relay(service: Service) -> tuple[Relay, str]:
-    """Open a UDP socket to the relay, by the first address that is reached over TCP as well, or any."""
+    """Open a UDP socket to the relay, at the first address whose TCP port is open, else at any."""
     name = service.settings["turn_domain"]
     try:
         address = service.reach(name, 3478)
@@ -43,7 +43,7 @@ async def relay(service: Service) -> tuple[Relay, str]:
 
 
 async def stun(service: Service) -> Row:
-    """Ask which address we have."""
+    """Send a STUN binding request."""
     protocol, address = await relay(service)
     try:
         granted, attributes, _ = await protocol.request(BINDING, [])
@@ -53,25 +53,25 @@ async def stun(service: Service) -> Row:
     finally:
         cast("asyncio.DatagramTransport", protocol.transport).close()
     if not granted or MAPPED not in attributes:
-        return row("STUN", FAIL, "answers an error", "On the host: systemctl restart coturn")
-    return row("STUN", PASS, "tells callers their addresses")
+        return row("STUN", FAIL, "sent an error response", "On the host: systemctl restart coturn")
+    return row("STUN", PASS, "callers learn their public addresses")
 
 
 async def turn(service: Service, credentials: tuple[str, str]) -> Row:
-    """Get a place on the relay as a caller does, and give it back."""
+    """Allocate a relayed address as a caller does, and release it."""
     subject, fix = "TURN", "On the host: systemctl restart coturn; then run site.yml --tags coturn,ejabberd."
     user, password = credentials
     protocol, _ = await relay(service)
     try:
         _, asked, _ = await protocol.request(ALLOCATE, [(REQUESTED_TRANSPORT, UDP)])
         realm, nonce = asked.get(REALM, b""), asked.get(NONCE, b"")
-        # RFC 8489 9.2.2 has it so.
+        # RFC 8489 9.2.2 prescribes MD5.
         key = hashlib.md5(b":".join((user.encode(), realm, password.encode())), usedforsecurity=False).digest()
         proof = [(USERNAME, user.encode()), (REALM, realm), (NONCE, nonce)]
         granted, got, identity = await protocol.request(ALLOCATE, [(REQUESTED_TRANSPORT, UDP), *proof], key)
         if not granted or RELAYED not in got:
             error = got.get(ERROR, b"\0\0\0\0")
-            return row(subject, FAIL, f"refuses a call: {error[2] * 100 + error[3]}", fix)
+            return row(subject, FAIL, f"refuses to allocate a relay: error {error[2] * 100 + error[3]}", fix)
         where = xor_address(got[RELAYED], identity)
         await protocol.request(REFRESH, [(LIFETIME, b"\0\0\0\0"), *proof], key)
     except TimeoutError:
@@ -81,5 +81,5 @@ async def turn(service: Service, credentials: tuple[str, str]) -> Row:
     led = service.led.get(service.settings["turn_domain"], [])
     if any(is_public(one) for one in led) and not is_public(where):
         fix = f"If a router translates addresses, set xmpp_public_addresses: [{', '.join(led)}] and run site.yml."
-        return row(subject, WARN, f"sends calls to {where}, which callers cannot reach", fix)
-    return row(subject, PASS, f"relays a call at {where}")
+        return row(subject, WARN, f"relays at {where}, which callers cannot reach", fix)
+    return row(subject, PASS, f"relays calls at {where}")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether the certificates that the service shows are good, and for how long."""
+"""Check the certificates that the service serves: trust, names and expiry."""
 
 from __future__ import annotations
 
@@ -20,46 +20,46 @@ def matches(name: str, patterns: Iterable[str]) -> bool:
 
 
 def judge(service: Service, domain: str, seen: list[Seen], now: float) -> Row:
-    """Judge what the ways in of a domain show."""
+    """Judge the certificates that the listeners of a domain serve."""
     subject = f"{domain} certificate"
     orders = {
-        "provided": "Give files that are good (xmpp_certificate_file) and run site.yml.",
-        "acme": "On the host: systemctl start xmpp-certificates.service certbot.service, and see what they say.",
-        "selfsigned": "Run site.yml, which makes it anew.",
+        "provided": "Set xmpp_certificate_file to a valid certificate and run site.yml.",
+        "acme": "On the host: systemctl start xmpp-certificates.service certbot.service, and read their journal.",
+        "selfsigned": "Run site.yml, which creates a new one.",
     }[service.settings["certificates"]]
     doubts = sorted({one.mistrust for one in seen if one.mistrust})
     if doubts and service.settings["certificates"] == "selfsigned" and not service.settings["ca"]:
-        found = "not checked: without a way into the host, its own authority is not known"
+        found = "skipped: no SSH access to the host, so its own CA is not known"
         return row(subject, WARN, found, "Fix that first.")
     if doubts:
         reached = [one for one in seen if one.mistrust or one.certificate]
         ways = {doubt: [one.way for one in reached if one.mistrust == doubt] for doubt in doubts}
-        # What all of them show needs no list.
+        # A fault of all listeners is told without listing them.
         words = "; ".join(
             doubt if 1 < len(reached) == len(ways[doubt]) else f"{', '.join(ways[doubt])}: {doubt}" for doubt in doubts
         )
         if any("issuer" in doubt for doubt in doubts) and service.settings["certificates"] == "provided":
-            orders = "Put the certificates of the authorities between behind your own in xmpp_certificate_file."
+            orders = "Append the intermediate certificates to your own in xmpp_certificate_file."
         return row(subject, FAIL, words, orders)
     shown = [one for one in seen if one.certificate]
     if not shown:
-        return row(subject, WARN, "not checked: no port that shows it answers", "Fix the ports first.")
+        return row(subject, WARN, "skipped: no port that serves it is open", "Fix the ports first.")
     names = service.settings["certificate_names"][domain]
     for one in shown:
         has = [value for kind, value in one.certificate.get("subjectAltName", ()) if kind == "DNS"]
         missing = [name for name in names if not matches(name, has)]
         if missing:
-            return row(subject, FAIL, f"{one.way}: is not good for {', '.join(missing)}", orders)
+            return row(subject, FAIL, f"{one.way}: does not cover {', '.join(missing)}", orders)
     ends = {one.way: ssl.cert_time_to_seconds(one.certificate["notAfter"]) for one in shown}
     begins = min(ssl.cert_time_to_seconds(one.certificate["notBefore"]) for one in shown)
     first = min(ends, key=lambda way: ends[way])
     day = datetime.datetime.fromtimestamp(ends[first], datetime.UTC).strftime("%Y-%m-%d")
     left, lifetime = ends[first] - now, ends[first] - begins
-    # Renewed when a third is left: then something has gone wrong for some time.
+    # Renewal starts when a third of the lifetime is left, so with less, renewal has been failing for some time.
     if left < min(lifetime / 4, 21 * DAY):
         status = FAIL if left < min(lifetime / 10, 7 * DAY) else WARN
-        return row(subject, status, f"ends on {day}, and has not been renewed", orders)
+        return row(subject, status, f"expires on {day} and has not been renewed", orders)
     if len({one.certificate["serialNumber"] for one in shown}) > 1:
         fix = "On the host: systemctl reload nginx ejabberd; systemctl restart coturn"
-        return row(subject, WARN, f"{first} still shows the one that ends on {day}", fix)
-    return row(subject, PASS, f"until {day}, good for all {len(names)} names")
+        return row(subject, WARN, f"{first} still serves the one that expires on {day}", fix)
+    return row(subject, PASS, f"valid until {day}, covers all {len(names)} names")

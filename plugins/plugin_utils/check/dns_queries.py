@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Questions to a name server, all of them at the same time, and its answers."""
+"""Send all DNS queries at the same time, and keep the answers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ try:
 except ImportError as error:
     raise AnsibleActionFail("Checking DNS needs dnspython: apt install python3-dnspython, or script/setup.") from error
 
-# Seconds. All queries go out at once; what a first answer leads to is asked for in what is left.
+# Seconds. All queries are sent at once; names in the first answers are resolved in the remaining time.
 LIMIT = 4.5
 FIRST = 3.5
 TRY = 1.2  # a lost datagram is sent again
@@ -28,7 +28,7 @@ TRY = 1.2  # a lost datagram is sent again
 
 @dataclass(frozen=True)
 class Answer:
-    """The values of one name and type; ``name`` is where aliases lead, ``trouble`` why there is no answer at all."""
+    """The values of one name and type; ``name`` is the end of the aliases, ``trouble`` why there is no answer."""
 
     values: frozenset[str] = frozenset()
     name: str = ""
@@ -45,17 +45,17 @@ def name_server(text: str) -> tuple[str, int]:
         number = 0
     if not 1 <= number <= 65535:
         raise AnsibleActionFail(
-            f'resolver is "{text}", which is no IP address with or without a port from 1 to 65535. '
-            "Give another with -e resolver=…, for example 192.0.2.53, 127.0.0.1:5353 or [2001:db8::53]:5353"
+            f'resolver is "{text}", which is not an IP address with an optional port (1 to 65535). '
+            "Change it on the command line, for example: -e resolver=192.0.2.53, 127.0.0.1:5353 or [2001:db8::53]:5353"
         )
     return address, number
 
 
 class Asker:
-    """Asks each question once, all at the same time."""
+    """Sends each query once, all at the same time."""
 
     def __init__(self, resolver: str) -> None:
-        """Take ADDRESS or ADDRESS:PORT of a name server, or nothing for those of the system."""
+        """Take ADDRESS or ADDRESS:PORT of a name server; an empty string means those of the system."""
         try:
             self.resolver = dns.asyncresolver.Resolver(configure=not resolver)
         except dns.resolver.NoResolverConfiguration as error:
@@ -72,7 +72,7 @@ class Asker:
         self.end = time.monotonic() + LIMIT
 
     async def ask(self, questions: Iterable[tuple[str, str]], seconds: float) -> None:
-        """Fetch the answers to those (name, type) that were not asked yet."""
+        """Query those (name, type) that were not queried yet."""
         new = list(dict.fromkeys(question for question in questions if question not in self.answers))
         found = await asyncio.gather(*(self._resolve(name, kind, seconds) for name, kind in new))
         self.answers.update(zip(new, found, strict=True))
@@ -84,14 +84,15 @@ class Asker:
             return Answer(name=name)
         except dns.resolver.NoNameservers as error:
             codes = {dns.rcode.to_text(try_[4].rcode()) for try_ in error.kwargs["errors"] if try_[4]}
-            return Answer(trouble=f"{self.servers} answers {' and '.join(sorted(codes)) or 'nothing that makes sense'}")
+            answered = f"answers {' and '.join(sorted(codes))}" if codes else "sent an unexpected response"
+            return Answer(trouble=f"{self.servers} {answered}")
         except (dns.exception.DNSException, OSError):
             return Answer(trouble=f"{self.servers} does not answer")
         lead = answer.canonical_name.to_text().lower()
         return Answer(frozenset(item.to_text().lower() for item in answer.rrset or ()), lead)
 
     def get(self, name: str, kind: str) -> Answer:
-        """Return an answer; a name server that knows one zone only ends at the alias into another."""
+        """Return an answer, following aliases; a name server of one zone stops at an alias into another zone."""
         for _ in range(8):
             answer = self.answers.get((name, kind), Answer(name=name))
             if answer.values or answer.trouble or not answer.name or answer.name == name:
@@ -100,7 +101,7 @@ class Asker:
         return replace(answer, name=name) if answer.trouble else answer
 
     def addresses(self, name: str) -> Answer:
-        """Return where a name leads to, by both families."""
+        """Return the addresses of a name, of both families."""
         four, six = self.get(name, "A"), self.get(name, "AAAA")
         return Answer(four.values | six.values, four.name or six.name, four.trouble or six.trouble)
 

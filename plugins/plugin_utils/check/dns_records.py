@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether DNS says what the service needs: addresses, SRV, TLSA and CAA records."""
+"""Check that DNS has the records that the service needs: addresses, SRV, TLSA and CAA."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ansible_collections.conexizan.xmpp.plugins.plugin_utils.check import dns_qu
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.check.addresses import is_public
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.check.dns_queries import Answer, Asker
 
-# What a client or server cannot do without; for the other services there are other ways to learn of them.
+# Clients and servers need these; they find the other services without SRV records, too.
 NEEDED = ("_xmpp-client.", "_xmpp-server.")
 METHODS = {"http": "http-01", "dns": "dns-01", "hook": "dns-01"}
 
@@ -46,18 +46,18 @@ def line(record: Mapping[str, Any]) -> str:
 
 
 def lines(verb: str, records: Iterable[Mapping[str, Any]]) -> str:
-    """Return what to do with records: each has a line of its own if there are several, to be pasted."""
+    """Return what to do with records; several get a line each, so that they can be pasted."""
     texts = [line(record) for record in records]
     return f"{verb}: {texts[0]}" if len(texts) == 1 else "\n".join([f"{verb}:", *texts])
 
 
 def listed(values: Iterable[str]) -> str:
-    """Return values in a row."""
+    """Return the values, sorted and joined by commas."""
     return ", ".join(sorted(values)) or "nothing"
 
 
 def climb(name: str) -> Iterator[str]:
-    """Yield a name and those above it, down to two labels: no registry of ours has CAA records."""
+    """Yield a name and its parents down to two labels; CAA records of top-level domains are not looked up."""
     labels = plain(name).split(".")
     for start in range(max(1, len(labels) - 1)):
         yield ".".join(labels[start:]) + "."
@@ -67,7 +67,7 @@ class RecordCheck:
     """Judges the answers."""
 
     def __init__(self, records: list[dict[str, Any]], asker: Asker, names: Iterable[str] = ()) -> None:
-        """Take the wanted records, and names to find whatever they should be."""
+        """Take the wanted records, and further names to resolve."""
         self.asker = asker
         self.wanted: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
         for record in records:
@@ -86,8 +86,8 @@ class RecordCheck:
         )
         if asker.answers and all(answer.trouble for answer in asker.answers.values()):
             found = min(answer.trouble for answer in asker.answers.values())
-            return [row("name server", FAIL, found, "Nothing is known of the records. Another: -e resolver=ADDRESS")]
-        # What the answers lead to. Aliases are followed again only where the name server did not.
+            return [row("name server", FAIL, found, "Try another name server: -e resolver=ADDRESS")]
+        # Resolve the targets. Aliases are followed here only where the name server did not.
         services = [asker.get(*question) for question in self.wanted if question[1] == "SRV"]
         targets = {Service.read(value).target for answer in services for value in answer.values}
         alias_ends = [
@@ -102,14 +102,14 @@ class RecordCheck:
         if authorities:
             rows += self.authority(named, authorities, METHODS[challenge])
         elif challenge:
-            words = "the directory of the authority does not say, or cannot be asked from here"
+            words = "the ACME directory does not name the CA, or cannot be reached from here"
             rows.append(
-                row("CAA", WARN, f"not checked: {words}", "Run this again where xmpp_acme_directory can be reached.")
+                row("CAA", WARN, f"skipped: {words}", "Run this again where xmpp_acme_directory can be reached.")
             )
         return rows
 
     def expected(self, name: str) -> set[str]:
-        """Return the addresses that a name should lead to."""
+        """Return the addresses that a name should have."""
         records = self.wanted.get((name, "address"), [])
         leads = [record["value"] for record in records if record["type"] == "CNAME"]
         if leads:
@@ -117,15 +117,15 @@ class RecordCheck:
         return {record["value"] for record in records}
 
     def address(self, name: str) -> Row:
-        """Judge a name by the addresses it finally leads to."""
+        """Judge a name by the addresses at the end of its aliases."""
         records = self.wanted[(name, "address")]
         subject = f"{plain(name)} {' '.join(sorted({record['type'] for record in records}))}"
         answer, expected = self.asker.addresses(name), self.expected(name)
         if answer.trouble:
             if answer.name not in (name, *(record["value"] for record in records)):
-                words = f"an alias of {plain(answer.name)}, about which {answer.trouble}"
+                words = f"an alias of {plain(answer.name)}: {answer.trouble}"
                 return row(subject, FAIL, words, lines("Replace it by", records))
-            return row(subject, FAIL, answer.trouble, "Look after the name servers of this domain.")
+            return row(subject, FAIL, answer.trouble, "Fix the name servers of this domain.")
         found = set(answer.values)
         missing, extra = expected - found, found - expected
         if not found:
@@ -136,7 +136,7 @@ class RecordCheck:
         leads = records[0]["value"] if records[0]["type"] == "CNAME" else ""
         if leads and found == set(self.asker.addresses(leads).values):
             status = self.address(leads)["status"] if (leads, "address") in self.wanted else FAIL
-            return row(subject, status, listed(found), f"Fix {plain(leads)}, which this leads to.")
+            return row(subject, status, listed(found), f"Fix {plain(leads)}, which this is an alias of.")
         absent = [record for record in records if leads or record["value"] in missing]
         if not extra:
             return row(subject, WARN, f"only {listed(found)}", lines("Add", absent))
@@ -144,7 +144,7 @@ class RecordCheck:
         if not any(is_public(value) for value in expected) and all(is_public(value) for value in extra):
             router = f"If that is your router, set xmpp_public_addresses: [{listed(extra)}]"
             fix = f"{router}\n{lines('Otherwise replace it by', records)}"
-            return row(subject, WARN, f"{listed(extra)}, where the host itself has {listed(expected)}", fix)
+            return row(subject, WARN, f"{listed(extra)}, but the host itself has {listed(expected)}", fix)
         if absent:
             return row(subject, FAIL, words, lines("Replace it by", absent))
         return row(subject, FAIL, words, f"Remove {listed(extra)} from {plain(answer.name)}")
@@ -154,7 +154,7 @@ class RecordCheck:
         record = self.wanted[(name, "SRV")][0]
         subject, answer, wanted = f"{plain(name)} SRV", self.asker.get(name, "SRV"), Service.read(record["value"])
         if answer.trouble:
-            return row(subject, FAIL, answer.trouble, "Look after the name servers of this domain.")
+            return row(subject, FAIL, answer.trouble, "Fix the name servers of this domain.")
         if not answer.values:
             status = FAIL if name.startswith(NEEDED) else WARN
             return row(subject, status, "no record", lines("Add", [record]))
@@ -163,11 +163,11 @@ class RecordCheck:
         others = [service for service in services if service not in ours]
         words = listed(f"{plain(service.target) or 'nowhere'} port {service.port}" for service in others)
         if not ours:
-            return row(subject, FAIL, f"leads to {words}", lines("Replace it by", [record]))
+            return row(subject, FAIL, f"points to {words}", lines("Replace it by", [record]))
         if others:
             # The lower number is tried first.
             first = any(service.priority <= min(item.priority for item in ours) for service in others)
-            verb = "leads also" if first else "leads, if this host does not answer,"
+            verb = "also points" if first else "falls back"
             return row(subject, FAIL if first else WARN, f"{verb} to {words}", lines("Keep only", [record]))
         for service in ours:
             lead = self.asker.addresses(service.target)
@@ -175,12 +175,12 @@ class RecordCheck:
                 found = lead.trouble or "has no address"
                 return row(subject, FAIL, f"{plain(service.target)} {found}", f"Fix {plain(service.target)} first.")
             if lead.name != service.target:
-                found = f"leads to the alias {plain(service.target)}, which SRV must not (RFC 2782)"
+                found = f"points to the alias {plain(service.target)}, which RFC 2782 does not allow"
                 return row(subject, WARN, found, lines("Replace it by", [record]))
         return row(subject, PASS, listed(f"{plain(service.target)} port {service.port}" for service in ours))
 
     def is_ours(self, service: Service, wanted: Service) -> bool:
-        """Tell whether a service is the wanted one, if by another name of the same host."""
+        """Tell whether a service is the wanted one, also by another name of the same host."""
         if service.port != wanted.port:
             return False
         if service.target == wanted.target:
@@ -193,20 +193,20 @@ class RecordCheck:
         records = self.wanted[(name, "TLSA")]
         subject, answer = f"{plain(name)} TLSA", self.asker.get(name, "TLSA")
         if answer.trouble:
-            return row(subject, FAIL, answer.trouble, "Look after the name servers of this domain.")
+            return row(subject, FAIL, answer.trouble, "Fix the name servers of this domain.")
         missing = [record for record in records if record["value"] not in answer.values]
         if not missing:
-            return row(subject, PASS, "the key in use")
+            return row(subject, PASS, "matches the key in use")
         if not answer.values:
             return row(subject, WARN, "no record", lines("Add", missing))
-        return row(subject, FAIL, "the keys of other certificates", lines("Replace them by", records))
+        return row(subject, FAIL, "no record matches the key in use", lines("Replace them by", records))
 
     def authority(self, named: list[str], authorities: list[str], method: str) -> Iterator[Row]:
         """Judge the CAA records that hold for the names of the certificates (RFC 8659 3, RFC 8657)."""
         covered: dict[str, Answer] = {}
         bare = False
         for name in named:
-            # Where the first name is an alias, the records of the host hold.
+            # If the name is an alias, the CAA records of its target apply.
             answers = [(parent, self.asker.get(parent, "CAA")) for parent in climb(name)]
             found = next(((parent, answer) for parent, answer in answers if answer.values or answer.trouble), None)
             bare = bare or not found
@@ -215,20 +215,20 @@ class RecordCheck:
         for owner, answer in sorted(covered.items()):
             subject = f"{plain(owner)} CAA"
             if answer.trouble:
-                words = f"{answer.trouble}; then no authority issues a certificate"
-                yield row(subject, FAIL, words, "Look after the name servers of this domain.")
+                words = f"{answer.trouble}; until this is fixed, no CA issues a certificate"
+                yield row(subject, FAIL, words, "Fix the name servers of this domain.")
                 continue
             issue = [value.split(None, 2)[2].strip('"') for value in answer.values if value.split()[1] == "issue"]
             if not issue or any(may_issue(value, authorities, method) for value in issue):
-                yield row(subject, PASS, listed(issue) if issue else "any authority")
+                yield row(subject, PASS, listed(issue) if issue else "any CA")
             else:
                 add = f'{owner} 3600 IN CAA 0 issue "{authorities[0]}"'
-                yield row(subject, FAIL, f"only {listed(issue)}; ours may not issue by {method}", f"Add: {add}")
+                yield row(subject, FAIL, f"only {listed(issue)}; this CA may not use {method}", f"Add: {add}")
         if bare:
             records = [records[0] for (_, kind), records in self.wanted.items() if kind == "CAA"]
             absent = [record for record in records if record["name"] not in covered]
             if absent:
-                yield row("CAA", WARN, "any authority may issue certificates", lines("Add", absent))
+                yield row("CAA", WARN, "any CA may issue certificates", lines("Add", absent))
 
 
 def may_issue(value: str, authorities: list[str], method: str) -> bool:

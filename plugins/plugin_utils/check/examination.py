@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""All that is looked at from the controller, side by side."""
+"""Run all checks of the service from the controller, in parallel."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ async def examine(service: Service, now: float) -> list[Row]:
     knocked = await ports.knock(service)
     if not service.open:
         return knocked
-    # One cause, one row.
+    # One cause is told in one row.
     if owner := ports.shut_by(service):
-        return [row("service", WARN, f"not checked from here: {owner} on the host shuts its ports", "Fix that first.")]
+        return [row("service", WARN, f"skipped: {owner} on the host blocks its ports", "Fix that first.")]
     ways: list[Awaitable[Seen]] = []
     for one in service.settings["domains"]:
         ways += [

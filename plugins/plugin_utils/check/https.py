@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Requests to the web servers of the service, at the addresses that were found before."""
+"""HTTPS requests to the web servers of the service, at the addresses that answered before."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Answer:
 
 
 class Pinned(http.client.HTTPSConnection):
-    """HTTPS to a name, at an address that was found before."""
+    """HTTPS to a name, at a given address."""
 
     def __init__(self, address: str, name: str, port: int, context: ssl.SSLContext) -> None:
         super().__init__(name, port, timeout=ANSWER, context=context)
@@ -45,7 +45,7 @@ async def fetch(
     parts = urlsplit(url)
     name, port = parts.hostname or "", parts.port or 443
     if name not in service.led and name not in service.known_names():
-        raise Trouble(f"leads to {name}, which is not of this service")
+        raise Trouble(f"points to {name}, which is not a name of this service")
     address = await resolve(name) if name == service.elsewhere else service.reach(name, port)
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     return await asyncio.to_thread(request, service.lenient, address, name, port, method, target, headers or {}, body)
@@ -61,7 +61,7 @@ def request(
     headers: dict[str, str],
     body: bytes,
 ) -> Answer:
-    """Do so; blocks for some seconds at most."""
+    """Make the request; blocks for a few seconds at most."""
     connection = Pinned(address, name, port, context)
     try:
         connection.request(method, target, body or None, headers)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether phones that are away are woken up (XEP-0357)."""
+"""Check that offline phones are notified (push, XEP-0357)."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from ansible_collections.conexizan.xmpp.plugins.plugin_utils.check.xmpp_stream i
 
 PUSH = "urn:xmpp:push:0"
 STANZAS = "{urn:ietf:params:xml:ns:xmpp-stanzas}"
-# What our own server says where it has no way to another.
+# The errors of our own server when it cannot reach another one.
 UNREACHED = ("remote-server-not-found", "remote-server-timeout", "forbidden", "internal-server-error")
 
 
 async def push(service: Service, stream: Stream, name: str, password: str) -> Row:
-    """Wake up a phone that is away, and ask the servers that do so for apps what they are."""
+    """Send a message to an offline phone, and send a query to the push servers of the apps."""
     reader, writer = await service.connect(service.main["host"], 5222)
     try:
         phone = Stream(reader, writer, service.main["domain"])
         await phone.starttls(service.lenient)
         await phone.login(name, password)
-        # This session takes the place of the app's server.
+        # This session acts as the app's push server.
         enable = f"<enable xmlns='{PUSH}' jid={quoteattr(stream.jid)} node='check'/>"
         await phone.ask([("", "set", enable)])
         await phone.send("</stream:stream>")
@@ -45,7 +45,7 @@ async def push(service: Service, stream: Stream, name: str, password: str) -> Ro
             async with asyncio.timeout(1):
                 element = await stream.read()
         except TimeoutError:
-            if not notified:  # the phone was not away yet
+            if not notified:  # the phone was still online
                 await stream.send(message)
             continue
         if element.find(f".//{{{PUSH}}}notification") is not None:
@@ -59,15 +59,15 @@ async def push(service: Service, stream: Stream, name: str, password: str) -> Ro
 
 
 def judge(notified: bool, servers: int, away: list[str]) -> Row:
-    """Judge whether phones are woken up; *away* are those of the servers for apps that were not reached."""
+    """Judge push; *away* are the push servers that were not reached."""
     if not notified:
         fix = "Run site.yml --tags ejabberd; on the host: systemctl restart ejabberd"
-        return row("push", FAIL, "no notification comes for a message to a phone that is away", fix)
+        return row("push", FAIL, "no notification is sent for a message to an offline phone", fix)
     if away:
         fix = (
-            "Look whether the host reaches other servers: names in DNS, and TCP port 5269 outwards and inwards. If it "
-            "does, they are away themselves, or no more: then take them out of xmpp_push_servers."
+            "Check that the host reaches other servers: DNS, and TCP port 5269 outbound and inbound. If it does, they "
+            "are down or gone themselves: remove those that are gone from xmpp_push_servers."
         )
-        return row("push", WARN, f"a notification comes, but not reached from here: {', '.join(away)}", fix)
-    reached = f"and all of xmpp_push_servers ({servers}) answer" if servers else "but xmpp_push_servers names nobody"
-    return row("push", PASS, f"a notification comes, {reached}")
+        return row("push", WARN, f"notifications are sent, but not reached: {', '.join(away)}", fix)
+    reached = f"and all of xmpp_push_servers ({servers}) answer" if servers else "but xmpp_push_servers is empty"
+    return row("push", PASS, f"notifications are sent, {reached}")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The service as it is reached from here: its names, addresses, ports, and whom to trust."""
+"""The service as this machine reaches it: its names, addresses, ports, and trusted CAs."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.check.trouble import Trouble
 
-PORTS_FIRST = "Fix first what the rows of the ports and of the firewall say."
+PORTS_FIRST = "First fix what the rows about ports and firewall report."
 
 
 def trusting(ca: str) -> ssl.SSLContext:
-    """Return TLS settings that trust whom this machine trusts, and the authority *ca* (PEM text) if there is one."""
+    """Return TLS settings that trust this machine's CAs, and *ca* (PEM) if it is not empty."""
     context = ssl.create_default_context()
     if ca:
         context.load_verify_locations(cadata=ca)
@@ -32,25 +32,25 @@ class Service:
         # The domain, if its web site is on another host.
         self.elsewhere = self.main["domain"] if self.main["domain"] != self.main["host"] else ""
         self.port: int = settings["https_port"]
-        self.open: dict[str, dict[int, str]] = {}  # address to port to what is wrong with it
+        self.open: dict[str, dict[int, str]] = {}  # address to port to its fault (empty: open)
         self.strict = trusting(settings["ca"])
-        # A bad certificate has a row of its own, and hides nothing else.
+        # A bad certificate has a row of its own and must not hide other faults.
         self.lenient = ssl.create_default_context()
         self.lenient.check_hostname = False
         self.lenient.verify_mode = ssl.CERT_NONE
 
     def addresses(self, name: str) -> list[str]:
-        """Return where a name leads; where DNS says nothing, the host."""
+        """Return the addresses of a name in DNS; if it has none, those of the host."""
         return self.led.get(name) or self.own
 
     def reach(self, name: str, port: int) -> str:
-        """Return the address at which a port of a name answers; raises Trouble."""
+        """Return the address at which a port of a name is open; raises Trouble."""
         candidates = list(dict.fromkeys([*self.addresses(name), *self.own]))
         for address in candidates:
             if self.open.get(address, {}).get(port) == "":
                 return address
         known = [self.open[address][port] for address in candidates if port in self.open.get(address, {})]
-        raise Trouble(f"port {port} {known[0]}" if known else f"{name} has no address that is reached from here")
+        raise Trouble(f"port {port} {known[0]}" if known else f"{name} has no address that is reachable from here")
 
     async def connect(self, name: str, port: int, **options: Any) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """Open a connection to a name."""
@@ -61,6 +61,6 @@ class Service:
         return {name for one in self.settings["domains"] for name in one.values()}
 
     def url(self, path: str, name: str = "") -> str:
-        """Return an address of the web site, or of another name of the host."""
+        """Return a URL of the web site, or of another name of the host."""
         port = "" if self.port == 443 else f":{self.port}"
         return f"https://{name or self.main['host']}{port}{path}"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a user sees of the service: the login, and what the server offers to the apps."""
+"""Check the service as a user's app sees it: the login, and the features that the server offers."""
 
 from __future__ import annotations
 
@@ -32,24 +32,24 @@ DATA = "{jabber:x:data}"
 
 
 async def user(service: Service) -> list[Row]:
-    """Do what needs an account."""
+    """Run the checks that need an account."""
     account: dict[str, str] = service.settings["account"]
     domain = service.main["domain"]
     rest = ["file upload", "XEPs", "push", *(["TURN"] if service.settings["turn_domain"] else [])]
 
     def unchecked(why: str) -> list[Row]:
         return [
-            row(subject, WARN, f"not checked: {why}", f"Fix {'the login' if 'login' in why else 'that'} first.")
+            row(subject, WARN, f"skipped: {why}", f"Fix {'the login' if 'login' in why else 'that'} first.")
             for subject in rest
         ]
 
     if not account:
-        fix = "Fix what the rows above say first. Else on the host: systemctl status ejabberd"
+        fix = "First fix what the rows above report. Otherwise, on the host: systemctl status ejabberd"
         trouble = service.settings["account_trouble"]
         if not trouble:
             rest.insert(0, "login")
-            return unchecked("there is no way into the host")
-        return [row("login", FAIL, f"no account to try with: {trouble}", fix), *unchecked("no login")]
+            return unchecked("no SSH access to the host")
+        return [row("login", FAIL, f"no test account: {trouble}", fix), *unchecked("no login")]
     try:
         async with asyncio.timeout(ANSWER):
             reader, writer = await service.connect(service.main["host"], 5222)
@@ -66,13 +66,13 @@ async def user(service: Service) -> list[Row]:
             pushed = await judged("push", push(service, stream, account["name"], account["password"]))
             return [row("login", PASS, "works"), *visited, pushed]
     except (OSError, EOFError, Trouble) as error:
-        return [row("login", PASS, "works"), *unchecked(f"the session {reason(error)}")]
+        return [row("login", PASS, "works"), *unchecked(f"session: {reason(error)}")]
     finally:
         writer.close()
 
 
 async def visit(service: Service, stream: Stream, name: str, before: ET.Element, after: ET.Element) -> list[Row]:
-    """Look around as a client does; the room that is made for it is gone as soon as nobody is in it."""
+    """Query the server as a client does; the room created here disappears when its only occupant leaves."""
     main, jid, node = service.main, f"{name}@{service.main['domain']}", "eu.siacs.conversations.axolotl.test"
     room = f"{name}@{main['muc']}"
     info = f"<query xmlns='{INFO}'/>"
@@ -140,7 +140,7 @@ async def visit(service: Service, stream: Stream, name: str, before: ET.Element,
         "XEP-0065 proxy": main["proxy"] in listed and ("proxy", "bytestreams") in identities_of(proxy),
         "XEP-0115 capabilities": after.find("{http://jabber.org/protocol/caps}c") is not None,
         "XEP-0153 and 0398 avatars": "urn:xmpp:pep-vcard-conversion:0" in there["own"],
-        "XEP-0153 pictures of rooms": "vcard-temp" in there["room"],
+        "XEP-0153 room avatars": "vcard-temp" in there["room"],
         "XEP-0157 contact for abuse": "abuse-addresses" in contacts,
         "XEP-0160 offline messages": "msgoffline" in there["server"],
         "XEP-0163 personal eventing": ("pubsub", "pep") in identities_of(own),
@@ -172,7 +172,7 @@ async def visit(service: Service, stream: Stream, name: str, before: ET.Element,
 
 
 def publish(node: str) -> str:
-    """Return what an app sends to publish its keys, open to all."""
+    """Return what an app sends to publish its OMEMO keys in an open node."""
     option = (
         "<x xmlns='jabber:x:data' type='submit'><field var='FORM_TYPE' type='hidden'>"
         f"<value>{PUBSUB}#publish-options</value></field>"
@@ -186,9 +186,9 @@ def publish(node: str) -> str:
 
 
 def compliance(facts: dict[str, bool]) -> Row:
-    """Judge what the compliance tester and XEP-0479 ask for."""
+    """Judge the features that the compliance tester and XEP-0479 check."""
     missing = [name for name, there in facts.items() if not there]
     if missing:
-        fix = "Run site.yml --tags nginx,ejabberd; if they stay away, a drop-in of yours may have taken them out."
+        fix = "Run site.yml --tags nginx,ejabberd; if they are still missing, a drop-in of yours may disable them."
         return row("XEPs", FAIL, f"missing: {', '.join(missing)}", fix)
-    return row("XEPs", PASS, f"all {len(facts)} that the compliance tester and XEP-0479 look for")
+    return row("XEPs", PASS, f"all {len(facts)} that the compliance tester and XEP-0479 check")

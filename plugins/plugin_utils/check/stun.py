@@ -18,7 +18,7 @@ UDP = b"\x11\0\0\0"
 
 
 def stun_message(kind: int, identity: bytes, attributes: list[tuple[int, bytes]], key: bytes = b"") -> bytes:
-    """Return a request; with a key it carries its integrity."""
+    """Return a request; with a key, it ends with MESSAGE-INTEGRITY."""
     body = b"".join(
         struct.pack("!HH", number, len(value)) + value + b"\0" * (-len(value) % 4) for number, value in attributes
     )
@@ -53,11 +53,11 @@ class Relay(asyncio.DatagramProtocol):
         self.transport: asyncio.DatagramTransport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep where to send."""
+        """Keep the transport."""
         self.transport = cast("asyncio.DatagramTransport", transport)
 
     def datagram_received(self, data: bytes, addr: tuple[str | Any, int]) -> None:
-        """Give an answer to whoever waits for it."""
+        """Pass a response to the request with its transaction ID."""
         future = self.waiting.pop(data[8:20], None)
         if future and not future.done():
             future.set_result(data)
@@ -65,7 +65,7 @@ class Relay(asyncio.DatagramProtocol):
     async def request(
         self, kind: int, attributes: list[tuple[int, bytes]], key: bytes = b""
     ) -> tuple[bool, dict[int, bytes], bytes]:
-        """Return whether it was granted, the answer's attributes and its number; raises TimeoutError."""
+        """Return whether it succeeded, the response's attributes and transaction ID; raises TimeoutError."""
         identity = secrets.token_bytes(12)
         message = stun_message(kind, identity, attributes, key)
         future: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()

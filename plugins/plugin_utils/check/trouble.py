@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What does not work, in words, and how long it is waited for."""
+"""Failures in words, and the timeouts."""
 
 from __future__ import annotations
 
@@ -32,16 +32,16 @@ def reason(error: BaseException) -> str:
     if isinstance(error, ConnectionRefusedError):
         return "refuses connections"
     if isinstance(error, (ConnectionError, EOFError)):
-        return "cuts the connection"
+        return "closed the connection"
     return str(error) or type(error).__name__
 
 
 async def judged(subject: str, look: Awaitable[Row]) -> Row:
-    """Return a row in any case."""
+    """Return the row, or a failed one if the check raises an error."""
     try:
         async with asyncio.timeout(2 * ANSWER):
             return await look
     except (OSError, EOFError, Trouble, http.client.HTTPException) as error:
-        return row(subject, FAIL, reason(error), "Fix what the rows above say, then run this again.")
+        return row(subject, FAIL, reason(error), "Fix what the rows above report, then run this again.")
     except (ValueError, KeyError, ET.ParseError):
-        return row(subject, FAIL, "answers something that makes no sense", "Run site.yml.")
+        return row(subject, FAIL, "sent an unexpected response", "Run site.yml.")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Each way in to the service, tried as a client or a server does, with the certificate that it shows."""
+"""Connect to each listener as a client or a server does, and keep the certificate that it serves."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from ansible_collections.conexizan.xmpp.plugins.plugin_utils.check.service impor
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.check.trouble import ANSWER, Trouble, reason
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.check.xmpp_stream import CLIENT, SASL, SERVER, Stream
 
-# What ejabberd does where it has no certificate for a name.
-WITHOUT_CERTIFICATE = ("STARTTLS", "cuts the connection", "TLS fails")
+# How ejabberd fails without a certificate for a name.
+WITHOUT_CERTIFICATE = ("STARTTLS", "closed the connection", "TLS fails")
 
 
 @dataclass(frozen=True)
 class Seen:
-    """One way in: what kept it from working, what is wrong with its certificate, and the certificate if nothing is."""
+    """One listener: why it failed, what is wrong with its certificate, and the certificate if nothing is."""
 
     way: str
     domain: str
@@ -33,7 +33,7 @@ class Seen:
 async def see(
     service: Service, way: str, domain: str, look: Callable[[ssl.SSLContext], Awaitable[dict[str, Any]]]
 ) -> Seen:
-    """Try one way in, first as a careful client would, then whoever holds the certificate."""
+    """Try one listener, first with certificate verification, then without."""
     mistrust = ""
     for context in (service.strict, service.lenient):
         try:
@@ -48,7 +48,7 @@ async def see(
 
 
 async def stream(service: Service, one: dict[str, str], port: int, *, server: bool, direct: bool) -> Seen:
-    """Open a stream as a client or a server does."""
+    """Open an XMPP stream as a client or a server does."""
 
     async def look(context: ssl.SSLContext) -> dict[str, Any]:
         options: dict[str, Any] = {"ssl": context, "server_hostname": one["domain"]} if direct else {}
@@ -60,7 +60,7 @@ async def stream(service: Service, one: dict[str, str], port: int, *, server: bo
             stream = Stream(reader, writer, one["domain"], SERVER if server else CLIENT)
             features = await stream.open() if direct else await stream.starttls(context)
             if not server and features.find(f"{SASL}mechanisms") is None:
-                raise Trouble("offers no login")
+                raise Trouble("offers no SASL mechanisms")
             return writer.get_extra_info("peercert") or {}
         finally:
             writer.close()
@@ -69,7 +69,7 @@ async def stream(service: Service, one: dict[str, str], port: int, *, server: bo
 
 
 async def tls(service: Service, name: str, domain: str, port: int) -> Seen:
-    """Begin TLS with a name."""
+    """Connect with TLS to a name."""
 
     async def look(context: ssl.SSLContext) -> dict[str, Any]:
         _, writer = await service.connect(name, port, ssl=context, server_hostname=name)
@@ -81,15 +81,15 @@ async def tls(service: Service, name: str, domain: str, port: int) -> Seen:
 
 
 def judge(subject: str, seen: list[Seen], fix: str) -> Row:
-    """Judge the ways in of one kind."""
+    """Judge the listeners of one kind."""
     broken = [f"{one.way}: {one.trouble}".replace(f"{one.way}: {one.way}", one.way) for one in seen if one.trouble]
-    if all(one.trouble.startswith("port ") for one in seen):  # what reach() says, as the row of the ports does
+    if all(one.trouble.startswith("port ") for one in seen):  # from reach(): the row of the ports has it
         fix = PORTS_FIRST
     elif broken and any(word in one.trouble for one in seen for word in WITHOUT_CERTIFICATE):
         domain = seen[0].domain
         fix = (
-            f"It runs, but probably without a certificate that it can use for {domain}. Run site.yml --tags "
-            f"certificates,ejabberd; then see on the host: ls -l /etc/xmpp/certificates/{domain}; "
+            f"It is running, but probably has no usable certificate for {domain}. Run site.yml --tags "
+            f"certificates,ejabberd; then, on the host: ls -l /etc/xmpp/certificates/{domain}; "
             "journalctl -u ejabberd"
         )
     if broken:
@@ -98,7 +98,7 @@ def judge(subject: str, seen: list[Seen], fix: str) -> Row:
 
 
 def copy_with(context: ssl.SSLContext, ca: str, alpn: str) -> ssl.SSLContext:
-    """Return the same settings with a protocol announced (a context is for one)."""
+    """Return a copy of the TLS settings with an ALPN protocol (a context has one list)."""
     copied = trusting(ca)
     copied.check_hostname = context.check_hostname
     copied.verify_mode = context.verify_mode

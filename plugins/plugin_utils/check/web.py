@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the web server gives: the site, where apps and directories look, and files that people send."""
+"""Check what the web server serves: the site, host-meta, the provider file, and uploads."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ async def site(service: Service) -> Row:
 
 
 async def links(service: Service) -> Row:
-    """Judge host-meta (XEP-0156), in both forms, and where it leads to."""
+    """Judge host-meta (XEP-0156), in both forms, and the addresses in it."""
     subject, fix = "WebSocket and BOSH", "Run site.yml --tags nginx,ejabberd."
     base = service.url("")
     if service.elsewhere:
         base = f"https://{service.elsewhere}"
-        fix = f"Let {base}/.well-known/host-meta and host-meta.json lead to the same at {service.url('')}."
+        fix = f"Redirect {base}/.well-known/host-meta and host-meta.json to the same paths at {service.url('')}."
     for kind in ("", ".json"):
         path = f"{base}/.well-known/host-meta{kind}"
         answer = await fetch(service, "GET", path)
@@ -40,7 +40,7 @@ async def links(service: Service) -> Row:
         if answer.status != 200:
             return row(subject, FAIL, f"{path} answers {answer.status}", fix)
         if answer.headers.get("access-control-allow-origin") != "*":
-            return row(subject, FAIL, f"{path} is not open to web sites (Access-Control-Allow-Origin: *)", fix)
+            return row(subject, FAIL, f"{path} lacks the header Access-Control-Allow-Origin: *", fix)
         if kind:
             listed = {link.get("rel", ""): link.get("href", "") for link in json.loads(answer.body)["links"]}
         else:
@@ -69,11 +69,11 @@ async def links(service: Service) -> Row:
     answer = await fetch(service, "OPTIONS", bosh, {"Origin": "https://web.example.org"})
     if answer.status not in (200, 204) or answer.headers.get("access-control-allow-origin") != "*":
         return row(subject, FAIL, f"{bosh} answers {answer.status}", fix)
-    return row(subject, PASS, "host-meta leads to both")
+    return row(subject, PASS, "host-meta lists both, and both answer")
 
 
 async def provider(service: Service) -> Row:
-    """Judge the file for directories of providers: it must say what is so."""
+    """Judge the file for provider directories: it must match the settings."""
     subject, fix = "provider file", "Run site.yml --tags website."
     answer = await fetch(service, "GET", service.url("/.well-known/xmpp-provider-v2.json"))
     if answer.status != 200:
@@ -86,21 +86,21 @@ async def provider(service: Service) -> Row:
     wrong = [f"{key} is {says.get(key)}, not {value}" for key, value in wanted.items() if says.get(key) != value]
     if wrong:
         return row(subject, FAIL, "; ".join(wrong), fix)
-    return row(subject, PASS, "says what the settings say")
+    return row(subject, PASS, "matches the settings")
 
 
 async def upload(service: Service, slot: ET.Element) -> Row:
-    """Send a file and fetch it, as anybody who gets the link does."""
+    """Upload a file, and download it as anybody who has the link does."""
     subject = "file upload"
     fix = "On the host: systemctl status nginx, then systemd-tmpfiles --create, and run site.yml --tags nginx."
     places = [slot.find(f".//{{{UPLOAD}}}{verb}") for verb in ("put", "get")]
     put, get = (link.get("url", "") if link is not None else "" for link in places)
     if not put or not get:
-        return row(subject, FAIL, "ejabberd gives no place to send it to", "Run site.yml --tags nginx,ejabberd.")
+        return row(subject, FAIL, "ejabberd grants no upload slot", "Run site.yml --tags nginx,ejabberd.")
     sent = await fetch(service, "PUT", put, {"Content-Type": "application/octet-stream"}, FILE)
     if sent.status not in (200, 201):
-        return row(subject, FAIL, f"sending a file is answered {sent.status}", fix)
+        return row(subject, FAIL, f"uploading a file answers {sent.status}", fix)
     came = await fetch(service, "GET", get)
     if came.status != 200 or came.body != FILE:
-        return row(subject, FAIL, f"the file sent does not come back: {came.status}", fix)
-    return row(subject, PASS, "a file sent comes back")
+        return row(subject, FAIL, f"the uploaded file cannot be downloaded: {came.status}", fix)
+    return row(subject, PASS, "upload and download work")

@@ -25,7 +25,7 @@ PING = "urn:xmpp:ping"
 
 
 class Stream:
-    """One stream. Elements are read as they come."""
+    """One XMPP stream."""
 
     def __init__(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, domain: str, namespace: str = CLIENT
@@ -33,11 +33,11 @@ class Stream:
         self.reader, self.writer, self.domain, self.namespace = reader, writer, domain, namespace
         self.events: ET.XMLPullParser[ET.Element] = ET.XMLPullParser(("start", "end"))
         self.depth = 0
-        self.jid = ""  # once logged in
+        self.jid = ""  # known after the login
         self.mechanisms: list[str | None] = []  # offered last
 
     async def send(self, xml: str) -> None:
-        """Send as it is."""
+        """Send XML."""
         self.writer.write(xml.encode())
         await self.writer.drain()
 
@@ -53,7 +53,7 @@ class Stream:
                     return element
             data = await self.reader.read(65536)
             if not data:
-                raise Trouble("ends the stream")
+                raise Trouble("closed the stream")
             try:
                 self.events.feed(data)
             except ET.ParseError as error:
@@ -69,7 +69,7 @@ class Stream:
         )
         features = await self.read()
         if features.tag != f"{STREAMS}features":
-            raise Trouble("offers no features")
+            raise Trouble("sent no stream features")
         self.mechanisms = [one.text for one in features.iterfind(f"{SASL}mechanisms/{SASL}mechanism")]
         return features
 
@@ -77,7 +77,7 @@ class Stream:
         """Change to TLS and return the features offered then; raises Trouble, or ssl.SSLError."""
         features = await self.open()
         if features.find(f"{TLS}starttls/{TLS}required") is None:
-            raise Trouble("does not insist on STARTTLS")
+            raise Trouble("does not require STARTTLS")
         await self.send(f"<starttls xmlns='{TLS[1:-1]}'/>")
         if (await self.read()).tag != f"{TLS}proceed":
             raise Trouble("refuses STARTTLS")
@@ -98,7 +98,7 @@ class Stream:
         challenge = await self.sasl("auth", f"n,,{bare}", f" mechanism='{mechanism}'")
         said = dict(part.split("=", 1) for part in challenge.split(","))
         if not said.get("r", "").startswith(nonce):
-            raise Trouble("answers a login with something else than SCRAM")
+            raise Trouble("sent an unexpected response to SCRAM")
         salted = hashlib.pbkdf2_hmac(kind, password.encode(), base64.b64decode(said["s"]), int(said["i"]))
         key = hmac.digest(salted, b"Client Key", kind)
         without = f"c=biws,r={said['r']}"
@@ -139,7 +139,7 @@ class Stream:
         return [answers[identity] for identity in ids]
 
     async def answer(self, iq: ET.Element) -> None:
-        """Say that something is well."""
+        """Send an empty result."""
         to, identity = quoteattr(iq.get("from", "")), quoteattr(iq.get("id", ""))
         await self.send(f"<iq to={to} id={identity} type='result'/>")
 
