@@ -112,6 +112,8 @@ class ActionModule(Action):
             searchpath=[str(place) for place in places], available_variables=variables
         )
         for source in sorted(path for path in templates.rglob("*") if path.is_file()):
+            if source.parent.name == "__pycache__":  # of a Python program that somebody has run here
+                continue
             name = source.relative_to(templates).as_posix()
             path = f"/{name.removesuffix('.j2')}"
             if name.endswith(".j2"):

@@ -96,7 +96,7 @@ ansible_facts:
       C(packages) (those that the service has C(added), those that are C(gone) for it, and those that have C(been)),
       C(time_daemon) (installed package, if any), C(links) (symbolic links that are, or
       are in, one of I(folders), with the folder that they lead to; empty for a file), C(inside) (which of I(places) the
-      folder I(apart) is really in, or empty), C(half_restored) (a restore was cut off in its middle), C(beside) (in
+      folder I(apart) is really in, or empty), C(half_restored) (a restore was interrupted), C(beside) (in
       words, what on the host does not go with the service), C(own_default_site) (nginx's is the operator's by now) and
       C(identity): C(foreign) (folders with data of an ejabberd that is not this service's), C(served) (the domains
       that ejabberd was configured for last, by what people have there: C(accounts), C(rooms), C(nodes), C(uploads)) and

@@ -68,15 +68,15 @@ def data(service: Service) -> str:
 
 
 def cut(service: Service, verb: str, step: str, path: str) -> None:
-    """Cuts a verb of xmpp-backup off."""
+    """Interrupts a verb of xmpp-backup."""
     words = shlex.join(["python3", "-c", CUT, verb, step, path])
     assert service.host.check_output(f"{words}; echo $?") == "137"
 
 
-def cut_swap(service: Service) -> None:
-    """Cuts a restore off when the new database is in place, and no certificate is, neither old nor new."""
-    service.host.check_output("xmpp-backup stage")
-    cut(service, "swap", "os.rename", f"{STAGED}/files/etc/xmpp/certificates/ca.crt")
+def cut_apply(service: Service) -> None:
+    """Interrupts a restore when the new database is in place, and no certificate is, neither old nor new."""
+    service.host.check_output("xmpp-backup prepare")
+    cut(service, "apply", "os.rename", f"{STAGED}/files/etc/xmpp/certificates/ca.crt")
     assert not service.host.file("/etc/xmpp/certificates/ca.key").exists
 
 
@@ -139,49 +139,49 @@ def test_damaged_backup_is_refused(lost: Service, vault: Host) -> None:
     assert data(lost) == before
 
 
-def test_restore_that_is_cut_off_as_it_fetches_is_told(lost: Service, vault: Host) -> None:
+def test_restore_that_is_interrupted_as_it_fetches_is_told(lost: Service, vault: Host) -> None:
     """The service has nothing to do with it. What was fetched is in nobody's way: the next test begins anew."""
-    cut(lost, "stage", "sqlite3.connect", f"{STAGED}/xmpp.db")
+    cut(lost, "prepare", "sqlite3.connect", f"{STAGED}/xmpp.db")
     done = run_playbook("playbooks/check.yml", limit="lost")
-    assert f"WARN restore broke off, and left data that is not encrypted in {STAGED} " in said(done)
+    assert f"WARN restore was not finished, and left unencrypted data in {STAGED} " in said(done)
     done = run_playbook("site.yml", "--tags=backup", limit="lost")
     assert " changed=0 " in done.stdout
     assert done.returncode == 0, done.stdout
 
 
-async def test_restore_is_undone(lost: Service, vault: Host, late: Account) -> None:
-    lost.host.check_output("xmpp-backup stage && xmpp-backup swap")
+async def test_restore_is_rolled_back(lost: Service, vault: Host, late: Account) -> None:
+    lost.host.check_output("xmpp-backup prepare && xmpp-backup apply")
     accounts = "sqlite3 -readonly /var/lib/ejabberd/xmpp.db 'SELECT username FROM users'"
     assert late.name not in lost.host.check_output(accounts)
-    lost.host.check_output("xmpp-backup undo")
+    lost.host.check_output("xmpp-backup rollback")
     await is_whole(lost, late)
 
 
-async def test_restore_that_is_cut_off_is_told_and_undone(lost: Service, vault: Host, late: Account) -> None:
+async def test_restore_that_is_interrupted_is_told_and_rolled_back(lost: Service, vault: Host, late: Account) -> None:
     """Nothing builds on half of a service: the operator learns what is so, and how to get out of it."""
-    cut_swap(lost)
+    cut_apply(lost)
     assert lost.host.run("systemctl start ejabberd.service").rc, "nobody shall talk to half of a service"
-    assert "cut off" in lost.host.run("xmpp-backup done").stderr
+    assert "interrupted" in lost.host.run("xmpp-backup commit").stderr
     before = data(lost)
     ways_out = (
-        f"Run playbooks/restore.yml -e replace={DOMAIN} once more. "
-        "Or, on the host: xmpp-backup undo puts back what was there before."
+        f"Run playbooks/restore.yml -e replace={DOMAIN} again. "
+        "Or, on the host: xmpp-backup rollback puts back the data from before."
     )
     done = run_playbook("playbooks/check.yml", limit="lost")
     assert done.returncode, done.stdout
-    assert "FAIL restore was cut off in its middle" in said(done)
+    assert "FAIL restore was interrupted while data was exchanged" in said(done)
     assert ways_out in said(done)
     done = run_playbook("site.yml", limit="lost")
     assert done.returncode, done.stdout
-    assert "A restore was cut off in its middle on lost" in said(done)
+    assert "A previous restore was interrupted on lost" in said(done)
     assert ways_out in said(done)
     assert data(lost) == before
-    lost.host.check_output("xmpp-backup undo")
+    lost.host.check_output("xmpp-backup rollback")
     await is_whole(lost, late)
 
 
-async def test_restore_that_is_cut_off_is_repeated(lost: Service, vault: Host, life: Life, late: Account) -> None:
-    cut_swap(lost)
+async def test_restore_that_is_interrupted_is_repeated(lost: Service, vault: Host, life: Life, late: Account) -> None:
+    cut_apply(lost)
     done = run_playbook("playbooks/restore.yml", limit="lost", settings={"replace": DOMAIN})
     assert done.returncode == 0, done.stdout
     await is_whole(lost, life.alice)
@@ -204,7 +204,7 @@ def choice(lost: Service, life: Life, vault: Host) -> Choice:
     for playbook, *arguments in (("site.yml", "--tags=backup"), ("playbooks/backup.yml",)):
         done = run_playbook(playbook, *arguments, limit="lost", settings=in_s3())
         assert done.returncode == 0, done.stdout
-    listed = re.search(r"it has (\w+) ", lost.host.run("xmpp-backup stage --snapshot=wrong").stderr)
+    listed = re.search(r"it has (\w+) ", lost.host.run("xmpp-backup prepare --snapshot=wrong").stderr)
     assert listed, "a wrong id lists those there are"
     later = fresh_text()
 

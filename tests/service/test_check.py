@@ -187,7 +187,7 @@ def test_database_that_refuses_is_named(service: Service) -> None:
     assert rows["own modules"]["status"] == "pass"
 
 
-def test_restore_that_broke_off_is_named(service: Service) -> None:
+def test_restore_that_was_not_finished_is_named(service: Service) -> None:
     """What it has left is not encrypted. What a check that broke off has left of a former domain is harmless.
 
     And a backup in a repository that was given up is none in the new one. Links in folders of the service are told,
@@ -211,7 +211,7 @@ def test_restore_that_broke_off_is_named(service: Service) -> None:
         _, rows = examine(service)
     assert rows["login"]["status"] == "pass", rows["login"]
     row = rows["restore"]
-    assert (row["status"], left in row["found"], "xmpp-backup done" in row["fix"]) == ("warn", True, True), row
+    assert (row["status"], left in row["found"], "xmpp-backup commit" in row["fix"]) == ("warn", True, True), row
     assert rows["folders"]["status"] == "fail"
     assert "/srv/xmpp/linked" in rows["folders"]["found"]
     assert '"/mnt /srv/xmpp/linked none bind 0 0"' in rows["folders"]["fix"]

@@ -14,6 +14,9 @@ from ansible.plugins.loader import init_plugin_loader
 ROOT = Path(__file__).parents[2]
 # The project's plugins find each other as in a run, whatever folder the tests begin in.
 init_plugin_loader([str(ROOT / "collections")])
+# Programs find each other as on a host. No bytecode beside them: all that lies in a role's templates/ is its own.
+sys.dont_write_bytecode = True
+sys.path[:0] = map(str, sorted(ROOT.glob("roles/*/templates/usr/local/lib/xmpp")))
 
 
 def load(path: str) -> ModuleType:

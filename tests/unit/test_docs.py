@@ -61,9 +61,9 @@ OTHERS = (
 )
 # The rest: by which words in which file it is run.
 ELSEWHERE = {
-    "xmpp-backup done": ("tests/host/backup/test_backup.py", "xmpp-backup done"),
+    "xmpp-backup commit": ("tests/host/backup/test_backup.py", "xmpp-backup commit"),
     "systemctl reload xmpp-firewall": ("tests/host/firewall/test_firewall.py", "systemctl reload xmpp-firewall"),
-    "xmpp-backup undo": ("tests/restore/test_restore.py", "xmpp-backup undo"),
+    "xmpp-backup rollback": ("tests/restore/test_restore.py", "xmpp-backup rollback"),
     "ansible-doc -t lookup conexizan.xmpp.ledger": ("tests/unit/ledger.py", "plugins/lookup/ledger.py"),
     **{
         command: ("tests/kit/collection.py", words)

@@ -21,6 +21,7 @@ FILES = {
     "templates/nowhere/verbatim": "{{ value }}\n",
     "templates/nowhere/managed.j2": "{{ ansible_managed }}\n",
     "templates/nowhere/script": "#!/bin/sh\n",
+    "templates/nowhere/__pycache__/script.pyc": "bytecode\n",
 }
 
 
@@ -90,7 +91,7 @@ def test_templates_are_rendered_and_other_files_copied(tmp_path: Path) -> None:
         "/nowhere/plain": ["value 7"],
         "/nowhere/script": ["# mode 0755", "#!/bin/sh"],
         "/nowhere/verbatim": ["{{ value }}"],
-    }, "a template that renders to nothing is not installed"
+    }, "a template that renders to nothing is not installed, nor is bytecode"
 
 
 def test_files_and_folders_from_elsewhere_belong_to_the_tree(tmp_path: Path) -> None:

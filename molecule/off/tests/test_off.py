@@ -64,6 +64,7 @@ def test_backup_is_gone_but_not_the_repository(host: Host) -> None:
     assert "/usr/local/sbin/xmpp-backup" in host.file("/var/lib/xmpp/tree/backup.json").content_string
     assert host.run("find /etc /usr /var -path /var/lib/xmpp/tree -prune -o -name '*xmpp-backup*' -print").stdout == ""
     assert not host.file("/etc/xmpp/backup").exists
+    assert not host.file("/usr/local/lib/xmpp/backup").exists
     assert host.file("/srv/backup").is_directory
 
 

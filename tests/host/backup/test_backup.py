@@ -104,15 +104,17 @@ def test_night_fails_if_ejabberd_is_stopped(host: Host) -> None:
 
 def test_damaged_database_is_not_kept(host: Host) -> None:
     """SQLite ends the dump of one with a line, and without an error."""
-    program = "/usr/local/sbin/xmpp-backup"
+    dump = (
+        "import pathlib, sys; sys.path.insert(0, '/usr/local/lib/xmpp'); from backup import create, paths; "
+        "paths.DATABASE = pathlib.Path('/root/bad.db'); create.dump()"
+    )
     rows = "CREATE TABLE t (x); INSERT INTO t SELECT randomblob(900) FROM generate_series(1, 2000)"
     host.check_output(
         f"sqlite3 /root/bad.db '{rows}' && "
-        "dd if=/dev/zero of=/root/bad.db bs=4096 seek=20 count=200 conv=notrunc status=none && "
-        f"sed 's#/var/lib/ejabberd/xmpp.db#/root/bad.db#' {program} >/root/dump && chmod +x /root/dump"
+        "dd if=/dev/zero of=/root/bad.db bs=4096 seek=20 count=200 conv=notrunc status=none"
     )
-    done = host.run("/root/dump dump")
-    host.check_output("rm /root/bad.db /root/dump")
+    done = host.run(f'python3 -B -c "{dump}"')
+    host.check_output("rm /root/bad.db")
     assert done.rc == 1
     assert "damaged" in done.stderr
 
@@ -146,12 +148,12 @@ def test_tokens_are_not_brought_back(host: Host) -> None:
     staged = "/var/lib/xmpp-backup/staged"
     try:
         dump = host.check_output(f"{RESTIC} dump --tag database latest /xmpp.sql")
-        host.check_output("xmpp-backup stage")
+        host.check_output("xmpp-backup prepare")
         for table in tables:
             assert f"INSERT INTO {table} " in dump, "it was in the backup"
             assert host.check_output(f"sqlite3 -readonly {staged}/xmpp.db 'SELECT count(*) FROM {table}'") == "0"
     finally:
-        host.check_output("xmpp-backup done")
+        host.check_output("xmpp-backup commit")
         host.check_output(
             'systemctl stop ejabberd.service && sqlite3 /var/lib/ejabberd/xmpp.db "'
             + "".join(f"DELETE FROM {table} WHERE server_host = 'nowhere.test';" for table in tables)
@@ -183,7 +185,7 @@ def test_clock_that_is_ahead_deletes_nothing(host: Host) -> None:
         status = json.loads(host.file("/var/lib/xmpp-backup/status.json").content_string)
         assert "days back" in status["kept"]
         assert before < {one["id"] for one in snapshots(host)}
-        staged = json.loads(host.check_output("xmpp-backup stage && xmpp-backup done"))
+        staged = json.loads(host.check_output("xmpp-backup prepare && xmpp-backup commit"))
         assert staged["time"][:10] == host.check_output("date --utc +%F")
         # Or on the operator's word.
         host.check_output(f"{program} trust && systemctl start xmpp-backup.service")
