@@ -130,6 +130,40 @@ def test_faults_in_javascript_are_seen(clone: Path) -> None:
         assert re.search(rf"/{file}\n(?: +\d.*\n)* +\d+:\d+ +error .* {rule}\n", said), (seed, said)
 
 
+def test_faults_in_erlang_are_seen(clone: Path) -> None:
+    """In a module and in an escript, in one that another one calls, and in what ejabberd asks of a module."""
+    assert "\ncheck erlang script/check-erlang\n" in (clone / "script/lint").read_text(encoding="utf-8")
+    xmpp = clone / "roles/ejabberd/templates/usr/local/lib/xmpp"
+    seeds = [
+        (
+            "modules/xmpp_sum.erl",
+            "new(Table) ->",
+            "new(Table) -> Forgotten = 1,",
+            r"xmpp_sum\.erl:\d+:\d+: variable 'Forgotten' is unused",
+        ),
+        ("xep0227", "dry(Verb) ->", "dry(Verb) -> Forgotten = 1,", r"xep0227:\d+:\d+: variable 'Forgotten' is unused"),
+        (
+            "modules/xmpp_bosh.erl",
+            "xmpp_token_bucket:new(",
+            "xmpp_token_bucket:newer(",
+            r"xmpp_bosh: calls xmpp_token_bucket:newer/1",
+        ),
+        (
+            "modules/mod_xmpp_photo.erl",
+            "depends/2, ",
+            "",
+            r"mod_xmpp_photo\.erl:\d+:\d+: undefined callback function depends/2",
+        ),
+    ]
+    for file, good, bad, _ in seeds:
+        source = (xmpp / file).read_text(encoding="utf-8")
+        assert source.count(good) == 1, file
+        (xmpp / file).write_text(source.replace(good, bad), encoding="utf-8")
+    said = run(clone, "! script/check-erlang")
+    for file, _, _, message in seeds:
+        assert re.search(message, said), (file, said)
+
+
 def test_one_works_on_a_role(clone: Path) -> None:
     """In one shell, as the first line asks for; under another name, since the scenario itself may be running."""
     for folder in ("molecule", "tests/host"):

@@ -130,7 +130,7 @@ resume(State, _Call, _From) ->
 safe(Host, To, Patience, Others) ->
     Deadline = now_ms() + Patience,
     Noted = lists:usort(lists:append([Pids || {Pids, _} <- maps:values(To)])),
-    Stuck = stuck(To, Noted -- Others, #{Pid => true || Pid <- Others}, Deadline),
+    Stuck = stuck(To, Noted -- Others, maps:from_keys(Others, true), Deadline),
     case gen_server:call(gen_mod:get_module_proc(Host, ?MODULE), flush, max(1_000, Deadline - now_ms())) of
         ok -> ok;
         Failed -> exit(Failed)
@@ -141,11 +141,11 @@ safe(Host, To, Patience, Others) ->
 %% what they had to pass on, until there is nobody new.
 stuck(To, Ask, Asked, Deadline) ->
     Questions = [{Pid, ask(Pid)} || Pid <- Ask],
-    Known = maps:merge(Asked, #{Pid => answered(Question, Deadline) || {Pid, Question} <- Questions}),
-    Now = #{Address => keepers(Address) || Address <- maps:keys(To)},
+    Known = maps:merge(Asked, maps:from_list([{Pid, answered(Question, Deadline)} || {Pid, Question} <- Questions])),
+    Now = maps:map(fun(Address, _) -> keepers(Address) end, To),
     case lists:usort(lists:append(maps:values(Now))) -- maps:keys(Known) of
         [] ->
-            [Address || Address := {Noted, _} <- To,
+            [Address || {Address, {Noted, _}} <- maps:to_list(To),
                         not lists:all(fun(Pid) -> maps:get(Pid, Known) end, Noted ++ maps:get(Address, Now))];
         New ->
             stuck(To, New, Known, Deadline)

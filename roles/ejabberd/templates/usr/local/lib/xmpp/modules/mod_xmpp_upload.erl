@@ -185,7 +185,7 @@ handle_info(all, #{root := Root, accounts := Accounts, wanted := Wanted} = State
 handle_info({counted, Account, Bytes, Files, Here, Gone}, #{accounts := Accounts} = State) ->
     {_, _, Slots, _} = account(Account, State),
     %% A slot may be used again when its file is gone.
-    Again = #{Random => {Charge, now_s() + ?SLOT} || {Random, Charge} <- Gone},
+    Again = maps:from_list([{Random, {Charge, now_s() + ?SLOT}} || {Random, Charge} <- Gone]),
     Left = maps:merge(maps:without(Here, Slots), Again),
     {noreply, State#{accounts := Accounts#{Account => {Bytes, Files, Left, now_s()}}}};
 handle_info({'DOWN', _, process, Pid, _}, #{counts := Pid} = State) ->
@@ -206,8 +206,10 @@ limits(#{quota := Quota, files := Files}) -> {{Quota, Files}, {Quota + Quota div
 %% Lets go of slots that ran out, and sees how much room there is.
 look(#{accounts := Accounts, root := Root, total := Total} = State) ->
     Now = now_s(),
-    Kept = #{Account => {Bytes, Files, #{Random => Slot || Random := {_, End} = Slot <- Slots, End > Now}, At}
-             || Account := {Bytes, Files, Slots, At} <- Accounts, Files > 0 orelse map_size(Slots) > 0 orelse not is_due(At)},
+    Kept = maps:filtermap(fun(_, {Bytes, Files, Slots, At}) ->
+        (Files > 0 orelse map_size(Slots) > 0 orelse not is_due(At))
+            andalso {true, {Bytes, Files, maps:filter(fun(_, {_, End}) -> End > Now end, Slots), At}}
+    end, Accounts),
     Sum = maps:fold(fun(_, {Bytes, _, Slots, _}, Acc) -> Acc + Bytes + waiting(Slots) end, 0, Kept),
     Disks = disks([Root, <<"/var/lib/ejabberd">>]),
     Most = case {Total, Disks} of
@@ -246,7 +248,7 @@ count_next(State) ->
 count(Account, Root, Slots, {Soft, _}) ->
     Folder = filename:join(Root, Account),
     Found = lists:sort([File || Random <- list(Folder), File <- files(Folder, Random)]),
-    Here = #{Random => true || {_, _, _, Random, _} <- Found},
+    Here = maps:from_list([{Random, true} || {_, _, _, Random, _} <- Found]),
     Waiting = maps:without(maps:keys(Here), Slots),
     All = {lists:sum([Charge || {_, Charge, _, _, _} <- Found]) + waiting(Waiting), length(Found) + map_size(Waiting)},
     {Gone, Left} = make_room(Found, All, Soft, []),
