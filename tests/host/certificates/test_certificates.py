@@ -86,6 +86,6 @@ def test_certificate_that_a_service_cannot_use_is_taken_by_none(host: Host, doma
     assert done.rc == 1
     assert "certificates.d/ejabberd.hook: " in done.stderr
     assert "Port 5222 of ejabberd.service: " in done.stderr
-    assert "have been put back" in done.stderr
-    assert "With these, too" not in done.stderr
+    assert "Rolled back to the previous certificates." in done.stderr
+    assert "Failed with the previous certificates too" not in done.stderr
     assert after == before

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where the certificates are, and how they are written so that services can read them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import time
+from pathlib import Path
+
+HOME = Path("/etc/xmpp/certificates")
+HOOKS = Path("/etc/xmpp/certificates.d")
+WEBROOT = Path("/srv/xmpp/http")
+GROUP = "xmpp-certificates"
+CHAIN_MODE = 0o644
+KEY_MODE = 0o640
+
+
+class CertificateError(Exception):
+    """What is wrong, in words for the operator."""
+
+
+def open_folder(folder: Path) -> bool:
+    """Create a folder that services may enter, whatever the umask; return whether one existed that they could not."""
+    folder.mkdir(exist_ok=True)
+    if folder.stat().st_mode & 0o7777 == 0o755:
+        return False
+    folder.chmod(0o755)
+    return True
+
+
+def write(path: Path, content: bytes, mode: int) -> None:
+    """Replace *path* in one step; a key is never readable by more than *mode* says."""
+    open_folder(path.parent)
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent)
+    with os.fdopen(descriptor, "wb") as stream:
+        stream.write(content)
+        stream.flush()
+        os.fsync(stream.fileno())
+    if mode == KEY_MODE:
+        shutil.chown(temporary, "root", GROUP)
+    os.chmod(temporary, mode)
+    if path.exists():
+        # ejabberd reads a file again only if it is younger than the one it has read, by whole seconds.
+        younger = max(int(time.time()), int(path.stat().st_mtime) + 1)
+        os.utime(temporary, (younger, younger))
+    os.replace(temporary, path)
+
+
+def in_use(domain: str) -> tuple[Path, Path]:
+    """Return the paths of a domain's certificate and key."""
+    return HOME / domain / "fullchain.pem", HOME / domain / "privkey.pem"
+
+
+def install(domain: str, chain: bytes, key: bytes) -> bool:
+    """Write a domain's certificate and key; return whether that changed anything."""
+    changed = False
+    for path, content, mode in zip(in_use(domain), (chain, key), (CHAIN_MODE, KEY_MODE), strict=True):
+        if not path.exists() or path.read_bytes() != content:
+            write(path, content, mode)
+            changed = True
+    return changed

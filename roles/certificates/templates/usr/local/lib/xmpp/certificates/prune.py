@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Remove certificates that are no longer needed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+from . import acme, files
+
+# Where the configuration of services names the files.
+USERS = [Path("/etc/nginx"), Path("/etc/ejabberd"), Path("/etc/coturn")]
+
+
+def is_used(folder: Path) -> bool:
+    """Return whether a service's configuration names files in *folder*, as after an interrupted run of Ansible."""
+    # The timer's sandbox cannot read files of other users, such as Debian's own ejabberd.yml: ours are root's.
+    paths = (path for user in USERS for path in user.rglob("*") if path.is_file() and os.access(path, os.R_OK))
+    return any(f"{folder}/".encode() in path.read_bytes() for path in paths)
+
+
+def prune(domains: list[str], source: str) -> list[str]:
+    """Remove certificates of domains that are no longer served, certbot's if unused, and a CA that is no longer used.
+
+    Returns what could not be removed.
+    """
+    failed = []
+    for path in sorted((acme.LETSENCRYPT / "renewal").glob(f"{acme.LINEAGE}*.conf")):
+        if source != "acme" or path.stem.removeprefix(acme.LINEAGE) not in domains:
+            command = ["certbot", "delete", "--non-interactive", "--cert-name", path.stem]
+            try:
+                subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
+            except (OSError, subprocess.CalledProcessError) as error:
+                failed.append(f"certbot's {path.stem} could not be removed: {error}")
+    for fullchain in sorted(files.HOME.glob("*/fullchain.pem")):
+        folder = fullchain.parent
+        if folder.name not in (*domains, "provided") and not is_used(folder):
+            shutil.rmtree(folder)
+    if source != "selfsigned":
+        for name in ("ca.crt", "ca.key"):
+            (files.HOME / name).unlink(missing_ok=True)
+    return failed
