@@ -1,14 +1,14 @@
 #!/usr/bin/python3 -B
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Tell whether the clock may be believed where it says that something is old enough to be deleted.
+"""Decide whether the clock is reliable enough to delete what it says is too old.
 
-messages DAYS   exit with 1, and say why, unless messages that are older may be deleted
+messages DAYS   exit with 1, and print why, unless messages that are older may be deleted
 uploads DAYS    the same for uploaded files
-look            only take the time
-trust           say that the clock is right, whatever it looks like
+look            only record the time
+trust           declare the clock right
 
-A clock may be a year ahead for an hour: a dead battery, a wrong time server, a slip of the finger. So nothing is
-deleted while no time server sets the clock, nor for two days after it jumped or would have everything deleted.
+A clock may be a year ahead for an hour: a dead battery, a wrong time server, a typing error. So nothing is deleted
+while no time server sets the clock, nor for two days after it jumped or everything would have been deleted.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ STATE = Path("/var/lib/xmpp/clock.json")
 DATABASES = Path("/var/lib/ejabberd")
 UPLOADS = Path("/srv/xmpp/upload/data")
 DAY = 86400
-SETTLED = 2 * DAY  # seconds in which a clock that was doubted went right
-TOLERANCE = 600  # seconds: what slewing and a paused machine make of it
-LATE = 2 * DAY  # seconds: how late the newest may be deleted without doubt, after a weekend with the power off
+SETTLED = 2 * DAY  # seconds that a doubted clock must run without a jump
+TOLERANCE = 600  # seconds: differences from slewing and a paused machine
+LATE = 2 * DAY  # seconds: how late the newest may be deleted without a doubt, as after a weekend without power
 KINDS = ("messages", "uploads", "backups")
-TIME_ERROR = 5  # adjtimex(2): nobody sets the clock
-# Newest first, in seconds since 1970: what is archived, and what waits for somebody's app.
+TIME_ERROR = 5  # adjtimex(2): the clock is not synchronized
+# The newest, in seconds since 1970: of the archive, and of the offline messages.
 NEWEST = {
     "archive": "SELECT max(timestamp) / 1000000 FROM archive",
     "spool": "SELECT CAST(strftime('%s', max(created_at)) AS INTEGER) FROM spool",
@@ -42,21 +42,21 @@ NEWEST = {
 
 @dataclass
 class Clock:
-    """What was seen of the clock the last time, and what speaks against it: a reason, and the steady seconds since."""
+    """The clock as it was last recorded, and the doubts about it: a reason each, and the steady seconds since."""
 
     boot: str = ""
     wall: float = 0.0
     uptime: float = 0.0
     doubts: dict[str, float] = field(default_factory=dict)
-    # By what was to be deleted: why it was not, the last time.
+    # By kind: why nothing was deleted the last time.
     kept: dict[str, str] = field(default_factory=dict)
-    # Whether somebody sets it. The rest is not renewed while nobody does: a small machine begins with the time at which
-    # it was switched off.
+    # Whether a time server sets it. Nothing else is recorded while none does: a small machine starts with the time at
+    # which it was switched off.
     is_set: bool = True
 
 
 def look(before: Clock, boot: str, wall: float, uptime: float) -> Clock:
-    """Return what is known now that the clock shows *wall*, seconds since 1970, and the kernel *uptime*."""
+    """Return the record for a clock that shows *wall*, in seconds since 1970, and the kernel's *uptime*."""
     passed, doubts = wall - before.wall, dict(before.doubts)
     if before.boot == boot:
         steady = uptime - before.uptime
@@ -64,7 +64,7 @@ def look(before: Clock, boot: str, wall: float, uptime: float) -> Clock:
         if abs(passed - steady) > TOLERANCE:
             doubts = {f"the clock was set {span(passed - steady)}": 0.0}
         doubts = {why: seconds for why, seconds in doubts.items() if seconds < SETTLED or why in map(everything, KINDS)}
-    elif passed < -TOLERANCE:  # forward, it may have been switched off
+    elif passed < -TOLERANCE:  # a step forward may be the time without power
         doubts = {f"the clock was set {span(passed)}": 0.0}
     return Clock(boot, wall, uptime, doubts, dict(before.kept))
 
@@ -77,14 +77,14 @@ def span(seconds: float) -> str:
 
 
 def everything(what: str) -> str:
-    """Return the reason to wait if all that there is would go."""
+    """Return the reason to wait if everything of a kind would be deleted."""
     return f"all {what} that there are would be deleted at once"
 
 
 def doubt(clock: Clock, what: str, days: int, newest: float | None) -> str:
-    """Return why nothing may be deleted, or nothing, and take note of it; *newest* is the time of the newest there is.
+    """Return why nothing may be deleted, or an empty string, and record it; *newest* is the time of the newest item.
 
-    Deleting goes on day by day, so the newest is never much too old: else the clock may be wrong, or the host was off.
+    Items are deleted day by day, so the newest is never much too old unless the clock is wrong or the host was off.
     """
     if not clock.is_set:
         return "no time server has set the clock"
@@ -97,30 +97,30 @@ def doubt(clock: Clock, what: str, days: int, newest: float | None) -> str:
 
 
 def somebody_sets_it() -> bool:
-    """Tell whether somebody sets the clock; in a container, it is the host's affair."""
+    """Return whether the clock is synchronized; in a container, its host is responsible for that."""
     if Path("/run/systemd/container").exists():
         return True
     return int(ctypes.CDLL(None).adjtimex(ctypes.create_string_buffer(512))) != TIME_ERROR
 
 
 def read() -> Clock:
-    """Return what was seen the last time; nothing of what a power cut left of it."""
+    """Return the last record; an empty one if there is none or a power cut damaged it."""
     with contextlib.suppress(OSError, ValueError, TypeError):
         return Clock(**json.loads(STATE.read_text(encoding="utf-8")))
     return Clock()
 
 
 def write(clock: Clock) -> None:
-    """Keep it. In place: a sandbox gives nobody the folder."""
+    """Write the record, in place: in a sandbox, the folder is read-only."""
     STATE.write_text(json.dumps(asdict(clock)), encoding="utf-8")
 
 
 def current() -> Clock:
-    """Look at the clock. In a sandbox, which shows neither boot nor uptime, what was seen just before it counts."""
+    """Read the clock. A sandbox shows neither boot nor uptime: there, the record from just before it is valid."""
     before = read()
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-        # Not clock_gettime: what pretends another time to a program does so there as well.
+        # Not clock_gettime: a program that fakes the time for tests fakes it there as well.
         uptime = float(Path("/proc/uptime").read_text(encoding="ascii").split()[0])
     except OSError:
         return before
@@ -131,7 +131,7 @@ def current() -> Clock:
 
 
 def newest_message() -> float | None:
-    """Return when the newest message came, of the kind of which it is older; None if there is none."""
+    """Return when the newest message came, of archive and spool the older one; None if there is no message."""
     found: dict[str, float] = {}
     for path in DATABASES.glob("*.db"):
         with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
@@ -148,7 +148,7 @@ def newest_upload(limit: float) -> float | None:
     newest = None
     for path in UPLOADS.glob("*/*/*"):
         with contextlib.suppress(FileNotFoundError):
-            # Nobody changes it after it came.
+            # A file does not change after its upload.
             newest = max(newest or 0.0, path.stat().st_ctime)
             if newest >= limit:
                 break
@@ -156,7 +156,7 @@ def newest_upload(limit: float) -> float | None:
 
 
 def may(what: str, days: int) -> str:
-    """Return why what is older than some days may not be deleted, or nothing; and write it down."""
+    """Return why nothing older than some days may be deleted, or an empty string; and record it."""
     clock = current()
     limit = clock.wall - days * DAY - LATE
     reason = doubt(clock, what, days, newest_message() if what == "messages" else newest_upload(limit))
@@ -168,7 +168,7 @@ def may(what: str, days: int) -> str:
 
 
 def main() -> int:
-    """Do what the command line says."""
+    """Run the command."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     verbs = parser.add_subparsers(required=True, dest="verb", metavar="VERB")
     for verb in ("messages", "uploads"):
@@ -192,6 +192,6 @@ if __name__ == "__main__":
     try:
         sys.exit(main())
     except Exception:
-        # systemd would take 1 for an answer (ExecCondition= in systemd.service(5)), and nobody would hear of it.
+        # With 1, systemd would skip the unit without an error (ExecCondition= in systemd.service(5)).
         traceback.print_exc()
         sys.exit(255)
