@@ -26,7 +26,7 @@ def strange(there: Mapping[str, str], folder: Path) -> list[dict[str, str]]:
     result = []
     for name, fingerprint in sorted(there.items()):
         if not NAMES.fullmatch(name):
-            raise AnsibleActionFail(f"The host has a secret of a name that none of ours has: {one_line(name[:80])}")
+            raise AnsibleActionFail(f"The host reports a secret with an unknown name: {one_line(name[:80])}")
         here = files.find(folder, name)
         if here and is_of(here[1], fingerprint):
             continue

@@ -41,13 +41,13 @@ class ActionModule(Action):
                     "waited": True,
                     "msg": (
                         f"{waits['holder']} (pid {waits['pid']}) has {waits['lock']} and has done nothing for "
-                        f"{(now - since) / 60:.0f} minutes: {waits['step']}. No package was installed. See on the host "
-                        f"whether it asks somebody something (ps -fp {waits['pid']}); let it end, or end it, and run "
-                        "this again."
+                        f"{(now - since) / 60:.0f} minutes: {waits['step']}. No package was installed. Check on the "
+                        f"host whether it waits for an answer (ps -fp {waits['pid']}); let it finish, or stop it, and "
+                        "run this again."
                     ),
                 }
             whom = f"{waits['holder']} (pid {waits['pid']})"
-            words = f"{host} installs packages for somebody else: {whom}, {waits['step']}"
+            words = f"{host}: another process installs packages: {whom}, {waits['step']}"
             if words != said:
-                Display().display(one_line(f"{words}. Waiting for its end."))
+                Display().display(one_line(f"{words}. Waiting until it ends."))
                 said = words

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # ruff: noqa: S608  (names of tables and columns are those of this file, or quoted; SQLite takes them as no parameters)
-"""What is in the tables of ejabberd's database: rows that are too old or nobody's, and tables that no entry names.
+"""Check the tables of ejabberd's database: expired rows, rows without an owner, tables missing in the ledger.
 
 Reads only, by a connection of its own beside ejabberd's, which in write-ahead mode holds up nobody
 (docs/decisions/backup.md). Each statement is short: it goes by an index where a table can be large.
@@ -21,7 +21,7 @@ DATABASE = Path("/var/lib/ejabberd/xmpp.db")
 DAY = 86400
 LATE = 2 * 3600  # seconds: xmpp-expire.timer runs once an hour
 WAIT = 5  # seconds for a lock; there is one for a moment after a crash
-# The server's own books: no person is in them.
+# The server's own tables: they hold no personal data.
 NOBODYS = {"route", "schema_version", "sqlite_sequence", "sqlite_stat1"}
 
 MICROSECONDS, TEXT, END = "microseconds", "text", "end"
@@ -273,7 +273,7 @@ def words(finding: Finding) -> str:
     """Return a finding as a sentence without its end, and without a name."""
     one = finding.rows == 1
     if finding.kind == LEFT:
-        return f"{finding.rows} byte{'' if one else 's'} of a Mnesia table that ejabberd does not have any more"
+        return f"{finding.rows} byte{'' if one else 's'} of a Mnesia table that ejabberd no longer has"
     rows = f"{finding.rows} row{'' if one else 's'}"
     age = "1 day old" if finding.days == 1 else f"{finding.days} days old"
     oldest = "" if finding.days is None else f", {age}" if one else f", the oldest {age}"
@@ -282,8 +282,8 @@ def words(finding: Finding) -> str:
     what = {
         GONE_ACCOUNT: "of accounts that no longer exist",
         GONE_ROOM: "of rooms that no longer exist",
-        GONE_PARENT: f"that belong{'s' if one else ''} to nothing any more",
-        UNNAMED: "in a table that no entry names",
+        GONE_PARENT: f"without {'its' if one else 'their'} parent row",
+        UNNAMED: "in a table that the ledger does not list",
         MNESIA: "that Mnesia keeps on disk, where it overwrites nothing",
     }[finding.kind]
     return f"{rows} {what}{oldest}"

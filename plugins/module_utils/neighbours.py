@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What else is on a host, and would not go with the service: ports, a relay, a firewall, what is missing."""
+"""Find conflicts on a host: ports in use, another TURN server, another firewall, missing requirements."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def whole(ports: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 @dataclass(frozen=True)
 class Socket:
-    """A socket that waits for others, and who has it."""
+    """A listening socket, and the process that owns it."""
 
     protocol: str
     address: str
@@ -55,7 +55,7 @@ class Socket:
 
     @property
     def holder(self) -> str:
-        """Who has it, for people to read."""
+        """The owner, as text."""
         program = f"{self.program}, pid {self.pid}" if self.program and self.pid != 1 else ""
         if self.unit.endswith((".service", ".socket")):
             return f"{self.unit} ({program})" if program else self.unit
@@ -74,7 +74,7 @@ def unit_of(path: str) -> str:
 
 
 def parse_sockets(text: str) -> list[Socket]:
-    """Return the sockets in the words of ss -Hltunpe."""
+    """Parse the output of ss -Hltunpe."""
     found = []
     for line in text.splitlines():
         match = re.match(r"(tcp|udp)\s+\S+\s+\d+\s+\d+\s+(\S+):(\d+)\s+\S+", line)
@@ -96,12 +96,12 @@ def parse_sockets(text: str) -> list[Socket]:
 
 
 def sockets() -> list[Socket]:
-    """Return the sockets of this host that wait for others."""
+    """Return the listening sockets of this host."""
     return parse_sockets(host.output("ss", "-Hltunpe"))
 
 
 def meets(one: Socket, port: dict[str, Any]) -> bool:
-    """Tell whether a socket is in the way of what the service needs at a port."""
+    """Tell whether a socket conflicts with a port of the service."""
     if one.protocol != port["protocol"] or not port["first"] <= one.port <= port["last"]:
         return False
     # The relay takes a free one of its range.
@@ -114,7 +114,7 @@ def meets(one: Socket, port: dict[str, Any]) -> bool:
 
 
 def held_ports(found: list[Socket], ports: list[dict[str, Any]]) -> list[str]:
-    """Return who has ports that the service needs, and how they become free."""
+    """Return the processes on ports that the service needs, and how to free the ports."""
     holders: dict[str, list[tuple[Socket, dict[str, Any]]]] = {}
     for one in found:
         for port in ports:
@@ -135,21 +135,21 @@ def held_ports(found: list[Socket], ports: list[dict[str, Any]]) -> list[str]:
 
 
 def way_out(one: Socket, those: list[tuple[Socket, dict[str, Any]]]) -> str:
-    """Return how a port becomes free, or is not needed."""
+    """Return how to free a port, or to do without it."""
     ways = []
     if one.contained:
-        ways.append("let the container have another port")
+        ways.append("give the container another port")
     elif one.unit.endswith((".service", ".socket")) and not one.unit.startswith("ssh"):
         ways.append(f"on the host, if nobody needs it: systemctl disable --now {one.unit.removesuffix('.service')}")
     else:
-        ways.append("let it have another port, or end it")
+        ways.append("move it to another port, or stop it")
     names = [name for _, port in those for name in [port.get("setting", "")] if name]
     ways += list(dict.fromkeys(names))
     return f"Either {'; or '.join(ways)}." if len(ways) > 1 else f"{ways[0][0].upper()}{ways[0][1:]}."
 
 
 def missing_localhost() -> str:
-    """Return what is wrong with the name that programs of one host call each other by."""
+    """Return what is wrong with the name localhost on this host."""
     try:
         found = {str(one[4][0]) for one in socket.getaddrinfo("localhost", None, socket.AF_INET)}
     except OSError:
@@ -157,7 +157,7 @@ def missing_localhost() -> str:
     if found and all(address.startswith("127.") for address in found):
         return ""
     leads = f"leads to {', '.join(sorted(found))}" if found else "is not known"
-    return f"The name localhost {leads} here, and ejabberd would not start. Put into /etc/hosts: 127.0.0.1 localhost"
+    return f"The name localhost {leads} here, and ejabberd would not start. Add to /etc/hosts: 127.0.0.1 localhost"
 
 
 def without_nftables() -> str:
@@ -191,7 +191,7 @@ def refused_rules(number: int) -> str:
 
 
 def relay_of_others(trees: list[str]) -> str:
-    """Return that coturn has a configuration that somebody made, which would not be read any more."""
+    """Return that coturn has a configuration of the operator's, which would no longer be read."""
     path = Path("/etc/turnserver.conf")
     if "coturn" in trees or not Path("/usr/bin/turnserver").exists() or not path.exists():
         return ""
@@ -200,13 +200,13 @@ def relay_of_others(trees: list[str]) -> str:
     realm = re.search(r"^\s*realm\s*=\s*(\S+)", path.read_text(encoding="utf-8", errors="replace"), re.MULTILINE)
     for_whom = f" for {realm[1]}" if realm else ""
     return (
-        f"coturn serves somebody else here: {path} was made{for_whom}, and would not be read any more. Either leave "
+        f"coturn is already in use here: {path} was written{for_whom}, and would no longer be read. Either leave "
         f"calls to it (xmpp_calls: false); or, if nobody needs it, on the host: mv {path} {path}.old"
     )
 
 
 def shut_ports(ports: list[dict[str, Any]], addresses: list[str]) -> list[closed_ports.Shut]:
-    """Return the firewalls of others that keep ports of the service shut."""
+    """Return other firewalls that block ports of the service."""
     families = [family for family, sign in (("ip", "."), ("ip6", ":")) if any(sign in one for one in addresses)]
     found: list[closed_ports.Shut] = closed_ports.shut(
         host.read(), ports, families or ["ip", "ip6"], host.default_interfaces(), frozenset(addresses)
@@ -215,16 +215,16 @@ def shut_ports(ports: list[dict[str, Any]], addresses: list[str]) -> list[closed
 
 
 def shut_words(one: closed_ports.Shut, *, firewall: bool) -> str:
-    """Return what a firewall does to the service, and how it is fixed."""
+    """Return how a firewall blocks the service, and how to fix it."""
     if one.verdict == PASSED:
         return (
-            f"{closed_ports.listed(one.ports)} is passed on to somebody else by {one.owner} ({one.where}), and would "
-            "never reach the service. Let that have another port."
+            f"{closed_ports.listed(one.ports)} is forwarded elsewhere by {one.owner} ({one.where}), and would "
+            "not reach the service. Forward another port instead."
         )
     other = closed_ports.instead(one)
     way = f" Or let the service's own firewall take its place, on the host: {other}" if firewall and other else ""
     return (
-        f"{one.owner}, a firewall of this host, lets nobody in to {closed_ports.listed(one.ports)} ({one.where}). "
+        f"{one.owner}, a firewall of this host, blocks {closed_ports.listed(one.ports)} ({one.where}). "
         f"Open these: {closed_ports.opening(one)}.{way}"
     )
 

@@ -57,8 +57,8 @@ http {{
 """
 # What passes, by the words of nginx for what does not.
 HINTS = {
-    "default server": "Take default_server out: who asks for no name that is known here gets no answer.",
-    "directive is duplicate": "The service sets this for all servers. Write it into the server { … } of your site.",
+    "default server": "Remove default_server: requests for unknown names get no response.",
+    "directive is duplicate": "The service sets this for all servers. Move it into the server { … } of your site.",
 }
 
 
@@ -132,7 +132,7 @@ def judge_sites(
                 path for path, text in files.items() if re.search(rf"\bserver_name\s[^;]*\b{re.escape(name)}\b", text)
             ]
             faults.append(
-                f"{', '.join(files_with) or 'A site'} serves {name} on {where}, a name of the service. Take it out "
+                f"{', '.join(files_with) or 'A site'} serves {name} on {where}, a name of the service. Remove it "
                 "there, or give the service another name (xmpp_domain, xmpp_host_domain)."
             )
     others = {
@@ -142,7 +142,7 @@ def judge_sites(
         if one.port in others and "quic" not in one.options:
             faults.append(
                 f"{one.file} listens on TCP {one.port}, which {others[one.port].removesuffix('.service')} needs. "
-                "Let it listen on another port."
+                "Move it to another port."
             )
         elif one.port in (80, https_port) and "quic" not in one.options:
             wildcard = one.address in WILDCARDS
@@ -154,7 +154,7 @@ def judge_sites(
             if "ipv6only=off" in one.options:
                 faults.append(
                     f"{one.file} listens on port {one.port} with ipv6only=off, and the service on the same port for "
-                    "IPv4. Take ipv6only out."
+                    "IPv4. Remove ipv6only."
                 )
     if not own_dropin:
         faults += places(files)
@@ -170,13 +170,13 @@ def places(files: dict[str, str]) -> list[str]:
         for directive, place in written:
             if not place.startswith(WRITABLE):
                 faults.append(
-                    f"{path} writes to {place} ({directive}), where nginx may not write any more. Let it be in "
+                    f"{path} writes to {place} ({directive}), where nginx may no longer write. Move it to "
                     "/var/log/nginx (logs) or /var/lib/nginx, or allow it by a drop-in of yours in "
                     f"/etc/systemd/system/nginx.service.d (ReadWritePaths={place.rpartition('/')[0]})."
                 )
         faults += [
-            f"{path} shows {place} ({directive}), and nginx sees no homes any more. Move it, for example to /srv, or "
-            "allow it by a drop-in of yours in /etc/systemd/system/nginx.service.d (ProtectHome=read-only)."
+            f"{path} shows {place} ({directive}), and nginx can no longer read home directories. Move it, for "
+            "example to /srv, or allow it by a drop-in of yours in /etc/systemd/system/nginx.service.d (ProtectHome=read-only)."
             for directive, place in shown
             if place.startswith(HIDDEN)
         ]
@@ -205,8 +205,8 @@ def web_sites(
     faults = []
     if "nginx" not in trees:
         faults += [
-            f"nginx has servers in {path}, which would not be read any more. Move each into a file of its own in "
-            "/etc/nginx/sites-enabled or conf.d (nothing but HTTP), or let it be on another host."
+            f"nginx has servers in {path}, which would no longer be read. Move each into a file of its own in "
+            "/etc/nginx/sites-enabled or conf.d (only HTTP), or move it to another host."
             for path in dark(nginx("-T").stdout)
         ]
     mine = sites()
@@ -233,9 +233,9 @@ def web_sites(
             words = re.findall(r"\[(?:emerg|crit)\] (?:\d+#\d+: )?(.+)", errors)
             hint = next(
                 (hint for sign, hint in HINTS.items() if sign in errors),
-                "What stands in nginx.conf alone is not read any more; it can stand in /etc/nginx/conf.d.",
+                "nginx.conf itself is no longer read; move its directives to /etc/nginx/conf.d.",
             )
-            fault = f"nginx does not take the web sites of this host beside the service: {'; '.join(words)}. {hint}"
+            fault = f"nginx rejects the web sites of this host together with the service: {'; '.join(words)}. {hint}"
             return [*faults, fault], {}
     skipped = ("the service's own", "/etc/nginx/mime.types", "/etc/nginx/modules-enabled/", "/usr/share/nginx/modules")
     files = {path: text for path, text in sections(dump).items() if not path.startswith(skipped)}

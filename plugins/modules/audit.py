@@ -125,7 +125,7 @@ def main() -> None:
     if found:
         found = tables.still_there(found, ledger, notes)
     if count and not found:
-        notes.append(row(f"{tables.TABLES}s", PASS, f"{count} tables, nothing in them is too old or nobody's"))
+        notes.append(row(f"{tables.TABLES}s", PASS, f"{count} tables, none with expired rows or rows without an owner"))
     module.exit_json(
         changed=False,
         rows=notes + report.rows(search, names=names) + [tables.table_row(one) for one in found],

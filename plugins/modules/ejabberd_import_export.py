@@ -160,7 +160,7 @@ def main() -> None:
     except (RuntimeError, ApiError) as error:
         module.fail_json(msg=str(error))
     except (OSError, subprocess.TimeoutExpired) as error:
-        module.fail_json(msg=f"{ejabberd_program.FOLDER / 'move'}: {type(error).__name__}")
+        module.fail_json(msg=f"{ejabberd_program.FOLDER / 'xep0227'}: {type(error).__name__}")
 
 
 if __name__ == "__main__":

@@ -131,8 +131,8 @@ def main() -> None:
     facts, shut = gather(module.params)
     if shut and not facts["beside"]:
         module.warn(
-            f"The firewall of the service shuts TCP {', '.join(shut)} for everybody outside. To open a "
-            "port, put a line like this one into /etc/xmpp/firewall.d/own.nft, and run systemctl reload xmpp-firewall: "
+            f"The firewall of the service closes TCP {', '.join(shut)} to the outside. To open a "
+            "port, add a line like this to /etc/xmpp/firewall.d/own.nft, and run systemctl reload xmpp-firewall: "
             f"tcp dport {shut[0].split()[0]} accept"
         )
     module.exit_json(changed=False, ansible_facts={"xmpp_host": facts})

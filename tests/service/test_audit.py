@@ -60,7 +60,7 @@ def test_what_should_not_be_in_the_database_is_reported(service: Service, plante
         "archive 1 row of accounts that no longer exist, 3 days old",
         "archive 1 row of rooms that no longer exist, 2 days old",
         "archive 2 rows older than 30 days, the oldest 45 days old",
-        "diary 1 row in a table that no entry names",
+        "diary 1 row in a table that the ledger does not list",
         "pubsub_node 1 row of accounts that no longer exist",
         "push_session 1 row older than 90 days, 100 days old",
         "spool 1 row of accounts that no longer exist, 0 days old",

@@ -155,7 +155,7 @@ def test_firewall_of_somebody_else_is_the_one_cause(service: Service) -> None:
         code, rows = examine(service)
     assert code
     wall = rows["other firewall"]
-    assert wall["found"].startswith("nftables, a firewall of this host, lets nobody in to TCP 443, 5222")
+    assert wall["found"].startswith("nftables, a firewall of this host, blocks TCP 443, 5222")
     assert wall["found"].endswith("(table inet stranger, chain input)")
     assert "tcp dport { 443, 5222" in wall["fix"]
     assert rows["service"]["found"] == "skipped: nftables on the host blocks its ports"

@@ -161,7 +161,7 @@ PLANTED: dict[str, tuple[str, list[tuple[Any, ...]], str]] = {
     "item of a node that is gone": (
         "pubsub_item",
         [(9, "bob@example.org")],
-        "pubsub_item: 1 row that belongs to nothing any more",
+        "pubsub_item: 1 row without its parent row",
     ),
     "name reserved in a room that is gone": (
         "muc_registered",
@@ -189,7 +189,7 @@ def test_table_that_nobody_knows_is_found_when_something_is_in_it(file: Path) ->
     assert found(file) == []
     with sqlite3.connect(file) as database:
         database.execute('INSERT INTO "di""ary" VALUES (\'dear\')')
-    assert found(file) == ['di"ary: 1 row in a table that no entry names']
+    assert found(file) == ['di"ary: 1 row in a table that the ledger does not list']
 
 
 def test_age_follows_the_setting(file: Path) -> None:
@@ -260,5 +260,5 @@ def test_what_mnesia_keeps_on_disk_is_found(tmp_path: Path) -> None:
     ]
     assert [f"{one.table}: {tables.words(one)}" for one in tables.mnesia(running, tmp_path)] == [
         "roster: 2 rows that Mnesia keeps on disk, where it overwrites nothing",
-        "old.DCD: 5 bytes of a Mnesia table that ejabberd does not have any more",
+        "old.DCD: 5 bytes of a Mnesia table that ejabberd no longer has",
     ]

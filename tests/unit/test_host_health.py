@@ -227,7 +227,7 @@ def test_neighbours_have_rows_with_what_frees_the_ports() -> None:
         "found": "TCP 80: held by apache2.service, and nginx cannot start",
         "fix": "On the host: systemctl disable --now apache2.",
     }
-    assert wall["found"] == "ufw, a firewall of this host, lets nobody in to TCP 443 (table ip filter, chain INPUT)"
+    assert wall["found"] == "ufw, a firewall of this host, blocks TCP 443 (table ip filter, chain INPUT)"
     assert wall["fix"].startswith("Open these: ufw allow 443/tcp.")
     assert wall["fix"].endswith("ufw disable")
 

@@ -69,7 +69,7 @@ def test_who_holds_a_port_is_named_once_with_what_frees_it() -> None:
 
 def test_container_is_not_told_to_be_the_end_of_all_containers() -> None:
     words = held(SS, need("tcp/443 nginx", setting="xmpp_https_port: 8443"))
-    assert words.endswith("Either let the container have another port; or xmpp_https_port: 8443.")
+    assert words.endswith("Either give the container another port; or xmpp_https_port: 8443.")
 
 
 def test_socket_of_systemd_is_named_by_its_unit() -> None:
@@ -78,7 +78,7 @@ def test_socket_of_systemd_is_named_by_its_unit() -> None:
 
 def test_ssh_on_a_port_of_ours_is_not_told_to_stop() -> None:
     text = 'tcp LISTEN 0 9 0.0.0.0:443 0.0.0.0:* users:(("sshd",pid=9,fd=4)) ' + IN.format("ssh.service")
-    assert held(text, need("tcp/443 nginx")).endswith("Let it have another port, or end it.")
+    assert held(text, need("tcp/443 nginx")).endswith("Move it to another port, or stop it.")
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ def test_localhost_leads_to_this_host(addresses: list[str], words: str, monkeypa
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
     found = neighbours.missing_localhost()
     assert words in found
-    assert bool(found) is found.endswith("Put into /etc/hosts: 127.0.0.1 localhost")
+    assert bool(found) is found.endswith("Add to /etc/hosts: 127.0.0.1 localhost")
 
 
 @pytest.mark.parametrize(
@@ -166,7 +166,7 @@ PORTS = need("tcp/80 nginx", "tcp/443 nginx", "tcp/5222 ejabberd")
             "",
             "a listens on 192.0.2.1:443 alone, and the service would not be reached there.",
         ),
-        ("listen [::]:80 ipv6only=off;", "", "Take ipv6only out."),
+        ("listen [::]:80 ipv6only=off;", "", "Remove ipv6only."),
         ("listen 127.0.0.1:5222;", "", "a listens on TCP 5222, which ejabberd needs."),
         (
             "listen 80; server_name b.test chat.test;",
@@ -271,9 +271,9 @@ def test_sites_are_tried_as_they_will_be_read(tmp_path: Path, monkeypatch: pytes
 @pytest.mark.parametrize(
     ("words", "hint"),
     [
-        ('"gzip" directive is duplicate in /etc/nginx/conf.d/a.conf:1', "Write it into the server"),
-        ("a duplicate default server for 0.0.0.0:80 in /etc/nginx/sites-enabled/a:1", "Take default_server out"),
-        ('unknown "zone" variable', "What stands in nginx.conf alone"),
+        ('"gzip" directive is duplicate in /etc/nginx/conf.d/a.conf:1', "Move it into the server"),
+        ("a duplicate default server for 0.0.0.0:80 in /etc/nginx/sites-enabled/a:1", "Remove default_server"),
+        ('unknown "zone" variable', "nginx.conf itself is no longer read"),
     ],
 )
 def test_what_nginx_does_not_take_is_said_with_what_passes(

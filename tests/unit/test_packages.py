@@ -241,7 +241,7 @@ def test_who_goes_on_is_waited_for_however_long_it_takes(
 ) -> None:
     host = Host(*(str(number // 4) for number in range(40)))
     assert run_action(host, monkeypatch) == {"changed": True, "packages": ["nginx 1"]}
-    assert capsys.readouterr().out.count("chat installs packages for somebody else: apt-get install (pid 7), one.") == 1
+    assert capsys.readouterr().out.count("chat: another process installs packages: apt-get install (pid 7), one.") == 1
 
 
 def test_who_does_nothing_any_more_is_not(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -64,7 +64,7 @@ def held_back(name: str, minimum: str, policy: str) -> str:
     )
     if release:
         reasons.append(f'APT::Default-Release "{release[1]}" in /etc/apt/apt.conf or apt.conf.d')
-    what = f"Take away what keeps it back: {'; '.join(reasons)}" if reasons else "See why: apt-cache policy " + name
+    what = f"Remove what holds it back: {'; '.join(reasons)}" if reasons else "See why: apt-cache policy " + name
     return f"{name} must be at least {minimum}. {known}{other}. {what}"
 
 
@@ -93,5 +93,5 @@ def refuse_holds(wanted: dict[str, str]) -> None:
         if wanted.get(name) and not at_least(version, wanted[name]):
             raise HeldError(
                 f"{name} must be at least {wanted[name]}, {version} is installed and on hold. "
-                f"Let it go: apt-mark unhold {name}"
+                f"Release it: apt-mark unhold {name}"
             )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which files the host has, and which of them packages brought and roles wrote."""
+"""List the files of the host, and which of them came from packages or roles."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What finds names, addresses and given texts in bytes.
+"""Find names, addresses and given strings in bytes.
 
-These loops see every byte of a disk: 700 MB in a second, as long as what they look for begins with a sign of its own.
+These loops read every byte of a disk: 700 MB a second, as long as what they search begins with a rare byte.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Finder = Callable[[bytes, int, int], Iterator[Find]]
 
 
 def needle_finder(needles: Iterable[str], kind: str = "") -> Finder:
-    """Return what finds exactly these texts and addresses."""
+    """Return a finder of exactly these strings and addresses."""
     forms = [
         (form, (kind or ("client" if is_address(needle) else "text"), needle))
         for needle in needles
@@ -75,7 +75,7 @@ BETWEEN = re.compile(rb"(?:m\x00\x00.{2}|[\x00-\x1f]{1,8}|[\"'<>, |]{1,8})$", re
 
 
 def name_finder(domains: Sequence[str], accounts: Mapping[str, Iterable[str]]) -> Finder:
-    """Return what finds the names of these domains' accounts (those in *accounts* also when bare) and rooms."""
+    """Return a finder of the names of these domains' accounts (those in *accounts* also when bare) and rooms."""
     # In a row of a table, the next column follows at once: what comes after a domain does not matter.
     one_of = b"|".join(re.escape(domain.encode()) for domain in sorted(domains, key=len, reverse=True))
     expression = re.compile(one_of or b"(?!)")
@@ -159,7 +159,7 @@ def address_of(written: bytes) -> str:
 
 
 def address_finder(known: Iterable[str]) -> Finder:
-    """Return what finds addresses of anybody but these (addresses, networks)."""
+    """Return a finder of all addresses but these (addresses, networks)."""
     networks = [ipaddress.ip_network(one, strict=False) for one in known]
     documentation = [ipaddress.ip_network(one) for one in ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24")]
 

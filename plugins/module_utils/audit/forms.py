@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The ways in which a text or an address can be written in a file."""
+"""The forms in which a string or an address can stand in a file."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Form:
 
 
 def text_forms(text: str) -> set[Form]:
-    """Return the ways to write a text."""
+    """Return the forms of a string."""
     data = text.encode()
     # Either byte order: the last byte is zero, or the first one of what follows.
     literals = {data, text.encode("utf-16-le").rstrip(b"\0"), quote(text).encode()}
@@ -103,7 +103,7 @@ def network_forms(half: bytes) -> set[Form]:
 
 
 def is_address(text: str) -> bool:
-    """Tell whether a text is an address."""
+    """Tell whether a string is an address."""
     with contextlib.suppress(ValueError):
         return bool(ipaddress.ip_address(text))
     return False

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a find is known by: an entry of the ledger, or the session of whoever administers the host now."""
+"""Decide whether a find is expected: by an entry of the ledger, or by an administrator's current SSH session."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ COVERED_BY = {
 
 
 def ssh_addresses() -> set[str]:
-    """Return from where somebody is logged in over ssh now."""
+    """Return the addresses of the current SSH logins."""
     addresses = set()
     for one in SESSIONS.glob("*"):
         with contextlib.suppress(OSError):  # it has ended
@@ -92,12 +92,12 @@ class Ledger:
         return Counter(own)
 
     def known(self, place: Place) -> bool:
-        """Tell whether the ledger speaks of everything that was found there, but for the operator's own session."""
+        """Tell whether the ledger covers everything that was found there, except the operator's own session."""
         holds = {kind for entry in self.entries(place.path) for kind in entry["holds"]}
         return all(holds & COVERED_BY[kind] for kind in Place(place.path, place.finds - self.of_ssh(place)).hits())
 
     def sent(self, path: str) -> str:
-        """Return the entry whose files are nothing but what people sent, if this is one."""
+        """Return the name of the entry if the file is an upload: its entries hold nothing but content."""
         entries = self.entries(path)
         only = [entry["name"] for entry in entries if entry["holds"] == ["content"] and not entry["tables"]]
         return only[0] if len(entries) == len(only) and only else ""

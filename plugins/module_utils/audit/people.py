@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whose names and addresses are looked for, and whose are nobody's."""
+"""The names and addresses that are searched, and the addresses that belong to no person."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def finders_of(
             row(
                 "accounts",
                 WARN,
-                f"ejabberd cannot be asked for its accounts and who is connected ({error}).",
+                f"ejabberd's accounts and connected clients cannot be read ({error}).",
                 f"Names are found with their domain only. {START}",
             )
         )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Read files, what is in compressed ones, and the journal, piece by piece and without a trace."""
+"""Read files, the content of compressed files, and the journal, in chunks, without changing access times."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the search found, in rows for people and as data for programs; with names only if they are wanted."""
+"""Report the finds as rows for people and as data for programs; with names only on request."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ KINDS = {
     "text": ("match", "matches"),
 }
 SHOWN = 20
-ADVICE = """The ledger does not know of it. If the service wrote it, that is a fault of this project: please report it.
+ADVICE = """The ledger does not list it. If the service wrote it, that is a bug in this project: please report it.
 If you did, delete it when you no longer need it. -e names=true shows what was found."""
-SWAP = "Switch it off, or encrypt it with a key of each boot: man 5 crypttab, option swap."
+SWAP = "Switch it off, or encrypt it with a random key at each boot: man 5 crypttab, option swap."
 
 
 def summary(places: Sequence[Place]) -> str:
@@ -56,7 +56,7 @@ def masked(place: Place) -> str:
 
 
 def rows(audit: Audit, *, names: bool) -> list[Row]:
-    """Return the report: what the ledger speaks of by its places, then what it does not know, one by one."""
+    """Return the report: finds that the ledger covers, by its places, then each find that it does not cover."""
     told = []
     groups: dict[tuple[str, ...], list[str]] = {}
     for entry in audit.ledger.all_entries:
@@ -69,10 +69,10 @@ def rows(audit: Audit, *, names: bool) -> list[Row]:
             if audit.ledger.known(place) and any(covers(one, place.path) for one in paths)
         ]
         unread = sum(audit.content[entry] for entry in entries)
-        found = summary(here) + (f", {number(unread, 'file', 'files')} that people sent" if unread else "")
+        found = summary(here) + (f", {number(unread, 'uploaded file', 'uploaded files')}" if unread else "")
         told.append(row(" ".join(paths), PASS, f"{found} ({', '.join(entries)})", tell(here, names)))
     if logged_in := [Place(place.path, own) for place in audit.places if (own := audit.ledger.of_ssh(place))]:
-        found = f"{summary(logged_in)}, of who is logged in over ssh now, until the session ends"
+        found = f"{summary(logged_in)}: current SSH logins, kept until the session ends"
         told.append(row("ssh", PASS, found, tell(logged_in, names)))
     for place in audit.places:
         if not audit.ledger.known(place):
@@ -80,7 +80,7 @@ def rows(audit: Audit, *, names: bool) -> list[Row]:
             told.append(row(path, FAIL, summary([place]), tell([place], names) + ADVICE))
     told.extend(row(path, WARN, f"cannot be read: {reason}.", "") for path, reason in audit.unreadable.items())
     told.extend(
-        row(path, WARN, "swap: what is in memory can be in it, unless it is encrypted.", SWAP)
+        row(path, WARN, "swap: it can contain parts of the memory, unless it is encrypted.", SWAP)
         for path in sorted(audit.swap)
     )
     return told

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is in the tables of the database that should not be, in rows for people and as data for programs."""
+"""Report rows that should not be in the database's tables, for people and for programs."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from ansible_collections.conexizan.xmpp.plugins.module_utils.ejabberd_api import
 from ansible_collections.conexizan.xmpp.plugins.module_utils.report import FAIL, WARN, Row, row
 
 TABLES = f"{database_tables.DATABASE} table"
-TOO_OLD = """systemctl status xmpp-expire.service says why it was not deleted. If that went well, it is a fault of this
+TOO_OLD = """systemctl status xmpp-expire.service shows why it was not deleted. If it succeeded, it is a bug in this
 project: please report it."""
-LEFT_OVER = """It should have been deleted, or should not be there. If you put nothing there yourself, it is a fault of
+LEFT_OVER = """It should have been deleted, or should not be there. If you put nothing there yourself, it is a bug in
 this project: please report it."""
 
 
@@ -33,7 +33,7 @@ def inside_or_why(ledger: list[dict[str, Any]], notes: list[Row]) -> tuple[int, 
     try:
         return inside(ledger)
     except (ApiError, sqlite3.Error) as error:
-        notes.append(row(TABLES + "s", WARN, f"cannot be looked into: {error}", START))
+        notes.append(row(TABLES + "s", WARN, f"cannot be read: {error}", START))
     return 0, []
 
 

@@ -52,11 +52,11 @@ def wrong_addresses(metrics: str, stun_server: str, own: set[str]) -> list[str]:
     if counted and not ipaddress.ip_address(counted).is_loopback and counted not in own:
         wrong.append(
             f"xmpp_metrics is {metrics}, which is no address of this host (it has {listed}): nothing could be read "
-            "there. Name one of its own, or 127.0.0.1; if it is the one of a VPN, start that first."
+            "there. Set one of its own, or 127.0.0.1; if it is the one of a VPN, start that first."
         )
     if address_in(stun_server) in own:
         wrong.append(
-            f"xmpp_stun_server is {stun_server}, which is this host itself: it does not see from outside which address "
-            "it has. Name a server of others."
+            f"xmpp_stun_server is {stun_server}, which is this host itself: it cannot see its own public address. "
+            "Set a server elsewhere."
         )
     return wrong
