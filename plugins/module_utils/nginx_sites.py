@@ -176,7 +176,8 @@ def places(files: dict[str, str]) -> list[str]:
                 )
         faults += [
             f"{path} shows {place} ({directive}), and nginx can no longer read home directories. Move it, for "
-            "example to /srv, or allow it by a drop-in of yours in /etc/systemd/system/nginx.service.d (ProtectHome=read-only)."
+            "example to /srv, or allow it by a drop-in of yours in /etc/systemd/system/nginx.service.d "
+            "(ProtectHome=read-only)."
             for directive, place in shown
             if place.startswith(HIDDEN)
         ]
