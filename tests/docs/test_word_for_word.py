@@ -110,6 +110,6 @@ def test_the_end() -> None:
     """It makes a last backup first."""
     before = host(f"ls {REPOSITORY}/snapshots").split()
     said = host(f"{PLAYBOOK}{told('playbooks/remove.yml -e sure=friends.example').replace('friends.example', DOMAIN)}")
-    assert f"{DOMAIN} is gone from" in said
+    assert f"{DOMAIN} is removed from" in said
     assert set(host(f"ls {REPOSITORY}/snapshots").split()) - set(before)
     assert "ejabberd" not in host("systemctl list-units --all --plain --no-legend")

@@ -319,18 +319,18 @@ def test_people_and_rooms_move_in_and_people_out(service: Service, prosody: Pros
     (stranger,) = service.register(1)
     try:
         said = bring(in_, f"domain={OLD}", f"into={service.domain}")
-        assert f"{account.jid} is here now" in said
-        counts = re.search(rf"{account.jid} is here now.*\(in the files: (.*)\)", said)
+        assert f"{account.jid} was imported" in said
+        counts = re.search(rf"{account.jid} was imported.*\(in the files: (.*)\)", said)
         assert counts
         assert counts[1] == "2 contacts, 7 nodes, 1 messages, 2 rooms"
-        assert f"{room} is here now" in said
-        assert "Rooms: 2 here now, 0 here before and left alone." in said
-        assert "Accounts: 3 here now, 0 here before and left alone." in said
+        assert f"{room} was imported" in said
+        assert "Rooms: 2 imported, 0 existed already and were not changed." in said
+        assert "Accounts: 3 imported, 0 existed already and were not changed." in said
         asyncio.run(assert_everything_is_there(service, account, friend, outcast, "SCRAM-SHA-256", room))
         asyncio.run(assert_rooms_are_the_same(service, account, friend, outcast, stranger, name, password))
         again = bring(in_, f"domain={OLD}")
-        assert "Rooms: 0 here now, 2 here before and left alone." in again
-        assert "Accounts: 0 here now, 3 here before and left alone." in again
+        assert "Rooms: 0 imported, 2 existed already and were not changed." in again
+        assert "Accounts: 0 imported, 3 existed already and were not changed." in again
         assert "changed=0" in again
         [options] = service.api(("get_room_options", {"room": name, "service": service.name("muc")}))
         assert options["title"] == "Its new name"
@@ -588,7 +588,7 @@ def test_what_is_odd_and_harmless_is_mended_and_counted(move: Move) -> None:
     names = {move.name(): what for what in odd}
     said = move.bring(write(move.folder, {name: odd[what] for name, what in names.items()}))
     for name, what in names.items():
-        assert f"{name}@{move.service.domain} is here now: fixed: {what} (in" in said
+        assert f"{name}@{move.service.domain} was imported: fixed: {what} (in" in said
     first, *_ = names
     assert contacts(move.give(first))["a@far.test"][3] == ["Work"]
     [without_namespace] = [name for name, what in names.items() if "presence that asks nothing (1), m" in what]
@@ -654,7 +654,7 @@ def test_second_run_says_what_is_missing_and_completes_it_if_told_to(move: Move)
     )
     own = roster(contact.format("a", "My own name for her")) + card.format("My own name")
     said = move.bring(write(move.folder, {empty: "", half: own}))
-    assert f"Without a single contact in the files: {empty}@{move.service.domain}. If they have" in said
+    assert f"Accounts without contacts in the files: {empty}@{move.service.domain}. If they have" in said
     file = write(move.folder, {empty: whole, half: whole})
     said = move.bring(file)
     missing = (
@@ -662,15 +662,15 @@ def test_second_run_says_what_is_missing_and_completes_it_if_told_to(move: Move)
         " 2 contacts, 1 nodes, 2 messages, 0 rooms)"
     )
     assert (
-        f"{empty}@{move.service.domain} was here before and lacks 2 contacts (a@far.test b@far.test), {missing}" in said
+        f"{empty}@{move.service.domain} exists already and lacks 2 contacts (a@far.test b@far.test), {missing}" in said
     )
     of_half = f"1 contact (b@far.test), {missing.replace('the profile, ', '')}"
-    assert f"{half}@{move.service.domain} was here before and lacks {of_half}" in said
+    assert f"{half}@{move.service.domain} exists already and lacks {of_half}" in said
     assert "changed=0" in said
     assert contacts(move.give(empty)) == {}
     said = move.bring(file, "complete=true")
-    assert f"{half}@{move.service.domain} was here before and got {of_half}" in said
-    assert "Accounts: 0 here now, 0 here before and left alone, 2 here before and completed." in said
+    assert f"{half}@{move.service.domain} existed already and got {of_half}" in said
+    assert "Accounts: 0 imported, 0 existed already and were not changed, 2 existed already and were completed." in said
     for name, called in ((empty, ("Anna", "Me")), (half, ("My own name for her", "My own name"))):
         there = move.give(name)
         assert [one.get("name") for one in there.iter("{jabber:iq:roster}item")] == [called[0], "Bob"]
@@ -709,13 +709,13 @@ def test_migrator_that_breaks_off(service: Service, prosody: Prosody, move: Move
         if path.name.partition("@")[0] not in move.names:
             path.unlink()
     said = move.bring(move.folder)
-    assert "Accounts: 2 here now" in said
+    assert "Accounts: 2 imported" in said
     assert "In the files of these accounts: 0 contacts" in said
-    assert "Without a single contact in the files" in said
+    assert "Accounts without contacts in the files" in said
     prosody.host.check_output(f"sed -i 's/a.1b/Work/' {folder}/*.dat")
     prosody.give_out(OLD, "internal", "SHA-256", move.folder)
     said = move.bring(move.folder)
-    assert said.count("was here before and lacks 2 contacts (asked@far.test asks@far.test)") == 2
+    assert said.count("exists already and lacks 2 contacts (asked@far.test asks@far.test)") == 2
     move.bring(move.folder, "complete=true")
     for one in accounts:
         assert contacts(move.give(one.name)) == {

@@ -161,9 +161,9 @@ def test_account_is_made_with_a_password(service: Service) -> None:
         stream.starttls()
         assert enter(stream, Account(maria.name, said["password"], service.domain)) == ""
     assert f'create is "{maria.jid}", which is here already' in refused(service, f"create={maria.name}")
-    assert "a name that people take for the operator's" in refused(service, "create=admin")
+    assert "a name that is reserved for the operator" in refused(service, "create=admin")
     for name in "Maria", "..", "_", "-x", ".x", "x.", "x" * 64:
-        assert f'create is "{name}", which is no name for an account' in refused(service, f"create={name}")
+        assert f'create is "{name}", which is not a valid account name' in refused(service, f"create={name}")
 
 
 def test_check_says_what_would_be(service: Service, register: Register) -> None:
@@ -285,14 +285,14 @@ def test_new_password_of_an_administrator_makes_the_file_old(service: Service) -
     said = user(service, "reset=admin")
     (token,) = re.findall(r"preauth=(\S+)", said)
     service.api(("delete_invite_by_token", {"host": service.domain, "token": token}))
-    assert "/account-admin.txt is then no longer the one to log in" in said
+    assert "/account-admin.txt then no longer works" in said
 
 
 WRONG = {
     ("ban=nobody-of-that-name", "reason=x"): 'ban is "nobody-of-that-name@site.test", which is no account here',
     ("ban=mallory",): "reason is missing. Say it on the command line, for example: -e ban=NAME -e reason=",
-    ("ban=admin", "reason=x"): 'ban is "admin@site.test", who administers the service. Take them out of xmpp_admins',
-    ("delete=admin", "sure=admin"): 'delete is "admin@site.test", who administers the service',
+    ("ban=admin", "reason=x"): 'ban is "admin@site.test", which is an administrator. Remove it from xmpp_admins',
+    ("delete=admin", "sure=admin"): 'delete is "admin@site.test", which is an administrator',
     ("delete=mallory", "sure=malory"): 'sure is "malory@site.test", which is not the account to delete',
 }
 

@@ -147,7 +147,7 @@ def test_official_room_is_the_administrators_alone(service: Service, host: Host,
     [
         (
             ("destroy=support", "sure=support"),
-            "support@muc.site.test is an official room, and site.yml would put it back",
+            "support@muc.site.test is an official room, and site.yml would undo the change",
         ),
         (("room=news", "moderated=false"), "news@muc.site.test is an official room"),
         (("destroy=garden",), "sure is missing"),

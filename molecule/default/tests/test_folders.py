@@ -51,5 +51,5 @@ def test_repository_that_a_link_leads_into_the_service_is_refused(host: Host) ->
     finally:
         host.check_output(f"rm {DISK}")
     assert code
-    assert f'xmpp_backup_repository is "{DISK}/backup", which on default leads into /var/lib/ejabberd' in said
+    assert f'xmpp_backup_repository is "{DISK}/backup", which on default is inside /var/lib/ejabberd' in said
     assert "changed=0" in said

@@ -122,7 +122,7 @@ def test_people_with_a_sha1_key_move_in_and_log_in(service: Service, old_ejabber
             seconds=120,
         )
         assert done.returncode == 0, done.stdout + done.stderr
-        assert "Accounts: 3 here now, 0 here before and left alone." in done.stdout
+        assert "Accounts: 3 imported, 0 existed already and were not changed." in done.stdout
         asyncio.run(assert_it_is_there(service, *moved[:2]))
         asyncio.run(assert_password_alone_lets_in(service, moved[2]))
     finally:

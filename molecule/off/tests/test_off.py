@@ -196,4 +196,4 @@ def test_domain_with_accounts_is_not_taken_out(settings: dict[str, str], gone: l
 def test_domain_is_taken_out_by_a_word() -> None:
     words = {"xmpp_domain": "of.test", "sure": "off.test,muc.off.test,pubsub.off.test,upload.off.test"}
     done = playbook.run("site.yml", "--check", "-e", json.dumps(words), limit="off", seconds=120)
-    assert "Out of reach would be" not in done.stdout
+    assert "would become unreachable" not in done.stdout

@@ -39,9 +39,9 @@ def listing(host: Host) -> list[str]:
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        ([], 'sure is "", which is not the service to remove.'),
-        (["-e", "sure=of.test"], 'sure is "of.test", which is not the service to remove.'),
-        (["-e", "sure=off.test"], "off makes no backups, so nothing of the service would be left."),
+        ([], 'sure is "", which is not the domain of the service.'),
+        (["-e", "sure=of.test"], 'sure is "of.test", which is not the domain of the service.'),
+        (["-e", "sure=off.test"], "off makes no backups, so everything would be lost."),
     ],
 )
 def test_nothing_is_removed_by_a_slip_of_the_finger(host: Host, words: list[str], told: str) -> None:
@@ -82,7 +82,7 @@ def test_host_without_a_record_of_its_packages(host: Host) -> None:
     try:
         done = remove("-e", "sure=off.test", "-e", "backup=false")
         assert not done.returncode, done.stdout + done.stderr
-        assert "stay installed, stopped but for nginx: ejabberd, nginx." in " ".join(done.stdout.split())
+        assert "stay installed, all stopped except nginx: ejabberd, nginx." in " ".join(done.stdout.split())
         assert not host.service("ejabberd").is_running
         assert not host.service("ejabberd").is_enabled
         assert not host.file("/var/lib/ejabberd/xmpp.db").exists
@@ -96,7 +96,7 @@ def test_host_without_a_record_of_its_packages(host: Host) -> None:
 def test_host_is_as_it_was(host: Host) -> None:
     done = remove("-e", "sure=off.test", "-e", "backup=false")
     assert not done.returncode, done.stdout + done.stderr
-    assert "off.test is gone from off." in done.stdout
+    assert "off.test is removed from off." in done.stdout
     before = set(BARE.read_text().splitlines())
     after = set(listing(host))
     assert sorted(after - before) == []
