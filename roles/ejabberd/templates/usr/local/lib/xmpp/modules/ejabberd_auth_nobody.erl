@@ -1,9 +1,9 @@
 %% SPDX-License-Identifier: GPL-3.0-or-later
-%% Whether an account exists is not told to who has none. A login to a name that nobody has is answered as one with a wrong password: with a salt
-%% (RFC 5802) that is always the same for the name, and keys that no password has, made up from a secret of the host. A name looks like one of the
-%% accounts here: it has their kinds of keys, rounds and lengths of salts, as often as they have them. PLAIN takes as long as well.
+%% Hide whether an account exists. A login to an unknown name is answered like one with a wrong password: with a salt (RFC 5802) that is always
+%% the same for the name, and keys that no password has, derived from a secret of the host. The answer looks like that of an account of this server:
+%% the kinds of keys, iterations and lengths of salts are those of its accounts, as often as they have them. PLAIN takes as long as well.
 %% ejabberd asks this module first for the keys of an account (auth_method), so that the same work is done for each name. It answers in a login only:
-%% to everything else in ejabberd, nobody has the name. It is a part of the configuration: without it, ejabberd does not start.
+%% for everything else in ejabberd, the name does not exist. It is a part of the configuration: without it, ejabberd does not start.
 -module(ejabberd_auth_nobody).
 -behaviour(ejabberd_auth).
 -export([start/1, stop/1, reload/1, store_type/1, plain_password_required/1, use_cache/1]).

@@ -1,9 +1,9 @@
 %% SPDX-License-Identifier: GPL-3.0-or-later
-%% An archive has so many MiB, of an account or a room; beyond it, its oldest messages go. A message counts at least 2 KiB, so that number is
-%% bounded as well. What is written is added up in memory; only when that is a tenth of the quota does somebody look how much there is: newest
-%% messages first, some at a time, beside all that goes on.
-%% And what waits for somebody who is away is bounded: large messages are refused from 16 MiB on, small ones by their number (xmpp.yml).
-%% Hooks: store_mam_message, offline_message_hook, remove_user. Without this module nothing but their age (xmpp-expire) ends what archives have.
+%% Limit the size of message archives (XEP-0313), of accounts and rooms, in MiB: beyond it, the oldest messages are deleted. A message counts at
+%% least 2 KiB, so their number is limited as well. Written bytes are added up in memory. Only when the sum is a tenth of the quota are the stored
+%% messages measured: newest first, in portions, beside everything else.
+%% Offline messages are limited, too: large ones are refused from 16 MiB on, small ones by their number (xmpp.yml).
+%% Hooks: store_mam_message, offline_message_hook, remove_user. Without this module only their age (xmpp-expire) limits archives.
 -module(mod_xmpp_archive).
 -behaviour(gen_mod).
 -export([start/2, stop/1, reload/3, depends/2, mod_options/1, mod_opt_type/1, mod_doc/0]).

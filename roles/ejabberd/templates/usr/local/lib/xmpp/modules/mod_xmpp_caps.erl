@@ -1,10 +1,10 @@
 %% SPDX-License-Identifier: GPL-3.0-or-later
-%% What an app can do is asked once and kept (XEP-0115), and an app can say anything there. ejabberd keeps it for ever; this deletes it after
-%% a day, unless somebody's session goes by it: an app that sleeps for days must not be forgotten to want the news of its contacts.
-%% Nobody fills the table meanwhile: who says again and again that their app is another one is not asked any more, and what an app says has its
-%% limits. (ejabberd makes a row of each feature, in one transaction, with the app's name in it twice: 200 kB of each were 4 GB.)
-%% Hooks: c2s_handle_info, s2s_receive_packet; user_send_packet and user_receive_packet before mod_caps (75). Where it does not start, sessions do
-%% not answer, and what they go by is deleted after a day as well; then nothing limits what is asked.
+%% Expire and limit entity capabilities (XEP-0115). ejabberd asks once what an app can do and caches it for ever; this module deletes it after a day
+%% unless a session uses it (an app that sleeps for days must keep the notifications it asked for).
+%% Nobody can fill the table: an account or server that announces new apps again and again is not asked any more, and an answer is limited in size.
+%% (ejabberd makes a row of each feature, in one transaction, with the app's name in it twice: 200 kB of each were 4 GB.)
+%% Hooks: c2s_handle_info, s2s_receive_packet; user_send_packet and user_receive_packet before mod_caps (75). If the module does not start, nothing
+%% limits what is asked, and sessions do not say what they use, so that is deleted after a day as well.
 -module(mod_xmpp_caps).
 -behaviour(gen_mod).
 -export([start/2, stop/1, reload/3, depends/2, mod_options/1, mod_doc/0]).

@@ -1,7 +1,8 @@
 %% SPDX-License-Identifier: GPL-3.0-or-later
-%% When an account is deleted, nothing that names it stays with others on this host, and who takes the name later inherits nothing.
-%% ejabberd removes what is the account's own; this does the rest. What stays: messages that others received, until they are old
-%% enough, and who was blocked by whom (or a new account of the same name would undo a block).
+%% When an account is deleted, delete what names it elsewhere on this host, so that a new account of the same name inherits nothing.
+%% ejabberd deletes the account's own data; this module does the rest. Two things stay: messages that others received, until they expire,
+%% and who blocked whom (otherwise a new account of the same name would get around a block).
+%% Hooks: remove_user, room_destroyed, start_room, ejabberd_started. Without this module a new account inherits, for example, memberships of rooms.
 -module(mod_xmpp_deletion).
 -behaviour(gen_mod).
 -export([start/2, stop/1, reload/3, depends/2, mod_options/1, mod_doc/0]).

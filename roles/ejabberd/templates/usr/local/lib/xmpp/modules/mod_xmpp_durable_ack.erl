@@ -1,9 +1,10 @@
 %% SPDX-License-Identifier: GPL-3.0-or-later
-%% An acknowledgement (XEP-0198) says that a message will not get lost, and a power cut does not make it a lie. ejabberd gives it once
-%% the sender's session is done with the message: the recipient's session or the room may have yet to store it, and Linux to write it
-%% to the disk. Here it waits for both, and the session goes on meanwhile.
-%% Those who store a message are asked to answer a question, which they take after the messages sent before. (Theirs is a standard
-%% process's answer: `sys`.) Then the write-ahead log is flushed, once for all who wait.
+%% Acknowledge a message (XEP-0198) only when it is on the disk, so that a power cut loses no acknowledged message. ejabberd acknowledges it
+%% when the sender's session is done with it: then the recipient's session or the room may not have stored it, nor Linux written it
+%% to the disk. This module waits for both; the session goes on meanwhile.
+%% Each process that stores messages is sent a system message (`sys`), which it answers after the messages sent before. Then the
+%% write-ahead log is flushed, once for all who wait.
+%% Hooks: user_send_packet, c2s_authenticated_packet, c2s_handle_info, c2s_handle_call. Without this module ejabberd acknowledges early.
 -module(mod_xmpp_durable_ack).
 -behaviour(gen_mod).
 -behaviour(gen_server).

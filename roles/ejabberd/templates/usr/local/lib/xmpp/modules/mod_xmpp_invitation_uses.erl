@@ -1,9 +1,9 @@
 %% SPDX-License-Identifier: GPL-3.0-or-later
-%% An invitation that is good for many accounts, for people who sit behind one address. Whoever shows it (XEP-0445) reads no picture, and does not
-%% wait for the others: the operator has vouched for them. ejabberd's own (mod_invites) is good for one account. Here each use is a row of its
-%% own in ejabberd's table, under the token with a number behind it: so ejabberd lists, expires and withdraws them, and a use is taken together
-%% with its account or not at all. The row of a use is deleted with it, so nobody can tell who came by which.
-%% Hook: c2s_unauthenticated_packet, before mod_invites. Without this module such an invitation is refused as one that does not exist.
+%% An invitation that is good for many accounts, for people behind one address. Registering with it (XEP-0445) needs no CAPTCHA and is not
+%% held up by the limit per address: the operator has vouched for these people. ejabberd's own (mod_invites) is good for one account. Here each use is
+%% a row of its own in ejabberd's table, under the token with a number behind it: so ejabberd lists, expires and revokes uses, and a use is taken
+%% together with its account or not at all. The row is deleted with its use, so nobody can tell who came by which.
+%% Hook: c2s_unauthenticated_packet, before mod_invites. Without this module such an invitation is refused as unknown.
 -module(mod_xmpp_invitation_uses).
 -behaviour(gen_mod).
 -export([start/2, stop/1, reload/3, depends/2, mod_options/1, mod_doc/0]).

@@ -1,6 +1,7 @@
 %% SPDX-License-Identifier: GPL-3.0-or-later
-%% A name that an invitation promises is for whoever was invited, as long as that holds. ejabberd keeps it from others who were invited;
-%% this keeps it from those who register without.
+%% Reserve the name that an invitation is for, while the invitation is valid. ejabberd keeps others with an invitation from registering it;
+%% this module keeps those without one from it.
+%% Hook: check_register_user. Without this module anybody can register the name in open registration.
 -module(mod_xmpp_invite_reservation).
 -behaviour(gen_mod).
 -export([start/2, stop/1, reload/3, depends/2, mod_options/1, mod_doc/0]).

@@ -1,11 +1,11 @@
 %% SPDX-License-Identifier: GPL-3.0-or-later
-%% Guessing passwords takes long. Wrong ones are counted for the address they come from (IPv6: its /64), never for the account, so
-%% that nobody can lock out somebody else. With too many, nobody new gets in from there for a while, with the right password neither
-%% (or the answer would tell which one was right). Who got in from there before, in the last day, has a count of their own: the
-%% people of a house do not pay for one of them. A token that an app got from here (XEP-0484) cannot be guessed, and always lets in.
-%% An attempt that is given up counts as a wrong password, and whoever is shut out is told so before the name is looked at (what the answers
-%% say about a name: ejabberd_auth_nobody). Wrong ones are in memory only; who got in is known over a restart of ejabberd, not of the host.
-%% ejabberd takes a password from a logged-in session as well, to delete another account (XEP-0077): nobody needs that here.
+%% Limit password guessing. Wrong passwords are counted per source address (IPv6: its /64), never per account, so that nobody can lock out
+%% somebody else. After too many, new logins from that address are refused for a while, with the right password as well (otherwise the answer would
+%% tell which one was right). An account that logged in from there within the last day has a counter of its own: the people of a house
+%% do not pay for one of them. A token that an app got from this server (XEP-0484) cannot be guessed, and is always accepted.
+%% An aborted attempt counts as a wrong password, and a blocked address is told so before the name is looked up (what the answers
+%% say about a name: ejabberd_auth_nobody). Wrong passwords are counted in memory only; who logged in survives a restart of ejabberd, not of the host.
+%% ejabberd also takes a password from a logged-in session, to delete another account (XEP-0077): nobody needs that, so it is refused.
 %% Hooks: c2s_stream_started, c2s_handle_recv, c2s_auth_result, c2s_terminated, user_send_packet, set_password. Without this module guesses are
 %% not limited.
 -module(mod_xmpp_login_throttle).

@@ -1,8 +1,8 @@
 %% SPDX-License-Identifier: GPL-3.0-or-later
-%% A stanza takes little memory, whatever it is made of. Read, one of nothing but tags or attributes takes up to 29 times what it takes on the line, in
-%% each place that keeps stanzas: the history of a room, what waits for a session. So it is measured as it comes in, and its stream ends if it is too
-%% large. (Long texts are not copied, and count little.)
-%% Hooks: c2s_handle_recv, s2s_in_handle_recv, s2s_out_handle_recv. Without this module a stanza is bounded in bytes and elements only (xmpp.yml).
+%% Limit the memory of a parsed stanza. One of nothing but tags or attributes takes up to 29 times its size on the line, in each place that keeps
+%% stanzas: a room's history, a session's queue. So it is measured as it comes in, and its stream is closed if it is too large. (Long texts are
+%% not copied, and count little.)
+%% Hooks: c2s_handle_recv, s2s_in_handle_recv, s2s_out_handle_recv. Without this module only its bytes and elements are limited (xmpp.yml).
 -module(mod_xmpp_memory).
 -behaviour(gen_mod).
 -export([start/2, stop/1, reload/3, depends/2, mod_options/1, mod_doc/0]).

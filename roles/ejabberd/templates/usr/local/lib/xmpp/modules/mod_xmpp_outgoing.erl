@@ -1,9 +1,9 @@
 %% SPDX-License-Identifier: GPL-3.0-or-later
-%% One account does not make this server a sender of spam, nor open connections without end: an account reaches only so many strangers on
-%% other servers, and only so many servers that it has no contact on. Whoever is stopped is told. In all, this server calls so many
-%% others that the limits of Erlang's VM stay far away.
+%% Limit what one account sends to other servers, so that this server sends no spam and opens no connections without end: an account reaches only so
+%% many strangers elsewhere, and only so many servers without a contact of its own. An account that reaches the limit gets an error. The number of
+%% servers that this host connects to stays far below the limits of Erlang's VM.
 %% It also remembers for a while who was written to, so that mod_xmpp_spam lets answers (IQ) and errors in.
-%% Hook: user_send_packet. Without this module what accounts send out is not limited, and mod_xmpp_spam counts answers and errors.
+%% Hook: user_send_packet. Without this module outgoing stanzas are not limited, and mod_xmpp_spam counts answers and errors.
 -module(mod_xmpp_outgoing).
 -behaviour(gen_mod).
 -export([start/2, stop/1, reload/3, depends/2, mod_options/1, mod_doc/0]).

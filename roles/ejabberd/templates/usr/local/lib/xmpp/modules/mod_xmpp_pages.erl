@@ -1,13 +1,14 @@
 %% SPDX-License-Identifier: GPL-3.0-or-later
-%% Answers are bounded. Of an archive, ejabberd gives up to 250 messages at once, however large they are, and all that there are to who asks in
-%% the oldest way (urn:xmpp:mam:tmp); while somebody asks and does not read, all of that is in memory. Here a page is of 50, which is
-%% what whoever names no number gets anyway, and of 1 MiB (or one message that is larger); it says that there is more, and apps go on from there.
-%% The same holds for the items of a node (XEP-0060), of which ejabberd sends a thousand in one stanza; to tell their names only (XEP-0030) it reads
-%% all of them, which is refused where that is more.
-%% An app gets one page after the other, the next when the one before has left for it, and only so many requests wait. A room goes on meanwhile:
-%% its archive is read beside it.
+%% Limit the size of pages. From an archive (XEP-0313), ejabberd sends up to 250 messages at once, however large they are, and all messages to a
+%% client that asks by the oldest protocol (urn:xmpp:mam:tmp); all of it stays in memory while the client does not read. Here a page has at most 50
+%% messages, which is the default anyway, and 1 MiB (or one message that is larger); it says that there is more, and apps ask for the next page.
+%% The same holds for the items of a node (XEP-0060), of which ejabberd sends a thousand in one stanza. For a list of their names (XEP-0030)
+%% ejabberd reads all of them; that is refused for a node that is larger.
+%% An app gets one page at a time, the next one when the last has been sent, and only so many requests are queued. A room's archive is read in
+%% another process, so the room goes on meanwhile.
 %% Hooks: user_send_packet, s2s_receive_packet, muc_process_iq, c2s_session_opened, c2s_session_resumed, c2s_handle_info, s2s_in_handle_info,
-%% s2s_out_handle_info. Without this module pages are as large as ejabberd lets them be, and a room stands still while one is read.
+%% s2s_out_handle_info. Without this module pages are as large as ejabberd allows, and a room stands still while one is read.
+%% More than 300 lines: archives, nodes and names share the queue, the measuring and the limits; parts of it would export all of that to each other.
 -module(mod_xmpp_pages).
 -behaviour(gen_mod).
 -export([start/2, stop/1, reload/3, depends/2, mod_options/1, mod_doc/0]).

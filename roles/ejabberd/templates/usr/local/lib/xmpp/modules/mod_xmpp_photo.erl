@@ -1,6 +1,6 @@
 %% SPDX-License-Identifier: GPL-3.0-or-later
-%% The picture of a profile (XEP-0054) that comes without its type gets the one that its first bytes tell, as old apps and programs leave it
-%% out. mod_avatar cannot store the picture's description without it: it refuses the profile with an internal error when half of it is stored.
+%% Add the missing media type of a profile picture (XEP-0054), from its first bytes: old apps and programs leave it out. Without the type
+%% mod_avatar cannot store the picture's description: it refuses the profile with an internal error when half of it is stored.
 %% Hook: vcard_iq_set, before mod_avatar (30 and 100). Without this module such profiles are refused.
 -module(mod_xmpp_photo).
 -behaviour(gen_mod).

@@ -1,9 +1,10 @@
 %% SPDX-License-Identifier: GPL-3.0-or-later
-%% The servers that wake phones up (XEP-0357) are reached whatever other servers are talked to, but for that alone: where the operator's
-%% choice (access rule "talk") leaves one out, only what push needs goes there and comes from there: the notification and the answer to it,
-%% what an app asks to make itself known, and what it may ask first. No message, no presence.
-%% ejabberd forgets an app whose notification comes back with an error that sounds final. That a name server gave no answer is none of
-%% those: such a phone would stay silent for good after a minute without DNS.
+%% Allow push notifications (XEP-0357) to servers that the operator's choice (access rule "talk") leaves out, and nothing else: only what push
+%% needs goes there and comes from there: the notification and its answer, an app's registration and the queries before it. No message,
+%% no presence.
+%% ejabberd removes an app's registration when a notification comes back with a permanent error. A failed DNS lookup is not permanent: otherwise
+%% such a phone would get no notifications for good after a minute without DNS.
+%% Hook: filter_packet. Without this module a restrictive choice of servers blocks push as well.
 -module(mod_xmpp_push).
 -behaviour(gen_mod).
 -export([start/2, stop/1, reload/3, depends/2, mod_options/1, mod_opt_type/1, mod_doc/0]).

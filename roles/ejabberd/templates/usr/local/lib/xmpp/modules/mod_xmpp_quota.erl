@@ -1,9 +1,9 @@
 %% SPDX-License-Identifier: GPL-3.0-or-later
-%% What one account makes this server keep has one limit, whatever it is: contacts and their groups, profile, bookmarks, private storage, nodes
-%% and their items, block lists, push, invitations, nicknames. Whoever wants something kept is judged before it is, by default: only what is known
-%% to keep nothing, or to delete something, is let through by an account that is full. What somebody else wants to be kept for an account (a contact
-%% request, an item in its open node) may fill half of it. What is there is counted in the database (xmpp_kept), and not each time (xmpp_sum).
-%% Not here: messages (mod_xmpp_spam, the archive's days), files (mod_xmpp_upload), rooms (mod_xmpp_rooms). What the operator does is not judged.
+%% One limit for all that an account stores on this server: contacts and their groups, profile, bookmarks, private storage, nodes and their items,
+%% block lists, push, invitations, nicknames. A request is judged before it is stored, and refused by default: a full account may send only what is
+%% known to store nothing, or to delete something. What others store for an account (a contact request, an item in its open node) may fill half of
+%% it. The size is measured in the database (xmpp_kept), not at each request (xmpp_sum).
+%% Not here: messages (mod_xmpp_spam, the archive's days), files (mod_xmpp_upload), rooms (mod_xmpp_rooms). The operator's commands are not judged.
 %% Hooks: user_send_packet, filter_packet, c2s_handle_sasl2_inline after mod_auth_fast (10), remove_user. Without this module nothing is limited.
 -module(mod_xmpp_quota).
 -behaviour(gen_mod).

@@ -1,6 +1,7 @@
 %% SPDX-License-Identifier: GPL-3.0-or-later
-%% Reports of spam and abuse (XEP-0377), which ejabberd does not have: an app sends one as it blocks somebody. The block takes its
-%% usual way; each administrator gets a message about the report. Nothing else is kept of it.
+%% Reports of spam and abuse (XEP-0377), which ejabberd does not support: an app sends one when it blocks somebody. The block itself is
+%% ejabberd's; each administrator gets a message about the report. Nothing else of it is stored.
+%% Hooks: disco_local_features, user_send_packet. Without this module reports are not offered, and are ignored.
 -module(mod_xmpp_reports).
 -behaviour(gen_mod).
 -export([start/2, stop/1, reload/3, depends/2, mod_options/1, mod_opt_type/1, mod_doc/0]).

@@ -1,7 +1,7 @@
 %% SPDX-License-Identifier: GPL-3.0-or-later
-%% Whoever is asked for a subscription while away gets all of the request afterwards (RFC 6121 3.1.3), for example the proof that they invited
-%% the other one (XEP-0379). ejabberd keeps of it what its table of contacts has columns for. The rest goes into one that ejabberd empties
-%% with each change of the contact and never reads, so it is gone when the request is answered, and with the contact or the account.
+%% Deliver a subscription request completely to somebody who was away (RFC 6121 3.1.3), with its extensions, for example the proof of an
+%% invitation (XEP-0379). ejabberd stores only what its table of contacts has columns for. The rest is stored in one that ejabberd clears with
+%% each change of the contact and never reads, so it is gone when the request is answered, and with the contact or the account.
 %% Hooks: roster_in_subscription, after mod_roster (50), and c2s_filter_send. Without this module a request arrives without its extensions.
 -module(mod_xmpp_requests).
 -behaviour(gen_mod).

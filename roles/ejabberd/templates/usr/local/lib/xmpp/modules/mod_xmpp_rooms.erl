@@ -1,10 +1,10 @@
 %% SPDX-License-Identifier: GPL-3.0-or-later
-%% Rooms of ours are no weapon. Nobody is subscribed to one by somebody else (MUC/Sub): an owner can allow subscriptions in any room, and what
-%% a room says to its subscribers is not judged. Nobody floods a room: each says and enters only so much in a while. Nobody fills the server with
-%% rooms: an account owns only so many, and a room keeps only so much. They are counted by their owners: an account that was made one by others
-%% has places left for its own, and few rooms are left by their last owner here to somebody elsewhere, who is not counted.
-%% Hooks: muc_process_iq, muc_filter_message, muc_filter_presence, user_send_packet, s2s_receive_packet, remove_user. Without this module ejabberd lets moderators
-%% subscribe anybody, and nothing limits what one occupant says, nor rooms.
+%% Limit the abuse of rooms (XEP-0045). Nobody can subscribe somebody else (MUC/Sub): an owner can allow subscriptions in any room, and what a
+%% room sends to its subscribers is not judged. Messages and joins per occupant are limited. Rooms per account are limited, and so is what a room
+%% stores. Rooms are counted by their owners: an account that others made an owner keeps places for rooms of its own, and the last owner on this
+%% server can hand over few rooms to somebody on another server, who is not counted.
+%% Hooks: muc_process_iq, muc_filter_message, muc_filter_presence, user_send_packet, s2s_receive_packet, remove_user.
+%% Without this module ejabberd lets moderators subscribe anybody, and neither an occupant's messages nor rooms are limited.
 -module(mod_xmpp_rooms).
 -behaviour(gen_mod).
 -export([start/2, stop/1, reload/3, depends/2, mod_options/1, mod_doc/0]).

@@ -1,9 +1,10 @@
 %% SPDX-License-Identifier: GPL-3.0-or-later
-%% A connection to another server whose TLS fails, or that begins with what is no XML, is tried again before any message comes back.
-%% ejabberd gives up at once and for a while, and one of its own accidents is common on a busy host: a direct TLS connection whose
+%% Retry a connection to another server whose TLS handshake fails, or that begins with something that is no XML, before messages are returned.
+%% ejabberd gives up at once and for a while, and one of its own faults is common on a busy host: a direct TLS connection whose
 %% first answer comes between two lines of xmpp_socket (starttls lets it come as a message, finish_tls_handshake then waits for it to
 %% be read). The bytes end up in the next connection.
-%% Names are looked up by xmpp_names: xmpp_stream_out asks its callbacks where a server is, of which ejabberd's have no opinion.
+%% Names are looked up by xmpp_names, through a callback of xmpp_stream_out that ejabberd does not use.
+%% Hooks: s2s_out_init, s2s_out_closed. Without this module messages are returned at the first failure, and xmpp_stream_out looks names up.
 -module(mod_xmpp_s2s).
 -behaviour(gen_mod).
 -export([start/2, stop/1, reload/3, depends/2, mod_options/1, mod_doc/0]).

@@ -1,7 +1,7 @@
 %% SPDX-License-Identifier: GPL-3.0-or-later
-%% An account has ten sessions. For one more, the one goes that nobody misses: first those that sleep (XEP-0198: their connection is gone), then
-%% those that were not heard of for longest; of each kind, the oldest. ejabberd takes the oldest of all, which is the desktop that is in
-%% use while a phone comes back for the tenth time. Coming back to a session (resuming it) costs nobody theirs.
+%% Limit an account to ten sessions. For one more, the least useful one is ended: first those without a connection (XEP-0198), then those that were
+%% silent for longest; of each kind, the oldest. ejabberd ends the oldest of all, which is the desktop that is in use while a phone comes back for the
+%% tenth time. Resuming a session ends none.
 %% Hooks: c2s_session_opened, c2s_handle_recv, c2s_handle_info. Without this module, ejabberd's own limit holds (xmpp.yml, max_user_sessions),
 %% which is higher and ends the oldest.
 -module(mod_xmpp_sessions).

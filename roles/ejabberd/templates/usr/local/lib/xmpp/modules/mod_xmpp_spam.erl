@@ -1,12 +1,12 @@
 %% SPDX-License-Identifier: GPL-3.0-or-later
-%% Strangers may write, but not flood; and nobody on a block list gets through. A stranger is who is not among somebody's contacts.
-%% In an hour or so, a stranger reaches few people, a whole other server many but not any number, and only so many messages of strangers
-%% go to one person. Counted in memory; of a message, only who invites to a room of ours is looked at. Rooms elsewhere are heard by who entered.
-%% Every stanza is judged; what belongs is exempt: contacts, the server itself, rooms that were entered or subscribed to, answers to questions
-%% (mod_xmpp_outgoing remembers what was asked).
+%% Limit messages of strangers, and refuse those on a block list. A stranger is who is not among somebody's contacts.
+%% In an hour or so, a stranger reaches few people, a whole other server many but not any number, and one person gets only so many messages of
+%% strangers. Counters are in memory; of a message, only an invitation to a room of ours is read. Rooms elsewhere reach who joined them.
+%% Every stanza is judged, except those of contacts, the server itself, rooms that were joined or subscribed to, and answers to requests
+%% (mod_xmpp_outgoing remembers them).
 %% Hooks: sm_receive_packet (addresses without a resource), user_receive_packet (sessions). Without this module nothing is limited.
 %% Block lists are lists of checksums of addresses and servers (https://xmppbl.org/). Each is fetched whole, once an hour, by this
-%% server for itself: who offers it learns that it is used here, and nothing of who writes to whom.
+%% server: its publisher learns that it is used here, and nothing of who writes to whom.
 -module(mod_xmpp_spam).
 -behaviour(gen_server).
 -behaviour(gen_mod).

@@ -1,5 +1,5 @@
 %% SPDX-License-Identifier: GPL-3.0-or-later
-%% Tells apps where the state of the service is published (XEP-0455), so that they know it already when they cannot log in.
+%% Tell apps where the state of the service is published (XEP-0455), so that they know it before they cannot log in.
 %% Hook: disco_info. Without this module no app finds the address; nothing else depends on it.
 -module(mod_xmpp_status).
 -behaviour(gen_mod).

@@ -1,7 +1,8 @@
 %% SPDX-License-Identifier: GPL-3.0-or-later
-%% What the archive did not take is not sent on: it comes back to its sender, with an error. ejabberd does not look whether the database took a
-%% message, calls it archived, and acknowledges it. Here each place where mod_mam stores one is watched; mod_offline looks for itself.
-%% It also has all domains write by one connection (xmpp_writer). Without this module ejabberd runs as it does by itself.
+%% Return a message to its sender, with an error, if the archive did not store it. ejabberd does not check whether the database took a message,
+%% calls it archived, and acknowledges it. This module checks at each place where mod_mam stores one; mod_offline checks for itself.
+%% It also makes all domains write by one connection (xmpp_writer).
+%% Hooks: user_send_packet, user_receive_packet, offline_message_hook, muc_filter_message. Without this module ejabberd behaves as it does by itself.
 -module(mod_xmpp_store).
 -behaviour(gen_mod).
 -export([start/2, stop/1, reload/3, depends/2, mod_options/1, mod_doc/0]).

@@ -1,8 +1,8 @@
 %% SPDX-License-Identifier: GPL-3.0-or-later
-%% What an app has not acknowledged (XEP-0198) is in the memory of the host. ejabberd counts the stanzas (max_ack_queue), not how large they are. Here
-%% a session ends, and its messages go to the mailbox: when it sleeps and too much comes meanwhile; when the app goes on to answer requests as if it
-%% had not got what was sent before; and when it is taken up again with more than can have been on its way.
-%% What comes in one burst, such as a full mailbox, ends nothing: acknowledgements are read after it.
+%% Limit the memory of unacknowledged stanzas (XEP-0198). ejabberd limits their number (max_ack_queue), not their size. This module ends a session, and
+%% moves its messages to offline storage, in three cases: too much arrives while it has no connection; the app goes on to answer requests as if it had
+%% not received what was sent before; it is resumed with more than can have been on its way.
+%% One burst, such as all offline messages, ends no session: acknowledgements are read after it.
 %% Hooks: user_receive_packet, c2s_authenticated_packet before mod_stream_mgmt (50), c2s_session_resumed. Without this module only ejabberd's
 %% number holds.
 -module(mod_xmpp_unacked).

@@ -1,12 +1,12 @@
 %% SPDX-License-Identifier: GPL-3.0-or-later
-%% Room for uploads (XEP-0363): what an account may have, in bytes and in files, and what all accounts together may have, so that there is always
-%% room for the database. A slot takes its room as it is handed out, and gives it back after an hour if nothing came; its token is good for
-%% that long. So nginx, which takes the files, has nothing to count. What lies on the disk is counted in a process beside, one account after
-%% the other, each at most once a minute; it removes the oldest files of an account that has too many. All of it is in memory.
-%% URLs are percent-encoded, as XEP-0363 asks, and do not say whose a file is: ejabberd does neither.
-%% mod_http_upload is one process for all, so an account asks for so many slots at once.
+%% Quotas for uploads (XEP-0363): of an account, in bytes and in files, and of all accounts together, so that there is always room for the
+%% database. A slot reserves its room when it is handed out, and releases it after an hour if nothing was uploaded; its token is valid for
+%% that long. So nginx, which takes the files, has nothing to count. Files on the disk are counted in a process of its own, one account after
+%% the other, each at most once a minute; it removes the oldest files of an account that has too many. All counters are in memory.
+%% URLs are percent-encoded, as XEP-0363 asks, and do not name the account: ejabberd does neither.
+%% mod_http_upload is one process for all, so the slots that an account can ask for at once are limited.
 %% Hooks: user_send_packet, http_upload_slot_request (the size of a file), filter_packet (the slot; in the same process of mod_http_upload), remove_user.
-%% Without this module no slot has a token that nginx takes: nothing can be uploaded.
+%% Without this module no slot has a token that nginx accepts: nothing can be uploaded.
 -module(mod_xmpp_upload).
 -behaviour(gen_server).
 -behaviour(gen_mod).

@@ -1,6 +1,6 @@
 %% SPDX-License-Identifier: GPL-3.0-or-later
-%% Tells xmpp_websocket on which connections somebody has logged in: they are not limited together with those of strangers.
-%% Hook: c2s_auth_result, since a session may also be taken up again (XEP-0198). Without this module all of an address's connections count as strangers'.
+%% Tell xmpp_websocket which connections are logged in: they are not limited together with those that are not.
+%% Hook: c2s_auth_result, since a session may also be resumed (XEP-0198). Without this module all connections of an address count as not logged in.
 -module(mod_xmpp_websocket).
 -behaviour(gen_mod).
 -export([start/2, stop/1, reload/3, depends/2, mod_options/1, mod_doc/0]).

@@ -1,6 +1,6 @@
 %% SPDX-License-Identifier: GPL-3.0-or-later
-%% BOSH with a limit of what lasts. A session outlives the request that makes it, so nginx, which counts requests under way, does not see it.
-%% A request without the number of a session makes one: one address has so many of these at once, then one each so often.
+%% BOSH (XEP-0124) with a limit of sessions. A session outlives the request that opens it, so nginx, which limits concurrent requests, does not see it.
+%% A request without a session id opens one: an address may open so many at once, then one each so often.
 -module(xmpp_bosh).
 -export([process/2]).
 

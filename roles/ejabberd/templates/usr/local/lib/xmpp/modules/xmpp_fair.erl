@@ -1,9 +1,9 @@
 %% SPDX-License-Identifier: GPL-3.0-or-later
-%% Who makes the database slow waits for it, nobody else. All statements go through one connection (xmpp_writer), in the order in which they come.
-%% What took long is expected to take long again: the same kind of statement of the same account waits here then, whatever it is good for.
-%% Pages of archives always do. Accounts take turns, one statement at a time, and between two of them the database is everybody else's for twice as
-%% long as the last one took. A session counts as its account (mod_xmpp_pages tells which is whose), any other process as itself. Without this
-%% process all that goes by it fails, until it is started anew.
+%% Schedule slow database statements, so that only their account waits for them. All statements go through one connection (xmpp_writer), in order.
+%% A statement that was slow is expected to be slow again: the same kind of statement of the same account is queued here, whatever it is for.
+%% Pages of archives always are. Accounts take turns, one statement at a time, and after each the database is free for everybody else for twice as
+%% long as it took. A session counts as its account (mod_xmpp_pages registers it), any other process as itself. While this process is down, all that
+%% goes through it fails, until its supervisor has restarted it.
 -module(xmpp_fair).
 -behaviour(gen_server).
 -export([belongs/3, waits/2, kind/1, took/1, mark/3, wait/2]).

@@ -1,7 +1,7 @@
 %% SPDX-License-Identifier: GPL-3.0-or-later
-%% How much the database keeps for an account: its rows in all tables that say whose they are, the nodes that it made (in those of a service, the
-%% first of several owners), its nicknames in rooms and subscriptions to them. Each row counts as a KiB at least: many small ones take time.
-%% No table is read whole, and nothing of a value but its length.
+%% Measure what the database stores for an account: its rows in all tables that have an owner column, the nodes that it created (in those of a service,
+%% the first of several owners), its nicknames in rooms and subscriptions to them. A row counts at least one KiB: many small ones cost time.
+%% No table is read whole, and of a value only its length.
 -module(xmpp_kept).
 -compile({no_auto_import, [size/1]}).
 -export([bytes/1, maker/2]).

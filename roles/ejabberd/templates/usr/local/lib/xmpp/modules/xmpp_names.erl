@@ -1,7 +1,7 @@
 %% SPDX-License-Identifier: GPL-3.0-or-later
-%% Where another server is (RFC 6120 3.2, RFC 2782, XEP-0368), asked by Erlang's own resolver, in the process that wants to know.
+%% Look up other servers in DNS (RFC 6120 3.2, RFC 2782, XEP-0368) by Erlang's own resolver, in the process that asks.
 %% xmpp_stream_out asks the C library instead, which takes one of Erlang's few threads for input and output: a name whose name servers
-%% do not answer keeps it for a minute, and with all of them taken no file is flushed and nothing is acknowledged.
+%% do not answer blocks it for a minute, and with all of them blocked no file is flushed and nothing is acknowledged.
 -module(xmpp_names).
 -export([addresses/4]).
 

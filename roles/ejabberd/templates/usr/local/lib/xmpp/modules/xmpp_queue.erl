@@ -1,6 +1,6 @@
 %% SPDX-License-Identifier: GPL-3.0-or-later
-%% Work of one kind, one piece after the other for each key (somebody's app, say), each in a process of its own. Only so many wait: of what is more,
-%% whoever asks is told at once.
+%% A job queue: jobs of one key (an app, say) run one after the other, each in a process of its own. The number of waiting jobs is limited; beyond it,
+%% the caller is told at once.
 -module(xmpp_queue).
 -behaviour(gen_server).
 -export([new/2, add/3]).

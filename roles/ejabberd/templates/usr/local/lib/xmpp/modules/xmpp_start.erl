@@ -1,5 +1,5 @@
 %% SPDX-License-Identifier: GPL-3.0-or-later
-%% ejabberd stops as a whole with a module that does not start. Ours are without effect then, and the journal says so.
+%% Start a module without stopping ejabberd if that fails, as ejabberd would: the module has no effect then, and the journal says so.
 -module(xmpp_start).
 -export([attempt/2]).
 

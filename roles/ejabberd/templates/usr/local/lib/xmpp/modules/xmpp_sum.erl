@@ -1,6 +1,6 @@
 %% SPDX-License-Identifier: GPL-3.0-or-later
-%% How much somebody has of something, without counting it each time. What is added is added to an estimate in memory, which is counted anew,
-%% from what is really there, when it passes the limit, and when nothing is known yet (after a start).
+%% Estimate how much somebody has of something, without counting it each time. What is added is added to an estimate in memory. It is counted
+%% anew when the estimate passes the limit, and when there is none yet (after a start).
 -module(xmpp_sum).
 -export([new/1, fits/6, forget/2]).
 

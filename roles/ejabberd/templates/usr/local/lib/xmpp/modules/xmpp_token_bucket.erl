@@ -1,9 +1,9 @@
 %% SPDX-License-Identifier: GPL-3.0-or-later
-%% Limits that are kept in memory and gone with it. A key has a bucket of tokens that gains one each so many seconds; all that is
-%% kept of it is the time when it will be full again, and that no longer than it lasts. Keys are kept as checksums, under a secret that
-%% each start makes anew. What a flood of keys has no place for is refused: nobody else's limit is forgotten for it.
-%% A table can outlive a restart of ejabberd: with a folder, which must be in the memory of the host, it is written there with its secret each time
-%% it has changed, and read as it starts. Where that cannot be, it begins empty, and the journal says so.
+%% Rate limits (token buckets) in memory. A key has a bucket that gains one token each so many seconds; only the time when it will be full again is
+%% stored, and only until then. Keys are stored as checksums with a secret that is new at each start. When the table is full, new keys
+%% are refused: nobody else's limit is dropped for them.
+%% A table can survive a restart of ejabberd: with a folder, which must be in the memory of the host, it is written there with its secret after each
+%% change, and read at the start. If that fails, it begins empty, and the journal says so.
 -module(xmpp_token_bucket).
 -export([new/1, new/2, save/1, used_up/4, use/3, remember/3, remembers/2, site/1]).
 -export([keep/2]).

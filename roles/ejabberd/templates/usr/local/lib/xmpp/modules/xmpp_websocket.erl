@@ -1,10 +1,10 @@
 %% SPDX-License-Identifier: GPL-3.0-or-later
-%% WebSocket with limits. Each connection has one of memory: ejabberd 26.07 has none there, max_stanza_size does not hold, and whoever connects, with
-%% no account, could send one message without end until the host has no memory left. What takes more is closed at once. The first
-%% connections of an address may send the largest stanza that the other ports take, made of nothing but tags; those beyond have less.
-%% And an address has so many connections on which nobody has logged in. Those of people who have are not counted, so that a school, or a
-%% house, can be in the web chat (mod_xmpp_websocket tells who has). Whoever is refused is told for how long: a browser that could not connect
-%% asks without wanting to (a plain GET), and gets the same answer. (nginx counts them all, whatever they are: xmpp.web.d/ejabberd.conf.)
+%% WebSocket (RFC 7395) with limits. Each connection has a limit of memory: ejabberd 26.07 has none there, max_stanza_size does not hold, and anybody
+%% without an account could send one endless message until the host has no memory left. A connection that takes more is closed at once. The first
+%% connections of an address may send the largest stanza that the other ports take, made of nothing but tags; further ones have less.
+%% And an address has a limit of connections that are not logged in. Those that are do not count, so that a school, or a house, can be in the web
+%% chat (mod_xmpp_websocket says which are). A refused client is told for how long: a browser that could not connect repeats the request as a
+%% plain GET, and gets the same answer. (nginx counts all of them: xmpp.web.d/ejabberd.conf.)
 -module(xmpp_websocket).
 -export([socket_handoff/3, start_link/1, logged_in/1]).
 -export([keep/0]).

@@ -1,8 +1,8 @@
 %% SPDX-License-Identifier: GPL-3.0-or-later
-%% One connection to the database for all domains. ejabberd opens one for each, SQLite lets one of them write, and its driver does not wait: what
-%% another domain has to write at that moment fails. Here a process of ours stands where ejabberd looks for a domain's connection, and hands on
-%% what it is asked to one worker of ejabberd's for all, which takes one transaction after the other. So it also sees what the database refuses,
-%% and what takes long: that waits in xmpp_fair the next time.
+%% One database connection for all domains. ejabberd opens one for each, SQLite lets one of them write, and its driver does not wait: a write of
+%% another domain at that moment fails. Here a process of ours is registered where ejabberd looks for a domain's connection, and passes statements
+%% to one worker of ejabberd's for all domains, which runs one transaction after the other. So it also sees what the database refuses, and what is
+%% slow: that waits in xmpp_fair the next time.
 -module(xmpp_writer).
 -behaviour(gen_server).
 -export([take_over/1, watch/0, refused/0, state/0, answer/2]).
