@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The search for personal data: what is found in whatever form, and what only looks like it."""
+"""The audit finds names, addresses and given strings in files, in every form."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import bz2
 import gzip
 import hashlib
 import ipaddress
-import json
 import lzma
 import os
 import time
@@ -18,10 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.conexizan.xmpp.plugins.module_utils.audit import finders, ledger, reading, report
-from ansible_collections.conexizan.xmpp.plugins.module_utils.audit.disk import own_folders
-from ansible_collections.conexizan.xmpp.plugins.module_utils.audit.ledger import Ledger, Place
-from ansible_collections.conexizan.xmpp.plugins.module_utils.audit.search import Audit
+from ansible_collections.conexizan.xmpp.plugins.module_utils.audit import finders, reading
 
 NAME, DOMAIN = "gerda", "example.org"
 
@@ -38,7 +34,6 @@ def found(data: bytes, *what: Any) -> list[str]:
     return sorted(value for _, value in finds.elements())
 
 
-# ---------------------------------------------------------------------- piece by piece
 @pytest.mark.parametrize("shift", [-20, -5, -1, 0, 1, reading.MARGIN])
 @pytest.mark.parametrize("piece", [1, 2, 3])
 def test_nothing_is_missed_or_counted_twice_where_pieces_meet(shift: int, piece: int) -> None:
@@ -64,7 +59,6 @@ def test_same_place_is_seen_whole_with_all_around_it() -> None:
         assert end == len(buffer) or len(buffer) - end == reading.MARGIN
 
 
-# ---------------------------------------------------------------------- exact texts
 @pytest.mark.parametrize("before", [b"", b"x", b"xy", b"xyz"])
 @pytest.mark.parametrize(
     "encode",
@@ -106,6 +100,8 @@ FOUR = {
     "UTF-16": "198.19.3.4".encode("utf-16-le"),
     "base64": base64.b64encode(b"x198.19.3.4"),
 }
+
+
 SIX = {
     "text": b"from [2001:470:1::ab]:5222",
     "upper case": b"2001:470:1::AB",
@@ -158,7 +154,6 @@ def test_known_address_in_a_clients_network_is_nobodys() -> None:
     assert found(b"2001:470:1::54", finder) == ["2001:470:1::54"]
 
 
-# ---------------------------------------------------------------------- any address
 @pytest.mark.parametrize(
     ("data", "address"),
     [
@@ -214,7 +209,6 @@ def test_what_only_looks_like_a_clients_address_is_none(data: bytes) -> None:
     assert found(data, finders.address_finder(["192.168.1.1", "192.168.1.255"])) == []
 
 
-# ---------------------------------------------------------------------- names
 @pytest.mark.parametrize(
     "data",
     [
@@ -253,7 +247,6 @@ def test_names_that_nobody_has_are_found_with_their_domain() -> None:
     assert found(b"https://example.org/ @example.org www.example.org", finder) == []
 
 
-# ---------------------------------------------------------------------- files
 @pytest.mark.parametrize("compress", [gzip.compress, bz2.compress, lzma.compress])
 def test_compressed_file_is_read(tmp_path: Path, compress: Any) -> None:
     path = tmp_path / "old.log.1"
@@ -273,105 +266,3 @@ def test_reading_leaves_no_trace(tmp_path: Path) -> None:
     reading.search_file(str(path), [], Counter())
     after = path.stat()
     assert (after.st_atime_ns, after.st_mtime_ns, after.st_ctime_ns) == (1, 1, before.st_ctime_ns)
-
-
-# ---------------------------------------------------------------------- the ledger
-def entry(name: str, paths: list[str], holds: list[str], tables: tuple[str, ...] = ()) -> dict[str, Any]:
-    return {"name": name, "paths": paths, "holds": holds, "tables": list(tables)}
-
-
-LEDGER = [
-    entry("archive", ["/var/lib/x/x.db*"], ["jid", "content"], ("archive",)),
-    entry("uploads", ["/srv/upload/data"], ["content"]),
-    entry("journal", ["/run/log/journal"], ["ip"]),
-]
-
-
-@pytest.mark.parametrize(
-    ("path", "kind", "known"),
-    [
-        ("/var/lib/x/x.db", "jid", True),
-        ("/var/lib/x/x.db-wal", "ip", True),  # people write addresses to each other
-        ("/var/lib/x/x.db-wal", "client", False),  # the address of somebody who is connected is no text of theirs
-        ("/var/lib/x/y.db", "jid", False),
-        ("/var/lib/x/sub/x.db", "jid", False),
-        ("/srv/upload/data/a/b/c", "text", True),
-        ("/srv/upload/datafile", "text", False),
-        ("/run/log/journal of ssh.service", "ip", True),
-        ("/run/log/journal of ejabberd.service", "ip", False),
-        ("/run/log/journal/0/system.journal", "ip", True),
-        ("/run/log/journal of ssh.service", "jid", False),
-        ("/var/log/odd.log", "ip", False),
-    ],
-)
-def test_find_is_known_if_the_ledger_says_so(path: str, kind: str, known: bool) -> None:
-    place = Place(path, Counter({(kind, "x"): 1}))
-    assert Ledger(LEDGER).known(place) is known
-
-
-@pytest.mark.parametrize(
-    ("path", "finds", "known"),
-    [
-        ("/run/systemd/sessions/c4", [("ip", "203.0.113.9")], True),
-        ("/run/systemd/sessions/c5", [("client", "2001:db8::9")], True),  # uses the service from there, too
-        ("/run/systemd/sessions/c4", [("ip", "203.0.113.9"), ("ip", "198.51.100.7")], False),
-        ("/run/systemd/sessions/c4", [("jid", "gerda@example.org")], False),
-        ("/run/log/journal of session-c4.scope", [("ip", "203.0.113.9")], True),
-        ("/run/log/journal of ssh.service", [("ip", "2001:db8::9"), ("jid", "root@example.org")], True),
-        ("/run/log/journal/0/system.journal", [("ip", "203.0.113.9")], True),
-        ("/run/log/journal of ssh.service", [("ip", "198.51.100.7")], False),
-        ("/run/log/journal of nginx.service", [("ip", "203.0.113.9")], False),
-        ("/var/log/odd.log", [("ip", "203.0.113.9")], False),
-    ],
-)
-def test_session_of_who_runs_it_is_known(
-    path: str, finds: list[tuple[str, str]], known: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What logind and sshd note of it, as long as it is there; nowhere else, and of nobody else."""
-    monkeypatch.setattr(ledger, "SESSIONS", tmp_path)
-    (tmp_path / "c4").write_text("UID=0\nREMOTE=1\nREMOTE_HOST=203.0.113.9\nSERVICE=sshd\n")
-    (tmp_path / "c5").write_text("UID=0\nREMOTE=1\nREMOTE_HOST=2001:0db8::0009\nSERVICE=sshd\n")
-    (tmp_path / "c6").write_text("UID=0\nREMOTE=0\n")
-    os.mkfifo(tmp_path / "c4.ref")
-    held = [entry("journal", ["/run/log/journal"], ["jid"])]
-    search = Audit(Ledger(held, ledger.ssh_addresses()), [], [], False)
-    place = Place(path.replace("/run/systemd/sessions", str(tmp_path)), Counter(finds))
-    assert search.ledger.known(place) is known
-    search.places = [place]
-    assert ("fail" in [row["status"] for row in report.rows(search, names=False)]) is not known
-
-
-def test_report_names_nobody_unless_asked() -> None:
-    search = Audit(Ledger(LEDGER), [], [], False)
-    search.places = [
-        Place("/var/lib/x/x.db", Counter({("jid", "gerda@example.org"): 3})),
-        Place("/var/log/gerda.log", Counter({("jid", "gerda@example.org"): 1, ("ip", "81.2.69.142"): 2})),
-    ]
-    rows = report.rows(search, names=False)
-    assert [(row["subject"], row["status"]) for row in rows] == [
-        ("/var/lib/x/x.db*", "pass"),
-        ("/srv/upload/data", "pass"),
-        ("/run/log/journal", "pass"),
-        ("/var/log/….log", "fail"),
-    ]
-    assert rows[0]["found"] == "3 names in 1 file (archive)"
-    assert rows[3]["found"] == "1 name, 2 addresses in 1 file"
-    assert "gerda" not in json.dumps(rows)
-    assert "81.2" not in json.dumps(rows)
-    assert "gerda@example.org" in json.dumps(report.rows(search, names=True))
-
-
-def test_folder_is_known_where_a_link_leads(tmp_path: Path) -> None:
-    """As with /srv on another disk: what is walked has another name than in the ledger."""
-    (tmp_path / "disk/srv/own/data").mkdir(parents=True)
-    (tmp_path / "srv").symlink_to("disk/srv")
-    pattern = f"{tmp_path}/srv/own/data"
-    own = own_folders([pattern, f"{tmp_path}/missing/*.db"])
-    status = (tmp_path / "disk/srv/own/data").stat()
-    assert own[status.st_dev, status.st_ino] == pattern
-    known = Ledger([entry("uploads", [pattern], ["content"])])
-    there = f"{tmp_path}/disk/srv/own/data/photo"
-    assert known.entries(there) == []
-    known.other_names[f"{tmp_path}/disk/srv/own"] = f"{tmp_path}/srv/own"
-    assert [one["name"] for one in known.entries(there)] == ["uploads"]
-    assert known.entries(f"{tmp_path}/disk/srv/owner/data/photo") == []

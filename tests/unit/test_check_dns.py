@@ -1,16 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is said about records that are right, wrong or missing, by a name server on loopback that speaks real DNS."""
+"""playbooks/check.yml judges DNS records, by the answers of a name server."""
 
 from __future__ import annotations
 
-import json
-import os
 import re
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import dns.flags
@@ -28,17 +23,9 @@ from ansible_collections.conexizan.xmpp.plugins.plugin_utils.check.dns_records i
 
 from ..kit.nameserver import NameServer
 from .domains import ACME, certificate, domain, settings
-from .loading import ROOT, load
+from .loading import load
 
 filters = load("plugins/filter/dns_records.py")
-report = load("plugins/filter/check_report.py")
-
-PEM, KEY = certificate()
-SETTINGS = settings(
-    domain("friends.test"), domain("family.test"), dnssec=True,
-    certificates={"friends.test": PEM, "family.test": PEM}, **ACME,
-)  # fmt: skip
-NAMES = ["friends.test", "muc.friends.test", "turn.friends.test", "family.test"]
 
 
 @pytest.fixture
@@ -47,6 +34,18 @@ def server() -> Iterator[NameServer]:
     running = NameServer()
     yield running
     running.close()
+
+
+PEM, KEY = certificate()
+
+
+SETTINGS = settings(
+    domain("friends.test"), domain("family.test"), dnssec=True,
+    certificates={"friends.test": PEM, "family.test": PEM}, **ACME,
+)  # fmt: skip
+
+
+NAMES = ["friends.test", "muc.friends.test", "turn.friends.test", "family.test"]
 
 
 async def diagnose(
@@ -84,6 +83,8 @@ async def test_what_was_printed_passes(server: NameServer) -> None:
 
 
 BOTH = ("friends.test", "family.test")
+
+
 FRIENDS = "_xmpp-client._tcp 3600 IN SRV 0 1 5222 friends.test."
 
 
@@ -290,110 +291,3 @@ def test_bad_resolver(given: str) -> None:
         name_server(given)
     assert f'resolver is "{given}"' in str(error.value)
     assert "for example: -e resolver=192.0.2.53" in str(error.value)
-
-
-# ---------------------------------------------------------------------- the report
-ROWS = [
-    {"subject": "a", "status": "pass", "found": "1", "fix": ""},
-    {"subject": "long", "status": "warn", "found": "2", "fix": "Do:\nthis"},
-]
-BAD = [{"subject": "b", "status": "fail", "found": "3", "fix": "Do that."}]
-
-
-@pytest.mark.parametrize(
-    ("rows", "expected"),
-    [
-        ({"host": ROWS[:1]}, "pass  a  1\n\nAll is well: 1 check passed."),
-        (
-            {"host": ROWS},
-            "pass  a     1\nWARN  long  2\n      Do:\n      this\n\nNothing of 2 checks failed, 1 warning.",
-        ),
-        (
-            {"one": BAD, "two": ROWS},
-            "---- one\nFAIL  b     3\n      Do that.\n---- two\npass  a     1\nWARN  long  2\n      Do:\n      this\n\n"
-            "1 check of 3 failed, 1 warning.",
-        ),
-    ],
-)
-def test_table(rows: dict[str, Any], expected: str) -> None:
-    assert report.check_report(rows) == expected
-
-
-# ---------------------------------------------------------------------- the playbooks, on this machine
-def play(folder: Path, *arguments: str, **variables: Any) -> subprocess.CompletedProcess[str]:
-    """Run a playbook for a service on this machine, without becoming root: it only reads."""
-    inventory = {
-        "all": {
-            "hosts": {
-                "here": {
-                    "ansible_connection": "local",
-                    "ansible_become": False,
-                    "xmpp_domain": "friends.test",
-                    "xmpp_certificates": "selfsigned",
-                    "xmpp_public_addresses": ["192.31.196.1"],
-                    "xmpp_dnssec": True,
-                    "xmpp_secrets_dir": str(folder / "secrets"),
-                }
-                | variables
-            }
-        }
-    }
-    (folder / "hosts.yml").write_text(json.dumps(inventory), encoding="utf-8")
-    return subprocess.run(
-        [Path(sys.executable).with_name("ansible-playbook"), "-i", folder / "hosts.yml", *arguments],
-        env={"PATH": os.environ["PATH"], "HOME": os.environ["HOME"], "LC_ALL": "C.UTF-8"},
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
-@pytest.mark.parametrize(
-    ("settings", "found"),
-    [
-        ({"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 1}, "cannot be reached by ssh"),
-        (
-            {"ansible_become": True, "ansible_become_user": "nobody", "ansible_become_exe": "/bin/false"},
-            "is reached by ssh, but Ansible cannot work there: ",
-        ),
-    ],
-)
-def test_without_a_way_into_the_host_the_rest_is_checked(
-    tmp_path: Path, server: NameServer, settings: dict[str, Any], found: str
-) -> None:
-    server.load("_xmpp-client._tcp 60 IN SRV 0 1 5222 friends.test.\n@ 60 IN A 192.31.196.1", "friends.test")
-    asked = ("playbooks/check.yml", "--extra-vars", f"resolver={server.address} only=dns format=json")
-    done = play(tmp_path, *asked, **settings)
-    assert done.returncode != 0
-    rows = {row["subject"]: row for row in json.loads(done.stdout)["here"]}
-    assert rows["host"]["found"].startswith(found)
-    assert rows["host"]["fix"]
-    assert rows["_xmpp-client._tcp.friends.test SRV"]["status"] == "pass"
-
-
-def test_mistyped_inventory_is_a_failure(tmp_path: Path) -> None:
-    """It is no service that is well."""
-    program = Path(sys.executable).with_name("ansible-playbook")
-    done = subprocess.run([program, "-i", tmp_path / "mistyped", "playbooks/check.yml"], cwd=ROOT, check=False)
-    assert done.returncode != 0
-
-
-def test_playbooks(tmp_path: Path, server: NameServer) -> None:
-    """What dns.yml prints can be pasted, is what it writes, and is what check.yml looks for."""
-    done = play(tmp_path, "playbooks/dns.yml", "--extra-vars", f"zone_dir={tmp_path}/new/zones")
-    assert done.returncode == 0, done.stdout + done.stderr
-    zone = (tmp_path / "new/zones/friends.test.zone").read_text(encoding="utf-8")
-    assert f"\n{zone}" in done.stdout
-    assert "; No TLSA record: the host has no certificate for friends.test yet." in zone
-    server.load(zone, "friends.test")
-    server.load(zone.replace("turn  ", "relay "), "friends.test")
-    asked = ("playbooks/check.yml", "--extra-vars", f"resolver={server.address} only=dns format=json")
-    done = play(tmp_path, *asked)
-    assert done.returncode != 0, "a program wants to know without reading"
-    bare, *rows = json.loads(done.stdout)["here"]
-    assert (bare["subject"], bare["status"]) == ("service", "warn"), "there is none on this machine"
-    assert {(row["subject"], row["fix"]) for row in rows if row["found"] == "no address"} == {
-        ("turn.friends.test A", "Add: turn.friends.test. 3600 IN A 192.31.196.1")
-    }
-    assert {row["status"] for row in rows if "turn" not in row["found"] + row["subject"]} == {"pass"}

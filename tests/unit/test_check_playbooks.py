@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""playbooks/check.yml and dns.yml on this machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ..kit.nameserver import NameServer
+from .loading import ROOT
+
+
+@pytest.fixture
+def server() -> Iterator[NameServer]:
+    """A name server without a zone."""
+    running = NameServer()
+    yield running
+    running.close()
+
+
+def play(folder: Path, *arguments: str, **variables: Any) -> subprocess.CompletedProcess[str]:
+    """Run a playbook for a service on this machine, without becoming root: it only reads."""
+    inventory = {
+        "all": {
+            "hosts": {
+                "here": {
+                    "ansible_connection": "local",
+                    "ansible_become": False,
+                    "xmpp_domain": "friends.test",
+                    "xmpp_certificates": "selfsigned",
+                    "xmpp_public_addresses": ["192.31.196.1"],
+                    "xmpp_dnssec": True,
+                    "xmpp_secrets_dir": str(folder / "secrets"),
+                }
+                | variables
+            }
+        }
+    }
+    (folder / "hosts.yml").write_text(json.dumps(inventory), encoding="utf-8")
+    return subprocess.run(
+        [Path(sys.executable).with_name("ansible-playbook"), "-i", folder / "hosts.yml", *arguments],
+        env={"PATH": os.environ["PATH"], "HOME": os.environ["HOME"], "LC_ALL": "C.UTF-8"},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("settings", "found"),
+    [
+        ({"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 1}, "cannot be reached by ssh"),
+        (
+            {"ansible_become": True, "ansible_become_user": "nobody", "ansible_become_exe": "/bin/false"},
+            "is reached by ssh, but Ansible cannot work there: ",
+        ),
+    ],
+)
+def test_without_a_way_into_the_host_the_rest_is_checked(
+    tmp_path: Path, server: NameServer, settings: dict[str, Any], found: str
+) -> None:
+    server.load("_xmpp-client._tcp 60 IN SRV 0 1 5222 friends.test.\n@ 60 IN A 192.31.196.1", "friends.test")
+    asked = ("playbooks/check.yml", "--extra-vars", f"resolver={server.address} only=dns format=json")
+    done = play(tmp_path, *asked, **settings)
+    assert done.returncode != 0
+    rows = {row["subject"]: row for row in json.loads(done.stdout)["here"]}
+    assert rows["host"]["found"].startswith(found)
+    assert rows["host"]["fix"]
+    assert rows["_xmpp-client._tcp.friends.test SRV"]["status"] == "pass"
+
+
+def test_mistyped_inventory_is_a_failure(tmp_path: Path) -> None:
+    """It is no service that is well."""
+    program = Path(sys.executable).with_name("ansible-playbook")
+    done = subprocess.run([program, "-i", tmp_path / "mistyped", "playbooks/check.yml"], cwd=ROOT, check=False)
+    assert done.returncode != 0
+
+
+def test_playbooks(tmp_path: Path, server: NameServer) -> None:
+    """What dns.yml prints can be pasted, is what it writes, and is what check.yml looks for."""
+    done = play(tmp_path, "playbooks/dns.yml", "--extra-vars", f"zone_dir={tmp_path}/new/zones")
+    assert done.returncode == 0, done.stdout + done.stderr
+    zone = (tmp_path / "new/zones/friends.test.zone").read_text(encoding="utf-8")
+    assert f"\n{zone}" in done.stdout
+    assert "; No TLSA record: the host has no certificate for friends.test yet." in zone
+    server.load(zone, "friends.test")
+    server.load(zone.replace("turn  ", "relay "), "friends.test")
+    asked = ("playbooks/check.yml", "--extra-vars", f"resolver={server.address} only=dns format=json")
+    done = play(tmp_path, *asked)
+    assert done.returncode != 0, "a program wants to know without reading"
+    bare, *rows = json.loads(done.stdout)["here"]
+    assert (bare["subject"], bare["status"]) == ("service", "warn"), "there is none on this machine"
+    assert {(row["subject"], row["fix"]) for row in rows if row["found"] == "no address"} == {
+        ("turn.friends.test A", "Add: turn.friends.test. 3600 IN A 192.31.196.1")
+    }
+    assert {row["status"] for row in rows if "turn" not in row["found"] + row["subject"]} == {"pass"}
