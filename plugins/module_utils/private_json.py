@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What modules remember on a host, in files for nobody but root."""
+"""Read and write the state that modules keep on a host, in files that only root can read."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ import os
 from pathlib import Path
 from typing import Any
 
-# Which password each account was last given by the operator, salted and hashed, by address.
+# The password that the operator last set for each account, salted and hashed, by address.
 PASSWORDS = Path("/var/lib/xmpp/passwords.json")
 
 
 def read(path: Path) -> dict[str, Any]:
-    """Return what was written last; nothing if nothing was."""
+    """Return the stored value, or an empty dictionary."""
     value: dict[str, Any] = json.loads(path.read_text(encoding="ascii")) if path.exists() else {}
     return value
 
 
 def write(path: Path, value: dict[str, Any]) -> None:
-    """Write it at once or not at all; of nothing, no file is kept."""
+    """Write a value atomically; an empty value deletes the file."""
     if not value:
         path.unlink(missing_ok=True)
         return

@@ -1,24 +1,24 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Make an account for one run of the checks, and take it away again."""
+"""Create a test account for one run of the checks, and delete it."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 ---
 module: check_account
-short_description: An account for one run of playbooks/check.yml
+short_description: Create and delete a test account for playbooks/check.yml
 description:
-  - Its name is drawn by lot. It is written down before the account is made, and only what is written down is ever
-    deleted, so that no account of a person can be meant.
-  - Accounts of runs that broke off are deleted with the next call, if they are older than two minutes.
+  - Its name is random. It is recorded before the account is created, and only recorded accounts are ever deleted, so
+    that no person's account can be deleted.
+  - Accounts of interrupted runs are deleted by the next call, if they are older than two minutes.
 options:
   domain:
-    description: The domain it is made for.
+    description: The domain of the account.
     type: str
     required: true
   name:
-    description: The account to delete, as it was returned. Without it, one is made.
+    description: The account to delete, as it was returned. Without it, one is created.
     type: str
     default: ''
   socket:
@@ -27,7 +27,7 @@ options:
     default: /run/ejabberd/api.sock
 author: [Conexizan contributors (@conexizan)]
 attributes:
-  check_mode: {support: full, details: Is nothing that lasts.}
+  check_mode: {support: full, details: Leaves no lasting change.}
 """
 
 EXAMPLES = r"""
@@ -38,7 +38,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 account:
-  description: C(name) and C(password) of the account that was made.
+  description: C(name) and C(password) of the created account.
   type: dict
   returned: without I(name)
 """

@@ -9,10 +9,10 @@ DOCUMENTATION = r"""
 module: ejabberd
 short_description: Accounts and rooms of a running ejabberd, in one round trip
 description:
-  - Compares accounts and rooms with what is wanted and makes what is missing, over the HTTP API (C(mod_http_api)) on
+  - Compares accounts and rooms with what is wanted and creates what is missing, over the HTTP API (C(mod_http_api)) on
     ejabberd's local socket. Passwords appear in no command line and in no log.
-  - An account gets another password only when another one is given than in the run before; until then its user can
-    change it. A room keeps whatever is not named here.
+  - A password is set only if it differs from the one of the previous run, so a user's own change stays. Options of a
+    room that are not given here stay as they are.
 options:
   domain:
     description: Domain of the accounts.
@@ -23,16 +23,16 @@ options:
     type: str
     default: ''
   accounts:
-    description: Accounts that are to exist, local part to the password.
+    description: Accounts that must exist, local part to password.
     type: dict
     default: {}
   forget_others:
-    description: Whether it is forgotten which password accounts other than these were given once.
+    description: Whether to delete the records of passwords that other accounts were given.
     type: bool
     default: false
   rooms:
     description:
-      - Rooms that are to exist, each with C(name), C(title), C(description) and C(moderated). In a moderated room
+      - Rooms that must exist, each with C(name), C(title), C(description) and C(moderated). In a moderated room
         newcomers read only, until somebody gives them voice or membership.
     type: list
     elements: dict
@@ -42,17 +42,17 @@ options:
     type: dict
     default: {}
   room_owners:
-    description: Local parts of the accounts that own the rooms. Whoever else owned one stays in it as a member.
+    description: Local parts of the accounts that own the rooms. Other owners become members.
     type: list
     elements: str
     default: []
   announce:
-    description: C(subject) and C(body) of a message to everybody who is online now. Sent anew in every run.
+    description: C(subject) and C(body) of a message to everybody who is online now. Sent in every run.
     type: dict
   invitations:
     description:
-      - Invitations to make, anew in every run. Each is the local part of the account, or empty for any.
-      - An earlier one to the same name is withdrawn.
+      - Invitations to create in every run. Each is the local part of the account, or empty for any name.
+      - An earlier invitation to the same name is withdrawn.
     type: list
     elements: str
     default: []
@@ -61,7 +61,7 @@ extends_documentation_fragment: [conexizan.xmpp.ejabberd]
 """
 
 EXAMPLES = r"""
-- name: Make the first administrator and the support room
+- name: Create the first administrator and the support room
   conexizan.xmpp.ejabberd:
     domain: chat.example.org
     muc_domain: muc.chat.example.org
@@ -74,7 +74,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 changes:
-  description: What was (in check mode, would be) made or changed, one sentence each.
+  description: What was (in check mode, would be) created or changed, one sentence each.
   type: list
   elements: str
   returned: always
@@ -94,10 +94,10 @@ from ansible_collections.conexizan.xmpp.plugins.module_utils.ejabberd_api import
 from ansible_collections.conexizan.xmpp.plugins.module_utils.fingerprints import fingerprint, is_of
 from ansible_collections.conexizan.xmpp.plugins.module_utils.private_json import PASSWORDS, read, write
 
-# What the API says to an invitation that it does not make, and what that means.
+# Errors of the API when it refuses an invitation, and what they mean.
 NO_INVITATION = {
-    "Username already taken": "exists already: take another name",
-    "account_name_invalid": "is no valid name: take lower-case letters, digits and . _ - between them",
+    "Username already taken": "exists already: choose another name",
+    "account_name_invalid": "is not a valid name: use lower-case letters, digits and . _ - between them",
 }
 
 
@@ -107,7 +107,7 @@ def option_text(value: object) -> str:
 
 
 def ensure_accounts(api: Api, params: dict[str, Any], *, check: bool) -> list[str]:
-    """Make missing accounts, set passwords that are others than last time; return what was done."""
+    """Create missing accounts, set passwords that differ from the last run; return what was done."""
     changes = []
     given = read(PASSWORDS)
     wanted = {f"{name}@{params['domain']}": password for name, password in params["accounts"].items()}
@@ -136,7 +136,7 @@ def ensure_accounts(api: Api, params: dict[str, Any], *, check: bool) -> list[st
 
 
 def ensure_rooms(api: Api, params: dict[str, Any], *, check: bool) -> list[str]:
-    """Make missing rooms, bring their options and owners to what is wanted; return what was done."""
+    """Create missing rooms, set their options and owners; return what was done."""
     changes: list[str] = []
     service = params["muc_domain"]
     present = set(api.call("muc_online_rooms", service=service)) if params["rooms"] else set()
@@ -179,7 +179,7 @@ def ensure_rooms(api: Api, params: dict[str, Any], *, check: bool) -> list[str]:
 
 
 def new_invitation(api: Api, domain: str, name: str) -> dict[str, str]:
-    """Make one; earlier ones to the same name, which went to the wrong person or got lost, are good no longer."""
+    """Create one; earlier ones to the same name become invalid, as they may be lost or in wrong hands."""
     if not name:
         return dict(api.call("generate_invite", host=domain))
     try:
@@ -194,7 +194,7 @@ def new_invitation(api: Api, domain: str, name: str) -> dict[str, str]:
 
 
 def invite(api: Api, domain: str, names: list[str]) -> list[dict[str, str]]:
-    """Make an invitation for each local part, "" for any; raises ApiError with what is wrong about the name."""
+    """Create an invitation for each local part, "" for any; raises ApiError if a name is invalid."""
     made = []
     for name in names:
         try:
@@ -203,7 +203,7 @@ def invite(api: Api, domain: str, names: list[str]) -> list[dict[str, str]]:
             known = [f"{name}@{domain} {why}" for answer, why in NO_INVITATION.items() if answer in str(error)]
             raise ApiError(known[0] if known else str(error)) from error
         if not answer["landing_page"]:
-            # The name would be promised to nobody for days.
+            # Otherwise the name would stay reserved for days.
             token = answer["invite_uri"].partition("preauth=")[2].partition(";")[0]
             api.call("delete_invite_by_token", host=domain, token=token)
             raise ApiError("the service on this host takes no invitations yet: run site.yml, then this again")

@@ -1,17 +1,17 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Take accounts into a running ejabberd, or give them out, as XEP-0227."""
+"""Import accounts into a running ejabberd, or export them, as XEP-0227."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 ---
 module: ejabberd_import_export
-short_description: Take accounts and rooms in, or give accounts out, as XEP-0227
+short_description: Import accounts and rooms, or export accounts, as XEP-0227
 description:
   - >-
-    An account comes as a whole or not at all: everything that belongs to it is stored before it can be logged in to;
-    a room is made with all its settings. The data goes to the host within the call and is in no file there.
+    An account is imported completely or not at all: all its data is stored before anybody can log in to it; a room is
+    created with all its settings. The data is sent within the call and is not written to a file on the host.
   - >-
     Used as a task, the action plugin of the same name does the rest: it reads I(file) on the controller, checks all
     accounts and rooms before it has the first one made, and writes what was given out.
@@ -38,14 +38,14 @@ options:
       the controller.
     type: path
   account:
-    description: Address of the account to give out.
+    description: Address of the account to export.
     type: str
     default: ''
   source:
-    description: Of a task. The domain in the files whose accounts are taken in.
+    description: Of a task. The domain in the files whose accounts are imported.
     type: str
   target:
-    description: Of a task. The domain that they are to be of.
+    description: Of a task. The domain that they are imported to.
     type: str
   domains:
     description: Of a task. The domains of the service, each with that of its rooms.
@@ -56,7 +56,7 @@ attributes:
 """
 
 EXAMPLES = r"""
-- name: Take in what Prosody has written
+- name: Import what prosody-migrator has written
   conexizan.xmpp.ejabberd_import_export:
     verb: import
     file: moving/
@@ -111,7 +111,7 @@ CHECKS = {"check": "import", "check-complete": "complete"}
 
 
 def run(verb: str, host: str) -> str:
-    """Return what the program answers; raises as ejabberd_program.run does."""
+    """Return the program's output; raises as ejabberd_program.run does."""
     answer: str = ejabberd_program.run("xep0227", verb, given=host, seconds=SECONDS)
     return answer
 

@@ -1,16 +1,16 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Look after the invitations of a running ejabberd, over the HTTP API on its local socket."""
+"""Manage the invitations of a running ejabberd, over the HTTP API on its local socket."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 ---
 module: ejabberd_invitation
-short_description: List or withdraw invitations, or make one that is good for many accounts
+short_description: List or withdraw invitations, or create one for many accounts
 description:
-  - One for a single account is made by the module M(ejabberd). One with many I(uses) has a row in ejabberd's table for
-    each that is left; C(mod_xmpp_invitation_uses) lets whoever shows it register without a picture and without waiting.
+  - The module M(ejabberd) creates those for a single account. One with many I(uses) has a row in ejabberd's table for
+    each use that is left; C(mod_xmpp_invitation_uses) accepts it without a CAPTCHA and without a waiting time.
 options:
   verb:
     description: What to do. C(list) is done in any case, afterwards.
@@ -22,15 +22,15 @@ options:
     type: str
     default: ''
   uses:
-    description: How many accounts the new one is good for.
+    description: How many accounts the new one can create.
     type: int
     default: 1
   days:
-    description: How long it is good for.
+    description: How many days it is valid.
     type: int
     default: 1
   invitation:
-    description: The one to withdraw, by the name that the list has of it.
+    description: The one to withdraw, by its name in the list.
     type: str
     default: ''
   domains:
@@ -118,7 +118,7 @@ def listed(api: Api, domain: str) -> list[dict[str, Any]]:
 
 
 def make(api: Api, domain: str, uses: int, days: int) -> dict[str, str]:
-    """Make an invitation for many accounts; returns its address, for browsers and for apps."""
+    """Create an invitation for many accounts; returns its address, for browsers and for apps."""
     others = len(api.call("list_invites", host=domain))
     if others + uses > AT_ONCE:
         raise ApiError(
@@ -142,7 +142,7 @@ def make(api: Api, domain: str, uses: int, days: int) -> dict[str, str]:
 
 
 def withdraw(api: Api, name: str, domains: list[str], *, check: bool) -> list[str]:
-    """Make the invitation of this name useless; return what was done."""
+    """Withdraw the invitation of this name; return what was done."""
     known = [one for domain in domains for one in listed(api, domain)]
     if not any(one["invitation"] == name for one in known):
         raise ApiError(f'withdraw is "{name}", which is no invitation here: -e list=true shows them')

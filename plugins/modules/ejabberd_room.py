@@ -1,15 +1,15 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Look after the rooms of a running ejabberd, over the HTTP API on its local socket."""
+"""Manage the rooms of a running ejabberd, over the HTTP API on its local socket."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 ---
 module: ejabberd_room
-short_description: List, destroy or moderate rooms, or give them to somebody
+short_description: List, destroy or moderate rooms, or change their owners
 description:
-  - What an owner of a room could do in a client, for rooms without one or with one who does harm.
+  - Does what a room's owner can do in a client, for rooms without an owner or with an abusive one.
 options:
   verb:
     description: What to do. C(list) is done instead of anything else.
@@ -78,7 +78,7 @@ from ansible_collections.conexizan.xmpp.plugins.module_utils.ejabberd_api import
 
 
 def affiliations(api: Api, room: str) -> dict[str, str]:
-    """Return who is what in a room: owner, admin, member or outcast."""
+    """Return the affiliations of a room by address: owner, admin, member or outcast."""
     return {entry["jid"]: entry["affiliation"] for entry in api.call("get_room_affiliations", **room_of(room))}
 
 
@@ -110,7 +110,7 @@ def rooms_of(api: Api, service: str) -> list[dict[str, Any]]:
 
 
 def affiliate(api: Api, params: dict[str, Any], *, check: bool) -> list[str]:
-    """Change what somebody is in a room; return what was done."""
+    """Change an affiliation in a room; return what was done."""
     verb, room, address = params["verb"], params["room"], params["address"].lower()
     known = affiliations(api, room)
     before = known.get(address, "none")
@@ -154,7 +154,7 @@ def destroy(api: Api, params: dict[str, Any], *, check: bool) -> list[str]:
 
 
 def do(api: Api, params: dict[str, Any], *, check: bool) -> list[str]:
-    """Do what is asked for; raises ApiError before anything is changed if there is no such room."""
+    """Run a verb; raises ApiError before anything is changed if there is no such room."""
     verb, room = params["verb"], params["room"].lower()
     if verb == "list":
         return []

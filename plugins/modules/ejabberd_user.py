@@ -1,13 +1,13 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Look after the accounts of a running ejabberd, over the HTTP API on its local socket."""
+"""Manage the accounts of a running ejabberd, over the HTTP API on its local socket."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 ---
 module: ejabberd_user
-short_description: List, make, ban or delete accounts, or let somebody set a new password
+short_description: List, create, ban or delete accounts, or reset a password
 description:
   - A banned account is a member of the shared roster group C(banned) of its domain, which the rule C(c2s) denies,
     and keeps its password and all that belongs to it. The reason is in its private storage.
@@ -26,7 +26,7 @@ options:
     type: str
     default: ''
   link:
-    description: With C(reset), makes a link to set a new password by. Otherwise sets one and ends all sessions.
+    description: With C(reset), creates a link for setting a new password. Otherwise sets one and ends all sessions.
     type: bool
     default: true
   domains:
@@ -39,7 +39,7 @@ extends_documentation_fragment: [conexizan.xmpp.ejabberd]
 """
 
 EXAMPLES = r"""
-- name: Shut somebody out
+- name: Ban an account
   conexizan.xmpp.ejabberd_user:
     verb: ban
     account: mallory@chat.example.org
@@ -109,13 +109,13 @@ def reason_of(api: Api, account: str) -> str:
 
 
 def note(api: Api, account: str, reason: str) -> None:
-    """Keep the reason where only the operator finds it: who is banned cannot read it."""
+    """Store the reason where only the operator can read it: a banned user cannot log in."""
     element = f"<banned xmlns='{NAMESPACE}'>{escape(reason)}</banned>"
     api.call("private_set", **user_of(account), element=element)
 
 
 def ban(api: Api, account: str, reason: str, *, check: bool) -> list[str]:
-    """Shut an account out and end its sessions; return what was done."""
+    """Ban an account and end its sessions; return what was done."""
     where = user_of(account)
     banned = account in banned_of(api, where["host"])
     if banned and reason_of(api, account) == reason:
@@ -143,7 +143,7 @@ def unban(api: Api, account: str, *, check: bool) -> list[str]:
 
 
 def withdraw_links(api: Api, account: str) -> None:
-    """Make links for a new password useless: for whoever gets the name next they would open the account."""
+    """Withdraw password reset links: they would open the account of the name's next owner."""
     where = user_of(account)
     for token in api.call("list_invites", host=where["host"]):
         if token["type"] == "reset_token" and token["account_name"] == where["user"]:
@@ -164,7 +164,7 @@ def delete(api: Api, account: str, *, check: bool) -> list[str]:
 
 
 def reset(api: Api, account: str, *, link: bool, check: bool) -> dict[str, Any]:
-    """Make a link to a new password, the only one that holds, or set one; return it with what was done."""
+    """Create a reset link, which replaces earlier ones, or set a password; return it with what was done."""
     where = user_of(account)
     if check:
         return {
@@ -184,7 +184,7 @@ def reset(api: Api, account: str, *, link: bool, check: bool) -> dict[str, Any]:
 
 
 def create(api: Api, account: str, known: Collection[str], *, check: bool) -> dict[str, Any]:
-    """Make an account with a password drawn by lot; return it with what was done."""
+    """Create an account with a random password; return it with what was done."""
     if account in known:
         raise ApiError(f'create is "{account}", which is here already, or banned. Take another name.')
     if check:
@@ -196,7 +196,7 @@ def create(api: Api, account: str, known: Collection[str], *, check: bool) -> di
 
 
 def do(api: Api, params: dict[str, Any], *, check: bool) -> dict[str, Any]:
-    """Do what is asked for; raises ApiError before anything is changed if there is no such account (or ban to lift)."""
+    """Run a verb; raises ApiError before anything is changed if there is no such account (or ban to lift)."""
     verb, account = params["verb"], params["account"].lower()
     if verb == "list":
         return {"changes": []}

@@ -15,7 +15,7 @@ description:
   - A symbolic link is removed, not what it leads to.
 options:
   paths:
-    description: What is to be removed; shell patterns. What is not there is none of its business.
+    description: What is to be removed; shell patterns. Patterns without a match are ignored.
     type: list
     elements: str
     required: true

@@ -1,13 +1,13 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Bring every service of the roles into force in one round trip."""
+"""Enable, start, restart or reload the services of the roles in one round trip."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 ---
 module: services
-short_description: Bring every service into force in one round trip
+short_description: Enable, start, restart or reload services in one round trip
 description:
   - Enables and starts what is not, and restarts or reloads what was last started or reloaded before one of its files
     changed, or runs a program that an update has replaced. It goes by what is so on the host, not by what this run
@@ -36,7 +36,7 @@ attributes:
 """
 
 EXAMPLES = r"""
-- name: Bring nginx into force
+- name: Restart or reload nginx if its files changed
   conexizan.xmpp.services:
     services:
       - unit: nginx.service
@@ -86,7 +86,7 @@ class RefusedError(ServiceError):
 
 @dataclass(frozen=True)
 class Service:
-    """A unit, and what it takes to have it in force."""
+    """A unit, the files it reads, and its commands."""
 
     unit: str
     reads: list[str]
@@ -152,7 +152,7 @@ def runs_what_was_replaced(pid: str) -> bool:
 
 
 def action(service: Service, state: dict[str, str], changed: dict[str, int]) -> Action | None:
-    """Return what it takes to bring a unit into force, None if it is."""
+    """Return what to do with a unit, None if it is up to date."""
     if service.optional and state["ActiveState"] not in RUNNING:
         return None
     if state["LoadState"] != "loaded":
@@ -231,8 +231,8 @@ def apply(services: list[Service], actions: dict[str, Action], found: dict[str, 
         raise ServiceError("\n".join(wrong))
 
 
-def look_at_doors() -> None:
-    """Raise ServiceError if a port does not do what it is there for."""
+def check_listeners() -> None:
+    """Raise ServiceError if a port does not serve what it should."""
     shut = list(listeners.wrong(listeners.known()))
     if shut:
         raise ServiceError("\n".join([*shut, listeners.ADVICE]))
@@ -262,7 +262,7 @@ def main() -> None:
         if not module.check_mode:
             apply(services, actions, found)
             tree_files.accept()
-            look_at_doors()
+            check_listeners()
     except RefusedError as error:
         tree_files.refuse()
         module.fail_json(msg=f"{error}\nAll files of the roles are as they were before.")
