@@ -80,7 +80,7 @@ rows:
   returned: always
 shut:
   description: >-
-Ports that another firewall of the host blocks, with C(owner), C(protocol) and C(port).
+    Ports that another firewall of the host blocks, with C(owner), C(protocol) and C(port).
   type: list
   elements: dict
   returned: always
