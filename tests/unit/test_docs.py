@@ -24,7 +24,7 @@ from .loading import ROOT
 TESTS = {
     "audit": "tests/federation/test_audit.py tests/federation/between.py",
     "backup": "tests/restore/test_restore.py",
-    "check": "tests/service/test_check.py tests/unit/test_check_dns.py",
+    "check": "tests/service/test_check.py tests/unit/test_check_playbooks.py",
     "dns": "tests/service/test_check.py",
     "export": "tests/service/test_import_export.py",
     "import": "tests/service/test_import_export.py",
