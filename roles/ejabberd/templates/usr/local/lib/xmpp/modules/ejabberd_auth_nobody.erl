@@ -56,7 +56,7 @@ choose(Place, [{Count, _} | More]) -> choose(Place - Count, More).
 
 length_of(Hash) -> maps:get(size, crypto:hash_info(Hash)).
 
-%% Never the same for two purposes, names or domains. The secret is what Erlang's nodes know each other by.
+%% Different for each purpose, name and domain. The secret is Erlang's cookie.
 bytes(Purpose, User, Host, Length) ->
     Parts = [crypto:mac(hmac, sha512, atom_to_binary(erlang:get_cookie()), term_to_binary({?MODULE, Purpose, User, Host, Part}))
              || Part <- lists:seq(0, Length div 64)],

@@ -58,7 +58,7 @@ trim(Host, Name, Quota) ->
         Time -> delete(Host, [Where, " AND timestamp <= ", Time])
     end.
 
-%% The time of the newest message that has no place.
+%% The time of the newest message beyond the quota.
 oldest(Host, Where, Before, Left) ->
     case ejabberd_sql:sql_query(Host, [<<"SELECT timestamp, octet_length(xml) + octet_length(txt) FROM archive ">>, Where, Before,
                                        " ORDER BY timestamp DESC LIMIT ", integer_to_list(?SOME)]) of

@@ -112,7 +112,7 @@ expire() ->
      end || [Node, Part] <- Old, not is_map_key({Node, Part}, Used)],
     ok.
 
-%% Of all sessions, what they and those whose presence they see can do.
+%% The capabilities that sessions, and those whose presence they see, use.
 used() ->
     Deadline = erlang:monotonic_time(millisecond) + ?WAIT,
     collect(maps:from_list([begin

@@ -62,7 +62,7 @@ leave(Name, Service, Room, JID) ->
 affiliations(Name, Service) ->
     [{{User, Server, <<>>}, Kind} || {User, Server, Kind, _} <- mod_muc_admin:get_room_affiliations(Name, Service)].
 
-%% A room keeps the nick and the address of who set its subject.
+%% A room stores the nickname and the address of whoever set its subject.
 forget_subject_author(Room, JID) ->
     {ok, State} = mod_muc_room:get_state(Room),
     case list_to_tuple([without(Value, bare(JID)) || Value <- tuple_to_list(State)]) of
@@ -116,7 +116,7 @@ begin_anew(Server, Room, Service) ->
         _ -> ok
     end.
 
-%% What was there before this moment.
+%% Rooms that existed before this moment.
 forget_lost(Server, Address, Before) ->
     [Room, Service] = binary:split(Address, <<"@">>),
     [forget_in(Table, Server, ["DELETE FROM ", Table, " WHERE " | Where])
@@ -157,7 +157,7 @@ forget_old_domains(Host, Days) ->
      || [Domain] <- Named, not lists:member(Domain, ejabberd_option:hosts())],
     ok.
 
-%% One table that cannot be changed does not save the others.
+%% The others are changed even if one table cannot be.
 forget_in(Table, Host, Statement) ->
     case sql(Host, Statement) of
         {updated, _} -> ok;
@@ -186,7 +186,7 @@ expire(Days) ->
     ok = forget_old_domains(Host, Days),
     mod_xmpp_caps:expire().
 
-%% Where a file comes at this moment, or goes with its account, the folder is for the next time.
+%% If a file arrives or is deleted at this moment, the folder is deleted the next time.
 remove(Folder) ->
     case file:del_dir_r(Folder) of
         {error, Reason} when Reason =:= eexist; Reason =:= enoent -> ok;

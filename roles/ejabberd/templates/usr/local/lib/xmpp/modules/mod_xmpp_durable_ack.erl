@@ -111,7 +111,7 @@ answer(Requests, Count, #{mgmt_state := active, mgmt_stanzas_in := Now} = State)
 answer(_Requests, _Count, State) ->
     State.
 
-%% Who comes back is told a count at once, and sends what is behind it again.
+%% A resumed session is sent a count at once, and sends again what comes after it.
 resume(#{?MODULE := #{to := New, waiting := Waiting, count := Old}, mgmt_id := Id, lserver := Host} = State, {resume_session, Id}, _From) ->
     To = case Waiting of
              {_, Before, _, _} -> maps:merge(Before, New);

@@ -27,7 +27,7 @@ depends(_Host, _Opts) -> [{mod_invites, hard}, {mod_register, hard}].
 mod_options(_Host) -> [].
 mod_doc() -> #{}.
 
-%% Called by the program workshop, for the operator. An invitation of mod_invites becomes one with so many uses; its days count from now.
+%% Called by the program invitation-uses, for the operator. An invitation of mod_invites becomes one with so many uses; its days count from now.
 make(Host, Token, Uses, Days) ->
     {atomic, ok} = ejabberd_sql:sql_transaction(Host, fun() ->
         {updated, 1} = sql_t(["DELETE FROM invite_token WHERE server_host = ", quote(Host), " AND token = ", quote(Token)]),
@@ -50,7 +50,7 @@ packet(#{lserver := Host} = State, Packet) when element(1, Packet) =:= iq ->
 packet(State, _Packet) ->
     State.
 
-%% Another kind of invitation on the same stream is mod_invites' to judge.
+%% mod_invites judges other kinds of invitations on the same stream.
 show(State, Host, <<?PREFIX, _/binary>> = Token, IQ) ->
     case mod_invites_opt:access_create_account(Host) =/= none andalso free(Host, Token) =/= none of
         true -> answer(State#{?MODULE => Token}, xmpp:make_iq_result(IQ));
@@ -78,7 +78,7 @@ register(User, Host, Password, IQ) ->
     <<A:16, B:16, C:16, D:16>> = crypto:strong_rand_bytes(8),
     mod_register:try_register(User, Host, Password, {16#100, 0, 0, 0, A, B, C, D}, mod_invites, xmpp:get_lang(IQ)).
 
-%% The account is made within the transaction, as mod_invites does. Who comes second to a row takes another.
+%% The account is made within the transaction, as mod_invites does. If two take the same row, the second one takes another.
 use(Host, Token, Register) ->
     case free(Host, Token) of
         none -> none;

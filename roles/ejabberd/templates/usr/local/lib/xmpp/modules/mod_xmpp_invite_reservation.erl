@@ -21,8 +21,8 @@ depends(_Host, _Opts) -> [{mod_invites, hard}, {mod_register, hard}].
 mod_options(_Host) -> [].
 mod_doc() -> #{}.
 
-%% Asked before an account is made, after the picture was read. People's ways all lead through mod_register; the operator's do not, who
-%% can give the name to anybody.
+%% Called before an account is made, after the CAPTCHA. All registrations go through mod_register; the operator's commands do not, so
+%% the operator can give the name to anybody.
 keep(Free, User, Server, _Password) ->
     {current_stacktrace, Callers} = process_info(self(), current_stacktrace),
     Free andalso not (lists:keymember(mod_register, 1, Callers) andalso promised(jid:nodeprep(User), jid:nameprep(Server))).

@@ -126,7 +126,7 @@ know({_, User, Host} = Pair) ->
         false -> ok
     end.
 
-%% Somebody hangs up, or starts again, instead of answering.
+%% A login is aborted, or started again, instead of answered.
 give_up(#{?MODULE := Pair} = State, _Reason) ->
     xmpp_token_bucket:use(?MODULE, counted_for(Pair), ?EACH),
     maps:remove(?MODULE, State);
@@ -169,7 +169,7 @@ removes_another({xmlel, <<"query">>, _, _} = Query, Packet) ->
 removes_another(_, _) ->
     false.
 
-%% Whoever had the old password is out. A session that changes its own goes on: the hook runs in its process.
+%% A new password ends the account's other sessions. The one that changes it goes on: the hook runs in its process.
 end_sessions(User, Server) ->
     [ejabberd_sm:kick_user(User, Server, Resource) || Resource <- ejabberd_sm:get_user_resources(User, Server),
                                                       ejabberd_sm:get_session_pid(User, Server, Resource) =/= self()],

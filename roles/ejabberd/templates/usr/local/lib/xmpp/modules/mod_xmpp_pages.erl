@@ -50,7 +50,7 @@ depends(_Host, _Opts) -> [{mod_mam, hard}, {mod_roster, hard}].
 mod_options(_Host) -> [].
 mod_doc() -> #{}.
 
-%% What a session wants of the database is its account's (xmpp_fair).
+%% The database statements of a session count as its account's (xmpp_fair).
 opened(#{user := User, lserver := Server} = State) ->
     xmpp_fair:belongs(self(), {User, Server}, slow),
     State.
@@ -135,7 +135,7 @@ ask(Acc, _Room) ->
 
 server(Room) -> element(4, Room).
 
-%% The room's state is taken when it is needed: who waits takes no memory for it.
+%% The room's state is read when it is needed: a waiting request takes no memory for it.
 read(IQ, Query, Process) ->
     {ok, Room} = mod_muc_room:get_state(Process),
     case mod_mam:muc_process_iq(xmpp:set_els(IQ, [xmpp:decode(Query)]), Room) of
@@ -287,7 +287,7 @@ fitting([Size | Sizes], Left) when Size + ?AROUND =< Left -> 1 + fitting(Sizes, 
 fitting([], _Left) -> ?PAGE;
 fitting(_Sizes, _Left) -> 0.
 
-%% In a form, or, in the oldest way, an element.
+%% In a form, or, in the oldest protocol, an element.
 field(Name, Query) ->
     Form = fxml:get_subtag(Query, <<"x">>),
     Fields = [Field || Form =/= false, Field <- fxml:get_subtags(Form, <<"field">>), fxml:get_tag_attr_s(<<"var">>, Field) =:= Name],

@@ -156,7 +156,7 @@ takes_from(Maker, Packet) ->
                   {xmlel, _, _, _} = El <- fxml:get_subtags(Some, <<"affiliation">>), fxml:get_tag_attr_s(<<"affiliation">>, El) =/= <<"owner">>,
                   decoded(fxml:get_tag_attr_s(<<"jid">>, El)) =:= Maker].
 
-%% Whether it is there or not: the answer does not tell.
+%% The answer is the same whether it exists or not.
 account(JID) ->
     case address(JID) of
         {User, Server, _} when User =/= <<>> ->
@@ -183,7 +183,7 @@ judge(Packet, Account, Limit) ->
             end
     end.
 
-%% All people of another server are one.
+%% All addresses of another server count as one.
 asker(Packet) ->
     {User, Server, _} = jid:tolower(xmpp:get_from(Packet)),
     case ejabberd_router:is_my_host(Server) of

@@ -84,7 +84,7 @@ describe(By, About, Report) ->
      end,
      <<"\n\nTo answer or to ask, write to xmpp:">>, By].
 
-%% A user's words are marked on each line, or they could pass for ours.
+%% Each line of a user's text is marked, as it could pass for ours otherwise.
 quote(Text) ->
     [[<<"\n> ">>, Line] || Line <- re:split(Text, <<"\\R">>, [unicode, {newline, any}])].
 

@@ -77,7 +77,7 @@ say(Packet, _Room, _Nick) ->
             limit(Packet, messages, ?MESSAGES)
     end.
 
-%% Whoever leaves is let go.
+%% Leaving is never limited.
 enter(drop, _Room, _Nick) -> drop;
 enter(Packet, _Room, _Nick) ->
     case xmpp:get_type(Packet) of
@@ -183,7 +183,7 @@ guard_room(IQ, Room) when element(1, IQ) =:= iq ->
 guard_room(Acc, _Room) ->
     Acc.
 
-%% Each change is written down with all of the room.
+%% Each change stores the whole room again.
 changed(IQ, Room) ->
     Key = {changes, bare(xmpp:get_from(IQ))},
     {Size, Seconds} = ?CHANGES,
@@ -206,7 +206,7 @@ judged(IQ, Room) ->
     case shrinks(Els, Items) orelse bytes(Room) + erlang:external_size(Els) =< ?ROOM of
         false -> xmpp:err_resource_constraint(<<"This room keeps as much as a room may, which is 512 KiB.">>, Lang);
         true ->
-            %% ejabberd refuses whoever is no owner.
+            %% ejabberd refuses it to anybody but an owner.
             Leaves = Owners =/= [] andalso Left =:= [] andalso lists:member(bare(xmpp:get_from(IQ)), All),
             Gets = fun(Who) -> is_admin(Who) orelse xmpp_sum:fits(?MODULE, {rooms, Who}, Who, 1, ?GIVEN, fun() -> owned(Who) end) end,
             case not (Leaves andalso not leave(bare(xmpp:get_from(IQ)), Owners, New)) andalso (lists:all(Gets, New) orelse given) of

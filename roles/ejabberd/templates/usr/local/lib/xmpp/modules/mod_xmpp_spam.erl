@@ -182,7 +182,7 @@ enter_room(Packet, _Room, _Nick) ->
         false -> Packet
     end.
 
-%% Who was in the room before they got on the list is sent away as they speak.
+%% An occupant that was listed after joining is removed at its next message.
 say_in_room(drop, _Room, _Nick) -> drop;
 say_in_room(Packet, _Room, _Nick) ->
     From = xmpp:get_from(Packet),
@@ -196,7 +196,7 @@ say_in_room(Packet, _Room, _Nick) ->
 listed(Packet) ->
     xmpp:err_forbidden(<<"You are on a block list that this server uses.">>, xmpp:get_lang(Packet)).
 
-%% Whoever asks or writes is told; an error or an answer is never answered.
+%% A request or a message is answered with an error; an error or an answer never is.
 refuse(Packet, Error) ->
     lists:member(xmpp:get_type(Packet), [error, result, unavailable, unsubscribe, unsubscribed, subscribed, probe])
         orelse ejabberd_router:route_error(Packet, Error),
@@ -205,7 +205,7 @@ refuse(Packet, Error) ->
 refresh() ->
     gen_server:cast(gen_mod:get_module_proc(hd(ejabberd_option:hosts()), ?MODULE), refresh).
 
-%% The state: the domain that asks, and what each list said last.
+%% The state: the domain that fetches, and the last content of each list.
 init([Host, Opts]) ->
     persistent_term:put(?MODULE, #{}),
     Lists = maps:get(block_lists, Opts),

@@ -41,7 +41,7 @@ watch(Acc) ->
 watch(Acc, _Room, _Nick) ->
     watch(Acc).
 
-%% By somebody here. The error leaves before any acknowledgement does.
+%% Sent by an account here. The error is sent before any acknowledgement.
 sent({Packet, State} = Acc) ->
     case refused(Packet) of
         {Error, Original} -> {stop, {drop, ejabberd_c2s:send(State, xmpp:make_error(Original, Error))}};

@@ -159,7 +159,7 @@ handle_call({take, Account, Random, Size}, _From, #{accounts := Accounts, sum :=
         Full orelse Sum + Charge > Most ->
             {reply, {full, <<"The server has no room for more files. Please try again later.">>}, State};
         true ->
-            %% No room can be made where slots are that were not used.
+            %% Unused slots cannot be removed to make room.
             case exceeds({Waiting + Charge, map_size(Slots) + 1}, Hard) of
                 true ->
                     Text = <<"You have asked for more uploads than you may have files here. Please try again later.">>,
@@ -200,10 +200,10 @@ waiting(Slots) -> maps:fold(fun(_, {Charge, _}, Sum) -> Sum + Charge end, 0, Slo
 exceeds({Bytes, Files}, {MostBytes, MostFiles}) -> Bytes > MostBytes orelse Files > MostFiles.
 now_s() -> erlang:monotonic_time(second).
 
-%% Room is made as soon as the first is passed. What was handed out and not used does not pass the second.
+%% Beyond the first limit, old files are removed. Unused slots never exceed the second.
 limits(#{quota := Quota, files := Files}) -> {{Quota, Files}, {Quota + Quota div 10 + 1048576, Files + Files div 10}}.
 
-%% Lets go of slots that ran out, and sees how much room there is.
+%% Drops expired slots, and measures the free room.
 look(#{accounts := Accounts, root := Root, total := Total} = State) ->
     Now = now_s(),
     Kept = maps:filtermap(fun(_, {Bytes, Files, Slots, At}) ->

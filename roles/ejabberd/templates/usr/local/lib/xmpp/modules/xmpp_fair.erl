@@ -120,7 +120,7 @@ next(#{running := none, ready := Ready, turns := Turns, waiting := Waiting} = St
 next(State) ->
     State.
 
-%% Whoever has gone meanwhile wants no answer. What the worker has lost (it was started anew) is not waited for.
+%% A process that has ended needs no answer. Statements that the worker has lost (it was restarted) are not waited for.
 run({{Pid, _} = From, Event}, #{worker := Worker} = State) ->
     Turn = make_ref(),
     case node(Pid) =/= node() orelse is_process_alive(Pid) of

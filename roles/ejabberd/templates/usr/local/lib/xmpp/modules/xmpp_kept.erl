@@ -10,7 +10,7 @@
 %% Tables that have a limit of their own, and one that holds some words of another (and is not indexed by the account).
 -define(ELSEWHERE, [<<"archive">>, <<"spool">>, <<"sm">>, <<"vcard_search">>]).
 
-%% Or unknown, where the database does not answer.
+%% Returns unknown if the database does not answer.
 bytes({User, Server, _} = Account) ->
     {U, H, J} = {quote(User), quote(Server), quote(jid:encode(Account))},
     Own = [["SELECT sum(max(", integer_to_list(?ROW), ", ", size(Columns), ")) AS n FROM ", Table, " WHERE username = ", U, " AND server_host = ", H]

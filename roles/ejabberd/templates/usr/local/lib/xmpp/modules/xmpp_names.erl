@@ -42,8 +42,8 @@ look_up(Target, Family, Deadline) ->
 left(Deadline) ->
     max(1, Deadline - erlang:monotonic_time(millisecond)).
 
-%% Whoever owns a name can say that it is at the host itself, where no firewall is in the way, and would learn from the error which of its ports
-%% are open inside.
+%% The owner of a name can point it at this host itself, where no firewall is in the way, and would learn from the error which ports
+%% are open on it.
 is_inner({0, _, _, _}, _) -> true;
 is_inner({127, _, _, _}, _) -> true;
 is_inner({169, 254, _, _}, _) -> true;

@@ -6,7 +6,7 @@
 -export([new/2, add/3]).
 -export([start_link/2, init/1, handle_call/3, handle_cast/2, handle_info/2]).
 
-%% Asked for again (a second domain, a reload), it is the same one.
+%% Called again (for a second domain, after a reload), it keeps the existing queue.
 new(Name, Bound) ->
     case supervisor:start_child(ejabberd_gen_mod_sup, #{id => Name, start => {?MODULE, start_link, [Name, Bound]}}) of
         {ok, _} -> ok;

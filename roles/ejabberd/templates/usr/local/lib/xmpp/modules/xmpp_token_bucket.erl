@@ -15,7 +15,7 @@
 new(Table) ->
     new(Table, none).
 
-%% A table that outlives whoever asks for it. Asked for again (a second domain, a reload), it is the same one.
+%% The table outlives its caller. Called again (for a second domain, after a reload), it keeps the existing one.
 new(Table, Folder) ->
     case ets:whereis(Table) of
         undefined -> ok = proc_lib:start(?MODULE, keep, [Table, Folder], 5000);
@@ -72,7 +72,7 @@ since_boot() ->
     Source = erlang:system_info(os_monotonic_time_source),
     erlang:convert_time_unit(proplists:get_value(time, Source), native, millisecond).
 
-%% Is no token left in the bucket of this size, or no place for another bucket?
+%% True if no token is left in the bucket of this size, or no place for another bucket.
 used_up(Table, Key, Size, Seconds) ->
     case full_at(Table, Key) of
         none -> is_full(Table);

@@ -63,7 +63,7 @@ large() ->
 limit(Words) ->
     #{size => Words, kill => true, error_logger => false, include_shared_binaries => true}.
 
-%% A table that outlives whoever asks for it, and who takes out of it what has ended.
+%% A table that outlives its caller, and the process that removes ended connections from it.
 new() ->
     case ets:whereis(?MODULE) of
         undefined ->

@@ -63,7 +63,7 @@ init(Host) ->
 
 worker() -> binary_to_atom(<<"ejabberd_sql_", ?WORKER/binary, "_0">>).
 
-%% A question (p1_fsm's) goes on with our address on it, an answer to who asked.
+%% A request (p1_fsm's) is passed on with our address, its answer to the caller.
 handle_info({'$gen_sync_event', {Pid, _} = From, Event}, Worker) ->
     Kind = xmpp_fair:kind(Event),
     try
