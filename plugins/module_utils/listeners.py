@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Ask the ports of the service, as somebody without an account would: do they show the certificate that is on the disk,
-does a stream begin? Roles name their ports in /etc/xmpp/certificates.d/*.json.
+"""Check the listeners of the service from outside: whether each serves the certificate on the disk and speaks its
+protocol. Roles list their listeners in /etc/xmpp/certificates.d/*.json.
 
-As a program, with the name of a unit: the end of its reload, which succeeds once that is so.
+Run as a program with the name of a unit, it ends the unit's reload, which succeeds once all its listeners pass.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from pathlib import Path
 
 DROPINS = Path("/etc/xmpp/certificates.d")
 CERTIFICATES = Path("/etc/xmpp/certificates")
-# Of the kernel: local address and state of every connection. (/proc/net is out of sight in a sandbox.)
+# Local address and state of every connection. (/proc/net is hidden in a sandbox.)
 TABLES = (Path("/proc/self/net/tcp"), Path("/proc/self/net/tcp6"))
 LISTENS = "0A"
 SECONDS_PER_ANSWER = 10
-SECONDS = 20  # until what was started or reloaded is in force, on a host that has much to do
-PAUSE = 0.05  # between two looks
+SECONDS = 20  # until a start or reload has taken effect on a busy host
+PAUSE = 0.05  # between two checks
 LIMIT = 65536  # bytes of a greeting
 TLS = "urn:ietf:params:xml:ns:xmpp-tls"
 COOKIE = bytes.fromhex("2112a442")  # RFC 8489
 ADVICE = (
-    "Whoever connects meets the same. On the host, journalctl --unit=UNIT may say why, and systemctl restart UNIT "
-    "takes the files anew; then run site.yml again. All of the service can use certificates with RSA keys of 2048 bits "
+    "Clients meet the same fault. On the host, journalctl --unit=UNIT may say why, and systemctl restart UNIT "
+    "reads the files again; then run site.yml. All of the service can use certificates with RSA keys of 2048 bits "
     "or more, or on the curves P-256 and P-384."
 )
 
@@ -42,8 +42,8 @@ class ShutError(Exception):
 
 
 @dataclass(frozen=True)
-class Door:
-    """A port, what speaks there, and whose certificate it shows to who asks for the name."""
+class Listener:
+    """A port, its protocol, the name to ask for, and the domain whose certificate it serves for that name."""
 
     unit: str
     port: int
@@ -52,18 +52,19 @@ class Door:
     domain: str
 
 
-def known(unit: str | None = None) -> list[Door]:
-    """Return the ports that the roles have named, of one unit or of all."""
+def known(unit: str | None = None) -> list[Listener]:
+    """Return the listeners that the roles have listed, of one unit or of all."""
     found = []
     for path in sorted(DROPINS.glob("*.json")):
         entry = json.loads(path.read_text(encoding="utf-8"))
         if unit in (None, entry["unit"]):
-            found += [Door(entry["unit"], **one) for one in entry["doors"]]
+            # Files of earlier releases have this key as well, so it keeps its name.
+            found += [Listener(entry["unit"], **one) for one in entry["doors"]]
     return found
 
 
 def listening(port: int) -> list[str]:
-    """Return the addresses at which something listens on a port, as one on this host reaches them."""
+    """Return the addresses of the sockets that listen on a port, as this host reaches them."""
     found = []
     for table in TABLES:
         for line in table.read_text(encoding="ascii").splitlines()[1:] if table.exists() else []:
@@ -91,11 +92,11 @@ def connect(port: int) -> socket.socket:
     for address in addresses:
         with contextlib.suppress(OSError):
             return socket.create_connection((address, port), SECONDS_PER_ANSWER)
-    raise ShutError(f"no connection to {', '.join(addresses)} comes about")
+    raise ShutError(f"no connection to {', '.join(addresses)} succeeds")
 
 
 def read_until(link: socket.socket, pattern: str) -> str:
-    """Return what is said up to the first match."""
+    """Return the received text up to the first match."""
     heard = b""
     while not re.search(pattern, heard.decode("utf-8", "replace")):
         data = link.recv(4096)
@@ -105,55 +106,55 @@ def read_until(link: socket.socket, pattern: str) -> str:
     return heard.decode("utf-8", "replace")
 
 
-def stream(link: socket.socket, door: Door) -> str:
+def stream(link: socket.socket, listener: Listener) -> str:
     """Begin a stream; return what the server offers (RFC 6120 4.3)."""
-    kind = door.speaks.removeprefix("starttls-")
+    kind = listener.speaks.removeprefix("starttls-")
     link.sendall(
-        f"<?xml version='1.0'?><stream:stream to='{door.name}' version='1.0' xmlns='jabber:{kind}' "
+        f"<?xml version='1.0'?><stream:stream to='{listener.name}' version='1.0' xmlns='jabber:{kind}' "
         "xmlns:stream='http://etherx.jabber.org/streams'>".encode()
     )
     return read_until(link, r"</stream:features>|<stream:features\s*/>|</stream:stream>")
 
 
-def greet(link: ssl.SSLSocket, door: Door) -> None:
-    """Say hello in the port's own language."""
-    if door.speaks == "https":
-        link.sendall(f"HEAD / HTTP/1.1\r\nHost: {door.name}\r\nConnection: close\r\n\r\n".encode())
+def greet(link: ssl.SSLSocket, listener: Listener) -> None:
+    """Make one request in the port's protocol."""
+    if listener.speaks == "https":
+        link.sendall(f"HEAD / HTTP/1.1\r\nHost: {listener.name}\r\nConnection: close\r\n\r\n".encode())
         read_until(link, r"^HTTP/1\.1 \d")
-    elif door.speaks == "turn":
+    elif listener.speaks == "turn":
         link.sendall(b"\x00\x01\x00\x00" + COOKIE + b"conexizan001")
         if link.recv(1024)[:2] != b"\x01\x01":
             raise ShutError("does not answer a STUN request")
     else:
-        offered = stream(link, door)
+        offered = stream(link, listener)
         if "<stream:features" not in offered:
-            raise ShutError(f"begins no stream for {door.name}: {offered[-200:]!r}")
+            raise ShutError(f"begins no stream for {listener.name}: {offered[-200:]!r}")
         with contextlib.suppress(OSError):
             link.sendall(b"</stream:stream>")
 
 
-def ask(door: Door) -> bytes:
-    """Return the certificate that a port shows (DER), after a hello; raises ShutError."""
+def ask(listener: Listener) -> bytes:
+    """Return the certificate that a port serves (DER), after one request; raises ShutError."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE  # it is compared with the file, whoever signed it
     try:
-        with connect(door.port) as link:
-            if door.speaks.startswith("starttls-"):
-                if TLS not in stream(link, door):
-                    raise ShutError(f"offers no STARTTLS for {door.name}")
+        with connect(listener.port) as link:
+            if listener.speaks.startswith("starttls-"):
+                if TLS not in stream(link, listener):
+                    raise ShutError(f"offers no STARTTLS for {listener.name}")
                 link.sendall(f"<starttls xmlns='{TLS}'/>".encode())
                 if "<proceed" not in read_until(link, r"<(proceed|failure)\b"):
-                    raise ShutError(f"refuses STARTTLS for {door.name}")
-            with context.wrap_socket(link, server_hostname=door.name) as secure:
+                    raise ShutError(f"refuses STARTTLS for {listener.name}")
+            with context.wrap_socket(link, server_hostname=listener.name) as secure:
                 shown = secure.getpeercert(binary_form=True)
-                greet(secure, door)
+                greet(secure, listener)
     except ssl.SSLError as error:
-        raise ShutError(f"ends the handshake of TLS for {door.name} ({error.reason or error})") from error
+        raise ShutError(f"ends the handshake of TLS for {listener.name} ({error.reason or error})") from error
     except TimeoutError as error:
         raise ShutError(f"has not answered within {SECONDS_PER_ANSWER} seconds") from error
     except OSError as error:
-        raise ShutError(f"cuts the connection for {door.name} ({error.strerror or error})") from error
+        raise ShutError(f"cuts the connection for {listener.name} ({error.strerror or error})") from error
     return shown or b""
 
 
@@ -170,22 +171,22 @@ def first_in(path: Path) -> bytes:
         raise ShutError(f"has no certificate to show: {path} holds none") from error
 
 
-def wrong_with(door: Door) -> str | None:
+def wrong_with(listener: Listener) -> str | None:
     """Return what is wrong with a port now."""
-    file = CERTIFICATES / door.domain / "fullchain.pem"
+    file = CERTIFICATES / listener.domain / "fullchain.pem"
     try:
-        if ask(door) != first_in(file):
-            raise ShutError(f"shows another certificate for {door.name} than {file}")
+        if ask(listener) != first_in(file):
+            raise ShutError(f"shows another certificate for {listener.name} than {file}")
     except ShutError as error:
-        return f"Port {door.port} of {door.unit}: {error}."
+        return f"Port {listener.port} of {listener.unit}: {error}."
     return None
 
 
-def wrong(doors: list[Door], seconds: float = SECONDS) -> Iterator[str]:
-    """Yield what is still wrong with the ports after at most so many seconds."""
+def wrong(listeners: list[Listener], seconds: float = SECONDS) -> Iterator[str]:
+    """Yield what is still wrong with the listeners after at most this many seconds."""
     deadline = time.monotonic() + seconds
-    for door in doors:
-        while trouble := wrong_with(door):
+    for listener in listeners:
+        while trouble := wrong_with(listener):
             if time.monotonic() > deadline:
                 yield f"{trouble} (Asked for {seconds:.0f} seconds.)"
                 break

@@ -19,8 +19,8 @@ FRAMING = "urn:ietf:params:xml:ns:xmpp-framing"
 
 def serials(service: Service) -> dict[int, int]:
     """The certificates' numbers, by port."""
-    doors = {443: web_name(service), 5223: service.domain, 5270: service.domain, 5349: service.name("turn")}
-    return {port: certificate_at(service, name, port).serial_number for port, name in doors.items()}
+    ports = {443: web_name(service), 5223: service.domain, 5270: service.domain, 5349: service.name("turn")}
+    return {port: certificate_at(service, name, port).serial_number for port, name in ports.items()}
 
 
 @pytest.mark.parametrize("domain", ["alpha", "beta"])

@@ -103,20 +103,20 @@ def upgraded(link: socket.socket, folder: Path, offer: bytes, answer: bytes) -> 
     secured(link, folder, FEATURES)
 
 
-def door(port: int, speaks: str = "client") -> object:
-    return listeners.Door("ejabberd.service", port, speaks, NAME, NAME)
+def listener(port: int, speaks: str = "client") -> object:
+    return listeners.Listener("ejabberd.service", port, speaks, NAME, NAME)
 
 
 @pytest.mark.parametrize("speaks", HELLOS)
 def test_port_that_is_right(home: Path, speaks: str) -> None:
     with served(lambda link: secured(link, home / NAME, HELLOS[speaks])) as port:
-        assert listeners.wrong_with(door(port, speaks)) is None
+        assert listeners.wrong_with(listener(port, speaks)) is None
 
 
 @pytest.mark.parametrize("speaks", ["starttls-client", "starttls-server"])
 def test_port_with_starttls(home: Path, speaks: str) -> None:
     with served(lambda link: upgraded(link, home / NAME, WITH_TLS, b"<proceed/>")) as port:
-        assert listeners.wrong_with(door(port, speaks)) is None
+        assert listeners.wrong_with(listener(port, speaks)) is None
 
 
 def talks(home: Path) -> dict[str, tuple[str, Callable[[socket.socket], None], str]]:
@@ -162,16 +162,16 @@ def talks(home: Path) -> dict[str, tuple[str, Callable[[socket.socket], None], s
 def test_port_that_is_wrong_says_what_was_found(home: Path, fault: str) -> None:
     speaks, talk, words = talks(home)[fault]
     with served(talk) as port:
-        found = list(listeners.wrong([door(port, speaks)], seconds=0))
+        found = list(listeners.wrong([listener(port, speaks)], seconds=0))
     assert len(found) == 1
     assert found[0].startswith(f"Port {port} of ejabberd.service: ")
     assert re.search(words, found[0]), found[0]
 
 
 def test_port_where_nothing_listens(home: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    assert listeners.wrong_with(door(port)) == f"Port {port} of ejabberd.service: nothing listens there."
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    assert listeners.wrong_with(listener(port)) == f"Port {port} of ejabberd.service: nothing listens there."
 
 
 @pytest.mark.parametrize("content", [None, "", "-----BEGIN CERTIFICATE-----\nx\n-----END CERTIFICATE-----"])
@@ -181,7 +181,7 @@ def test_file_without_a_certificate(home: Path, content: str | None) -> None:
         file.unlink()
         if content is not None:
             file.write_text(content, encoding="ascii")
-        assert "has no certificate to show" in listeners.wrong_with(door(port))
+        assert "has no certificate to show" in listeners.wrong_with(listener(port))
 
 
 def test_what_comes_a_moment_later_is_waited_for(home: Path) -> None:
@@ -193,7 +193,7 @@ def test_what_comes_a_moment_later_is_waited_for(home: Path) -> None:
         secured(link, home / NAME if len(asked) > 3 else old, FEATURES)
 
     with served(talk) as port:
-        assert list(listeners.wrong([door(port)], seconds=5)) == []
+        assert list(listeners.wrong([listener(port)], seconds=5)) == []
     assert len(asked) == 4
 
 
@@ -212,4 +212,4 @@ def test_ports_are_named_by_the_roles(tmp_path: Path, monkeypatch: pytest.Monkey
         entry = {"managed": "by", "unit": f"{unit}.service", "doors": [one]}
         (tmp_path / f"{unit}.json").write_text(json.dumps(entry), encoding="utf-8")
     assert [found.unit for found in listeners.known()] == ["coturn.service", "nginx.service"]
-    assert listeners.known("nginx.service") == [listeners.Door("nginx.service", **one)]
+    assert listeners.known("nginx.service") == [listeners.Listener("nginx.service", **one)]
