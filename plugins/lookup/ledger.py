@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
 from ansible.errors import AnsibleError
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.bases import Lookup
+from ansible_collections.conexizan.xmpp.plugins.plugin_utils.declarations import PROJECT, declared
 
 DOCUMENTATION = r"""
 name: ledger
@@ -47,7 +47,6 @@ _raw:
     de: {description: The same in German., type: dict}
 """
 
-PROJECT = Path(__file__).resolve().parents[2]
 # Key: whether an entry must have it, and what it can be.
 KEYS: dict[str, tuple[bool, tuple[type, ...]]] = {
     "name": (True, (str,)),
@@ -73,22 +72,6 @@ WORDS = {str: "text", int: "a whole number", list: "a list", dict: "keys and val
 
 class Mistake(Exception):
     """What is wrong with an entry, to follow its name: "has no days"."""
-
-
-def site_roles(project: Path) -> list[str]:
-    """Return the names of the roles in the order of site.yml."""
-    plays = yaml.safe_load((project / "site.yml").read_text(encoding="utf-8"))
-    roles = [role for play in plays for role in play.get("roles", [])]
-    return list(dict.fromkeys(role["role"] if isinstance(role, dict) else role for role in roles))
-
-
-def files(project: Path) -> Iterator[Path]:
-    """Yield the roles' ledger files, the last role of site.yml first; raises AnsibleError for one that is not there."""
-    order = site_roles(project)
-    found = {file.parts[-3]: file for file in sorted((project / "roles").glob("*/vars/ledger.yml"))}
-    for role in sorted(found.keys() - set(order)):
-        raise AnsibleError(f"{found[role]} is of a role that is not in site.yml, so nobody would see it. Add the role.")
-    yield from (found[role] for role in reversed(order) if role in found)
 
 
 def check_keys(entry: Mapping[str, Any]) -> None:
@@ -163,7 +146,7 @@ class LookupModule(Lookup):
         """Return one list of entries; raises AnsibleError naming the file and the entry."""
         self._templar.available_variables = variables or {}
         found: dict[str, dict[str, Any]] = {}
-        for file in files(Path(project)):
+        for _, file in reversed(list(declared(Path(project), "ledger.yml", self._loader))):
             raw = self._loader.load_from_file(str(file), trusted_as_template=True)
             if not isinstance(raw, list) or not all(isinstance(entry, dict) for entry in raw):
                 raise AnsibleError(f"{file} is no list of entries, which begin with: - name: …")

@@ -7,6 +7,7 @@ import os
 import re
 import socket
 import struct
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,6 @@ from ansible_collections.conexizan.xmpp.plugins.module_utils.dpkg import untouch
 from ansible_collections.conexizan.xmpp.plugins.module_utils.firewalls import closed_ports, host
 from ansible_collections.conexizan.xmpp.plugins.module_utils.firewalls.rules import PASSED
 
-# Units that this service configures, whoever started them; what they would serve for others is looked for by itself.
-OWN = ("coturn.service", "ejabberd.service", "nginx.service", "prometheus-node-exporter.service")
 CONTAINERS = re.compile(r"docker|libpod|containerd|podman|lxc|machine-|conmon")
 LOOPBACK = ("127.", "[::1]", "[::ffff:127.")
 WILDCARDS = ("0.0.0.0", "[::]", "*")  # noqa: S104  (to compare with)
@@ -100,12 +99,15 @@ def sockets() -> list[Socket]:
     return parse_sockets(host.output("ss", "-Hltunpe"))
 
 
-def meets(one: Socket, port: dict[str, Any]) -> bool:
-    """Tell whether a socket conflicts with a port of the service."""
+def meets(one: Socket, port: dict[str, Any], own: Collection[str]) -> bool:
+    """Tell whether a socket conflicts with a port of the service.
+
+    *own* are units that the service configures, whoever started them; what they serve for others is checked elsewhere.
+    """
     if one.protocol != port["protocol"] or not port["first"] <= one.port <= port["last"]:
         return False
     # The relay takes a free one of its range.
-    if port["first"] != port["last"] or one.unit in OWN or one.unit.startswith(("xmpp-", "certbot")):
+    if port["first"] != port["last"] or one.unit in own or one.unit.startswith(("xmpp-", "certbot")):
         return False
     wanted = port.get("address") or "*"
     if wanted == "public":
@@ -113,12 +115,12 @@ def meets(one: Socket, port: dict[str, Any]) -> bool:
     return wanted in WILDCARDS or one.address in WILDCARDS or one.address.strip("[]") == wanted.strip("[]")
 
 
-def held_ports(found: list[Socket], ports: list[dict[str, Any]]) -> list[str]:
-    """Return the processes on ports that the service needs, and how to free the ports."""
+def held_ports(found: list[Socket], ports: list[dict[str, Any]], own: Collection[str]) -> list[str]:
+    """Return the processes, but for those of *own* units, on ports that the service needs, and how to free the ports."""
     holders: dict[str, list[tuple[Socket, dict[str, Any]]]] = {}
     for one in found:
         for port in ports:
-            if meets(one, port):
+            if meets(one, port, own):
                 key = one.unit if one.unit.endswith((".service", ".socket")) else one.holder
                 holders.setdefault(key, []).append((one, port))
     words = []

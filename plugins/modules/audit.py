@@ -32,6 +32,13 @@ options:
     type: list
     elements: dict
     required: true
+  logs_nobody:
+    description: >-
+      What the names of services begin with that log no person, beside C(xmpp-); an entry for the journal does not
+      excuse what is found in their lines.
+    type: list
+    elements: str
+    required: true
   domains:
     description: The service's domains and those of its parts.
     type: list
@@ -62,6 +69,7 @@ EXAMPLES = r"""
 - name: Search the host
   conexizan.xmpp.audit:
     ledger: "{{ lookup('conexizan.xmpp.ledger') }}"
+    logs_nobody: "{{ lookup('conexizan.xmpp.footprint', 'logs_nobody') }}"
     domains: [example.org, muc.example.org]
 """
 
@@ -100,6 +108,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "ledger": {"type": "list", "elements": "dict", "required": True},
+            "logs_nobody": {"type": "list", "elements": "str", "required": True},
             "domains": {"type": "list", "elements": "str", "default": []},
             "known_addresses": {"type": "list", "elements": "str", "default": []},
             "needles": {"type": "list", "elements": "str", "default": []},
@@ -110,16 +119,16 @@ def main() -> None:
     params = module.params
     os.nice(10)  # with 19, a host that is busy all the time would never get to the end
     subprocess.run(["ionice", "--class", "idle", "--pid", str(os.getpid())], check=False, capture_output=True)
-    ledger, names = params["ledger"], params["names"]
+    ledger, logs_nobody, names = params["ledger"], tuple(params["logs_nobody"]), params["names"]
     notes: list[Row] = []
     everything = bool(params["needles"])
     found: list[Finding] = []
     count = 0
     if everything:
-        search = Audit(Ledger(ledger), [needle_finder(params["needles"])], [], everything)
+        search = Audit(Ledger(ledger, logs_nobody), [needle_finder(params["needles"])], [], everything)
     else:
         finders, where_services_write = finders_of(params["domains"], params["known_addresses"], notes)
-        search = Audit(Ledger(ledger, ssh_addresses()), finders, where_services_write, everything)
+        search = Audit(Ledger(ledger, logs_nobody, ssh_addresses()), finders, where_services_write, everything)
         count, found = tables.inside_or_why(ledger, notes)
     search.run()
     if found:

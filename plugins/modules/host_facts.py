@@ -33,6 +33,11 @@ options:
       address: {description: Where; C(public) is everywhere but on loopback., type: str, default: "*"}
       inner: {description: Whether only the host itself may reach it., type: bool, default: false}
       setting: {description: "A setting that avoids the port, in words for the operator.", type: str, default: ""}
+  own_units:
+    description: Services that the roles configure; a port of the service that one of them has is not taken.
+    type: list
+    elements: str
+    default: []
   names:
     description: Names that the web server of the service answers to.
     type: list
@@ -111,15 +116,16 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.conexizan.xmpp.plugins.module_utils import neighbours
 from ansible_collections.conexizan.xmpp.plugins.module_utils.facts.gather import gather
 
+LISTS = ("packages", "own_units", "names", "folders", "places")
+
 
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(
         argument_spec={
-            **{name: {"type": "list", "elements": "str", "default": []} for name in ("packages", "folders", "places")},
+            **{name: {"type": "list", "elements": "str", "default": []} for name in LISTS},
             "apart": {"type": "str", "default": ""},
             "ports": {"type": "list", "elements": "dict", "default": [], "options": neighbours.PORT},
-            "names": {"type": "list", "elements": "str", "default": []},
             "https_port": {"type": "int", "default": 443},
             "firewall": {"type": "bool", "default": False},
             "secrets": {"type": "dict", "no_log": False},

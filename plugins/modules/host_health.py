@@ -44,6 +44,11 @@ options:
       address: {description: Where., type: str, default: "*"}
       inner: {description: Whether only the host itself may reach it., type: bool, default: false}
       setting: {description: "A setting that avoids the port, in words for the operator.", type: str, default: ""}
+  own_units:
+    description: Services that the roles configure, as M(host_facts) takes them.
+    type: list
+    elements: str
+    default: []
   addresses:
     description: Addresses of the host.
     type: list
@@ -108,6 +113,7 @@ def main() -> None:
             "firewall": {"type": "bool", "required": True},
             "metrics": {"type": "str", "default": ""},
             "ports": {"type": "list", "elements": "dict", "default": [], "options": neighbours.PORT},
+            "own_units": {"type": "list", "elements": "str", "default": []},
             "addresses": {"type": "list", "elements": "str", "default": []},
             "contacts": {"type": "list", "elements": "str", "default": []},
             "now": {"type": "float", "required": True},
@@ -125,7 +131,7 @@ def main() -> None:
     )
     ports = neighbours.whole(asked["ports"])
     shut = neighbours.shut_ports([port for port in ports if not port["inner"]], asked["addresses"]) if ports else []
-    held = neighbours.held_ports(neighbours.sockets(), ports)
+    held = neighbours.held_ports(neighbours.sockets(), ports, asked["own_units"])
     rows += judge_neighbours(held, shut, firewall=asked["firewall"])
     closed = [{"owner": one.owner, "protocol": protocol, "port": port} for one in shut for protocol, port in one.ports]
     authority = AUTHORITY.read_text(encoding="ascii") if AUTHORITY.exists() else ""

@@ -6,7 +6,9 @@ from __future__ import annotations
 import ipaddress
 import re
 
-SERVICES = ("ejabberd", "nginx", "coturn", "epmd", "xmpp-expire", "xmpp-checkpoint", "xmpp-certificates")
+from .footprint import footprint
+
+SERVICES = tuple(footprint("logs_nobody"))
 # Where services keep or log anything. The operator's own ssh logins are not theirs.
 PLACES = ("/var/log/nginx", "/var/log/ejabberd", "/run/ejabberd", "/var/lib/ejabberd", "/var/lib/nginx", "/srv/xmpp")
 

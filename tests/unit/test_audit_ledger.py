@@ -15,6 +15,10 @@ from ansible_collections.conexizan.xmpp.plugins.module_utils.audit.disk import o
 from ansible_collections.conexizan.xmpp.plugins.module_utils.audit.ledger import Ledger, Place
 from ansible_collections.conexizan.xmpp.plugins.module_utils.audit.search import Audit
 
+from ..kit.footprint import footprint
+
+QUIET = tuple(footprint("logs_nobody"))
+
 
 def entry(name: str, paths: list[str], holds: list[str], tables: tuple[str, ...] = ()) -> dict[str, Any]:
     return {"name": name, "paths": paths, "holds": holds, "tables": list(tables)}
@@ -46,7 +50,7 @@ LEDGER = [
 )
 def test_find_is_known_if_the_ledger_says_so(path: str, kind: str, known: bool) -> None:
     place = Place(path, Counter({(kind, "x"): 1}))
-    assert Ledger(LEDGER).known(place) is known
+    assert Ledger(LEDGER, QUIET).known(place) is known
 
 
 @pytest.mark.parametrize(
@@ -74,7 +78,7 @@ def test_session_of_who_runs_it_is_known(
     (tmp_path / "c6").write_text("UID=0\nREMOTE=0\n")
     os.mkfifo(tmp_path / "c4.ref")
     held = [entry("journal", ["/run/log/journal"], ["jid"])]
-    search = Audit(Ledger(held, ledger.ssh_addresses()), [], [], False)
+    search = Audit(Ledger(held, QUIET, ledger.ssh_addresses()), [], [], False)
     place = Place(path.replace("/run/systemd/sessions", str(tmp_path)), Counter(finds))
     assert search.ledger.known(place) is known
     search.places = [place]
@@ -82,7 +86,7 @@ def test_session_of_who_runs_it_is_known(
 
 
 def test_report_names_nobody_unless_asked() -> None:
-    search = Audit(Ledger(LEDGER), [], [], False)
+    search = Audit(Ledger(LEDGER, QUIET), [], [], False)
     search.places = [
         Place("/var/lib/x/x.db", Counter({("jid", "gerda@example.org"): 3})),
         Place("/var/log/gerda.log", Counter({("jid", "gerda@example.org"): 1, ("ip", "81.2.69.142"): 2})),
@@ -109,7 +113,7 @@ def test_folder_is_known_where_a_link_leads(tmp_path: Path) -> None:
     own = own_folders([pattern, f"{tmp_path}/missing/*.db"])
     status = (tmp_path / "disk/srv/own/data").stat()
     assert own[status.st_dev, status.st_ino] == pattern
-    known = Ledger([entry("uploads", [pattern], ["content"])])
+    known = Ledger([entry("uploads", [pattern], ["content"])], QUIET)
     there = f"{tmp_path}/disk/srv/own/data/photo"
     assert known.entries(there) == []
     known.other_names[f"{tmp_path}/disk/srv/own"] = f"{tmp_path}/srv/own"

@@ -14,8 +14,10 @@ import pytest
 from ansible_collections.conexizan.xmpp.plugins.module_utils import dpkg, neighbours, nginx_sites
 from ansible_collections.conexizan.xmpp.plugins.module_utils.facts import ssh
 
+from ..kit.footprint import footprint
 from .loading import ROOT
 
+OWN = list(footprint("package_services").values())
 IN = "ino:1 sk:1 cgroup:/system.slice/{0} <->"
 SS = "\n".join(
     (
@@ -54,7 +56,7 @@ def need(*ports: str, **options: Any) -> list[dict[str, Any]]:
 
 def held(text: str, ports: list[dict[str, Any]]) -> str:
     """Return who has ports."""
-    return "\n".join(neighbours.held_ports(neighbours.parse_sockets(text), ports))
+    return "\n".join(neighbours.held_ports(neighbours.parse_sockets(text), ports, OWN))
 
 
 def test_who_holds_a_port_is_named_once_with_what_frees_it() -> None:

@@ -18,8 +18,8 @@ JOURNAL = "/run/log/journal"
 SESSIONS = Path("/run/systemd/sessions")
 # Whose lines of the journal name who logs in over ssh, until the sshd of our settings runs.
 SSH_UNITS = ("ssh", "session-", "systemd-logind", "user@")
-# What logs no person, so an entry for the journal does not excuse it.
-OUR_UNITS = ("ejabberd", "epmd", "nginx", "coturn", "xmpp-")
+# Begins the names of the project's units. They log no person, so an entry for the journal does not excuse it.
+OUR_UNITS = "xmpp-"
 # A kind of find, and what an entry must say it holds to cover it. What people wrote can name anybody.
 COVERED_BY = {
     "jid": {"jid", "content"},
@@ -63,9 +63,10 @@ class Place:
 
 @dataclass
 class Ledger:
-    """The entries, and who is logged in over ssh."""
+    """The entries, further units that log no person (what their names begin with), and who is logged in over ssh."""
 
     all_entries: list[dict[str, Any]]
+    logs_nobody: tuple[str, ...]
     ssh: set[str] = field(default_factory=set)
     other_names: dict[str, str] = field(default_factory=dict)  # of folders, to the name that the ledger knows
 
@@ -75,7 +76,7 @@ class Ledger:
             if path == other or path.startswith(f"{other}/"):
                 path = name + path.removeprefix(other)
         path, _, unit = path.partition(" of ") if path.startswith(JOURNAL + " of ") else (path, "", "")
-        if unit.startswith(OUR_UNITS):
+        if unit.startswith((OUR_UNITS, *self.logs_nobody)):
             return []
         return [entry for entry in self.all_entries if any(covers(pattern, path) for pattern in entry["paths"])]
 

@@ -57,7 +57,7 @@ def look_around(
     faults = [
         neighbours.missing_localhost(),
         neighbours.without_nftables() if asked["firewall"] else "",
-        *neighbours.held_ports(sockets, ports),
+        *neighbours.held_ports(sockets, ports, asked["own_units"]),
         *(neighbours.shut_words(one, firewall=asked["firewall"]) for one in neighbours.shut_ports(outer, addresses)),
         *sites,
         neighbours.relay_of_others(facts["trees"]) if any(port["unit"] == "coturn.service" for port in ports) else "",

@@ -18,8 +18,6 @@ from ansible_collections.conexizan.xmpp.plugins.module_utils.nginx_sites import 
 PACKAGES = Path("/var/lib/xmpp/packages.json")
 HALF_RESTORED = Path("/var/lib/xmpp-backup/aside/half.json")
 TIME_DAEMONS = ("chrony", "ntpsec", "openntpd", "systemd-timesyncd")
-# Packages that a role removes or configures, and none installs.
-LOOKED_FOR = ("coturn", "rsyslog", "openssh-server", "sudo", "wtmpdb", "libpam-wtmpdb", "lastlog2", "libpam-lastlog2")
 
 
 def os_release() -> dict[str, str]:
@@ -36,7 +34,7 @@ def gather(asked: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
     roles = service.trees()
     changed = json.loads(PACKAGES.read_text(encoding="utf-8")) if PACKAGES.exists() else {}
     half_restored = HALF_RESTORED.exists()
-    installed = packages.versions([*asked["packages"], *LOOKED_FOR, *TIME_DAEMONS])
+    installed = packages.versions([*asked["packages"], *TIME_DAEMONS])
     sockets = neighbours.sockets()
     facts: dict[str, Any] = {
         "name": release.get("PRETTY_NAME", ""),

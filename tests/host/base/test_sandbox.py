@@ -10,18 +10,13 @@ from typing import Any
 import pytest
 from testinfra.host import Host
 
+from tests.kit.footprint import footprint
+
 # In tenths, as systemd-analyze wants it.
 EXPOSURE = 25
-# Debian's, which the roles confine; those of our own are found on the host.
-VENDORS = (
-    "certbot.service",
-    "coturn.service",
-    "ejabberd.service",
-    "epmd.service",
-    "nginx.service",
-    "prometheus-node-exporter.service",
-)
-RUNNING = ("coturn.service", "ejabberd.service", "nginx.service")
+# Debian's, which the roles confine, and some of our own, which are all found on the host.
+CONFINED = footprint("confined")
+RUNNING = sorted(footprint("services"))
 # May see other processes: it looks with which addresses the relay runs.
 WATCHING = {"xmpp-relay.service"}
 # Let the operator's own hooks and plugins find their credentials, where certificates are ordered.
@@ -29,14 +24,8 @@ RENEWING = {"certbot.service", "xmpp-certificates.service"}
 # Erlang compiles as it runs.
 COMPILING = {"ejabberd.service", "xmpp-checkpoint.service", "xmpp-expire.service"}
 
-SECRETS = {
-    "/etc/coturn/xmpp.conf": "coturn.service",
-    "/etc/ejabberd/xmpp.yml": "ejabberd.service",
-    "/etc/nginx/xmpp.upload-secret.conf": "nginx.service",
-    "/etc/xmpp/certificates/ca.key": "",
-    "/var/lib/ejabberd/.erlang.cookie": "ejabberd.service",
-    "/var/lib/ejabberd/xmpp.db": "ejabberd.service",
-}
+# File to the one service that can read it, if any.
+SECRETS: dict[str, str] = footprint("secrets")
 # Of the kernel, or the service's own and gone with it.
 APART = ("/dev", "/proc", "/sys", "/tmp", "/var/tmp")
 PROBE = "sandbox-probe-"  # and the name of the service
@@ -102,7 +91,7 @@ def units(host: Host) -> list[str]:
     """Every service that we bring or confine, as far as it is on this host."""
     listed = host.check_output("systemctl list-unit-files --type=service --no-legend --plain")
     names = [line.split()[0] for line in listed.splitlines()]
-    found = [name for name in names if name.startswith("xmpp-") or name in VENDORS]
+    found = [name for name in names if name.startswith("xmpp-") or name in CONFINED]
     assert {*RUNNING, "epmd.service", "xmpp-expire.service"} <= set(found)
     return found
 
