@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -125,16 +126,16 @@ class LookupModule(Lookup):
         self._templar.available_variables = variables or {}
         footprints = list(self.footprints(Path(project), role))
         parts: dict[str, Callable[[list[dict[str, Any]]], Any]] = {
-            **{key: lambda all_of, key=key: joined(all_of, key) for key in LISTS},
-            **{key: lambda all_of, key=key: merged(all_of, key) for key in ("units", "packages", "secrets")},
-            "services": lambda all_of: self.watched(merged(all_of, "units"), SERVICE),
-            "timers": lambda all_of: self.watched(merged(all_of, "units"), ".timer"),
-            "confined": lambda all_of: [name for name in merged(all_of, "units") if name.endswith(SERVICE)],
+            **{key: partial(joined, key) for key in LISTS},
+            **{key: partial(merged, key) for key in ("units", "packages", "secrets")},
+            "services": lambda all_of: self.watched(merged("units", all_of), SERVICE),
+            "timers": lambda all_of: self.watched(merged("units", all_of), ".timer"),
+            "confined": lambda all_of: [name for name in merged("units", all_of) if name.endswith(SERVICE)],
             "logs_nobody": lambda all_of: [
-                name.removesuffix(SERVICE) for name, unit in merged(all_of, "units").items() if unit.get("logs_nobody")
+                name.removesuffix(SERVICE) for name, unit in merged("units", all_of).items() if unit.get("logs_nobody")
             ],
             "package_services": lambda all_of: {
-                unit["package"]: name for name, unit in merged(all_of, "units").items() if unit.get("package")
+                unit["package"]: name for name, unit in merged("units", all_of).items() if unit.get("package")
             },
             "package_places": lambda all_of: of_packages(all_of, "places"),
             "package_accounts": lambda all_of: of_packages(all_of, "account"),
@@ -169,14 +170,14 @@ class LookupModule(Lookup):
         return sorted(found, key=lambda name: (units[name]["watch"] is not True, name.removesuffix(suffix)))
 
 
-def joined(footprints: list[dict[str, Any]], key: str) -> list[str]:
+def joined(key: str, footprints: list[dict[str, Any]]) -> list[str]:
     """Return the union of a list: groups and accounts as they are removed, the last role first; else by name."""
     if key in ("accounts", "groups"):
         return list(dict.fromkeys(name for one in reversed(footprints) for name in one.get(key, [])))
     return sorted({name for one in footprints for name in one.get(key, [])})
 
 
-def merged(footprints: list[dict[str, Any]], key: str) -> dict[str, Any]:
+def merged(key: str, footprints: list[dict[str, Any]]) -> dict[str, Any]:
     """Return the union of a mapping, by name. What several roles say of one name is put together."""
     union: dict[str, Any] = {}
     for one in footprints:
@@ -187,4 +188,4 @@ def merged(footprints: list[dict[str, Any]], key: str) -> dict[str, Any]:
 
 def of_packages(footprints: list[dict[str, Any]], key: str) -> dict[str, Any]:
     """Return package to what its roles say behind a key."""
-    return {name: package[key] for name, package in merged(footprints, "packages").items() if key in package}
+    return {name: package[key] for name, package in merged("packages", footprints).items() if key in package}

@@ -116,7 +116,7 @@ def meets(one: Socket, port: dict[str, Any], own: Collection[str]) -> bool:
 
 
 def held_ports(found: list[Socket], ports: list[dict[str, Any]], own: Collection[str]) -> list[str]:
-    """Return the processes, but for those of *own* units, on ports that the service needs, and how to free the ports."""
+    """Return the processes, but for those of *own* units, on ports that the service needs, and how to free them."""
     holders: dict[str, list[tuple[Socket, dict[str, Any]]]] = {}
     for one in found:
         for port in ports:
