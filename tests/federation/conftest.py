@@ -13,9 +13,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-import testinfra
 from testinfra.host import Host
 
+from ..kit.hosts import host_named
 from ..kit.service import Account, Service
 from .between import STATE, Register, part
 
@@ -42,12 +42,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if Path(__file__).parent in item.path.parents and item.get_closest_marker("timeout") is None:
             item.add_marker(pytest.mark.timeout(SECONDS_PER_TEST))
     items.sort(key=lambda item: TURN.get(item.path.stem, 0))
-
-
-def host_named(name: str, config: pytest.Config) -> Host:
-    """A host of the inventory, reached as testinfra's own fixture would."""
-    options = {name: config.getoption(f"--{name.replace('_', '-')}") for name in ("ssh_config", "ansible_inventory")}
-    return testinfra.get_host(f"ansible://{name}", **options)
 
 
 @pytest.fixture(scope="session")

@@ -9,16 +9,15 @@ from __future__ import annotations
 import json
 import secrets
 import subprocess
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-import testinfra
 from testinfra.host import Host
 
 from ..kit.clients import Client, affiliate, befriend, login
+from ..kit.hosts import host_named
 from ..kit.playbook import CHECKOUT, run
 from ..kit.rooms import PRIVATE, configure, enter
 from ..kit.service import Account, Service
@@ -38,15 +37,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.timeout(SECONDS_PER_TEST))
-
-
-@pytest.fixture(scope="session")
-def host_named(pytestconfig: pytest.Config) -> Callable[[str], Host]:
-    """Gives a host of the inventory, reached as testinfra's own fixture would."""
-    options = {
-        name: pytestconfig.getoption(f"--{name.replace('_', '-')}") for name in ("ssh_config", "ansible_inventory")
-    }
-    return lambda name: testinfra.get_host(f"ansible://{name}", **options)
 
 
 @dataclass(frozen=True)
@@ -120,9 +110,9 @@ async def publish(client: Client, key: str) -> None:
 
 
 @pytest.fixture(scope="session")
-def vault(host_named: Callable[[str], Host]) -> Host:
+def vault(pytestconfig: pytest.Config) -> Host:
     """The server that takes the backups; it has been told whom to let in."""
-    host = host_named("vault")
+    host = host_named("vault", pytestconfig)
     key = (STATE / f"secrets/{DOMAIN}/backup-ssh.pub.txt").read_text(encoding="ascii").strip()
     host.check_output(
         "install -d -m 0700 -o keeper -g keeper /home/keeper/.ssh && "

@@ -12,7 +12,6 @@ import json
 import re
 import shlex
 import subprocess
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
@@ -20,6 +19,7 @@ from slixmpp.exceptions import IqError
 from testinfra.host import Host
 
 from ..kit.clients import ADMIN, Refused, fresh_text, login
+from ..kit.hosts import host_named
 from ..kit.playbook import CHECKOUT
 from ..kit.rooms import enter, refusal
 from ..kit.service import Account, Service
@@ -42,8 +42,8 @@ runpy.run_path("/usr/local/sbin/xmpp-backup", run_name="__main__")
 
 
 @pytest.fixture(scope="module")
-def lost(host_named: Callable[[str], Host]) -> Service:
-    return Service.of(host_named("lost"), DOMAIN)
+def lost(pytestconfig: pytest.Config) -> Service:
+    return Service.of(host_named("lost", pytestconfig), DOMAIN)
 
 
 @pytest.fixture(scope="module")
@@ -220,13 +220,13 @@ def choice(lost: Service, life: Life, vault: Host) -> Choice:
 
 
 @pytest.fixture(scope="module")
-def found(life: Life, choice: Choice, host_named: Callable[[str], Host]) -> Service:
+def found(life: Life, choice: Choice, pytestconfig: pytest.Config) -> Service:
     """The service on a bare host of another name and architecture, after the first one is gone."""
     subprocess.run([CHECKOUT / "script/testbed", "down", "lost"], check=True, timeout=60)
     done = run_playbook("playbooks/restore.yml", limit="found", settings=in_s3() | {"snapshot": choice.snapshot})
     assert done.returncode == 0, done.stdout
     # Who trusted the first one's authority trusts this one.
-    return Service.of(host_named("found"), DOMAIN, life.service.ca)
+    return Service.of(host_named("found", pytestconfig), DOMAIN, life.service.ca)
 
 
 def test_host_is_of_another_architecture(found: Service) -> None:
