@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The hosts of a benchmark, and the programs that it runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+RESULTS = CHECKOUT / ".cache" / "bench"
+TOOLS = CHECKOUT / ".venv" / "bin"
+DOMAIN = "bench.test"
+PASSWORD = "bench-load-0815"  # of accounts that live as long as the bench's containers
+SITE = "bench-site"
+
+
+class BenchError(Exception):
+    """Something the person at the keyboard can act upon."""
+
+
+def say(message: str) -> None:
+    print(f"bench: {message}", file=sys.stderr, flush=True)
+
+
+def run(command: list[str], *, what: str, stdin: str | None = None, env: dict[str, str] | None = None) -> str:
+    """Run a command and return its standard output; what it was for goes into the error message."""
+    done = subprocess.run(
+        command,
+        input=stdin,
+        stdin=subprocess.DEVNULL if stdin is None else None,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, **(env or {})},
+        cwd=CHECKOUT,
+    )
+    if done.returncode:
+        tail = "\n".join((done.stdout + done.stderr).strip().splitlines()[-25:])
+        raise BenchError(f"{what} failed (exit {done.returncode}): {shlex.join(command)[:400]}\n{tail}")
+    return done.stdout
+
+
+def tool(name: str) -> str:
+    path = TOOLS / name
+    if not path.exists():
+        raise BenchError(f"{path} is not there. Run script/setup, which makes the virtual environment.")
+    return str(path)
+
+
+def seconds(action: Callable[[], object]) -> float:
+    began = time.monotonic()
+    action()
+    return time.monotonic() - began
+
+
+class Host:
+    """A container of the test bed."""
+
+    def __init__(self, name: str, *, fresh: bool) -> None:
+        self.name = name
+        option = ["--fresh"] if fresh else []
+        found = json.loads(run(["script/testbed", "up", *option, name], what=f"making the host {name}"))
+        self.address: str = found["address"]
+        self.ssh_config: str = found["ssh_config"]
+
+    def shell(self, script: str) -> str:
+        """Run a script as root inside, with the capabilities that reading other users' memory maps needs."""
+        root = [] if os.geteuid() == 0 else ["sudo", "--"]
+        command = [*root, "podman", "exec", "-i", "--privileged", f"conexizan-{self.name}", "bash", "-eu"]
+        return run(command, stdin=script, what=f"a script on {self.name}")
+
+    def ssh(self, command: str) -> str:
+        return run(["ssh", "-F", self.ssh_config, f"conexizan-{self.name}", command], what=f"a command on {self.name}")
+
+    def fetch(self, path: str) -> Path:
+        """A copy of a text file of the host."""
+        copy = RESULTS / self.name / Path(path).name
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_text(self.shell(f"cat {shlex.quote(path)}"), encoding="utf-8")
+        return copy
+
+
+class Bed:
+    """The hosts of this run, made when first needed and removed at its end."""
+
+    def __init__(self, stack: ExitStack, *, keep: bool) -> None:
+        self._stack = stack
+        self._keep = keep
+        self._hosts: dict[str, Host] = {}
+        self._inventory = RESULTS / "inventory" / "hosts.yml"
+        self._converged = False
+        self._control = stack.enter_context(tempfile.TemporaryDirectory(prefix="cnx"))
+
+    def fresh(self, name: str) -> Host:
+        """A new host, also where there is one of that name."""
+        return self._make(name, fresh=True)
+
+    def _make(self, name: str, *, fresh: bool) -> Host:
+        if name not in self._hosts and not self._keep:
+            self._stack.callback(run, ["script/testbed", "down", name], what=f"removing the host {name}")
+        say(f"{name}: making the host")
+        self._hosts[name] = Host(name, fresh=fresh)
+        if name == SITE:
+            self._write_inventory(self._hosts[name])
+            self._converged = False
+            # A new host, so a new connection: ssh would otherwise try the one to its predecessor.
+            self._control = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="cnx"))
+        return self._hosts[name]
+
+    def host(self, name: str) -> Host:
+        return self._hosts.get(name) or self._make(name, fresh=not self._keep)
+
+    def remove(self, name: str) -> None:
+        """Remove a host that later measurements must not share the machine with."""
+        if not self._keep:
+            del self._hosts[name]
+            run(["script/testbed", "down", name], what=f"removing the host {name}")
+
+    def site(self) -> Host:
+        """The host with the service on it."""
+        host = self.host(SITE)
+        if not self._converged:
+            say(f"{SITE}: site.yml")
+            self.converge()
+        return host
+
+    def converge(self, **env: str) -> str:
+        output = self.ansible("ansible-playbook", "site.yml", **env)
+        self._converged = True
+        return output
+
+    def setup(self, **env: str) -> str:
+        return self.ansible("ansible", "all", "--module-name", "ansible.builtin.setup", **env)
+
+    def ansible(self, program: str, *arguments: str, **env: str) -> str:
+        settings = {"ANSIBLE_CONFIG": str(CHECKOUT / "ansible.cfg"), "ANSIBLE_SSH_CONTROL_PATH_DIR": self._control}
+        command = [tool(program), "--inventory", str(self._inventory), *arguments]
+        return run(command, env={**settings, "ANSIBLE_NOCOLOR": "1", **env}, what=program)
+
+    def _write_inventory(self, host: Host) -> None:
+        self._inventory.parent.mkdir(parents=True, exist_ok=True)
+        settings = {
+            "ansible_host": f"conexizan-{host.name}",
+            "ansible_user": "root",
+            "ansible_ssh_common_args": f'-F "{host.ssh_config}"',
+            "xmpp_domain": DOMAIN,
+            "xmpp_certificates": "selfsigned",
+        }
+        inventory = {"all": {"hosts": {"site": settings}}}
+        self._inventory.write_text(json.dumps(inventory, indent=2) + "\n", encoding="utf-8")
+
+
+def load(module: str, arguments: list[str]) -> Any:
+    """Run a load generator in a process of its own."""
+    command = [sys.executable, "-m", f"tests.load.{module}", *arguments]
+    return json.loads(run(command, what=f"tests/load/{module}.py"))
+
+
+def register_on_site(host: Host, accounts: int) -> None:
+    """Accounts by the service's own API, on its socket."""
+    host.shell(
+        f"""python3 - <<'END'
+import http.client, socket
+from urllib.parse import urlencode
+
+class Api(http.client.HTTPConnection):
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.connect("/run/ejabberd/api.sock")
+
+def ask(command, **arguments):
+    api = Api("{DOMAIN}")
+    api.request("GET", "/api/" + command + "?" + urlencode(arguments))
+    answer = api.getresponse()
+    return answer.status, answer.read().decode()
+
+status, known = ask("registered_users", host="{DOMAIN}")
+assert status == 200, known
+for name in [f"load{{number}}" for number in range({accounts})]:
+    if f'"{{name}}"' not in known:
+        status, text = ask("register", user=name, host="{DOMAIN}", password="{PASSWORD}")
+        assert status == 200, text
+END"""
+    )
