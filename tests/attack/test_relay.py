@@ -9,17 +9,14 @@ import ipaddress
 import secrets
 import socket
 import struct
-from collections.abc import Callable
 
 import pytest
 from aioice import stun
 
 from ..kit.clients import login
-from ..kit.service import Account, Service
+from ..kit.service import Register, Service
 from ..kit.turn import Credentials, credentials_of, relay
 from .neighbour import Neighbour
-
-Register = Callable[[int], list[Account]]
 
 PORT = 4242
 SECONDS = 10

@@ -4,15 +4,12 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
 
 import pytest
 
 from ..kit.clients import login
-from ..kit.service import Account, Service
+from ..kit.service import Register, Service
 from ..kit.stream import SASL, STREAMS, Stream, connected
-
-Register = Callable[[int], list[Account]]
 
 CLAIMS = ["example.org", "site.test", "muc.site.test"]
 DIALBACK = "{jabber:server:dialback}"

@@ -7,17 +7,15 @@ import contextlib
 import secrets
 import ssl
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from xml.etree import ElementTree as ET
 
 import pytest
 
 from ..kit.clients import login
-from ..kit.service import Account, Service
+from ..kit.service import Account, Register, Service
 from ..kit.stream import CLIENT, STREAMS, Stream, connected
-
-Register = Callable[[int], list[Account]]
 
 MEGABYTE = 1_000_000
 GROWTH = 150  # MiB of memory that ejabberd may take more than before, whatever comes

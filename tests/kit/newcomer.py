@@ -133,3 +133,23 @@ async def hand_in_plain(service: Service, account: Account, **fields: str) -> st
         "POST", f"https://{service.domain}{PLAIN}", data=data | fields, headers={"Accept-Language": "en"}
     )
     return unescape(answer.body.decode())
+
+
+def exists(service: Service, account: Account) -> bool:
+    return bool(service.api(("check_account", {"user": account.name, "host": service.domain}))[0] == 0)
+
+
+def invite(service: Service, user: str = "") -> str:
+    """The token of a new invitation."""
+    user_argument = {"username": user} if user else {}
+    command = "generate_invite_with_username" if user else "generate_invite"
+    invitation: dict[str, str] = service.api((command, {"host": service.domain, **user_argument}))[0]
+    token = invitation["invite_uri"].partition(";preauth=")[2]
+    target = f"{user}@{service.domain}" if user else service.domain
+    assert invitation["invite_uri"] == f"xmpp:{target}?register;preauth={token}"
+    assert invitation["landing_page"] == f"https://{service.domain}/invite#{target}?register;preauth={token}"
+    return token
+
+
+def wrong(digits: str) -> str:
+    return digits[:-1] + str((int(digits[-1]) + 1) % 10)

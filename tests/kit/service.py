@@ -66,6 +66,10 @@ class Account:
         return f"{self.name}@{self.domain}"
 
 
+# Gives fresh accounts: alice, bob = register(2)
+Register = Callable[[int], list[Account]]
+
+
 @dataclass(frozen=True)
 class Answer:
     """An HTTP answer, read to its end."""

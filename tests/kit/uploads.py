@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 import hashlib
+import http.client
 from dataclasses import dataclass
 
-from .clients import Client
+from .clients import Client, login
 from .service import UPLOADS, Account, Service
 
 UPLOAD = "{urn:xmpp:http:upload:0}"
@@ -38,3 +39,28 @@ def files_of(service: Service, account: Account) -> list[str]:
     folder = f"{UPLOADS}/data/{hashlib.sha1(account.jid.encode()).hexdigest()}"
     found: str = service.host.run(f"find {folder} -type f").stdout
     return found.splitlines()
+
+
+async def slot_for(service: Service, account: Account, name: str, size: int) -> Slot:
+    async with login(service, account) as client:
+        return await ask_slot(client, name, size)
+
+
+def stored_files(service: Service) -> set[str]:
+    """All files below /srv/xmpp, finished or not."""
+    return set(service.host.check_output("find /srv/xmpp -type f").splitlines())
+
+
+def send_raw(service: Service, method: str, target: str, body: bytes = b"") -> tuple[int, bytes]:
+    """A request whose target goes over the wire letter by letter; returns status and body of the answer."""
+    name = service.name("upload")
+    connection = http.client.HTTPSConnection(name)
+    connection.sock = service.connect_tls(name)
+    connection.putrequest(method, target)
+    if method == "PUT":
+        connection.putheader("Content-Length", str(len(body)))
+    connection.endheaders(body)
+    answer = connection.getresponse()
+    content = answer.read()
+    connection.close()
+    return answer.status, content

@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 from testinfra.host import Host
 
+from ..kit.imports import Move
+from ..kit.newcomer import forget_addresses, newcomer
 from ..kit.service import Account, Service
 
 SECONDS_PER_TEST = 60
@@ -62,3 +64,32 @@ def register(service: Service) -> Iterator[Callable[[int], list[Account]]]:
 
     yield give
     service.unregister(made)
+
+
+@pytest.fixture
+def forgotten(service: Service) -> Iterator[None]:
+    """Whose address is used up by a test is not for the next one."""
+    yield
+    forget_addresses(service)
+
+
+@pytest.fixture
+def forgetful(service: Service) -> None:
+    """Nobody has registered from the test machine."""
+    forget_addresses(service)
+
+
+@pytest.fixture
+def guest(service: Service) -> Iterator[Account]:
+    """A name and a password; if it becomes an account, that is deleted afterwards."""
+    account = newcomer()
+    yield account
+    service.unregister([account])
+
+
+@pytest.fixture
+def move(service: Service, tmp_path: Path) -> Iterator[Move]:
+    """Moves accounts in and out; those that came are deleted afterwards."""
+    made = Move(service, tmp_path)
+    yield made
+    service.unregister([Account(name, "", service.domain) for name in made.names])

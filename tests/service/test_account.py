@@ -5,15 +5,12 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable
 
 import pytest
 
 from ..kit.clients import Refused, login
 from ..kit.newcomer import REGISTER
-from ..kit.service import Account, Service
-
-Register = Callable[[int], list[Account]]
+from ..kit.service import Account, Register, Service
 
 
 async def test_password_is_changed_from_the_client(service: Service, register: Register) -> None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import contextlib
 import secrets
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Literal
 from xml.etree import ElementTree as ET
 
@@ -15,11 +15,10 @@ import pytest
 from ..kit.clients import login
 from ..kit.erlang import HOLD, RELEASE, refusing, run_in_erlang
 from ..kit.raw_rooms import MUC_OWNER
-from ..kit.service import Account, Service
+from ..kit.service import Account, Register, Service
 from ..kit.sessions import SM, logged_in, until
 from ..kit.stream import CLIENT, Stream
 
-Register = Callable[[int], list[Account]]
 Keeper = Literal["session", "room", "disk"]
 
 # Whoever is to store it: the session of the recipient, the room, or what flushes to the disk.

@@ -20,12 +20,10 @@ from ..kit.erlang import HOLD, RELEASE, STATEMENT, run_in_erlang
 from ..kit.nodes import LARGE, ids, items, publish
 from ..kit.raw_rooms import made_room as made_raw_room
 from ..kit.rooms import PUBLIC, made_room
-from ..kit.service import Account, Service, sql, wait_for
+from ..kit.service import Account, Register, Service, sql, wait_for
 from ..kit.sessions import CONSTRAINT, back_online, came, logged_in, online
 from ..kit.strangers import befriended
 from ..kit.stream import CLIENT, Stream
-
-Register = Callable[[int], list[Account]]
 
 PAGE = 50  # messages at once
 MIB = 1024 * 1024

@@ -5,17 +5,15 @@ federation/test_audit.py.)"""
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
 from ..kit.database import archived, change, since
-from ..kit.service import DATABASE, Account, Service
+from ..kit.service import DATABASE, Register, Service
 
 SECONDS = 300  # it leaves the processor to others
 pytestmark = pytest.mark.timeout(SECONDS + 60)
-
-Register = Callable[[int], list[Account]]
 
 
 @pytest.fixture

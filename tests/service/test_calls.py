@@ -13,7 +13,6 @@ import shlex
 import socket
 import struct
 import time
-from collections.abc import Callable
 
 import pytest
 import pytest_asyncio
@@ -21,10 +20,8 @@ from aioice import stun
 from aioice.turn import TCP_TRANSPORT
 
 from ..kit.clients import login
-from ..kit.service import Account, Service
+from ..kit.service import Register, Service
 from ..kit.turn import Credentials, Relay, Transport, credentials_of, external_services, relay, talk
-
-Register = Callable[[int], list[Account]]
 
 
 @pytest_asyncio.fixture

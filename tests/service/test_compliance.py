@@ -13,13 +13,11 @@ import pytest
 from ..kit.clients import Client, login
 from ..kit.profile import items, publish
 from ..kit.rooms import made_room
-from ..kit.service import Account, Service
+from ..kit.service import Account, Register, Service
 from ..kit.stream import SASL, connected
 from ..kit.turn import external_services
 from ..kit.uploads import ask_slot
 from ..kit.web import LINKS, assert_link_works, linked
-
-Register = Callable[[int], list[Account]]
 
 INFO = "http://jabber.org/protocol/disco#info"
 ITEMS = "http://jabber.org/protocol/disco#items"

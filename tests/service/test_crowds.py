@@ -19,12 +19,10 @@ import pytest
 
 from ..kit.guest import Guest, guests
 from ..kit.newcomer import REGISTER, ask_without_form, forget_addresses, newcomer, refusal, show_invitation
-from ..kit.service import Account, Service
+from ..kit.service import Account, Register, Service
 from ..kit.sessions import SM
 from ..kit.stream import CLIENT, connected
 from ..kit.web import BIND, authenticate
-
-Register = Callable[[int], list[Account]]
 
 # For hundreds of connections on a machine that runs other tests as well.
 pytestmark = pytest.mark.timeout(240)

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import secrets
 import shlex
-from collections.abc import Callable
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -17,11 +16,9 @@ from ..kit.clients import Client, Inbox, affiliate, befriend, login
 from ..kit.erlang import run_in_erlang
 from ..kit.newcomer import REGISTER
 from ..kit.rooms import PRIVATE, PUBLIC, configure, enter, made_room, refusal
-from ..kit.service import DATABASE, Account, Service, sql
+from ..kit.service import DATABASE, Account, Register, Service, sql
 from ..kit.stream import ask_token
 from ..kit.uploads import ask_slot, files_of
-
-Register = Callable[[int], list[Account]]
 
 PUBSUB = "http://jabber.org/protocol/pubsub"
 ROSTER_PUSH = "{jabber:client}iq/{jabber:iq:roster}query"

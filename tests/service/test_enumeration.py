@@ -11,16 +11,14 @@ import secrets
 import shlex
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from xml.etree import ElementTree as ET
 
 import pytest
 
 from ..kit.erlang import run_in_erlang
-from ..kit.service import DATABASE, Account, Service
+from ..kit.service import DATABASE, Account, Register, Service
 from ..kit.stream import BIND2_REQUEST, CLIENT, DEVICE, FAST, SASL, SASL2, Scram, Stream, connected
-
-Register = Callable[[int], list[Account]]
 
 MECHANISMS = ["SCRAM-SHA-256", "SCRAM-SHA-256-PLUS", "SCRAM-SHA-512", "SCRAM-SHA-512-PLUS"]
 PORT_TLS = 5223

@@ -7,7 +7,7 @@ import contextlib
 import re
 import secrets
 import shlex
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from xml.sax.saxutils import quoteattr
 
 import pytest
@@ -18,11 +18,9 @@ from ..kit.clients import Client, Inbox, Refused, befriend, login
 from ..kit.database import archived, change
 from ..kit.profile import publish
 from ..kit.rooms import PUBLIC, made_room
-from ..kit.service import DATABASE, UPLOADS, Account, Service
+from ..kit.service import DATABASE, UPLOADS, Account, Register, Service
 from ..kit.traces import PLACES, SERVICES, forms
 from ..kit.uploads import ask_slot, files_of
-
-Register = Callable[[int], list[Account]]
 
 INFO = "http://jabber.org/protocol/disco#info"
 ARCHIVE_DAYS = 30

@@ -9,7 +9,7 @@ import ipaddress
 import json
 import secrets
 import shlex
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import pytest
 from slixmpp.exceptions import IqError
@@ -17,11 +17,9 @@ from slixmpp.exceptions import IqError
 from ..kit.clients import login
 from ..kit.erlang import run_in_erlang
 from ..kit.newcomer import REGISTER
-from ..kit.service import Account, Service
+from ..kit.service import Account, Register, Service
 from ..kit.stream import BIND2_REQUEST, FAST, SASL, SASL2, connected, token_proof
 from ..kit.traces import PLACES, SERVICES
-
-Register = Callable[[int], list[Account]]
 
 AT_ONCE = 60  # wrong passwords
 END = "</stream:stream>"

@@ -6,13 +6,12 @@ from __future__ import annotations
 import secrets
 import socket
 import ssl
-from collections.abc import Callable
 from xml.etree import ElementTree as ET
 
 import pytest
 
 from ..kit import clients
-from ..kit.service import Account, Service
+from ..kit.service import Account, Register, Service
 from ..kit.stream import (
     BIND2,
     BIND2_REQUEST,
@@ -27,8 +26,6 @@ from ..kit.stream import (
     login_by_token,
     mechanisms,
 )
-
-Register = Callable[[int], list[Account]]
 
 PLUS = ["SCRAM-SHA-256-PLUS", "SCRAM-SHA-512-PLUS"]
 

@@ -9,9 +9,7 @@ from xml.etree import ElementTree as ET
 from slixmpp.exceptions import IqError
 
 from ..kit.clients import Client, fresh_text, login
-from ..kit.service import Account, Service
-
-Register = Callable[[int], list[Account]]
+from ..kit.service import Register, Service
 
 CARBONS = "{urn:xmpp:carbons:2}"
 FORWARDED = "{urn:xmpp:forward:0}forwarded"

@@ -10,7 +10,6 @@ import json
 import re
 import secrets
 import shlex
-from collections.abc import Callable
 from typing import Any
 from xml.etree import ElementTree as ET
 
@@ -18,10 +17,8 @@ import pytest
 
 from ..kit import clients
 from ..kit.newcomer import ask_form, forget_addresses, hand_in, newcomer, read_picture, refusal, show_invitation
-from ..kit.service import DATABASE, PLAYBOOK_SECONDS, Account, Service
+from ..kit.service import DATABASE, PLAYBOOK_SECONDS, Account, Register, Service
 from ..kit.stream import CLIENT, Stream, connected
-
-Register = Callable[[int], list[Account]]
 
 pytestmark = pytest.mark.timeout(3 * PLAYBOOK_SECONDS)
 

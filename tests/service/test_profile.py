@@ -5,17 +5,13 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Callable
 
 import pytest
 from slixmpp.exceptions import IqError
 
 from ..kit.clients import befriend, login
 from ..kit.profile import items, publish
-from ..kit.service import Account, Service
-
-Register = Callable[[int], list[Account]]
-
+from ..kit.service import Register, Service
 
 # A red dot
 PICTURE = base64.b64decode(

@@ -6,12 +6,9 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import secrets
-from collections.abc import Callable
 
 from ..kit.clients import Client, login
-from ..kit.service import Account, Service
-
-Register = Callable[[int], list[Account]]
+from ..kit.service import Register, Service
 
 BYTESTREAMS = "http://jabber.org/protocol/bytestreams"
 SECONDS = 10

@@ -11,9 +11,7 @@ from xml.etree import ElementTree as ET
 from slixmpp.exceptions import IqError
 
 from ..kit.clients import REPORTING, login, report
-from ..kit.service import Account, Service
-
-Register = Callable[[int], list[Account]]
+from ..kit.service import Account, Register, Service
 
 AT_ONCE = 10
 BODY = "{jabber:client}body"

@@ -10,9 +10,8 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from ..kit.clients import Client, login
-from ..kit.service import Account, Service
+from ..kit.service import Account, Register, Service
 
-Register = Callable[[int], list[Account]]
 Answer = Literal["subscribed", "unsubscribed"]
 
 PREAUTH = "<preauth xmlns='urn:xmpp:pars:0' token='1tMFqYDdKhfe2pwp'/>"

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -14,9 +13,7 @@ from testinfra.host import Host
 
 from ..kit.clients import Client, fresh_text, login
 from ..kit.rooms import PUBLIC, USER, configure, enter, made_room, refusal
-from ..kit.service import PLAYBOOK_SECONDS, Account, Service
-
-Register = Callable[[int], list[Account]]
+from ..kit.service import PLAYBOOK_SECONDS, Register, Service
 
 pytestmark = pytest.mark.timeout(3 * PLAYBOOK_SECONDS)
 

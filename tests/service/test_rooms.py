@@ -4,16 +4,13 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
 
 import pytest
 from slixmpp.exceptions import IqError
 
 from ..kit.clients import Client, affiliate, fresh_text, login
 from ..kit.rooms import OWNER, PRIVATE, PUBLIC, USER, configure, enter, made_room, refusal
-from ..kit.service import Account, Service, sql, wait_for
-
-Register = Callable[[int], list[Account]]
+from ..kit.service import Register, Service, sql, wait_for
 
 
 async def test_talk_in_a_room_is_heard_and_archived(service: Service, register: Register) -> None:

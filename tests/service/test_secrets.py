@@ -9,7 +9,6 @@ import secrets
 import shlex
 import shutil
 import subprocess
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,11 +19,9 @@ from testinfra.host import Host
 from ..kit.clients import Refused, login
 from ..kit.newcomer import REGISTER
 from ..kit.playbook import run
-from ..kit.service import Account, Service
+from ..kit.service import Account, Register, Service
 from ..kit.turn import Credentials, credentials_of, relay
 from ..kit.uploads import Slot, ask_slot
-
-Register = Callable[[int], list[Account]]
 
 PLAYBOOK_SECONDS = 150
 FILES = ("coturn", "upload", "account-admin")

@@ -5,15 +5,13 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
-from ..kit.service import Account, Service
+from ..kit.service import Account, Register, Service
 from ..kit.sessions import SM, logged_in, until
 from ..kit.stream import Stream
-
-Register = Callable[[int], list[Account]]
 
 SESSIONS = 10
 

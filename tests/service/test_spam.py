@@ -16,10 +16,9 @@ import pytest
 
 from ..kit.clients import Client, login
 from ..kit.rooms import PUBLIC, USER, enter, made_room
-from ..kit.service import Account, Service
+from ..kit.service import Account, Register, Service
 from ..kit.strangers import befriended, come_in, elsewhere
 
-Register = Callable[[int], list[Account]]
 Publish = Callable[..., Awaitable[None]]
 
 NODE = "muc_bans_sha256"

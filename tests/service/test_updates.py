@@ -5,14 +5,12 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
 from ..kit.clients import Client, login
-from ..kit.service import PLAYBOOK_SECONDS, Account, Service
-
-Register = Callable[[int], list[Account]]
+from ..kit.service import PLAYBOOK_SECONDS, Register, Service
 
 # Mistakes in roles: words that ejabberd and nginx do not take, with changes for which they have to be started anew.
 MISTAKE = {

@@ -7,7 +7,6 @@ import json
 import re
 import secrets
 import ssl
-from collections.abc import Callable
 from datetime import UTC, datetime
 from xml.etree import ElementTree as ET
 
@@ -15,11 +14,9 @@ import aiohttp
 import pytest
 
 from ..kit.clients import login
-from ..kit.service import Account, Service
+from ..kit.service import Account, Register, Service
 from ..kit.stream import CLIENT, STREAMS
 from ..kit.web import BIND, LINKS, Exchange, assert_link_works, authenticate, linked
-
-Register = Callable[[int], list[Account]]
 
 FRAMING = "urn:ietf:params:xml:ns:xmpp-framing"
 HTTPBIND = "http://jabber.org/protocol/httpbind"

@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Invitations: each gives one account, with the name that it promises."""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+from xml.etree import ElementTree as ET
+
+import pytest
+from testinfra.host import Host
+
+from ..kit.clients import login
+from ..kit.newcomer import (
+    ask_for,
+    ask_form,
+    ask_without_form,
+    exists,
+    forget_addresses,
+    hand_in,
+    hand_in_plain,
+    invite,
+    newcomer,
+    plain_form,
+    read_picture,
+    refusal,
+    show_invitation,
+    wrong,
+)
+from ..kit.service import Account, Register, Service
+from ..kit.stream import connected
+
+
+# ---------------------------------------------------------------------- invitations
+@pytest.mark.usefixtures("forgetful")
+async def test_invitation_gives_one_account(service: Service, guest: Account) -> None:
+    token = invite(service)
+    with connected(service) as stream:
+        features = stream.starttls()
+        assert features.find("{urn:xmpp:ibr-token:0}register") is not None
+        assert refusal(show_invitation(stream, token)) == ""
+        assert refusal(ask_for(service, stream, guest)) == ""
+    async with login(service, guest):
+        pass
+    with connected(service) as stream:
+        stream.starttls()
+        assert refusal(show_invitation(stream, token)) == "item-not-found"
+
+
+def test_used_invitation_is_forgotten(service: Service, guest: Account) -> None:
+    """Who came by which invitation is nobody's business: xmpp-expire.service deletes it with the next hour."""
+    forget_addresses(service)
+    token = invite(service, guest.name)
+    with connected(service) as stream:
+        stream.starttls()
+        assert refusal(show_invitation(stream, token)) == ""
+        assert refusal(ask_for(service, stream, guest)) == ""
+    service.host.check_output("systemctl start xmpp-expire.service")
+    tokens = [invitation["token"] for invitation in service.api(("list_invites", {"host": service.domain}))[0]]
+    assert token not in tokens
+    assert not service.stored(token)
+
+
+@pytest.mark.parametrize("kind", ["made up", "expired", "withdrawn"])
+def test_invitation_that_does_not_hold_is_refused(service: Service, kind: str) -> None:
+    token = secrets.token_hex(12) if kind == "made up" else invite(service)
+    if kind == "expired":
+        service.api(("expire_invite_by_token", {"host": service.domain, "token": token}))
+    elif kind == "withdrawn":
+        service.api(("delete_invite_by_token", {"host": service.domain, "token": token}))
+    with connected(service) as stream:
+        stream.starttls()
+        assert refusal(show_invitation(stream, token)) == "item-not-found"
+    service.host.check_output("systemctl start xmpp-expire.service")
+    assert not service.stored(token)
+
+
+@pytest.mark.usefixtures("forgetful")
+def test_invitation_to_a_name_gives_that_name(service: Service, guest: Account) -> None:
+    """As the operator makes it; nobody gets the name by another one."""
+    done = service.run_playbook("invite", f"user={guest.name}", f"domain={service.domain}", "format=json")
+    link = json.loads(done.stdout)["url"]
+    assert link.startswith(f"https://{service.domain}/invite#{guest.jid}?register;preauth=")
+    token = link.partition(";preauth=")[2]
+    with connected(service) as stream:
+        stream.starttls()
+        assert refusal(show_invitation(stream, invite(service))) == ""
+        assert refusal(ask_for(service, stream, guest)) == "not-allowed"
+    with connected(service) as stream:
+        stream.starttls()
+        assert refusal(show_invitation(stream, token)) == ""
+        assert refusal(ask_for(service, stream, guest)) == ""
+
+
+@pytest.mark.usefixtures("forgetful")
+async def test_name_that_an_invitation_promises_is_not_given_to_a_stranger(service: Service, guest: Account) -> None:
+    """Neither in an app nor by the form, until the invitation has run out; the operator can still give it."""
+    token = invite(service, guest.name)
+    stranger = Account(guest.name, secrets.token_urlsafe(12))
+
+    def ask() -> ET.Element:
+        with connected(service) as stream:
+            stream.starttls()
+            return ask_for(service, stream, stranger)
+
+    answer = ask()
+    # The page on the web site tells it by its words from digits that were wrong, which are refused by the same name.
+    assert refusal(answer) == "not-allowed"
+    assert "CAPTCHA" not in "".join(answer.itertext())
+    challenge = await plain_form(service)
+    said = await hand_in_plain(service, stranger, id=challenge, key=read_picture(service, challenge))
+    assert "error creating the account: Not allowed" in said
+    assert not exists(service, guest)
+    service.api(("register", {"user": guest.name, "host": service.domain, "password": guest.password}))
+    service.unregister([guest])
+    token = invite(service, guest.name)
+    service.api(("expire_invite_by_token", {"host": service.domain, "token": token}))
+    assert refusal(ask()) == ""
+
+
+@pytest.mark.usefixtures("forgetful")
+def test_wrong_digits_of_an_invited_guest_are_refused_as_such(service: Service, guest: Account) -> None:
+    """And the invitation, on the same stream, is as good as before."""
+    with connected(service) as stream:
+        stream.starttls()
+        assert refusal(show_invitation(stream, invite(service))) == ""
+        form = ask_form(stream)
+        who = {"username": guest.name, "password": guest.password, "challenge": form.challenge}
+        answer = hand_in(stream, **who, ocr=wrong(read_picture(service, form.challenge)))
+        assert refusal(answer) == "not-allowed"
+        assert "CAPTCHA" in "".join(answer.itertext())
+        assert refusal(hand_in(stream, username=guest.name, password=guest.password)) == "bad-request"
+        assert refusal(ask_without_form(stream, guest)) == "not-allowed"
+        assert not exists(service, guest)
+        assert refusal(ask_for(service, stream, guest)) == ""
+
+
+@pytest.mark.attack("making many accounts, with `xmpp_registration: open`")
+async def test_users_cannot_invite_to_accounts(service: Service, admin: Account, register: Register) -> None:
+    """The operator's playbook and the administrators' apps can (XEP-0401)."""
+    offered = []
+    for account in (admin, *register(1)):
+        async with login(service, account) as client:
+            answer = await client.query(
+                "get",
+                "<query xmlns='http://jabber.org/protocol/disco#items' node='http://jabber.org/protocol/commands'/>",
+                to=service.domain,
+            )
+        nodes = {item.get("node") for item in answer.iter("{http://jabber.org/protocol/disco#items}item")}
+        offered.append("urn:xmpp:invite#create-account" in nodes)
+    assert offered == [True, False]
+
+
+async def test_invitation_leads_to_the_page(service: Service) -> None:
+    """In the guest's language, with what the browser kept behind the #."""
+    for language in ("de", "en"):
+        answer = await service.fetch("GET", f"https://{service.domain}/invite", headers={"Accept-Language": language})
+        assert (answer.status, answer.headers["location"]) == (302, f"/{language}/register/")
+        page = await service.fetch("GET", f"https://{service.domain}/{language}/register/")
+        assert page.status == 200
+        assert "script-src 'self'" in page.headers["content-security-policy"]
+        assert "set-cookie" not in page.headers
+        for source in re.findall(r"<script[^>]* src=\"([^\"]+)\"", page.body.decode()):
+            assert (await service.fetch("GET", f"https://{service.domain}{source}")).status == 200
+
+
+@pytest.mark.parametrize(("user", "wanted"), [("", None), ("free", None), ("taken", "exists already")])
+def test_module_makes_invitations(
+    service: Service, host: Host, register: Register, user: str, wanted: str | None
+) -> None:
+    """What playbooks/invite.yml calls."""
+    name = newcomer().name if user else ""
+    if user == "taken":
+        name = register(1)[0].name
+    arguments = json.dumps({"domain": service.domain, "invitations": [name]})
+    answer = host.ansible("conexizan.xmpp.ejabberd", arguments, check=False)
+    if wanted is None:
+        assert answer["invitations"][0]["url"].startswith(f"https://{service.domain}/invite#{name}")
+    else:
+        assert wanted in answer["msg"]
+
+
+def test_only_the_last_invitation_to_a_name_is_good(service: Service, host: Host) -> None:
+    """One got lost, or went to somebody else: the operator makes another."""
+    name = newcomer().name
+    older = invite(service, name)
+    answer = host.ansible(
+        "conexizan.xmpp.ejabberd", json.dumps({"domain": service.domain, "invitations": [name]}), check=False
+    )
+    newer = answer["invitations"][0]["url"].partition(";preauth=")[2]
+    for token, wanted in ((older, "item-not-found"), (newer, "")):
+        with connected(service) as stream:
+            stream.starttls()
+            assert refusal(show_invitation(stream, token)) == wanted
