@@ -10,8 +10,9 @@ import secrets
 from collections.abc import AsyncIterator, Callable
 from xml.etree import ElementTree as ET
 
+from .scram import Scram
 from .service import Account, Service
-from .stream import CLIENT, SASL, Parser, Scram
+from .stream import CLIENT, SASL, Parser
 
 SECONDS = 60  # hundreds at once, on a machine that does other things as well
 BIND = "{urn:ietf:params:xml:ns:xmpp-bind}"

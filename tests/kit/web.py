@@ -7,8 +7,9 @@ import base64
 from collections.abc import Awaitable, Callable
 from xml.etree import ElementTree as ET
 
+from .scram import Scram
 from .service import Account, Service
-from .stream import SASL, Scram
+from .stream import SASL
 
 Exchange = Callable[[str], Awaitable[ET.Element]]
 XRD = "{http://docs.oasis-open.org/ns/xri/xrd-1.0}"

@@ -17,8 +17,9 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from ..kit.erlang import run_in_erlang
+from ..kit.scram import Scram
 from ..kit.service import DATABASE, Account, Register, Service
-from ..kit.stream import BIND2_REQUEST, CLIENT, DEVICE, FAST, SASL, SASL2, Scram, Stream, connected
+from ..kit.stream import BIND2_REQUEST, CLIENT, DEVICE, FAST, SASL, SASL2, Stream, connected
 
 MECHANISMS = ["SCRAM-SHA-256", "SCRAM-SHA-256-PLUS", "SCRAM-SHA-512", "SCRAM-SHA-512-PLUS"]
 PORT_TLS = 5223

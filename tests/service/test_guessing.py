@@ -12,11 +12,9 @@ import shlex
 from collections.abc import Iterator, Sequence
 
 import pytest
-from slixmpp.exceptions import IqError
 
 from ..kit.clients import login
 from ..kit.erlang import run_in_erlang
-from ..kit.newcomer import REGISTER
 from ..kit.service import Account, Register, Service
 from ..kit.stream import BIND2_REQUEST, FAST, SASL, SASL2, connected, token_proof
 from ..kit.traces import PLACES, SERVICES
@@ -291,40 +289,4 @@ async def test_who_guessed_is_written_nowhere(service: Service, register: Regist
     )
     assert found.stdout == ""
     async with login(service, owner):
-        pass
-
-
-@pytest.mark.attack("changing the password of another account, or deleting it, from one's own session")
-async def test_no_session_deletes_another_account(service: Service, register: Register) -> None:
-    """XEP-0077 would take another account's password in a form, as often as somebody likes to guess."""
-    alice, mallory = register(2)
-    async with login(service, mallory) as client:
-        for name, password in (
-            (alice.name, alice.password),
-            (alice.name.upper(), alice.password),
-            (alice.name, "guess"),
-        ):
-            request = f"<remove/><username>{name}</username><password>{password}</password>"
-            for to in (service.domain, mallory.jid, None):
-                with pytest.raises(IqError) as refused:
-                    await client.query("set", f"<query xmlns='{REGISTER}'>{request}</query>", to=to)
-                assert refused.value.condition == "not-allowed"
-        async with login(service, alice):
-            pass
-        # What apps send for the account that they are logged in to.
-        own = f"<remove/><username>{mallory.name}</username><password>{mallory.password}</password>"
-        client.send_raw(
-            f"<iq type='set' id='delete' to='{service.domain}'><query xmlns='{REGISTER}'>{own}</query></iq>"
-        )
-        await client.disconnected
-
-
-@pytest.mark.attack("changing the password of another account, or deleting it, from one's own session")
-async def test_no_session_changes_the_password_of_another_account(service: Service, register: Register) -> None:
-    alice, mallory = register(2)
-    async with login(service, mallory) as client:
-        request = f"<username>{alice.name}</username><password>{mallory.password}</password>"
-        with pytest.raises(IqError):
-            await client.query("set", f"<query xmlns='{REGISTER}'>{request}</query>", to=service.domain)
-    async with login(service, alice):
         pass

@@ -13,7 +13,9 @@ import pytest
 from ..kit.clients import login
 from ..kit.imports import OLD, Move, contacts, roster, write
 from ..kit.nodes import PUBSUB
-from ..kit.service import Account, Service
+from ..kit.service import PLAYBOOK_SECONDS, Account, Service
+
+pytestmark = pytest.mark.timeout(6 * PLAYBOOK_SECONDS)
 
 
 def archived(stamp: str) -> str:
