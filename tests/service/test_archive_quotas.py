@@ -140,7 +140,7 @@ def under_load(streams: list[Stream], query: str, to: str) -> Iterator[None]:
     yield
 
 
-@pytest.mark.attack("asking for so much of a long archive that others wait")
+@pytest.mark.attack("reading so much of a long archive that others wait")
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("of", ["account", "room"])
 def test_whoever_reads_a_long_archive_keeps_nobody_waiting(service: Service, register: Register, of: str) -> None:

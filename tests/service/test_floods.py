@@ -34,7 +34,7 @@ KINDS = {
 }
 
 
-@pytest.mark.attack("the same by any other kind of stanza, by rooms or nodes of one's own")
+@pytest.mark.attack("spam by any other kind of stanza, by rooms or nodes of one's own")
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("bare", [False, True], ids=["to an app", "to the account"])
 def test_stranger_here_does_not_flood_by_any_kind_of_stanza(

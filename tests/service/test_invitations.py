@@ -136,7 +136,7 @@ def test_wrong_digits_of_an_invited_guest_are_refused_as_such(service: Service, 
         assert refusal(ask_for(service, stream, guest)) == ""
 
 
-@pytest.mark.attack("making many accounts, with `xmpp_registration: open`")
+@pytest.mark.attack("creating many accounts, with `xmpp_registration: open`")
 async def test_users_cannot_invite_to_accounts(service: Service, admin: Account, register: Register) -> None:
     """The operator's playbook and the administrators' apps can (XEP-0401)."""
     offered = []

@@ -165,7 +165,7 @@ async def test_sessions_of_bosh_are_limited(service: Service) -> None:
     assert SESSIONS <= sum(made) <= SESSIONS + 2 * REFILL
 
 
-@pytest.mark.attack("asking for pages of large messages and not reading them")
+@pytest.mark.attack("requesting pages of large messages and not reading them")
 @pytest.mark.parametrize("unit", MEMORY)
 def test_services_leave_memory_to_the_host(service: Service, unit: str) -> None:
     """What one of them takes too much is taken from itself: together they may not have all of it."""
@@ -233,7 +233,7 @@ def test_what_an_app_can_do_is_bounded(service: Service, register: Register, muc
     assert sql(service, f"SELECT count(*) FROM caps_features WHERE node LIKE '{node}%'") == [[0]]
 
 
-@pytest.mark.attack("stanzas of nothing but elements or attributes")
+@pytest.mark.attack("stanzas that consist of elements or attributes only")
 @pytest.mark.parametrize(
     "inside",
     [

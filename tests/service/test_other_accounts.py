@@ -11,7 +11,7 @@ from ..kit.newcomer import REGISTER
 from ..kit.service import Register, Service
 
 
-@pytest.mark.attack("another account's password or deletion, from a session of one's own")
+@pytest.mark.attack("changing the password of another account, or deleting it, from one's own session")
 async def test_no_session_deletes_another_account(service: Service, register: Register) -> None:
     """XEP-0077 would take another account's password in a form, as often as somebody likes to guess."""
     alice, mallory = register(2)
@@ -36,7 +36,7 @@ async def test_no_session_deletes_another_account(service: Service, register: Re
         await client.disconnected
 
 
-@pytest.mark.attack("another account's password or deletion, from a session of one's own")
+@pytest.mark.attack("changing the password of another account, or deleting it, from one's own session")
 async def test_no_session_changes_the_password_of_another_account(service: Service, register: Register) -> None:
     alice, mallory = register(2)
     async with login(service, mallory) as client:

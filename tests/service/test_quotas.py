@@ -212,7 +212,7 @@ def test_avid_user_meets_no_limit(service: Service, register: Register) -> None:
             assert not [ET.tostring(one) for one in answers.values() if one.find(CONSTRAINT) is not None]
 
 
-@pytest.mark.attack("tokens for logins without a password, without number")
+@pytest.mark.attack("creating login tokens without limit")
 def test_so_many_devices_have_tokens(service: Service, register: Register) -> None:
     """The oldest go: an app makes up the name of the device that a token is for (XEP-0484)."""
     (alice,) = register(1)

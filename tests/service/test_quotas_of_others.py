@@ -28,7 +28,7 @@ from ..kit.stream import CLIENT, Stream
 OTHERS = 10 * MIB  # of it, what others may fill
 
 
-@pytest.mark.attack("having much kept here: contacts, profile, nodes, lists, push, invitations, anything")
+@pytest.mark.attack("storing much data: contacts, profile, nodes, lists, push, invitations, anything")
 def test_others_fill_half_of_an_account_by_requests(service: Service, register: Register) -> None:
     """Whoever asks, from here or elsewhere. The account has the other half for itself."""
     alice, bob = register(2)
@@ -43,7 +43,7 @@ def test_others_fill_half_of_an_account_by_requests(service: Service, register: 
         assert asked.query("set", private("urn:test", "x" * 100_000)).get("type") == "result"
 
 
-@pytest.mark.attack("having much kept here: contacts, profile, nodes, lists, push, invitations, anything")
+@pytest.mark.attack("storing much data: contacts, profile, nodes, lists, push, invitations, anything")
 def test_others_fill_half_of_an_account_by_its_node(service: Service, register: Register) -> None:
     """One that takes items of everybody."""
     alice, bob = register(2)
@@ -89,7 +89,7 @@ def test_who_made_a_node_stays_its_owner(service: Service, register: Register) -
         assert affiliate(maker, bob.jid, "none").get("type") == "result"
 
 
-@pytest.mark.attack("having much kept here: contacts, profile, nodes, lists, push, invitations, anything")
+@pytest.mark.attack("storing much data: contacts, profile, nodes, lists, push, invitations, anything")
 def test_contact_request_is_short(service: Service, register: Register) -> None:
     alice, bob = register(2)
     with logged_in(service, alice) as asking, logged_in(service, bob) as asked:
@@ -105,7 +105,7 @@ def test_contact_request_is_short(service: Service, register: Register) -> None:
         assert texts == ["y" * 1000]
 
 
-@pytest.mark.attack("keeping others from asking somebody for something")
+@pytest.mark.attack("using up a limit, so that others cannot ask somebody for something")
 def test_who_fills_an_account_in_vain_keeps_nobody_else_out(service: Service, register: Register) -> None:
     """What was never kept is counted out as soon as somebody else asks."""
     mallory, alice, bob = register(3)

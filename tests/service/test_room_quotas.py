@@ -65,7 +65,7 @@ def entered(stream: Stream, room: str, nick: str) -> ET.Element:
     return element
 
 
-@pytest.mark.attack("rooms without number or end")
+@pytest.mark.attack("creating or growing rooms without limit")
 @pytest.mark.parametrize("way", ["presence", "subscription", "configuration"])
 def test_account_owns_so_many_rooms(service: Service, collector: tuple[Account, str], way: str) -> None:
     """It still enters those that are there."""
@@ -83,7 +83,7 @@ def test_account_owns_so_many_rooms(service: Service, collector: tuple[Account, 
         assert entered(stream, owned, "owner").get("type") is None
 
 
-@pytest.mark.attack("rooms without number or end")
+@pytest.mark.attack("creating or growing rooms without limit")
 def test_others_give_an_account_so_many_rooms(service: Service, register: Register) -> None:
     """And have it no more than half of its places: it makes rooms of its own."""
     alice, mallory = register(2)
@@ -98,7 +98,7 @@ def test_others_give_an_account_so_many_rooms(service: Service, register: Regist
     service.unregister([alice])
 
 
-@pytest.mark.attack("rooms without number or end")
+@pytest.mark.attack("creating or growing rooms without limit")
 def test_few_rooms_are_handed_to_somebody_elsewhere(service: Service, register: Register) -> None:
     """Who is not counted. Whoever moves to another server takes the rooms along; somebody here gets any number."""
     alice, bob = register(2)
@@ -126,7 +126,7 @@ def test_few_rooms_are_handed_to_somebody_elsewhere(service: Service, register: 
         service.api(*(("destroy_room", {"room": room, "service": service.name("muc")}) for room in rooms))
 
 
-@pytest.mark.attack("rooms without number or end")
+@pytest.mark.attack("creating or growing rooms without limit")
 def test_few_rooms_are_made_at_once(service: Service, register: Register) -> None:
     """Also such as end with the last one in them."""
     (mallory,) = register(1)
@@ -138,7 +138,7 @@ def test_few_rooms_are_made_at_once(service: Service, register: Register) -> Non
         assert sum(is_refused(one, "many rooms") for one in came(stream, own)) == 5
 
 
-@pytest.mark.attack("rooms without number or end")
+@pytest.mark.attack("creating or growing rooms without limit")
 @pytest.mark.parametrize("kind", ["people", "picture"])
 def test_room_keeps_so_much(service: Service, register: Register, kind: str) -> None:
     (alice,) = register(1)
@@ -163,7 +163,7 @@ def test_room_keeps_so_much(service: Service, register: Register, kind: str) -> 
         assert stream.query("set", f"<query xmlns='{ADMIN}'>{items}</query>", room).get("type") == "result"
 
 
-@pytest.mark.attack("rooms without number or end")
+@pytest.mark.attack("creating or growing rooms without limit")
 def test_subject_of_a_room_is_short(service: Service, register: Register) -> None:
     (alice,) = register(1)
     with logged_in(service, alice) as stream:

@@ -41,8 +41,9 @@ def silent_name_server(service: Service) -> Iterator[None]:
     service.restart()
 
 
-@pytest.mark.attack("names of servers that no name server answers for, as many as one may ask for")
+@pytest.mark.attack("many names of servers that no name server resolves")
 @pytest.mark.usefixtures("silent_name_server")
+@pytest.mark.timeout(180)  # ejabberd starts twice in it
 def test_names_that_nobody_answers_for_hold_up_no_acknowledgement(service: Service, register: Register) -> None:
     """As many as two accounts may ask for: more than Erlang has threads for what waits outside of it."""
     alice, bob, *mallories = register(4)
@@ -92,7 +93,7 @@ def inner_names(service: Service) -> Iterator[dict[str, str]]:
     service.host.check_output(f"echo {shlex.quote(before)} >/etc/hosts")
 
 
-@pytest.mark.attack("asking the host's inner ports, by a name that is said to be at one of its addresses")
+@pytest.mark.attack("scanning the host's internal ports, by a name that points to one of its addresses")
 @pytest.mark.parametrize("address", INNER + OWN)
 def test_other_servers_are_not_at_this_host(
     service: Service, register: Register, inner_names: dict[str, str], address: str

@@ -57,7 +57,7 @@ def test_whoever_subscribes_to_a_room_gets_all_that_is_said(service: Service, re
         assert bought(came(subscriber, address)) == 2 * SAYS
 
 
-@pytest.mark.attack("the same by any other kind of stanza, by rooms or nodes of one's own")
+@pytest.mark.attack("spam by any other kind of stanza, by rooms or nodes of one's own")
 def test_subscribed_room_takes_no_place_of_contacts(service: Service, register: Register) -> None:
     """Of 1000 messages that wait for somebody who is away, 500 places are for contacts."""
     owner, reader = register(2)

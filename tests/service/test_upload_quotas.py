@@ -87,7 +87,7 @@ def changed_setting(service: Service, name: str, value: int, how: str) -> Iterat
         service.host.check_output(f"mv /root/xmpp.yml {config} && systemctl reload ejabberd")
 
 
-@pytest.mark.attack("collecting slots, files without number, a full disk")
+@pytest.mark.attack("collecting upload slots, many files, a full disk")
 @pytest.mark.parametrize(
     ("number", "size", "left"),
     [(1_100, 1, 1_000), (2, 100 * MIB, 1), (13, 9 * MIB, 11), (1_010, 100_000, 1_000), (900, 100_000, 900)],
@@ -110,7 +110,7 @@ async def test_quota_removes_the_oldest_files_of_that_user_only(
     assert (await service.fetch("GET", slot.get)).status == 200
 
 
-@pytest.mark.attack("collecting slots, files without number, a full disk")
+@pytest.mark.attack("collecting upload slots, many files, a full disk")
 async def test_slots_in_store_are_no_way_around_the_quota(service: Service, register: Register) -> None:
     """A slot takes its room when it is handed out, whether it is used or not, and only of whom it was handed to."""
     alice, bob = register(2)
@@ -129,7 +129,7 @@ async def test_slots_in_store_are_no_way_around_the_quota(service: Service, regi
     assert slot.put
 
 
-@pytest.mark.attack("collecting slots, files without number, a full disk")
+@pytest.mark.attack("collecting upload slots, many files, a full disk")
 async def test_slot_ends(service: Service, register: Register) -> None:
     """After an hour; nobody can make it last longer."""
     (alice,) = register(1)
@@ -152,7 +152,7 @@ async def test_slot_ends(service: Service, register: Register) -> None:
     assert (await service.fetch("PUT", slot.put, data=b"data")).status == 201
 
 
-@pytest.mark.attack("collecting slots, files without number, a full disk")
+@pytest.mark.attack("collecting upload slots, many files, a full disk")
 async def test_all_accounts_together_have_a_limit(service: Service, register: Register) -> None:
     """What is full says so: at the slot, and at the door to whoever has one already."""
     alice, bob = register(2)
@@ -173,7 +173,7 @@ async def test_all_accounts_together_have_a_limit(service: Service, register: Re
     assert (await service.fetch("PUT", waiting.put, data=b"data")).status == 201
 
 
-@pytest.mark.attack("collecting slots, files without number, a full disk")
+@pytest.mark.attack("collecting upload slots, many files, a full disk")
 async def test_one_slot_takes_few_files_at_once(service: Service, register: Register) -> None:
     """What comes lies on the disk until it has come as a whole."""
     (alice,) = register(1)
@@ -192,7 +192,7 @@ async def test_one_slot_takes_few_files_at_once(service: Service, register: Regi
         assert b" 201 " in open_ones[0].recv(4096)
 
 
-@pytest.mark.attack("asking for slots so fast that others wait")
+@pytest.mark.attack("requesting upload slots so fast that others wait")
 def test_slots_are_asked_for_at_a_rate(service: Service, register: Register) -> None:
     """One process hands them out for all."""
     (mallory,) = register(1)

@@ -97,7 +97,7 @@ async def test_addresses_are_encoded(service: Service, register: Register, name:
     assert (await service.fetch("GET", slot.get)).body == b"data"
 
 
-@pytest.mark.attack("whose a file is, by its link")
+@pytest.mark.attack("finding the owner of a file by its link")
 async def test_links_do_not_say_whose_a_file_is(service: Service, register: Register) -> None:
     """Not to whoever guesses the address, nor that two links are of one account, nor by trying a link."""
     alice, bob = register(2)

@@ -52,7 +52,7 @@ def take(service: Service, token: str, account: Account, wait: Callable[[], obje
         return refusal(ask_without_form(stream, account))
 
 
-@pytest.mark.attack("more accounts by an invitation for many than it is good for, at the same moment")
+@pytest.mark.attack("more accounts by a workshop invitation than it allows, at the same moment")
 def test_thirty_people_at_a_workshop_get_thirty_accounts(service: Service) -> None:
     """Behind one address, at the same moment, without a picture; the thirty-first gets none. Nothing is kept of it."""
     token = workshop(service, "uses=30", "days=1")
