@@ -172,7 +172,7 @@ def test_what_is_odd_and_harmless_is_mended_and_counted(move: Move) -> None:
     names = {move.name(): what for what in odd}
     said = move.bring(write(move.folder, {name: odd[what] for name, what in names.items()}))
     for name, what in names.items():
-        assert f"{name}@{move.service.domain} is here now: fixed: {what} (in" in said
+        assert f"{name}@{move.service.domain} was imported: fixed: {what} (in" in said
     first, *_ = names
     assert contacts(move.give(first))["a@far.test"][3] == ["Work"]
     [without_namespace] = [name for name, what in names.items() if "presence that asks nothing (1), m" in what]
@@ -238,7 +238,7 @@ def test_second_run_says_what_is_missing_and_completes_it_if_told_to(move: Move)
     )
     own = roster(contact.format("a", "My own name for her")) + card.format("My own name")
     said = move.bring(write(move.folder, {empty: "", half: own}))
-    assert f"Without a single contact in the files: {empty}@{move.service.domain}. If they have" in said
+    assert f"Accounts without contacts in the files: {empty}@{move.service.domain}. If they have" in said
     file = write(move.folder, {empty: whole, half: whole})
     said = move.bring(file)
     missing = (
@@ -246,15 +246,15 @@ def test_second_run_says_what_is_missing_and_completes_it_if_told_to(move: Move)
         " 2 contacts, 1 nodes, 2 messages, 0 rooms)"
     )
     assert (
-        f"{empty}@{move.service.domain} was here before and lacks 2 contacts (a@far.test b@far.test), {missing}" in said
+        f"{empty}@{move.service.domain} exists already and lacks 2 contacts (a@far.test b@far.test), {missing}" in said
     )
     of_half = f"1 contact (b@far.test), {missing.replace('the profile, ', '')}"
-    assert f"{half}@{move.service.domain} was here before and lacks {of_half}" in said
+    assert f"{half}@{move.service.domain} exists already and lacks {of_half}" in said
     assert "changed=0" in said
     assert contacts(move.give(empty)) == {}
     said = move.bring(file, "complete=true")
-    assert f"{half}@{move.service.domain} was here before and got {of_half}" in said
-    assert "Accounts: 0 here now, 0 here before and left alone, 2 here before and completed." in said
+    assert f"{half}@{move.service.domain} existed already and got {of_half}" in said
+    assert "Accounts: 0 imported, 0 existed already and were not changed, 2 existed already and were completed." in said
     for name, called in ((empty, ("Anna", "Me")), (half, ("My own name for her", "My own name"))):
         there = move.give(name)
         assert [one.get("name") for one in there.iter("{jabber:iq:roster}item")] == [called[0], "Bob"]

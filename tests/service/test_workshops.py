@@ -130,8 +130,8 @@ REFUSED = {
     ("withdraw=nothing",): 'withdraw is "nothing", which is no invitation here',
     ("uses=301",): "uses is 301, which is more than 300",
     ("uses=30", "days=8"): "days is 8, which is more than 7",
-    ("days=2",): "days is given, and no uses",
-    ("uses=30", "user=maria"): "user is given, and uses. A name is for one account",
+    ("days=2",): "days needs uses: an invitation to one account is always valid for 7 days",
+    ("uses=30", "user=maria"): "user cannot be combined with uses: a name is for one account",
 }
 
 
