@@ -26,9 +26,9 @@ TESTS = {
     "backup": "tests/restore/test_restore.py",
     "check": "tests/service/test_check.py tests/unit/test_check_playbooks.py",
     "dns": "tests/service/test_check.py",
-    "export": "tests/service/test_import_export.py",
-    "import": "tests/service/test_import_export.py",
-    "invite": "tests/browser/test_registration.py tests/service/test_crowds.py tests/service/test_registration.py",
+    "export": "tests/service/test_import_export.py tests/kit/imports.py",
+    "import": "tests/service/test_import_export.py tests/service/test_import_files.py tests/kit/imports.py",
+    "invite": "tests/browser/test_registration.py tests/service/test_workshops.py tests/service/test_invitations.py",
     "notice": "tests/service/test_notices.py",
     "remove": "molecule/off/tests/test_removed.py",
     "restore": "tests/restore/test_restore.py",
@@ -76,11 +76,11 @@ ELSEWHERE = {
     },
     "pip install -r requirements.txt": ("script/setup", "requirements"),
     "prosody-migrator --config /etc/prosody/moving.cfg.lua": (
-        "tests/service/test_import_export.py",
+        "tests/kit/prosody.py",
         "prosody-migrator --config /etc/prosody/moving.cfg.lua",
     ),
     "prosody-migrator --config /etc/prosody/rest.cfg.lua": (
-        "tests/service/test_import_export.py",
+        "tests/kit/prosody.py",
         "prosody-migrator --config /etc/prosody/rest.cfg.lua",
     ),
     **{
