@@ -34,7 +34,7 @@ def test_folder_with_a_file_for_each_account_and_one_that_names_them(tmp_path: P
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [
-        ("{}", "which is no XML"),
+        ("{}", "which is not valid XML"),
         ("<rss/>", "which is not XEP-0227 but begins with <rss>"),
         ("<server-data/>", "which is not XEP-0227"),
         (document(""), "without a single account"),
@@ -46,7 +46,10 @@ def test_folder_with_a_file_for_each_account_and_one_that_names_them(tmp_path: P
             "give the folder",
         ),
         (document("<user name='anna'>" + "<a>" * 100_000 + "</a>" * 100_000 + "</user>"), "nested more than 100 deep"),
-        ("<!DOCTYPE a [<!ENTITY b SYSTEM 'file:///etc/passwd'>]>" + document("<user name='x'>&b;</user>"), "no XML"),
+        (
+            "<!DOCTYPE a [<!ENTITY b SYSTEM 'file:///etc/passwd'>]>" + document("<user name='x'>&b;</user>"),
+            "which is not valid XML",
+        ),
     ],
 )
 def test_file_that_is_none(tmp_path: Path, content: str, complaint: str) -> None:

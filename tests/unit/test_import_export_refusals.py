@@ -87,7 +87,7 @@ def test_rooms_of_each_account_are_counted(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
-        ("accounts.xml", "<server-data", 'with "accounts.xml", which is no XML'),
+        ("accounts.xml", "<server-data", 'with "accounts.xml", which is not valid XML'),
         ("rooms%2eold%2etest/config/garden.dat", "return {", 'garden.dat", which is not as Prosody stores it'),
         ("rooms%2eold%2etest/config/garden.dat", "return { };", 'garden.dat", which is not as Prosody stores it'),
         ("old%2etest/blocklist/anna.dat", "", 'anna.dat", which is not as Prosody stores it'),

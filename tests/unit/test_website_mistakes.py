@@ -39,7 +39,7 @@ MISTAKES: dict[str, tuple[dict[str, str], list[tuple[str, str]]]] = {
     ),
     "no page": (
         {"website/en/faq.html": "<p>"},
-        [("website/en/faq.html:1", "end in .md; other files belong into static/")],
+        [("website/en/faq.html:1", "end in .md; other files belong in static/")],
     ),
     "no front matter": (
         {"website/en/faq.md": "# FAQ\n"},
@@ -61,15 +61,15 @@ MISTAKES: dict[str, tuple[dict[str, str], list[tuple[str, str]]]] = {
     ),
     "no number": (
         {"website/en/faq.md": "---\ntitle: F\nmenu: top\n---\n"},
-        [("website/en/faq.md:3", "a number is meant")],
+        [("website/en/faq.md:3", "is not a number")],
     ),
     "broken template": (
         {"website/en/faq.md": "---\ntitle: F\n---\nOne\n{% if xmpp_calls %}\n"},
-        [("website/en/faq.md:5", "is no valid template")],
+        [("website/en/faq.md:5", "is not a valid template")],
     ),
     "broken condition": (
         {"website/en/faq.md": "---\ntitle: F\nwhen: xmpp_calls and\n---\n"},
-        [("website/en/faq.md:3", 'behind "when:"')],
+        [("website/en/faq.md:3", 'condition in "when:"')],
     ),
     "unknown variable in a condition": (
         {"website/en/faq.md": "---\ntitle: F\nwhen: xmpp_cals\n---\n"},
@@ -77,7 +77,7 @@ MISTAKES: dict[str, tuple[dict[str, str], list[tuple[str, str]]]] = {
     ),
     "unknown variable and filter": (
         {"website/en/faq.md": "---\ntitle: F\n---\n{{ xmpp_nmae }}\n{{ xmpp_name | nonsense }}\n"},
-        [("website/en/faq.md:5", "uses nonsense, which is no filter"), ("website/en/faq.md:4", "uses xmpp_nmae")],
+        [("website/en/faq.md:5", "uses nonsense, which is not a filter"), ("website/en/faq.md:4", "uses xmpp_nmae")],
     ),
     "name of a notice": (
         {"notices/maintenance.md": notice("M")},
@@ -91,7 +91,10 @@ MISTAKES: dict[str, tuple[dict[str, str], list[tuple[str, str]]]] = {
         {"notices/2026-02-03-m.md": notice("M", "party")},
         [("notices/2026-02-03-m.md:3", "it can be maintenance")],
     ),
-    "no begin": ({"notices/2026-02-03-m.md": notice("M", "outage")}, [("notices/2026-02-03-m.md:3", "it needs")]),
+    "no begin": (
+        {"notices/2026-02-03-m.md": notice("M", "outage")},
+        [("notices/2026-02-03-m.md:3", "it needs a begin")],
+    ),
     "no distance from UTC": (
         {"notices/2026-02-03-m.md": notice("M", "outage", "begins: 2026-02-03T10:00")},
         [("notices/2026-02-03-m.md:4", "2026-11-22T22:00+01:00")],
@@ -117,7 +120,7 @@ MISTAKES: dict[str, tuple[dict[str, str], list[tuple[str, str]]]] = {
             + "\n[a](../workshops/)\n[b][1]\n[c](/fr/faq/)\n[d](../nope)\n\n[1]: /en/nothing/?x#y\n",
         },
         [
-            (f"notices/2026-02-03-m.md:{line}", f"links to {address}, which is no page of this site")
+            (f"notices/2026-02-03-m.md:{line}", f"links to {address}, which is not a page of this site")
             for line, address in ((7, "../workshops/"), (12, "/en/nothing/?x#y"), (9, "/fr/faq/"), (10, "../nope"))
         ],
     ),
@@ -126,7 +129,7 @@ MISTAKES: dict[str, tuple[dict[str, str], list[tuple[str, str]]]] = {
             "notices/2026-02-03-m.de.md": notice("M", "outage", "begins: 2026-02-03T10:00Z"),
             "notices/2026-02-03-m.en.md": notice("M"),
         },
-        [("notices/2026-02-03-m.en.md:3", "another kind, begin or end")],
+        [("notices/2026-02-03-m.en.md:3", "another kind, begin or end than its translation")],
     ),
 }
 

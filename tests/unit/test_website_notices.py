@@ -57,7 +57,7 @@ def test_own_page_replaces_adds_and_takes_away(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("[x](../nowhere/)", "extra.md:4 links to ../nowhere/, which is no page of this site"),
+        ("[x](../nowhere/)", "extra.md:4 links to ../nowhere/, which is not a page of this site"),
         ("\n{{ xmpp_calls.no_such_thing.at_all }}", "extra.md:"),
     ],
 )

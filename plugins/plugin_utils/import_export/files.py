@@ -60,7 +60,7 @@ def read(place: Path) -> Accounts:
         except OSError as error:
             raise Wrong(f"which cannot be read: {error.strerror}") from error
         except ET.ParseError as error:
-            raise Wrong(f'with "{path.name}", which is no XML: {error}', MEND) from error
+            raise Wrong(f'with "{path.name}", which is not valid XML: {error}', MEND) from error
         if depth(root) > DEPTH:
             raise Wrong(f'with "{path.name}", nested more than {DEPTH} deep, which no data of accounts is', MEND)
         for host in hosts_of(root, path, alone=not place.is_dir()):

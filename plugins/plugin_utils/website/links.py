@@ -14,13 +14,13 @@ PAGE_LINK = re.compile(r"(?:\.\./|/([a-z]{2})/)([a-z0-9-]+)/?(?:[?#].*)?")
 
 
 def no_page(source: Source, address: str) -> Mistake:
-    """Return the mistake of a link that leads nowhere."""
-    wrong = f"links to {address}, which is no page of this site"
+    """Return the mistake for a link to a missing page."""
+    wrong = f"links to {address}, which is not a page of this site"
     return Mistake(source.file, line_of(source.text, address), wrong)
 
 
 def broken_links(source: Source, languages: Collection[str], names: Mapping[str, set[str]]) -> Iterator[Mistake]:
-    """Yield the links of a notice that lead to no page in one of the languages that it is shown in."""
+    """Yield the links of a notice to pages that are missing in a language that the notice is shown in."""
     found: list[str] = []
     to_html(source.text, lambda address: found.append(address))
     for address in found:

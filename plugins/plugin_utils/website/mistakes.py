@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is wrong with an operator's pages and notices, as far as can be told before anything is rendered."""
+"""Find mistakes in an operator's pages and notices before anything is rendered."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ def mistakes(
     variables: Collection[str],
     codes: bool,
 ) -> Iterator[Mistake]:
-    """Yield what can be told about an operator's pages and notices before anything is rendered."""
+    """Yield the mistakes in an operator's pages and notices that can be found without rendering."""
     for module, (package, debian) in LIBRARIES.items():
         if find_spec(module) is None and (codes or module != "segno"):
-            wrong = f"is needed to make the web site (PyPI: {package}): apt install {debian}, or script/setup"
+            wrong = f"is required to build the web site (PyPI: {package}): apt install {debian}, or script/setup"
             yield Mistake(Path(f"Python's {module}"), 0, wrong)
     written: list[Notice] = []
     try:
@@ -69,12 +69,12 @@ def mistakes(
             yield mistake
             continue
         except TemplateSyntaxError as error:
-            yield Mistake(file, error.lineno, f"is no valid template: {error.message}")
+            yield Mistake(file, error.lineno, f"is not a valid template: {error.message}")
             continue
         try:
             tree.body += environment.parse(f"{{{{ ({source.facts.get('when', 'true')}) }}}}").body
         except TemplateSyntaxError as error:
-            yield source.mistake("when", f'has a condition behind "when:" that cannot be read: {error.message}')
+            yield source.mistake("when", f'has an invalid condition in "when:": {error.message}')
         names: tuple[tuple[Any, Any, Any], ...] = (
             (nodes.Filter, filter_loader, environment.filters),
             (nodes.Test, test_loader, environment.tests),
@@ -82,11 +82,11 @@ def mistakes(
         for kind, loader, there in names:
             for used in tree.find_all(kind):
                 if used.name not in there and loader.get(used.name) is None:
-                    yield Mistake(file, used.lineno, f"uses {used.name}, which is no filter or test")
+                    yield Mistake(file, used.lineno, f"uses {used.name}, which is not a filter or test")
                 there.setdefault(used.name, bool)  # so that the search for variables goes on
         unknown = meta.find_undeclared_variables(tree) - GIVEN - set(variables) - {*environment.globals, *FUNCTIONS}
         for name in sorted(unknown):
             if not (anything and re.match("_*website_", name)):
                 yield Mistake(
-                    file, line_of(file.read_text(encoding="utf-8"), name), f"uses {name}, which is no variable"
+                    file, line_of(file.read_text(encoding="utf-8"), name), f"uses {name}, which is not a variable"
                 )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Notices: what the operator tells the users, as a page, a message and a status for programs."""
+"""Notices of the operator to the users, as a page, a message and a status for programs."""
 
 from __future__ import annotations
 
@@ -52,9 +52,7 @@ def moment(source: Source, key: str) -> datetime | None:
     except ValueError:
         parsed = None
     if parsed is None or parsed.tzinfo is None:
-        wrong = (
-            f'has "{value}" behind "{key}:", where a time with its distance from UTC is meant: 2026-11-22T22:00+01:00'
-        )
+        wrong = f'has "{key}: {value}", which is not a time with a UTC offset, for example 2026-11-22T22:00+01:00'
         raise source.mistake(key, wrong)
     return parsed
 
@@ -72,26 +70,28 @@ def read_notices(folder: Path, known: Collection[str]) -> list[Notice]:
             names = ", ".join(
                 f"2026-11-22-maintenance{end}.md" for end in ("", *(f".{name}" for name in sorted(known)))
             )
-            raise Mistake(file, 1, f"is no notice: its name must begin with a date, like {names}")
+            raise Mistake(file, 1, f"is not a notice: its name must begin with a date, like {names}")
         source = read(file, NOTICE_KEYS)
         notice = notices.setdefault(match[1], Notice(match[1], day))
         notice.sources[match[3] or ""] = source
         kind, begins, ends = source.facts.get("kind", "news"), moment(source, "begins"), moment(source, "ends")
         if kind not in KINDS:
-            raise source.mistake("kind", f'has "{kind}" behind "kind:", it can be {", ".join(KINDS)}')
+            raise source.mistake("kind", f'has "kind: {kind}", it can be {", ".join(KINDS)}')
         if kind != "news" and begins is None:
-            raise source.mistake("kind", f'is about a kind of {kind}, so it needs "begins: 2026-11-22T22:00+01:00"')
+            raise source.mistake(
+                "kind", f'has "kind: {kind}", so it needs a begin, for example "begins: 2026-11-22T22:00+01:00"'
+            )
         if ends and (begins is None or ends <= begins):
             raise source.mistake("ends", "ends before it begins")
         if len(notice.sources) > 1 and (kind, begins, ends) != (notice.kind, notice.begins, notice.ends):
-            raise source.mistake("kind", "has another kind, begin or end than the same notice in another language")
+            raise source.mistake("kind", "has another kind, begin or end than its translation")
         notice.kind, notice.begins, notice.ends = kind, begins, ends
         notice.updated = max(filter(None, (notice.updated, moment(source, "updated"))), default=None)
     return sorted(notices.values(), key=lambda notice: notice.name, reverse=True)
 
 
 def status(notices: list[Notice], languages: list[str], now: datetime) -> dict[str, Any]:
-    """Return what XEP-0455 says about the outage that is, or the next one; nothing if there is none."""
+    """Return the status of the current or next outage (XEP-0455); empty if there is none."""
     outages = [notice for notice in notices if notice.begins and notice.kind != "news"]
     for notice in sorted(outages, key=lambda notice: notice.begins or now):
         if notice.begins is None or (notice.ends and notice.ends <= now):

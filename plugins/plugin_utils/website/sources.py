@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The files that pages and notices are written in: front matter and text."""
+"""Read the files of pages and notices: front matter and text."""
 
 from __future__ import annotations
 
@@ -72,14 +72,12 @@ def read(file: Path, keys: Collection[str]) -> Source:
         if key not in keys:
             raise source.mistake(key, f'has the unknown key "{key}" in its front matter; it takes {", ".join(keys)}')
         if not isinstance(value, str) or not value.strip():
-            raise source.mistake(key, f'has no text behind "{key}:" in its front matter')
+            raise source.mistake(key, f'has no value for "{key}:" in its front matter, or one that is not a string')
     if "title" not in facts:
         raise Mistake(file, 2, 'has front matter without a "title: …"')
     for key in ("menu", "footer"):
         if not facts.get(key, "0").isdigit():
-            raise source.mistake(
-                key, f'has "{facts[key]}" behind "{key}:", where a number is meant: pages are sorted by it'
-            )
+            raise source.mistake(key, f'has "{key}: {facts[key]}", which is not a number (pages are sorted by it)')
     return source
 
 
@@ -94,12 +92,12 @@ def placed(page: Source, default: Source | None) -> Source:
 
 
 def visible(folder: Path) -> list[Path]:
-    """Return what is in a folder, if there is one, without hidden files."""
+    """Return the content of a folder without hidden files; empty if there is no folder."""
     return sorted(path for path in folder.iterdir() if not path.name.startswith(".")) if folder.is_dir() else []
 
 
 def own_pages(folder: Path, known: Collection[str]) -> Iterator[tuple[str, Path]]:
-    """Yield language and file of each page of the operator; raises Mistake for what can be none."""
+    """Yield language and file of each page of the operator; raises Mistake for an invalid name."""
     for part in visible(folder):
         if part.name == "static" and part.is_dir():
             continue
@@ -107,6 +105,6 @@ def own_pages(folder: Path, known: Collection[str]) -> Iterator[tuple[str, Path]
             raise Mistake(part, 1, f"is neither static/ nor the folder of a language: {', '.join(sorted(known))}")
         for file in visible(part):
             if file.suffix != ".md" or not PAGE_NAME.fullmatch(file.stem):
-                wrong = "is no page: its name must be lower-case letters, digits and hyphens, and end in .md"
-                raise Mistake(file, 1, f"{wrong}; other files belong into static/")
+                wrong = "is not a page: its name must be lower-case letters, digits and hyphens, and end in .md"
+                raise Mistake(file, 1, f"{wrong}; other files belong in static/")
             yield part.name, file
