@@ -15,8 +15,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ansible import constants
+from ansible import constants, context
 from ansible.errors import AnsibleActionFail
+from ansible.utils.vars import load_extra_vars
 from ansible_collections.conexizan.xmpp.plugins.action.npm_package import ActionModule as NpmPackage
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.bases import Action
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.settings.acme_files import check_acme_files
@@ -73,7 +74,9 @@ class ActionModule(Action):
         # Installed by ansible-galaxy, the collection cannot bring a configuration.
         if not variables.get("ansible_collection_name"):
             refuse_other_configuration(role.resolve().parents[1])
-        places = Places(variables, role / "defaults")
+        places = Places(
+            variables, role / "defaults", load_extra_vars(self._loader), context.CLIARGS.get("extra_vars", ())
+        )
         settings = HostSettings(
             options_of(role, self._loader),
             variables,

@@ -197,7 +197,7 @@ def test_one_adds_a_setting(clone: Path) -> None:
     subprocess.run(["git", "apply", "-"], cwd=clone, input=patch, check=True, text=True)
     said = run(clone, block("pytest tests/unit/test_specs.py"))
     assert re.search(r" [1-9]\d* passed", said), said
-    run(clone, "source .venv/bin/activate && pytest -q tests/unit/test_front_door.py -k 'has_a_case or the_bounds'")
+    run(clone, "source .venv/bin/activate && pytest -q tests/unit/front_door -k 'has_a_case or the_bounds'")
     (name,) = re.findall(r"^\+      (xmpp_\w+):$", patch, re.MULTILINE)
     assert f"## {name}" in (clone / "docs/settings.md").read_text(encoding="utf-8")
 

@@ -41,7 +41,10 @@ def test_account_is_made_and_deleted_on_the_host_of_its_domain(alpha: Service, b
 @pytest.mark.parametrize(
     ("settings", "wrong"),
     [
-        ({"create": NAME}, f'create is "{NAME}", and there are 2 hosts (alpha, beta), of which one may be changed.'),
+        (
+            {"create": NAME},
+            f'create is "{NAME}", and there are 2 hosts (alpha, beta), but only one can be changed at a time.',
+        ),
         ({"create": f"{NAME}@other.test"}, "which is of another domain than those of the hosts: alpha.test, beta.test"),
     ],
 )

@@ -287,7 +287,7 @@ def test_new_password_of_an_administrator_makes_the_file_old(service: Service) -
 
 WRONG = {
     ("ban=nobody-of-that-name", "reason=x"): 'ban is "nobody-of-that-name@site.test", which is no account here',
-    ("ban=mallory",): "reason is missing. Say it on the command line, for example: -e ban=NAME -e reason=",
+    ("ban=mallory",): "reason is missing. Add it on the command line, for example: -e ban=NAME -e reason=",
     ("ban=admin", "reason=x"): 'ban is "admin@site.test", which is an administrator. Remove it from xmpp_admins',
     ("delete=admin", "sure=admin"): 'delete is "admin@site.test", which is an administrator',
     ("delete=mallory", "sure=malory"): 'sure is "malory@site.test", which is not the account to delete',

@@ -94,7 +94,7 @@ def test_settings_are_checked_before_a_host_is_touched(home: Path, tmp_path: Pat
     code, said = play(home, tmp_path, NOWHERE, "site", "-e", "xmpp_upload_days=14")
     assert code
     assert "TASK [conexizan.xmpp.xmpp : Check the settings]" in said
-    assert "a text where a whole number is meant" in said
+    assert "a string, but must be an integer" in said
     assert "UNREACHABLE" not in said
 
 

@@ -96,29 +96,35 @@ def test_file_that_is_right(chain: bytes, key: bytes) -> None:
     ("chain", "wrong"),
     [
         (b"\xef\xbb\xbf" + LEAF.certificate, "begins with a byte order mark"),
-        (LEAF.certificate.decode().encode("utf-16"), "has no certificate in PEM form"),
+        (LEAF.certificate.decode().encode("utf-16"), "contains no certificate in PEM format"),
         (
             LEAF.certificate[:-1] + OTHER.certificate,
             r"has \"-----END CERTIFICATE-----+BEGIN CERTIFICATE-----\" in line",
         ),
-        (b"x" + LEAF.certificate, r"has \"x-----BEGIN CERTIFICATE-----\" in line 1: BEGIN and END each need a line"),
-        (b"<html>\n" + LEAF.certificate, r"has \"<html>\" in line 1, where only certificates are meant"),
+        (
+            b"x" + LEAF.certificate,
+            r"has \"x-----BEGIN CERTIFICATE-----\" in line 1: BEGIN and END each need their own line",
+        ),
+        (b"<html>\n" + LEAF.certificate, r"has \"<html>\" in line 1, where only certificates are allowed"),
         (LEAF.certificate + b"$ cat chain\n" + OTHER.certificate, r"has \"\$ cat chain\" in line"),
         (LEAF.certificate + b"\xef\xbb\xbf" + OTHER.certificate, r"has \"\\ufeff-----BEGIN CERTIFICATE-----\" in line"),
-        (LEAF.certificate[:-30], "ends within the block that begins in line 1|BEGIN and END each need a line"),
+        (LEAF.certificate[:-30], "ends within the block that begins in line 1|BEGIN and END each need their own line"),
         (LEAF.certificate + LEAF.certificate[:200], "ends within the block that begins in line"),
         (LEAF.certificate + b"-----END CERTIFICATE-----\n", "where a block would begin"),
-        (LEAF.certificate + b"-----BEGIN CERTIFICATE-----\nbm9uZQ==\n-----END CERTIFICATE-----\n", "or damaged"),
+        (
+            LEAF.certificate + b"-----BEGIN CERTIFICATE-----\nbm9uZQ==\n-----END CERTIFICATE-----\n",
+            "that is not a valid certificate",
+        ),
         (
             LEAF.certificate + re.sub(rb" CERTIFICATE", b" TRUSTED CERTIFICATE", OTHER.certificate),
-            "has a block TRUSTED CERTIFICATE in line",
+            "has a TRUSTED CERTIFICATE block in line",
         ),
         (
             re.sub(rb" CERTIFICATE", b" CERTIFICATE REQUEST", LEAF.certificate),
-            "has a block CERTIFICATE REQUEST in line 1",
+            "has a CERTIFICATE REQUEST block in line 1",
         ),
-        (OTHER.certificate + LEAF.certificate, "has the certificate of the key in place 2: it must come first"),
-        (b"", "has no certificate in PEM form"),
+        (OTHER.certificate + LEAF.certificate, "has the certificate of the key in position 2: it must come first"),
+        (b"", "contains no certificate in PEM format"),
     ],
 )
 def test_file_that_is_wrong(chain: bytes, wrong: str) -> None:
@@ -140,9 +146,9 @@ def test_file_that_is_wrong(chain: bytes, wrong: str) -> None:
         (ec.generate_private_key(ec.BrainpoolP256R1()), f"has a key on the curve brainpoolP256r1: {NEEDED}"),
         (
             ed25519.Ed25519PrivateKey.generate(),
-            f"has a key of the kind Ed25519, which ejabberd cannot use: {NEEDED}",
+            f"has a key of the type Ed25519, which ejabberd cannot use: {NEEDED}",
         ),
-        (dsa.generate_private_key(2048), f"has a key of the kind DSA, which ejabberd cannot use: {NEEDED}"),
+        (dsa.generate_private_key(2048), f"has a key of the type DSA, which ejabberd cannot use: {NEEDED}"),
     ],
     ids=["RSA", "P-384", "RSA 1024", "secp256k1", "P-521", "brainpool", "Ed25519", "DSA"],
 )
@@ -171,8 +177,8 @@ def test_names_in_capitals(names: list[str], capitals: str) -> None:
     """DNS knows no case, but ejabberd does not find such a certificate."""
     pair = make(names=names)
     wrong = (
-        f"has {capitals} in capitals, by which ejabberd does not find it: "
-        "ask the authority for one with these names in lower case"
+        f"has {capitals} in upper case, which ejabberd does not find: "
+        "request a certificate with these names in lower case"
     )
     assert mistakes(pair.certificate, pair.key) == ([(FILE, wrong)] if capitals else [])
 

@@ -270,7 +270,7 @@ def test_passwords_that_xmpp_does_not_allow(password: str, wrong: str) -> None:
         ("upload", 'abc"; }', 'has the character U+0022 " (QUOTATION MARK)'),
         ("upload", "", "is empty"),
         ("backup", "four words are fine", None),
-        ("backup", "two\nlines", "has a line break"),
+        ("backup", "two\nlines", "contains a control character"),
     ],
 )
 def test_secrets_that_configuration_files_can_hold(name: str, text: str, wrong: str | None) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from ansible_collections.conexizan.xmpp.plugins.filter.control_character import control_character
 
 FLAGS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
-# Nobody's name: what is an example could be an account, and be deleted.
+# Placeholders: a name in an example could be an account, which somebody would delete.
 SAMPLES = {
     "account": "NAME",
     "address": "NAME@DOMAIN",
@@ -26,7 +26,7 @@ Domains = list[dict[str, str]]
 
 
 class Wrong(Exception):
-    """What is wrong about a value, to follow "… is …, which "."""
+    """What is wrong with a value, to follow "… is …, which "."""
 
 
 class Elsewhere(Wrong):
@@ -36,10 +36,11 @@ class Elsewhere(Wrong):
 def of_the_service(value: str, known: list[str], there: str, kind: str) -> str:
     """Return the address of an account or a room, on the first of these domains where none is named."""
     name, at, domain = value.partition("@")
+    article = "an" if kind == "account" else "a"
     if not name or re.search(r"[\s/@]", name + domain):
-        raise Wrong(f"is no name of {'an' if kind == 'account' else 'a'} {kind}: NAME or NAME@DOMAIN is meant")
+        raise Wrong(f"is not the name of {article} {kind}: give NAME or NAME@DOMAIN")
     if at and domain not in known:
-        raise Elsewhere(f"is {there} another domain than {', '.join(known)}: only {kind}s of this service are meant")
+        raise Elsewhere(f"is {there} another domain than {', '.join(known)}: give {article} {kind} of this service")
     return f"{name}@{domain or known[0]}"
 
 
@@ -52,7 +53,7 @@ def address(value: str, domains: Domains) -> str:
     """Return the address of an account of any service."""
     name, _, domain = value.partition("@")
     if not name or re.search(r"[\s/@]", name + domain) or value.endswith("@"):
-        raise Wrong("is no address: NAME, or NAME@DOMAIN of any service, is meant")
+        raise Wrong("is not an address: give NAME, or NAME@DOMAIN of any service")
     return f"{name}@{domain or domains[0]['domain']}"
 
 
@@ -84,23 +85,23 @@ def text(value: str, domains: Domains) -> str:
 
 
 def reason(value: str, domains: Domains) -> str:
-    """Return a line of text that people read, and tables show."""
+    """Return a line of text of limited length, for people and tables."""
     if len(value) > REASON_MAX:
-        raise Wrong(f"has {len(value)} characters: at most {REASON_MAX} are possible")
+        raise Wrong(f"has {len(value)} characters: at most {REASON_MAX} are allowed")
     return text(value, domains)
 
 
 def flag(value: str, domains: Domains) -> bool:
-    """Return what a yes or no means."""
+    """Return a boolean."""
     if value.lower() not in FLAGS:
-        raise Wrong("can be true or false")
+        raise Wrong("must be true or false")
     return FLAGS[value.lower()]
 
 
 def number(value: str, domains: Domains) -> int:
-    """Return a whole number above zero."""
+    """Return a positive integer."""
     if not re.fullmatch(r"[1-9][0-9]{0,8}", value):
-        raise Wrong("is no whole number above zero")
+        raise Wrong("is not a positive integer")
     return int(value)
 
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The words on the command line: which go together, what is wrong with them, and on which host they are meant.
+"""The options after ``-e``: which belong together, what is wrong with them, and which host they are for.
 
-Each problem is told before anything is changed, in three parts: what is wrong, with the value; where to change it; an
-example that would pass.
+Each error is reported before anything is changed, in three parts: what is wrong, with the value; where to change it;
+an example that would pass.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ FORMATS = ("table", "json")
 
 
 def say(words: Mapping[str, str]) -> str:
-    """Return words as they are written on the command line, with examples for their values."""
+    """Return options as they are written on the command line, with examples for their values."""
     return " ".join(f"-e {word}={SAMPLES[kind]}" for word, kind in words.items())
 
 
 def with_whole_texts(given: Mapping[str, Any], options: Iterable[str]) -> dict[str, Any]:
-    """Return the words with texts whole: of -e reason="two words" the shell leaves no quotes, and Ansible takes one."""
+    """Return the options with whole values: of -e reason="two words", Ansible takes the first word only."""
     whole = {}
     for option in options:
         word, equals, rest = option.partition("=")
@@ -41,7 +41,7 @@ def with_whole_texts(given: Mapping[str, Any], options: Iterable[str]) -> dict[s
 
 
 def refuse_unknown(options: Iterable[str], known: Iterable[str]) -> None:
-    """Raise AnsibleActionFail for a text that is no word=value, and for a word that only the playbook could take."""
+    """Raise AnsibleActionFail for what is not NAME=VALUE, and for a name that only the playbook could take."""
     example = f"{next(iter(known), 'format')}=…"
     for option in options:
         if option[:1] in ("@", "{", "["):
@@ -49,32 +49,31 @@ def refuse_unknown(options: Iterable[str], known: Iterable[str]) -> None:
         word, equals, _ = option.partition("=")
         if not equals:
             raise AnsibleActionFail(
-                f'-e is "{option}", which does not say what that is. Change it on the command line, '
-                f"for example: -e {example}"
+                f'-e is "{option}", which is not NAME=VALUE. Change it on the command line, for example: -e {example}'
             )
-        # An underscore is in what Ansible, this project and inventories call their variables.
+        # Variables of Ansible, of this project and of inventories have an underscore in their names.
         if word.isidentifier() and "_" not in word and word not in known:
             raise AnsibleActionFail(
-                f"{word} is nothing that this playbook knows; it knows {', '.join(known)}. Change it on the command "
-                f"line, for example: -e {example}"
+                f"Unknown option -e {word}. This playbook accepts: {', '.join(known)}. Change it on the command line, "
+                f"for example: -e {example}"
             )
 
 
 def check_words(
     given: Mapping[str, Any], verbs: Mapping[str, dict[str, str]], optional: dict[str, str]
 ) -> tuple[str, dict[str, str]]:
-    """Return the verb, and the words that go with it with their kinds; raises AnsibleActionFail."""
+    """Return the verb, and its options with their kinds; raises AnsibleActionFail."""
     known = optional | {word: kind for words in verbs.values() for word, kind in words.items()}
     for word in given.keys() - known.keys():
         if near := difflib.get_close_matches(word, known, n=1, cutoff=0.75):
             raise AnsibleActionFail(
-                f"{word} is nothing that this playbook knows. Did you mean {near[0]}? Change it on the command line, "
-                f"for example: {say({near[0]: known[near[0]]})}"
+                f"Unknown option -e {word}. Did you mean {near[0]}? Change it on the command line, for example: "
+                f"{say({near[0]: known[near[0]]})}"
             )
     asked = [verb for verb in verbs if verb in given]
     if len(asked) > 1:
         raise AnsibleActionFail(
-            f"{' and '.join(asked)} are asked for at once. Leave one of them on the command line, for example: "
+            f"{' and '.join(asked)} cannot be combined. Keep one of them on the command line, for example: "
             f"{say(verbs[asked[0]])}"
         )
     needed = verbs[asked[0]] if asked else {}
@@ -82,35 +81,33 @@ def check_words(
     left_over = [word for word in given if word in known and word not in needed | optional]
     if missing:
         raise AnsibleActionFail(
-            f"{missing[0]} is missing. Say it on the command line, for example: {say(needed)}"
+            f"{missing[0]} is missing. Add it on the command line, for example: {say(needed)}"
             if missing[0] not in given
             else f"{missing[0]} is empty. Change it on the command line, for example: {say(needed)}"
         )
     if left_over:
         fitting = [verb for verb in verbs if left_over[0] in verbs[verb]]
         raise AnsibleActionFail(
-            f"{left_over[0]} is given, but nothing that is to be done with it. Say that on the command line as well, "
-            f"for example: {say(verbs[fitting[0]])}"
+            f"{left_over[0]} is given without the option that uses it. Add that on the command line, for example: "
+            f"{say(verbs[fitting[0]])}"
         )
     return asked[0] if asked else "list", needed | optional
 
 
 def locate(words: Mapping[str, str], given: Mapping[str, Any], domains: Domains, hosts: list[str]) -> dict[str, Any]:
-    """Tell whether another of several hosts is meant; raises AnsibleActionFail if it is not said which."""
+    """Return whether another of several hosts is meant; raises AnsibleActionFail if none is named."""
     kinds = {"account": "domain", "room": "muc", "domain": "domain", "service": "domain"}
     candidates = [word for word, kind in words.items() if kind in kinds and str(given.get(word, ""))]
     named = [word for word in candidates if "@" in str(given[word]) or words[word] in ("domain", "service")]
-    several = f"there are {len(hosts)} hosts ({', '.join(hosts)}), of which one may be changed"
-    way_out = "name the host that is meant: --limit HOST"
+    several = f"there are {len(hosts)} hosts ({', '.join(hosts)}), but only one can be changed at a time"
+    way_out = "name the host: --limit HOST"
     if not named:
         takes = [f"-e {word}={SAMPLES[kind]}" for word, kind in words.items() if kind in ("domain", "service")]
         if candidates:
             word = candidates[0]
-            wrong = (
-                f'{word} is "{given[word]}", and {several}. Say it with its domain, {given[word]}@DOMAIN, or {way_out}'
-            )
+            wrong = f'{word} is "{given[word]}", and {several}. Add its domain, {given[word]}@DOMAIN, or {way_out}'
         elif takes:
-            wrong = f"T{several[1:]}. Say which domain is meant, {' or '.join(takes)}, or {way_out}"
+            wrong = f"T{several[1:]}. Name the domain, {' or '.join(takes)}, or {way_out}"
         else:
             wrong = f"T{several[1:]}: {way_out}"
         raise AnsibleActionFail(wrong)
@@ -133,15 +130,15 @@ def understand(
     *,
     changes: bool = False,
 ) -> dict[str, Any]:
-    """Return verb, words and format; raises AnsibleActionFail with what is wrong.
+    """Return verb, options and format; raises AnsibleActionFail with what is wrong.
 
-    *hosts* are those of which one is meant, if there are several and something is to be changed. (*changes*: without
-    any verb as well; a playbook that does so lists by a verb of its own.)
+    *hosts* are the hosts to choose from, if there are several and something is to be changed. (*changes*: also without
+    a verb; such a playbook has a verb for its list.)
     """
     format = str(given.get("format", FORMATS[0]))
     if format not in FORMATS:
         raise AnsibleActionFail(
-            f'format is "{format}", it can be table or json. Change it on the command line, for example: -e format=json'
+            f'format is "{format}", must be table or json. Change it on the command line, for example: -e format=json'
         )
     verb, wanted = check_words(given, verbs, optional | {"format": "text"})
     place = {"elsewhere": False}
@@ -155,7 +152,7 @@ def understand(
             try:
                 words[word] = KINDS[kind](value, domains)
             except Wrong as wrong:
-                # The playbook itself says what a wrong one would cost.
+                # The playbook itself reports the consequences of a wrong one.
                 if isinstance(wrong, Elsewhere) and (place["elsewhere"] or kind == "service"):
                     words[word] = value
                     continue

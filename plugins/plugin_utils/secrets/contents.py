@@ -39,7 +39,7 @@ def sign_in_words(sign: str) -> str:
 def password_mistake(text: str) -> str | None:
     """Return why XMPP does not take a password, to follow "holds a password that"."""
     if not text:
-        return "is empty: delete the file, and site.yml makes a new one"
+        return "is empty: delete the file, and site.yml creates a new one"
     for number, sign in enumerate(text, 1):
         if any(forbidden(part) for part in prepared(sign) for forbidden in FORBIDDEN):
             return (
@@ -71,10 +71,10 @@ def secret_mistake(name: str, text: str) -> str | None:
     if name.startswith("account-"):
         return password_mistake(text)
     if not text:
-        return "is empty: delete the file, and site.yml makes a new one"
+        return "is empty: delete the file, and site.yml creates a new one"
     wrong = next((sign for sign in text if not re.fullmatch(r"[A-Za-z0-9+/=._~-]", sign)), None)
     if name in SHARED and wrong:
-        return f"has the character {sign_in_words(wrong)}: letters, digits and + / = . _ ~ - are possible"
+        return f"has the character {sign_in_words(wrong)}: only letters, digits and + / = . _ ~ - are allowed"
     if name == "backup" and not text.isprintable():
-        return "has a line break or another character that cannot be printed"
+        return "contains a control character"
     return None

@@ -98,7 +98,7 @@ def write_ssh_key(path: Path, comment: str) -> None:
         command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", str(key)]
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
         if done.returncode:
-            raise AnsibleError(f"ssh-keygen made no key: {done.stderr.strip()}")
+            raise AnsibleError(f"ssh-keygen created no key: {done.stderr.strip()}")
         public, private = (one.read_text(encoding="ascii") for one in (key.with_suffix(".pub"), key))
     write(path.with_name(f"{path.stem}.pub{SUFFIX}"), public)
     write(path, private)
@@ -117,7 +117,7 @@ def move(folder: Path, everybody: Iterable[Path], *, claim: bool) -> list[str]:
             if path.is_file() and OLD.fullmatch(path.name):
                 target = path.with_name(path.name + SUFFIX)
                 if target.exists() and read(target) != read(path):
-                    raise AnsibleError(f"{path} and {target} are different: delete the one that is not in force")
+                    raise AnsibleError(f"{path} and {target} differ: delete the one that is not in use")
                 path.replace(target)
         shared = [path for path in sorted(root.glob(f"*{SUFFIX}")) if OLD.fullmatch(path.name.removesuffix(SUFFIX))]
         for path in shared if claim else ():

@@ -19,7 +19,7 @@ def check_acme_files(settings: HostSettings, read: Callable[[str], bytes]) -> No
         try:
             wrong = judge(read(path))
         except (AnsibleError, OSError):
-            wrong = "is not a file that can be read"
+            wrong = "cannot be read"
         if wrong:
             settings.complain((name,), path, wrong)
 
@@ -30,9 +30,9 @@ def no_program(content: bytes) -> str | None:
     if content.startswith(b"\x7fELF"):
         return None
     if first.startswith(b"#!") and first.endswith(b"\r"):
-        return "has line ends of Windows: store it with those of Unix (LF)"
+        return "has Windows line endings: save it with Unix ones (LF)"
     if not re.match(rb"#! ?/\S", first):
-        return "is no program: it must begin with #! and the path of what runs it, such as #!/bin/sh"
+        return "is not a program: it must begin with #! and the path of its interpreter, such as #!/bin/sh"
     return None
 
 
@@ -41,9 +41,9 @@ def no_authority(content: bytes) -> str | None:
     from cryptography import x509
 
     if b"PRIVATE KEY-----" in content:
-        return "has a private key in it: only the certificate of the authority is meant"
+        return "contains a private key: give only the certificate of the certificate authority"
     try:
         x509.load_pem_x509_certificates(content)
     except ValueError:
-        return "has no certificate in PEM form (-----BEGIN CERTIFICATE-----)"
+        return "contains no certificate in PEM format (-----BEGIN CERTIFICATE-----)"
     return None

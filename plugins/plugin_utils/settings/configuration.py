@@ -22,11 +22,9 @@ def refuse_other_configuration(project: Path) -> None:
         return
     used = f"but {constants.CONFIG_FILE}" if constants.CONFIG_FILE else "and no other file either"
     if project == Path.cwd() and project.stat().st_mode & stat.S_IWOTH:
-        way_out = f"Everybody may write into this folder, so Ansible leaves it out. Change that: chmod o-w {project}"
+        way_out = f"This folder is world-writable, so Ansible ignores the file. Change that: chmod o-w {project}"
     else:
-        way_out = (
-            f"Start it in the folder of the project: cd {project} (or: export ANSIBLE_CONFIG={project}/ansible.cfg)"
-        )
+        way_out = f"Run it in the folder of the project: cd {project} (or: export ANSIBLE_CONFIG={project}/ansible.cfg)"
     raise AnsibleActionFail(
         f"Ansible does not use the configuration of this project, {project}/ansible.cfg, {used}. {way_out}"
     )

@@ -14,7 +14,6 @@ from ansible_collections.conexizan.xmpp.plugins.plugin_utils.settings.host_setti
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.settings.notation import (
     TEMPLATE,
     TYPES,
-    YAML,
     as_meant,
     is_template,
     type_mistake,
@@ -61,7 +60,7 @@ class Checker:
             if not (sources & self.done) - self.settings.values.keys():
                 self.check_computed(name, raw)
         elif self.settings.options[name].get("required"):
-            self.settings.add((name,), f"{name} is not set, and nothing can stand in for it.")
+            self.settings.add((name,), f"{name} is required, but not set.")
         self.done.add(name)
 
     def check_computed(self, name: str, raw: Any) -> None:
@@ -85,7 +84,7 @@ class Checker:
             return  # YAML takes an unquoted off for false
         empty = value is None or (isinstance(value, str) and value.isspace())
         if empty or (value in ("", [], {}) and (in_list or not rule.empty)):
-            way_out = "" if in_list or option.get("required") else " Give it a value, or remove it to have the default."
+            way_out = "" if in_list or option.get("required") else " Give it a value, or remove it to use the default."
             self.settings.add(keys, f"{label(keys)} is empty.{way_out}")
         elif (choices := option.get("choices")) and kind is str and not isinstance(value, (str, list)):
             # yes is true in YAML, quotes do not help
@@ -93,7 +92,7 @@ class Checker:
         elif not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
             raw = self.settings.variables.get(str(keys[0]))
             notation = TEMPLATE if is_template(raw) else self.settings.notation(keys)
-            meant = None if notation == YAML or len(keys) > 1 else as_meant(value, kind)
+            meant = None if len(keys) > 1 else as_meant(value, kind)
             self.settings.add(
                 keys,
                 f"{label(keys)} is {self.settings.show(keys, value)}, {type_mistake(value, kind, wanted, notation)}.",
@@ -115,11 +114,11 @@ class Checker:
         if not value:
             return
         if value != value.strip():
-            self.settings.complain(keys, value, "begins or ends with white space")
+            self.settings.complain(keys, value, "begins or ends with whitespace")
         elif sign := control_character(value, lines=rule.lines, strict=not rule.prose):
             self.settings.complain(keys, value, f"contains {sign}: remove it")
         elif rule.high and len(value) > rule.high:
-            self.settings.complain(keys, value, f"has {len(value)} characters: at most {rule.high} are possible")
+            self.settings.complain(keys, value, f"has {len(value)} characters: at most {rule.high} are allowed")
         elif rule.shape and (wrong := rule.shape(value)):
             self.settings.complain(keys, value, wrong, discreet=rule.discreet)
 

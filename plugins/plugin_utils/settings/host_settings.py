@@ -42,7 +42,7 @@ class HostSettings:
     ) -> None:
         """Add a problem with a value; if the value is a secret, only what is *discreet* is said of it."""
         if self.is_secret(keys) and not discreet:
-            wrong = "is not valid (its help is in docs/settings.md)"
+            wrong = "is not valid (see docs/settings.md)"
         self.add(keys, f"{label(keys)} is {self.show(keys, value)}, which {wrong}.", example)
 
     def add(self, keys: Keys, wrong: str, example: str | None = None) -> None:

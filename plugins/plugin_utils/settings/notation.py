@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How values are written: in YAML, in an inventory in INI form, on the command line, by a template."""
+"""The formats that a value can be written in: YAML, an INI inventory, the command line, a template."""
 
 from __future__ import annotations
 
@@ -13,27 +13,28 @@ from typing import Any
 
 import yaml
 
-# How a value is written where it stands.
-YAML, INI, INI_HOST, COMMAND_LINE, TEMPLATE = (
+# The format of the place where a value stands.
+YAML, INI, INI_HOST, COMMAND_LINE, JSON, TEMPLATE = (
     "YAML",
     "INI",
     "INI, in the line of a host",
-    "the command line",
+    "-e NAME=VALUE",
+    "-e with JSON",
     "template",
 )
 
 TYPES: dict[str, tuple[type, str]] = {
-    "str": (str, "a text"),
+    "str": (str, "a string"),
     "path": (str, "a path"),
-    "bool": (bool, "true or false"),
-    "int": (int, "a whole number"),
+    "bool": (bool, "a boolean"),
+    "int": (int, "an integer"),
     "list": (list, "a list"),
-    "dict": (dict, "a set of keys and values"),
+    "dict": (dict, "a mapping"),
 }
 
 
 def yaml_line(name: str, value: Any) -> str:
-    """Return a setting as YAML that can be pasted; an entry of several keys gets a line for each."""
+    """Return a setting as YAML that can be pasted; a list of mappings gets a line for each key."""
     if isinstance(value, list) and value and isinstance(value[0], Mapping):
         lines = [f"{name}:"]
         for item in value:
@@ -46,7 +47,7 @@ def yaml_line(name: str, value: Any) -> str:
 
 
 def scalar(value: Any) -> str:
-    """Return a value as YAML; a text stays without quotes where that is safe."""
+    """Return a value as YAML; a string is not quoted where that is safe."""
     if isinstance(value, str) and re.fullmatch(r"[A-Za-z][\w .-]*[\w.]", value):
         plain = value.lower() not in ("yes", "no", "on", "off", "true", "false", "null")
         return value if plain else json.dumps(value)
@@ -59,7 +60,7 @@ def is_template(raw: Any) -> bool:
 
 
 def as_meant(value: Any, kind: type) -> bool | int | None:
-    """Return what a text says if it is read as true, false or a number; nothing if it cannot be."""
+    """Return the boolean or the integer that a string stands for, or None."""
     if isinstance(value, str) and kind is bool:
         return {"yes": True, "true": True, "on": True, "no": False, "false": False, "off": False}.get(value.lower())
     if isinstance(value, str) and kind is int and re.fullmatch(r"-?[0-9]+", value):
@@ -68,20 +69,20 @@ def as_meant(value: Any, kind: type) -> bool | int | None:
 
 
 def in_notation(example: str, notation: str) -> str:
-    """Return an example, which is in YAML, as the place takes it where it belongs."""
-    if notation not in (COMMAND_LINE, INI, INI_HOST):
+    """Return an example, which is in YAML, in the format of the place where it belongs."""
+    if notation not in (COMMAND_LINE, JSON, INI, INI_HOST):
         return example
     ((name, value),) = yaml.safe_load(example).items()
-    if notation == COMMAND_LINE:
+    if notation in (COMMAND_LINE, JSON):
         text = json.dumps({name: value}, ensure_ascii=False).replace("'", "\\u0027")
         return f"-e '{text}'"
-    # A value is read as one of Python's if it can be, else as a text.
-    text = value if isinstance(value, str) and not is_literal(value) else repr(value)
+    # A value that is a Python literal is read as such, anything else as a string.
+    text = value if isinstance(value, str) and not is_literal(value) and value.isprintable() else repr(value)
     return f"{name}={shlex.quote(text) if notation == INI_HOST else text}"
 
 
 def is_literal(text: str) -> bool:
-    """Whether Python takes a text for a value."""
+    """Whether a string is a Python literal."""
     try:
         ast.literal_eval(text)
     except (ValueError, SyntaxError):
@@ -90,26 +91,46 @@ def is_literal(text: str) -> bool:
 
 
 def type_mistake(value: Any, kind: type, wanted: str, notation: str = YAML) -> str:
-    """Return what is wrong with the type, and how the value is written right where it stands."""
-    given = next((words for known, words in TYPES.values() if isinstance(value, known)), "something else")
+    """Return what is wrong with the type, and how to write the value in the format of its place."""
+    given = next((words for known, words in TYPES.values() if isinstance(value, known)), "of another type")
     if isinstance(value, datetime.date):
         given = "a date"
     elif isinstance(value, float):
-        given = "a number with a fraction"
-    hint = ""
+        given = "a float"
     if notation == TEMPLATE:
         filters = {bool: "bool", int: "int", str: "string"}
-        hint = f": let the template end in | {filters[kind]}" if kind in filters else ""
+        hint = f"let the template end in | {filters[kind]}" if kind in filters else ""
     elif notation == COMMAND_LINE and isinstance(value, str):
-        hint = ": after -e, NAME=VALUE is always a text, so write it as JSON"
-    elif notation in (INI, INI_HOST) and isinstance(value, str) and kind is bool:
-        hint = ": in this file, write True or False, with a capital letter and without quotes"
-    elif notation in (INI, INI_HOST) and kind is list:
-        hint = ": in this file, write it in brackets, each entry in quotes"
-    elif kind in (bool, int) and as_meant(value, kind) is not None:
-        hint = ": write it without quotes"
-    elif kind is str and not isinstance(value, (list, dict)):
-        hint = ": write it in quotes"
-    elif kind is list:
-        hint = ": write it in brackets, or each entry on a line of its own behind a hyphen"
-    return f"which is {given} where {wanted} is meant{hint}"
+        hint = "-e NAME=VALUE always sets a string, so use JSON"
+    elif notation in (INI, INI_HOST):
+        hint = ini_hint(value, kind, notation)
+    else:
+        hint = yaml_hint(value, kind, notation)
+    return f"which is {given}, but must be {wanted}{': ' * bool(hint)}{hint}"
+
+
+def ini_hint(value: Any, kind: type, notation: str) -> str:
+    """Return how a type is written in an INI inventory."""
+    if kind is bool:
+        return "an INI inventory takes True or False, with a capital letter and without quotes"
+    if kind is list:
+        return "in an INI inventory, write it in brackets, each string in quotes"
+    if kind is dict:
+        return "in an INI inventory, write it in braces, keys and strings in quotes"
+    if kind is str and not isinstance(value, (list, dict)):
+        # The outer quotes of a host line are taken off, as a shell does it.
+        return "write it in quotes" if notation == INI else f"in a host line, write it in quotes twice, \"'{value}'\""
+    return "write it without quotes" if as_meant(value, kind) is not None else ""
+
+
+def yaml_hint(value: Any, kind: type, notation: str) -> str:
+    """Return how a type is written in YAML or JSON."""
+    if kind is bool:
+        return "write true or false, without quotes"
+    if kind is list:
+        return "write it in brackets" + ", or each entry on its own line after a hyphen" * (notation == YAML)
+    if kind is dict:
+        return "write it in braces" if notation == JSON else "write KEY: VALUE, each on its own line"
+    if kind is str and not isinstance(value, (list, dict)):
+        return "write it in quotes"
+    return "write it without quotes" if as_meant(value, kind) is not None else ""

@@ -38,7 +38,7 @@ def check_names(settings: HostSettings, renamed: Mapping[str, str]) -> None:
             settings.add((name,), f"{name} is now called {renamed[name]}.", settings.example(renamed[name]))
         elif ours or re.match(r"[xmp]{2,5}_?[a-z]", name.lower()):
             near = difflib.get_close_matches(name.lower(), settings.options, n=1, cutoff=0.75)
-            maybe = f"Did you mean {near[0]}?" if near else "All settings are listed in docs/settings.md."
+            maybe = f"Did you mean {near[0]}?" if near else "docs/settings.md lists all settings."
             if ours or near:
                 settings.add((name,), f"{name} is not a setting. {maybe}", settings.example(near[0]) if near else None)
 
@@ -102,10 +102,10 @@ def check_other_names(
             continue
         near = difflib.get_close_matches(name, known[role], n=1, cutoff=0.85) if role else []
         if near:
-            wrong = f"{name} is no variable of the role {role}. Did you mean {near[0]}?"
+            wrong = f"{name} is not a variable of the role {role}. Did you mean {near[0]}?"
             settings.problems.append(Problem((name,), wrong))
         elif role:
-            warn(f"{name} is no variable of this project's role {role}: it has no effect ({place}).")
+            warn(f"{name} is not a variable of this project's role {role}: it has no effect ({place}).")
         elif not any(mentions(value, name) for other, value in variables.items() if other not in ANSIBLE_OWN):
             warn(f"{name} is not a setting: it has no effect. Did you mean {setting}? ({place})")
 

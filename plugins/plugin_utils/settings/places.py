@@ -4,15 +4,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.conexizan.xmpp.plugins.plugin_utils.settings.notation import COMMAND_LINE, INI, INI_HOST, YAML
+import yaml
+from ansible_collections.conexizan.xmpp.plugins.plugin_utils.settings.notation import (
+    COMMAND_LINE,
+    INI,
+    INI_HOST,
+    JSON,
+    YAML,
+)
 
 Keys = tuple[str | int, ...]  # the way to a value: the setting, then list indexes (from 0) and keys
 
 ON_COMMAND_LINE = "the command line (-e)"
+YAML_SUFFIXES = (".yml", ".yaml", ".json")
 
 
 def is_vaulted(value: Any) -> bool:
@@ -42,14 +50,24 @@ def origin_of(value: Any) -> tuple[str | None, int | None, str | None]:
 class Places:
     """Finds where the operator can change a value."""
 
-    def __init__(self, variables: Mapping[str, Any], defaults_dir: Path) -> None:
-        """Take the variables of the host, and the folder whose files are not the operator's."""
+    def __init__(
+        self,
+        variables: Mapping[str, Any],
+        defaults_dir: Path,
+        extra: Mapping[str, Any] | None = None,
+        options: Sequence[str] = (),
+    ) -> None:
+        """Take the host's variables, the folder with the defaults, and what -e sets: the variables, and as written."""
         self.variables = variables
         self.defaults_dir = defaults_dir
+        self.extra = extra or {}
+        self.options = options
 
     def find(self, keys: Keys) -> str:
         """Return file and line of the innermost part that is known, or else the inventory."""
-        holders: list[Any] = [self.variables]
+        name = str(keys[0])
+        # What -e sets is in force, wherever else the setting is. True and null carry no origin, but their keys do.
+        holders: list[Any] = [self.extra if name in self.extra else self.variables]
         for key in keys:
             try:
                 holders.append(holders[-1][key])
@@ -59,24 +77,30 @@ class Places:
             for candidate in (key_in(holders[depth], keys[depth : depth + 1]), holders[depth]):
                 if place := self.readable(*origin_of(candidate)):
                     return place
-        name = str(keys[0])
-        if name in self.variables and (place := self.search(name)):
+        if name in self.extra:
+            return self.readable(*origin_of(key_in(self.extra, keys))) or ON_COMMAND_LINE
+        path = origin_of(self.variables.get(name))[0]
+        is_default = path is not None and self.defaults_dir in Path(path).parents
+        if name in self.variables and not is_default and (place := self.search(name)):
             return place
         # The key of a setting stays the one of its first source when a later one overrides it: a last resort.
         return self.readable(*origin_of(key_in(self.variables, keys))) or self.inventory()
 
     def notation(self, keys: Keys) -> str:
-        """Return how a value is written where it stands."""
-        place = self.find(keys)
+        """Return the format of the place where a value stands, or belongs."""
+        place, name = self.find(keys), re.escape(str(keys[0]))
         if place == ON_COMMAND_LINE:
-            return COMMAND_LINE
+            last = next((option for option in reversed(self.options) if re.search(rf"\b{name}\b", option)), "")
+            return JSON if last.startswith(("{", "[")) else COMMAND_LINE
         path, _, line = place.rpartition(":")
+        if not line.isdigit():
+            return INI if is_ini(Path(place)) else YAML
         try:
             text = Path(path).read_text(encoding="utf-8").splitlines()[int(line) - 1]
         except (OSError, ValueError, IndexError):
             return YAML
-        found = re.search(rf"(^|\s){re.escape(str(keys[0]))}\s*=", text)
-        if not found or Path(path).suffix in (".yml", ".yaml", ".json"):
+        found = re.search(rf"(^|\s){name}\s*=", text)
+        if not found or Path(path).suffix in YAML_SUFFIXES:
             return YAML
         return INI_HOST if text[: found.start()].strip() else INI
 
@@ -110,6 +134,17 @@ class Places:
         if not source:
             return None
         return first_line(Path(source), written, behind=re.compile(rf"^\s*[\"']?{re.escape(host)}\b"))
+
+
+def is_ini(file: Path) -> bool:
+    """Whether an inventory is an INI file: neither YAML nor a program."""
+    try:
+        text = file.read_text(encoding="utf-8")
+        return file.suffix not in YAML_SUFFIXES and text[:2] != "#!" and not isinstance(yaml.safe_load(text), Mapping)
+    except (OSError, UnicodeDecodeError):
+        return False
+    except yaml.YAMLError:
+        return True
 
 
 def key_in(holder: Any, keys: Keys) -> object:

@@ -61,9 +61,9 @@ def certificate_mistakes(chain: bytes | None, key: bytes | None, names: list[str
         try:
             private = load_pem_private_key(key, password=None)
         except TypeError:
-            yield key_file, "is protected by a passphrase: store it without one (Ansible Vault may encrypt it)"
+            yield key_file, "is protected by a passphrase: save it without one (Ansible Vault can encrypt it)"
         except (ValueError, UnsupportedAlgorithm):
-            yield key_file, "has no private key in PEM form (-----BEGIN PRIVATE KEY-----)"
+            yield key_file, "contains no private key in PEM format (-----BEGIN PRIVATE KEY-----)"
     if not certificates:
         return
     certificate = certificates[0]
@@ -74,12 +74,12 @@ def certificate_mistakes(chain: bytes | None, key: bytes | None, names: list[str
         elif ours[0] != 1:
             yield (
                 file,
-                f"has the certificate of the key in place {ours[0]}: it must come first, what certifies it behind it",
+                f"has the certificate of the key in position {ours[0]}: it must come first, followed by its issuers",
             )
             return
     now = datetime.datetime.now(datetime.UTC)
     if certificate.not_valid_after_utc < now:
-        yield file, f"has expired on {certificate.not_valid_after_utc:%d %B %Y}"
+        yield file, f"expired on {certificate.not_valid_after_utc:%d %B %Y}"
     elif certificate.not_valid_before_utc > now:
         yield file, f"is not valid before {certificate.not_valid_before_utc:%d %B %Y}"
     try:
@@ -97,8 +97,8 @@ def certificate_mistakes(chain: bytes | None, key: bytes | None, names: list[str
         yield (
             file,
             (
-                f"has {', '.join(capitals)} in capitals, by which ejabberd does not find it: "
-                "ask the authority for one with these names in lower case"
+                f"has {', '.join(capitals)} in upper case, which ejabberd does not find: "
+                "request a certificate with these names in lower case"
             ),
         )
     missing = [name for name in names if name not in covered and "*." + name.partition(".")[2] not in covered]
@@ -117,19 +117,19 @@ def chain_mistakes(chain: bytes) -> tuple[list[Any], list[str]]:
     for kind, line, block in blocks:
         if kind != "CERTIFICATE":
             if kind not in BESIDE:
-                wrongs.append(f"has a block {kind} in line {line}, where only certificates are meant")
+                wrongs.append(f"has a {kind} block in line {line}: only certificates are allowed")
             continue
         try:
             certificate = x509.load_pem_x509_certificate(block)
         except ValueError:
-            wrongs.append(f"has a block CERTIFICATE in line {line} that is no certificate, or damaged")
+            wrongs.append(f"has a CERTIFICATE block in line {line} that is not a valid certificate")
             continue
         certificates.append(certificate)
         # The kind of key of an authority is its own business: it is for those who connect to judge.
         faults = [weak_signature(certificate)] + ([unusable_key(certificate)] if len(certificates) == 1 else [])
         wrongs += [f"{fault}" if len(certificates) == 1 else f"(line {line}) {fault}" for fault in faults if fault]
     if not certificates and not wrongs:
-        wrongs.append("has no certificate in PEM form (-----BEGIN CERTIFICATE-----)")
+        wrongs.append("contains no certificate in PEM format (-----BEGIN CERTIFICATE-----)")
     return certificates, wrongs
 
 
@@ -142,14 +142,14 @@ def pem_blocks(content: bytes) -> tuple[list[tuple[str, int, bytes]], str]:
     if text.startswith(BYTE_ORDER_MARKS):
         return (
             [],
-            "begins with a byte order mark, which programs take for a part of the certificate: save it without one",
+            "begins with a byte order mark, which programs read as part of the certificate: save it without one",
         )
     found: list[tuple[str, int, bytes]] = []
     kind, start, lines = "", 0, [""]
     for number, line in enumerate(re.split(r"\r\n|\n|\r", text), 1):
         marker = MARKER.fullmatch(line)
         if "-----" in line and not marker:
-            return found, f"has {quoted(line)} in line {number}: BEGIN and END each need a line of their own"
+            return found, f"has {quoted(line)} in line {number}: BEGIN and END each need their own line"
         if marker and marker[1] == "BEGIN" and not kind:
             kind, start, lines = marker[2], number, [line]
         elif marker and marker[1] == "END" and marker[2] == kind:
@@ -160,7 +160,7 @@ def pem_blocks(content: bytes) -> tuple[list[tuple[str, int, bytes]], str]:
         elif kind:
             lines.append(line)
         elif line and not REMARK.match(line):
-            return found, f"has {quoted(line)} in line {number}, where only certificates are meant"
+            return found, f"has {quoted(line)} in line {number}, where only certificates are allowed"
     return found, f"ends within the block that begins in line {start}" if kind else ""
 
 
@@ -178,17 +178,17 @@ def unusable_key(certificate: Any) -> str | None:
     try:
         key = certificate.public_key()
     except (UnsupportedAlgorithm, ValueError):
-        return f"has a key of a kind that is not known: {KEYS}"
+        return f"has a key of an unknown type: {KEYS}"
     # RSASSA-PSS, RSA that is good for one kind of signature only. (Older libraries do not tell.)
     kind = getattr(getattr(certificate, "public_key_algorithm_oid", None), "dotted_string", "")
     if kind == "1.2.840.113549.1.1.10":
-        return f"has a key of the kind RSASSA-PSS, which ejabberd cannot use: {KEYS}"
+        return f"has a key of the type RSASSA-PSS, which ejabberd cannot use: {KEYS}"
     if isinstance(key, rsa.RSAPublicKey):
         return None if key.key_size >= RSA_BITS else f"has an RSA key of {key.key_size} bits, which is too weak: {KEYS}"
     if isinstance(key, ec.EllipticCurvePublicKey):
         return None if key.curve.name in CURVES else f"has a key on the curve {key.curve.name}: {KEYS}"
     name = type(key).__name__.strip("_").removesuffix("PublicKey")
-    return f"has a key of the kind {name}, which ejabberd cannot use: {KEYS}"
+    return f"has a key of the type {name}, which ejabberd cannot use: {KEYS}"
 
 
 def weak_signature(certificate: Any) -> str | None:
@@ -201,7 +201,7 @@ def weak_signature(certificate: Any) -> str | None:
         return None
     if digest is None or digest.name not in WEAK_DIGESTS or certificate.issuer == certificate.subject:
         return None
-    return f"is signed with {digest.name.upper()}, which is no longer taken: ask the authority for a new one"
+    return f"is signed with {digest.name.upper()}, which is no longer accepted: request a new certificate"
 
 
 def public_half(owner: Any) -> bytes | None:

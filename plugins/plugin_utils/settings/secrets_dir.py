@@ -53,9 +53,9 @@ def wrong_folder(folder: str) -> str | None:
     """Return what is wrong with the folder of the secrets, if anything."""
     path = os.path.normpath(folder)
     if path in SHARED_FOLDERS or any(f"{path}/".startswith(f"{tree}/") for tree in (*SYSTEM_TREES, "/etc/ansible")):
-        return "is a folder of the system: name one for the secrets alone"
+        return "is a system folder: name a folder that only the secrets use"
     if path == "/etc" or path == os.path.expanduser("~"):
-        return "is a folder with much else in it: name one for the secrets alone"
+        return "is a folder with other files: name a folder that only the secrets use"
     if os.path.exists(path) and not os.path.isdir(path):
         return "is a file: a folder is needed"
     return closed_folder(Path(path))

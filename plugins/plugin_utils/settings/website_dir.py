@@ -18,7 +18,7 @@ def check_website_folder(settings: HostSettings) -> None:
     if pages and os.path.exists(pages) and not os.path.isdir(pages):
         settings.complain(("xmpp_website_dir",), pages, "is a file: a folder is needed")
     elif pages and not os.path.isdir(pages) and not settings.is_default("xmpp_website_dir"):
-        settings.complain(("xmpp_website_dir",), pages, "does not exist: make the folder, or remove the setting")
+        settings.complain(("xmpp_website_dir",), pages, "does not exist: create the folder, or remove the setting")
 
 
 def check_pages(settings: HostSettings, pages: Path) -> None:

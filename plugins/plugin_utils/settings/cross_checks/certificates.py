@@ -50,8 +50,8 @@ def check_authority(settings: HostSettings) -> None:
         if top and name not in told:
             told.add(name)
             wrong = (
-                f"ends in .{top}, where no public authority certifies anything, and xmpp_certificates is "
-                '"acme": take a domain of your own, or an authority of the host\'s own'
+                f"ends in .{top}, for which no public certificate authority issues certificates, but "
+                'xmpp_certificates is "acme": use your own domain, or the host\'s own certificate authority'
             )
             settings.complain(keys, name, wrong, yaml_line("xmpp_certificates", "selfsigned"))
 

@@ -27,21 +27,21 @@ def check_federation(settings: HostSettings) -> None:
     ours = settings.own_names()
     for index, name in enumerate(blocked):
         if any(is_below(own, name) for own in ours):
-            wrong = "is this service's own domain, or above it"
+            wrong = "is this service's own domain, or a parent of it"
             settings.complain(("xmpp_federation_block", index), name, wrong)
     for setting in ("xmpp_federation_allow", "xmpp_block_lists"):
         for index, name in enumerate(settings.values.get(setting, [])):
             if name in settings.domains():
-                settings.complain((setting, index), name, "is this service's own domain: only other servers are meant")
+                settings.complain((setting, index), name, "is this service's own domain: name only other servers")
     for index, name in enumerate(allowed):
         above = next((entry for entry, other in enumerate(blocked) if is_below(name, other)), None)
         if above is not None:
-            blocks = f"entry {above + 1} of xmpp_federation_block, {blocked[above]}, refuses: remove one of the two"
+            blocks = f"entry {above + 1} of xmpp_federation_block, {blocked[above]}, blocks: remove one of the two"
             settings.complain(("xmpp_federation_allow", index), name, blocks)
     for index, name in enumerate(settings.values.get("xmpp_push_servers", [])):
         if name in settings.domains():
-            wrong = "is this service's own domain: the server that wakes up an app is its maker's"
+            wrong = "is this service's own domain: push servers belong to the makers of apps"
             settings.complain(("xmpp_push_servers", index), name, wrong)
         if any(is_below(name, one) for one in blocked):
-            wrong = "is shut out by xmpp_federation_block: take it out of one of the two"
+            wrong = "is blocked by xmpp_federation_block: remove it from one of the two"
             settings.complain(("xmpp_push_servers", index), name, wrong)

@@ -17,7 +17,7 @@ def check_service_names(settings: HostSettings) -> None:
         if first != name:
             only_first_is_set = settings.is_default(name) and not settings.is_default(first)
             blamed, other = (first, name) if only_first_is_set else (name, first)
-            settings.complain((blamed,), settings.values[blamed], f"is {other} as well: each needs a name of its own")
+            settings.complain((blamed,), settings.values[blamed], f"is also {other}: each needs its own name")
     check_domains(settings, owner)
 
 
@@ -31,7 +31,7 @@ def check_domains(settings: HostSettings, owner: dict[str, str]) -> None:
     for index, other in enumerate(more):
         taken = next((name for name in (other, *(f"{label}.{other}" for label in labels)) if name in owner), None)
         if taken:
-            wrong = f"needs the name {taken}, which is {owner[taken]} already"
+            wrong = f"needs the name {taken}, which is already {owner[taken]}"
             settings.complain(("xmpp_more_domains", index), other, wrong)
         for name in (other, *(f"{label}.{other}" for label in labels)):
             owner.setdefault(name, f"a part of {other}")
@@ -39,7 +39,7 @@ def check_domains(settings: HostSettings, owner: dict[str, str]) -> None:
     for name in COMPONENTS:
         part = settings.values.get(name)
         if part and name != "xmpp_turn_domain" and not part.endswith(f".{main}"):
-            wrong = f"must end in .{main}, so that the parts of those in xmpp_more_domains can be named like it"
+            wrong = f"must end in .{main}, because the domains of xmpp_more_domains get names like it"
             settings.complain((name,), part, wrong, yaml_line(name, f"{name.split('_')[1]}.{main}"))
         # A server lists the parts below its own name, so apps of the other domain alone would find this one.
         elif (
@@ -47,5 +47,5 @@ def check_domains(settings: HostSettings, owner: dict[str, str]) -> None:
             and name != "xmpp_turn_domain"
             and (of := next((one for one in inner if part.endswith(f".{one}")), None))
         ):
-            wrong = f"is below {of} of xmpp_more_domains, where apps of {main} do not find it"
+            wrong = f"is below {of} of xmpp_more_domains, where the apps of {main} do not look"
             settings.complain((name,), part, wrong, yaml_line(name, f"{name.split('_')[1]}.{main}"))

@@ -21,14 +21,16 @@ def check_ports(settings: HostSettings, taken_ports: Mapping[int, str]) -> None:
     port = settings.values.get("xmpp_https_port", 0)
     ssh = ssh_port(settings)
     if port in taken_ports:
-        settings.complain(("xmpp_https_port",), port, f"is used by another part of the service: {taken_ports[port]}")
+        settings.complain(("xmpp_https_port",), port, f"is already used by the service: {taken_ports[port]}")
     elif port and port == ssh:
         settings.complain(("xmpp_https_port",), port, "is the port of SSH on this host (ansible_port)")
 
     metrics = settings.values.get("xmpp_metrics")
     taken = {ssh: "SSH (ansible_port)", **taken_ports, port: "the web site"}
     if metrics and (number := split_address(metrics, METRICS_PORT)[1]) in taken:
-        settings.complain(("xmpp_metrics",), metrics, f"has a port of another part of the service: {taken[number]}")
+        settings.complain(
+            ("xmpp_metrics",), metrics, f"has a port that is already used by the service: {taken[number]}"
+        )
 
 
 def ssh_port(settings: HostSettings) -> int:
@@ -55,16 +57,16 @@ def check_addresses(settings: HostSettings) -> None:
     for index, address in enumerate(public):
         version = ipaddress.ip_address(address).version
         if first.setdefault(version, index) != index:
-            wrong = f"is an IPv{version} address like entry {first[version] + 1}: apps are told one of each kind"
+            wrong = f"is a second IPv{version} address beside entry {first[version] + 1}: apps get one of each family"
             settings.complain(("xmpp_public_addresses", index), address, wrong)
     private = [index for index, address in enumerate(public) if is_private(address)]
     if 0 < len(private) < len(public):
-        wrong = "is private, and others are public: where those are reached from, this one is not, remove it"
+        wrong = "is private, but others are public: it cannot be reached from where they are, so remove it"
         settings.complain(("xmpp_public_addresses", private[0]), public[private[0]], wrong)
     server = settings.values.get("xmpp_stun_server", "")
     host = server.partition(":")[0]
     if host and (
         host in {*settings.own_names(), *public} or (is_address(host) and ipaddress.ip_address(host).is_loopback)
     ):
-        wrong = "is this service itself, which cannot see its own address from outside: name a server of others"
+        wrong = "is this service itself, which cannot see its own address from outside: name another server"
         settings.complain(("xmpp_stun_server",), server, wrong)

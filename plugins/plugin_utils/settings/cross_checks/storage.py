@@ -27,7 +27,7 @@ def check_uploads(settings: HostSettings) -> None:
             settings.add(
                 ("xmpp_upload_total_mib",),
                 f"xmpp_upload_total_mib is {total}, less than xmpp_upload_max_mib, {largest}: "
-                "the largest file could never be uploaded. 0 is half of the disk.",
+                "the largest file could never be uploaded. 0 means half of the disk.",
                 yaml_line("xmpp_upload_total_mib", 100 * largest),
             )
 
@@ -37,7 +37,7 @@ def check_backup(settings: HostSettings, places: list[str]) -> None:
     value = str(settings.values.get("xmpp_backup_repository"))
     for place in places:
         if value.startswith("/") and Path(value).is_relative_to(place):
-            wrong = f"is in {place}, which is the service's own: playbooks/remove.yml would delete the backups, too"
+            wrong = f"is in {place}, which belongs to the service: playbooks/remove.yml would delete the backups"
             settings.complain(("xmpp_backup_repository",), value, wrong)
     if value.startswith("s3:"):
         for name in ("xmpp_backup_s3_key_id", "xmpp_backup_s3_secret"):

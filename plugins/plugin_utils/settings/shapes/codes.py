@@ -15,12 +15,12 @@ def base64url(value: str) -> str | None:
     """A key as ACME authorities show it (RFC 4648 5)."""
     found = re.fullmatch(r"([A-Za-z0-9_-]{16,})={0,2}", value)
     # Four characters hold three bytes, so one character alone at the end holds none.
-    return None if found and len(found[1]) % 4 != 1 else "is not in base64url form"
+    return None if found and len(found[1]) % 4 != 1 else "is not base64url"
 
 
 def key_name(value: str) -> str | None:
     """The name of a TSIG key, which looks like a domain but need not be one (RFC 8945 4.2)."""
-    return None if re.fullmatch(r"[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*\.?", value) else "is no name of a key"
+    return None if re.fullmatch(r"[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*\.?", value) else "is not a TSIG key name"
 
 
 def base64_key(value: str) -> str | None:
@@ -28,7 +28,7 @@ def base64_key(value: str) -> str | None:
     try:
         size = len(base64.b64decode(value, validate=True))
     except ValueError:
-        return "is not in base64 form"
+        return "is not base64"
     if size < LEAST_KEY_BYTES:
         return (
             f"is a key of {size} byte{'s' * (size != 1)}: at least {LEAST_KEY_BYTES} are needed (tsig-keygen makes one)"
@@ -41,11 +41,11 @@ def day(value: str) -> str | None:
     try:
         found = datetime.date.fromisoformat(value)
     except ValueError:
-        return "is no date like 2026-11-22"
+        return "is not a date like 2026-11-22"
     if found.isoformat() != value:
-        return "must be like 2026-11-22"
+        return "must be written like 2026-11-22"
     if found < FIRST_DAY:
-        return "is before the first XMPP service was opened"
+        return "is before the first XMPP service existed"
     # A day more: it is tomorrow already somewhere.
     tomorrow = datetime.datetime.now(datetime.UTC).date() + datetime.timedelta(days=1)
     return "is in the future" if found > tomorrow else None
@@ -53,4 +53,4 @@ def day(value: str) -> str | None:
 
 def country(value: str) -> str | None:
     """A country as ISO 3166 abbreviates it."""
-    return None if re.fullmatch(r"[A-Z]{2}", value) else "must be the two capital letters of a country (ISO 3166)"
+    return None if re.fullmatch(r"[A-Z]{2}", value) else "must be a country code of two capital letters (ISO 3166)"

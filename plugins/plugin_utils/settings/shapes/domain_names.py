@@ -17,19 +17,19 @@ LABEL = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
 def domain(value: str) -> str | None:
     """A lower-case fully qualified domain name (RFC 1035, RFC 5890)."""
     if "/" in value:
-        return "is a web address: only the name of the host in it is meant"
+        return "is a web address: give only the host name"
     if "@" in value:
-        return "is the address of an account: only the part after the @ is meant"
+        return "is the address of an account: give only the part after the @"
     if is_address(value):
-        return "is an IP address: a name is needed"
+        return "is an IP address: give a domain name"
     if ":" in value:
-        return "ends in a port: only the name is meant"
+        return "contains a port: give only the name"
     if value.endswith("."):
         return "ends in a dot"
     if not value.isascii():
-        return f"has letters that DNS does not know: write it in its xn-- form{a_label(value)} (RFC 5890)"
+        return f"contains non-ASCII letters: write it in its xn-- form{a_label(value)} (RFC 5890)"
     if value != value.lower():
-        return "is not in lower case"
+        return "contains upper-case letters"
     if len(value) > DOMAIN_MAX:
         return f"has {len(value)} characters: DNS allows {DOMAIN_MAX} (RFC 1035)"
     labels = value.split(".")
@@ -37,11 +37,11 @@ def domain(value: str) -> str | None:
         if not label:
             return "has two dots in a row, or begins with one"
         if len(label) > LABEL_MAX:
-            return f"has a part of {len(label)} characters between dots: DNS allows {LABEL_MAX} (RFC 1035)"
+            return f"has a label of {len(label)} characters: DNS allows {LABEL_MAX} (RFC 1035)"
         if not LABEL.fullmatch(label):
-            return f'has the part "{label}": only letters, digits and, between them, hyphens are allowed (RFC 1035)'
+            return f'has the label "{label}": only letters, digits and, between them, hyphens are allowed (RFC 1035)'
         if label.startswith("xn--") and not is_a_label(label):
-            return f'has the part "{label}", which is not a valid xn-- form (RFC 5890)'
+            return f'has the label "{label}", which is not a valid xn-- form (RFC 5890)'
     if len(labels) == 1:
         return "has no dot: a full domain name is needed"
     if labels[-1].isdigit():
@@ -52,17 +52,18 @@ def domain(value: str) -> str | None:
 def own_domain(value: str) -> str | None:
     """A domain that can be the operator's own."""
     if any(f".{value.lower()}".endswith(f".{name}") for name in RESERVED):
-        return "is not filled in yet: it is reserved for examples (RFC 2606), put your own domain there"
+        return "is reserved for examples (RFC 2606): replace it with your own domain"
     if wrong := domain(value):
         return wrong
     if len(value) > OWN_DOMAIN_MAX:
-        return f"has {len(value)} characters: {OWN_DOMAIN_MAX} are possible, so that upload.… fits into DNS (RFC 1035)"
+        fits = "so that upload.… fits into DNS (RFC 1035)"
+        return f"has {len(value)} characters: at most {OWN_DOMAIN_MAX} are allowed, {fits}"
     return None
 
 
 def wrong_host(value: str) -> str | None:
     """Like domain(), about the domain inside of an address."""
-    return None if domain(value) is None else f'has "{value}" where a lower-case domain name is meant'
+    return None if domain(value) is None else f'has "{value}" where a lower-case domain name is expected'
 
 
 def is_below(name: str, other: str) -> bool:

@@ -16,7 +16,7 @@ PRIVATE_NETWORKS = tuple(
 def name_server(value: str) -> str | None:
     """The address of a server; its name could not be looked up where it is the server that knows it."""
     if value.startswith("["):
-        return "has brackets around the address: leave them out"
+        return "has brackets around the address: remove them"
     return None if is_address(value) else "is not an IP address"
 
 
@@ -30,26 +30,26 @@ def metrics_address(value: str) -> str | None:
     """An address of the host, with a port or without; an IPv6 address with a port is in brackets."""
     address, port = split_address(value, METRICS_PORT)
     if address.startswith("[") or not is_address(address):
-        return "is not an IP address, with or without a port"
+        return "is not an IP address with or without a port"
     if not 1024 <= port <= 49151:
         return "has a port that is not from 1024 to 49151"
     if ipaddress.ip_address(address).is_unspecified:
-        return "means every address of the host: anybody could read it, name one"
+        return "means all addresses of the host: anybody could read the metrics, so name one address"
     if not ipaddress.ip_address(address).is_loopback and not is_private(address):
-        return "is not private: everybody who reaches it can read it, name a loopback address or that of a VPN"
+        return "is a public address: anybody could read the metrics, so use a loopback or a VPN address"
     return None
 
 
 def public_address(value: str) -> str | None:
     """An address that others can reach; private ones may be right in a test network."""
     if "%" in value:
-        return "carries the name of an interface: leave out the % and what follows"
+        return "contains an interface name: remove the % and what follows"
     try:
         address = ipaddress.ip_address(value)
     except ValueError:
-        return "is not an IP address" + (": a network is given, leave out the / and what follows" * ("/" in value))
+        return "is not an IP address" + (", but a network: remove the / and what follows" * ("/" in value))
     if getattr(address, "ipv4_mapped", None):
-        return "is an IPv4 address in IPv6 form: write the IPv4 address"
+        return "is an IPv4-mapped IPv6 address: write the IPv4 address"
     for kind, found in (
         ("the loopback address: only the host itself reaches it", address.is_loopback),
         ("the unspecified address", address.is_unspecified),

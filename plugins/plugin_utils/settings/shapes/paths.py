@@ -16,9 +16,9 @@ SYSTEM_FOLDERS = re.compile(
 def absolute_path(value: str) -> str | None:
     """A path that means the same wherever Ansible is started."""
     if value.startswith("None/"):
-        return "comes from an inventory that is no file, so it has no folder (inventory_dir)"
+        return "is relative to inventory_dir, which an inventory given on the command line does not have"
     if not value.startswith("/"):
-        return "is not an absolute path: begin it with / or with {{ inventory_dir }}/"
+        return "is not an absolute path: begin it with / or {{ inventory_dir }}/"
     return None
 
 
@@ -30,11 +30,11 @@ def optional_folder(value: str) -> str | None:
 def local_repository(value: str) -> str | None:
     """A folder for backups on the host that is nobody else's. (check_backup knows the service's own folders.)"""
     if "//" in value:
-        return "has two slashes in a row"
+        return "contains two slashes in a row"
     if SYSTEM_FOLDERS.match(value):
-        return "is a folder of the system, which the backup cannot write to, or where it does not last"
+        return "is a system folder: the backup cannot write to it, or would not survive there"
     if Path(value).as_posix() in ("/", "/media", "/opt", "/srv", "/var", "/var/backups", "/var/lib"):
-        return "is a folder for folders: name one in it that is for the backups alone"
+        return "is a shared folder: name a folder in it that only the backups use"
     return None
 
 
@@ -44,19 +44,19 @@ def repository(value: str) -> str | None:
     if not value.startswith("/") and (not colon or kind not in ("sftp", "s3")):
         return "must begin with / or sftp: or s3:"
     if re.search(r"\s", value):
-        return "has white space in it"
+        return "contains whitespace"
     # It stands in units of systemd, in tmpfiles.d, on command lines and in what people are told to type.
     if odd := re.search(r"[^\w./:@+,=~\[\]-]", value):
-        return f"has the character {odd[0]} in it: letters, digits and . _ - + , = ~ @ are possible in a path"
+        return f"contains the character {odd[0]}: only letters, digits and . _ - + , = ~ @ are allowed in a path"
     if {"..", "."} & set(rest.split("/") if colon else value.split("/")):
-        return "has the part . or .. in its path: write the path that is meant"
+        return "contains . or .. as a path component: write the whole path"
     if value.startswith("/"):
         return local_repository(value)
     if kind == "s3" and not re.fullmatch(r"https?://[^@/?#\s]+/[^@?#\s]+", rest):
-        return "must go on with https://host/bucket after s3:"
+        return "must continue with https://host/bucket after s3:"
     # restic's two forms: user@host:folder, and with a port //user@host:port/folder
     if kind == "sftp" and not re.fullmatch(
         r"(//)?[^@:/\s-][^@:/\s]*@([^@:/\s-][^@:/\s]*|\[[0-9a-f:]+\])(:\d+/|/|:)\S+", rest
     ):
-        return "must go on with user@host:/folder after sftp:"
+        return "must continue with user@host:/folder after sftp:"
     return None

@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Settings that have no effect beside others."""
+
+from __future__ import annotations
+
+from ..known import Cases
+
+CASES: Cases = {
+    # what has no effect
+    "settings of an order without one": (
+        {"xmpp_certificates": "selfsigned", "xmpp_acme_challenge": "dns", "xmpp_acme_email": "op@friends.test"},
+        [
+            (name, 'is not used, because xmpp_certificates is "selfsigned"')
+            for name, value in (("xmpp_acme_challenge", "dns"), ("xmpp_acme_email", "op@friends.test"))
+        ],
+    ),
+    "hook without its challenge": (
+        {"xmpp_acme_hook_file": "DIR/hook.sh"},
+        [("xmpp_acme_hook_file", 'is not used, because xmpp_acme_challenge is "http"')],
+    ),
+    "backup settings without a backup": (
+        {"xmpp_backup_days": 3, "xmpp_backup_uploads": False, "xmpp_backup_s3_key_id": "id"},
+        [
+            (name, "is not used, because xmpp_backup_repository is empty")
+            for name, value in (
+                ("xmpp_backup_days", 3),
+                ("xmpp_backup_uploads", "false"),
+                ("xmpp_backup_s3_key_id", '"id"'),
+            )
+        ],
+    ),
+    "keys of S3 for a folder": (
+        {"xmpp_backup_repository": "/mnt/backup", "xmpp_backup_s3_key_id": "id", "xmpp_backup_s3_secret": "key"},
+        [
+            (name, "is not used, because xmpp_backup_repository is not in S3")
+            for name, value in (
+                ("xmpp_backup_s3_key_id", '"id"'),
+                ("xmpp_backup_s3_secret", "a value that is not shown"),
+            )
+        ],
+    ),
+    "STUN server that nobody asks": (
+        {"xmpp_calls": False, "xmpp_stun_server": "turn.neighbour.test"},
+        [("xmpp_stun_server", "is not used, because neither xmpp_calls nor xmpp_dynamic_address is true")],
+    ),
+    **{
+        f"STUN server {server}": (
+            {"xmpp_stun_server": server, "xmpp_public_addresses": ["203.0.113.7"], "xmpp_more_domains": ["club.test"]},
+            [("xmpp_stun_server", "is this service itself")],
+        )
+        for server in ("turn.friends.test", "friends.test:3478", "upload.club.test", "203.0.113.7:3478", "127.0.0.1")
+    },
+}
