@@ -15,7 +15,7 @@ from ansible_collections.conexizan.xmpp.plugins.plugin_utils.bases import Action
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.import_export import prosody
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.import_export.domains import apart, choose, service_of
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.import_export.elements import Moves, batches, user
-from ansible_collections.conexizan.xmpp.plugins.plugin_utils.import_export.files import MEND, Wrong, read
+from ansible_collections.conexizan.xmpp.plugins.plugin_utils.import_export.files import FIX, Wrong, read
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.import_export.report import (
     TAKEN,
     alone,
@@ -69,7 +69,7 @@ class ActionModule(Action):
                 blocked = prosody.blocked(file.absolute())
                 theirs = prosody.accounts(file.absolute())
             except AnsibleError as wrong:
-                raise Wrong(str(wrong), MEND) from None
+                raise Wrong(str(wrong), FIX) from None
             if theirs and not stored and not any(file.glob("*.xml")):
                 raise Wrong(f"with {sources(theirs)}, {ONLY_PROSODY}", MIGRATE)
             found = read(file) if not stored or any(file.glob("*.xml")) else {}

@@ -174,6 +174,8 @@ class Tree:
         leaving = [path.name for path in self.gone if str(path.parent) + "/" == SYSTEMD]
         if leaving:
             run(["systemctl", "disable", "--now", "--quiet", *leaving])
+        for name in leaving:  # of a timer, when it last ran
+            (tree_files.STAMPS / f"stamp-{name}").unlink(missing_ok=True)
         try:
             for path in self.gone:
                 path.unlink()

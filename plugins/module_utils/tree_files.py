@@ -17,6 +17,7 @@ from typing import Any
 # One file a role says what the role has installed (NAME.json), another one, as long as a run has not come to its end
 # well, what stood there before (NAME.before).
 MANIFESTS = Path("/var/lib/xmpp/tree")
+STAMPS = Path("/var/lib/systemd/timers")
 SYSTEMD = "/etc/systemd/system/"
 
 

@@ -21,7 +21,7 @@ from ..kit.traces import PLACES, SERVICES
 
 AT_ONCE = 60  # wrong passwords
 END = "</stream:stream>"
-REMEMBERED = "/run/xmpp-login-throttle"
+REMEMBERED = "/run/xmpp-guard"
 PICTURES = 40  # a minute
 
 # Runs on the host under test, which gets addresses for it: guesses must not come from where all other tests come from.

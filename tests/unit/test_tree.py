@@ -233,3 +233,20 @@ def test_large_file_is_asked_for_unless_it_is_there(tmp_path: Path) -> None:
     assert role_tree.content_of(entry) is None
     path.write_bytes(b"one\n")
     assert role_tree.content_of(entry) == b"one\n"
+
+
+def test_timer_that_leaves_the_tree_takes_its_stamp_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The stamp of a persistent timer says when it last ran, and systemd never deletes it (systemd.timer(5))."""
+    ran: list[list[str]] = []
+    monkeypatch.setattr(role_tree, "run", ran.append)
+    monkeypatch.setattr(role_tree, "SYSTEMD", f"{tmp_path}/")
+    monkeypatch.setattr(tree_files, "STAMPS", tmp_path / "stamps")
+    stamps = [tmp_path / f"stamps/stamp-{name}.timer" for name in ("leaves", "stays")]
+    stamps[0].parent.mkdir()
+    for stamp in stamps:
+        stamp.touch()
+    stays, leaves = wanted(tmp_path / "stays.timer"), wanted(tmp_path / "leaves.timer")
+    install(stays, leaves)
+    install(stays)
+    assert ["systemctl", "disable", "--now", "--quiet", "leaves.timer"] in ran
+    assert [stamp.exists() for stamp in stamps] == [False, True]

@@ -19,7 +19,7 @@ from ..kit.playbook import CHECKOUT
 from ..kit.service import Account, Service
 
 SECRETS = CHECKOUT / ".cache/molecule"
-PLACES = "etc usr/local srv/xmpp/website srv/xmpp/well-known var/lib/xmpp/tree"
+PLACES = "etc usr/local srv/xmpp/website srv/xmpp/well-known"
 # What each host has of its own: keys, certificates, what Debian's packages and the bare host bring.
 OWN = re.compile(
     r"(etc/xmpp/certificates/(?!settings\.json)|etc/ssl/|etc/letsencrypt/|etc/ssh/|etc/machine-id$"
@@ -78,6 +78,23 @@ def test_files_are_those_of_a_new_host(upgraded: Service, pytestconfig: pytest.C
     assert old.keys() - new.keys() == set(), "left by the release"
     assert new.keys() - old.keys() == set(), "missing"
     assert {path: (old[path], new[path]) for path in new if old[path] != new[path]} == {}
+
+
+FILES_OF_ROLES = """
+import json, pathlib
+for path in sorted(pathlib.Path("/var/lib/xmpp/tree").glob("*.json")):
+    if files := json.loads(path.read_text())["files"]:
+        print(path.stem, *sorted(files))
+"""
+
+
+def test_roles_know_the_same_files(upgraded: Service, pytestconfig: pytest.Config) -> None:
+    """Each file belongs to the role that installs it now, and nothing is left in other folders of the service."""
+    for asked in (
+        f"python3 -c '{FILES_OF_ROLES}'",
+        "ls -d /run/xmpp-* /var/lib/systemd/timers/stamp-xmpp-* /var/lib/xmpp* /var/cache/xmpp*",
+    ):
+        assert upgraded.host.check_output(asked) == host_named("fresh", pytestconfig).check_output(asked)
 
 
 def test_units_are_those_of_a_new_host(upgraded: Service, pytestconfig: pytest.Config) -> None:

@@ -11,7 +11,7 @@ NAMESPACES = ("urn:xmpp:pie:0", "http://www.xmpp.org/extensions/xep-0227.html#ns
 INCLUDE = "{http://www.w3.org/2001/XInclude}include"
 DEPTH = 100  # more would be an attack
 WAY = "Change it on the command line, for example: -e file=moving/ (docs/import-export.md says how to get it)"
-MEND = "Fix that file, or take it out of the folder, then run this again; nothing was changed"
+FIX = "Fix that file, or take it out of the folder, then run this again; nothing was changed"
 Accounts = dict[str, dict[str, ET.Element]]  # by domain and name
 
 
@@ -60,18 +60,16 @@ def read(place: Path) -> Accounts:
         except OSError as error:
             raise Wrong(f"which cannot be read: {error.strerror}") from error
         except ET.ParseError as error:
-            raise Wrong(f'with "{path.name}", which is not valid XML: {error}', MEND) from error
+            raise Wrong(f'with "{path.name}", which is not valid XML: {error}', FIX) from error
         if depth(root) > DEPTH:
-            raise Wrong(f'with "{path.name}", nested more than {DEPTH} deep, which no data of accounts is', MEND)
+            raise Wrong(f'with "{path.name}", nested more than {DEPTH} deep, which no data of accounts is', FIX)
         for host in hosts_of(root, path, alone=not place.is_dir()):
             accounts = found.setdefault(host.get("jid", "").lower(), {})
             for user in host:
                 if split(user.tag)[1] == "user":
                     name = user.get("name", "")
                     if not name or name in accounts or any(sign.isspace() or not sign.isprintable() for sign in name):
-                        raise Wrong(
-                            f'with "{path.name}", where an account has the name "{name}", or has it twice', MEND
-                        )
+                        raise Wrong(f'with "{path.name}", where an account has the name "{name}", or has it twice', FIX)
                     accounts[name] = user
     if not any(found.values()):
         raise Wrong("without a single account")

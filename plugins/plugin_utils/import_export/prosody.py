@@ -90,7 +90,7 @@ class Tokens:
         if said in WORDS:
             return WORDS[said]
         if said != "{":
-            raise ValueError(f"{said} is no value")
+            raise ValueError(f"{said} is not a Lua value")
         table: Table = {}
         place = 0
         while not self.take("}"):

@@ -16,7 +16,7 @@
 -define(AT_ONCE, 60).  %% wrong passwords, before it gets slow
 -define(EACH, 60).     %% seconds until another one is possible
 -define(KNOWN, mod_xmpp_guard_known).
--define(FOLDER, "/run/xmpp-login-throttle").
+-define(FOLDER, "/run/xmpp-guard").
 -define(DAY, 86400).
 -define(PLACES, 100).  %% that one account is known from at once; who has a whole network of addresses does not fill the table with them
 -define(REGISTER, <<"jabber:iq:register">>).
