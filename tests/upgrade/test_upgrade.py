@@ -27,6 +27,7 @@ OWN = re.compile(
     r"|etc/ejabberd/ejabberd\.(pem|yml)$|etc/(passwd|group|g?shadow|subuid|subgid)-?$|etc/ld\.so\.cache$|etc/\.pwd\.lock$"
     r"|etc/xmpp/packages|etc/mtab$|etc/turnserver\.conf)"
 )
+DOMAINS = {"upgraded": "service-a.test", "fresh": "service-b.test"}  # as in molecule/inventory/hosts.yml
 SAID = "written before the upgrade"
 
 
@@ -41,13 +42,21 @@ class File:
 
 def files(host: Host, name: str) -> dict[str, File]:
     """Return the files that configure the host, by path."""
-    domain = f"{name}.test"
+    domain = DOMAINS[name]
     secrets = {
         path.read_text(encoding="utf-8").strip(): path.stem
         for path in sorted(Path(SECRETS, name, "secrets", domain).glob("*.txt"))
     }
     told = Service.of(host)
-    names = {domain: "DOMAIN", told.address: "ADDRESS", f"conexizan-{name}": "HOST", **secrets}
+    label = domain.removesuffix(".test")
+    names = {
+        domain: "DOMAIN",
+        label: "LABEL",
+        label.replace("-", "\\\\-"): "LABEL",
+        told.address: "ADDRESS",
+        f"conexizan-{name}": "HOST",
+        **secrets,
+    }
     if told.address6:
         names[told.address6] = "ADDRESS6"
     packed = host.run(f"tar --directory=/ --create {PLACES} | base64 --wrap=0")
@@ -67,7 +76,7 @@ def files(host: Host, name: str) -> dict[str, File]:
 @pytest.fixture(scope="module")
 def upgraded(pytestconfig: pytest.Config) -> Service:
     """The service that was upgraded."""
-    return Service.of(host_named("upgraded", pytestconfig), "upgraded.test")
+    return Service.of(host_named("upgraded", pytestconfig), DOMAINS["upgraded"])
 
 
 def test_files_are_those_of_a_new_host(upgraded: Service, pytestconfig: pytest.Config) -> None:
@@ -111,9 +120,9 @@ def test_units_are_those_of_a_new_host(upgraded: Service, pytestconfig: pytest.C
 
 async def test_nothing_is_lost(upgraded: Service) -> None:
     """An account logs in with its password; its contact, the message that waited for it and its archive are there."""
-    async with login(upgraded, Account("juliet", "by-any-other-name", "upgraded.test")) as juliet:
+    async with login(upgraded, Account("juliet", "by-any-other-name", DOMAINS["upgraded"])) as juliet:
         roster = await juliet.query("get", "<query xmlns='jabber:iq:roster'/>")
-        assert "romeo@upgraded.test" in [item.get("jid") for item in roster.iter("{jabber:iq:roster}item")]
+        assert f"romeo@{DOMAINS['upgraded']}" in [item.get("jid") for item in roster.iter("{jabber:iq:roster}item")]
         await juliet.online()
         await juliet.hear(SAID)
         assert SAID in await juliet.archive()
