@@ -7,8 +7,10 @@ import json
 import re
 import shlex
 import socket
+import struct
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 from urllib.parse import urljoin
 
 import pytest
@@ -88,6 +90,27 @@ def test_second_run_changes_nothing(card: str) -> None:
     again = run("script/demo")
     assert set(re.findall(r"changed=(\d+)", again)) == {"0"}, again
     assert told(again, "alice@.*")[0] == told(card, "alice@.*")[0]
+
+
+def size(picture: Path) -> tuple[int, int]:
+    """Width and height of a PNG in pixels."""
+    head = picture.read_bytes()[:24]
+    assert head[:8] == b"\x89PNG\r\n\x1a\n"
+    width, height = struct.unpack(">II", head[16:24])
+    return width, height
+
+
+def test_pictures_show_the_site_and_the_report(card: str, tmp_path: Path) -> None:
+    """The script prints the title and the text that it takes pictures of. DNS cannot be right here, all else is."""
+    said = run("script/pictures", str(tmp_path))
+    assert told(said, r"site\.png: (.*)")[1].startswith("Conexizan demo")
+    assert size(tmp_path / "site.png") == (1200, 800)
+    rows = re.findall(r"^(pass|WARN|FAIL)  (.*)", said, re.MULTILINE)
+    assert len(rows) > 15
+    width, height = size(tmp_path / "check.png")
+    assert width == 1200
+    assert height > 20 * len(rows), "the picture has less than the report"
+    assert min(picture.stat().st_size for picture in tmp_path.iterdir()) > 20_000, "a picture is empty"
 
 
 def test_nothing_of_it_is_left(service: Service) -> None:

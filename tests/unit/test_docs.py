@@ -46,6 +46,7 @@ SCRIPTS = {
     "demo": "tests/demo/test_demo.py",
     "docs": "tests/unit/test_specs.py",
     "lint": "script/test",
+    "pictures": "tests/demo/test_demo.py",
     "setup": "script/test",
     "test": ".ci/run",
     "testbed": "molecule/_shared/create.yml",
