@@ -34,6 +34,11 @@ STATEMENT = """run([Host, Statement]) ->
 """
 # What was refused is history, as after a start of ejabberd.
 FORGET = "run([]) -> true = rpc:call(ejabberd@localhost, ets, delete, [xmpp_writer, last])."
+# Nobody has guessed wrong.
+FORGIVE = """run([]) ->
+    Wrong = [{{'_', '$1'}, [{is_integer, '$1'}], [true]}],
+    true = is_integer(rpc:call(ejabberd@localhost, ets, select_delete, [mod_xmpp_login_throttle, Wrong])).
+"""
 
 
 def run_in_erlang(service: Service, script: str, *arguments: str) -> str:

@@ -4,7 +4,7 @@
 Run by script/bench, only ever against the bench's own containers. Every client is an asyncio connection with direct
 TLS, SCRAM, roster, presence and stream management, and asks for an acknowledgement of each message, as a phone's client
 does. Sender and receiver live in one process, so one clock gives the latency. The answer is one JSON document on
-standard output.
+standard output. More than 300 lines: as one file, it runs by its path on any machine with Python.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The host is gone, and nobody has lost anything: a service comes back from its backup on another host.
 
-The tests are one story, in their order.
+The tests are one story, in their order (therefore more than 300 lines).
 """
 
 from __future__ import annotations

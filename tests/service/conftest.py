@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from testinfra.host import Host
 
+from ..kit.erlang import FORGIVE, run_in_erlang
 from ..kit.imports import Move
 from ..kit.newcomer import forget_addresses, newcomer
 from ..kit.service import Account, Service
@@ -93,3 +94,10 @@ def move(service: Service, tmp_path: Path) -> Iterator[Move]:
     made = Move(service, tmp_path)
     yield made
     service.unregister([Account(name, "", service.domain) for name in made.names])
+
+
+@pytest.fixture
+def forgiven(service: Service) -> Iterator[None]:
+    """Guesses of a test do not count for the next one, which logs in from the same address."""
+    yield
+    run_in_erlang(service, FORGIVE)

@@ -20,7 +20,6 @@ from ..kit.sessions import SM, logged_in, until
 from ..kit.stream import CLIENT, Stream
 
 Keeper = Literal["session", "room", "disk"]
-
 # Whoever is to store it: the session of the recipient, the room, or what flushes to the disk.
 KEEPERS: dict[Keeper, str] = {
     "session": "element(2, hd(ejabberd_sm:get_session_sids(Name, Host)))",

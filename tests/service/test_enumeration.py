@@ -25,17 +25,6 @@ MECHANISMS = ["SCRAM-SHA-256", "SCRAM-SHA-256-PLUS", "SCRAM-SHA-512", "SCRAM-SHA
 PORT_TLS = 5223
 # What the module knows of the accounts here is an hour old at most; the test does not wait for it.
 _LOOK_AGAIN = "run([]) -> true = rpc:call(ejabberd@localhost, ets, delete_all_objects, [ejabberd_auth_nobody])."
-_FORGIVE = """run([]) ->
-    Wrong = [{{'_', '$1'}, [{is_integer, '$1'}], [true]}],
-    true = is_integer(rpc:call(ejabberd@localhost, ets, select_delete, [mod_xmpp_login_throttle, Wrong])).
-"""
-
-
-@pytest.fixture
-def forgiven(service: Service) -> Iterator[None]:
-    """All these guesses come from where other tests log in."""
-    yield
-    run_in_erlang(service, _FORGIVE)
 
 
 def nobody() -> Account:

@@ -21,7 +21,6 @@ from ..kit.service import DATABASE, PLAYBOOK_SECONDS, Account, Register, Service
 from ..kit.stream import CLIENT, Stream, connected
 
 pytestmark = pytest.mark.timeout(3 * PLAYBOOK_SECONDS)
-
 REASON = 'sent 20 messages & <more>, "all" of them ünwanted'
 BIND = "<bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/>"
 
