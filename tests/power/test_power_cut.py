@@ -189,7 +189,7 @@ async def test_acknowledged_messages_survive(host: Host) -> None:
 
     service = await asyncio.to_thread(power_up, host)
     acknowledged = {place: set().union(*(writer.acknowledged[place] for writer in writers)) for place in places}
-    # A room takes only so much of one person, and a mailbox 1000 messages: the rest came back before it was acknowledged.
+    # A room takes only so much of one person, a mailbox 1000 messages: the rest came back before it was acknowledged.
     refused = texts(*(writer.client for writer in writers), kind="error")
     acknowledged = {place: bodies - refused for place, bodies in acknowledged.items()}
     for bodies in acknowledged.values():

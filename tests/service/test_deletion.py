@@ -204,7 +204,7 @@ async def test_file_that_came_after_the_deletion_is_removed(service: Service, re
     assert (await service.fetch("PUT", slot.put, data=b"hello")).status == 201
     assert (await service.fetch("PUT", kept.put, data=b"hello")).status == 201
     assert files_of(service, alice) != []
-    service.host.check_output("systemctl start xmpp-expire.service")
+    service.host.check_output("systemctl restart xmpp-expire.service")
     assert files_of(service, alice) == []
     assert files_of(service, bob) != []
 
@@ -218,7 +218,7 @@ async def test_tokens_and_push_that_are_good_for_nothing_leave_the_disk(service:
     sql(service, f"UPDATE auth_fast_tokens SET expires = datetime('now', '-1 minute') WHERE username = '{alice.name}'")
     sql(service, f"UPDATE push_session SET timestamp = timestamp - 91 * 86400000000 WHERE username = '{alice.name}'")
     (token,), *_ = sql(service, f"SELECT token FROM auth_fast_tokens WHERE username = '{alice.name}'")
-    service.host.check_output("systemctl start xmpp-expire.service")
+    service.host.check_output("systemctl restart xmpp-expire.service")
     for table in ("auth_fast_tokens", "push_session"):
         left = sql(service, f"SELECT username FROM {table} WHERE username IN ('{alice.name}', '{bob.name}')")
         assert left == [[bob.name]], table

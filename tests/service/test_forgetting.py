@@ -48,7 +48,7 @@ async def test_old_messages_leave_the_disk_and_young_ones_stay(service: Service,
         sender.say(carol.jid, young)
         await other.hear(young)
     assert service.stored(old)
-    service.host.check_output("systemctl start xmpp-expire.service")
+    service.host.check_output("systemctl restart xmpp-expire.service")
     assert not service.stored(old), "in the database or its write-ahead log"
     assert service.stored(young)
 
@@ -57,7 +57,7 @@ def test_old_messages_of_a_domain_that_is_served_no_more_leave_the_disk(service:
     """ejabberd deletes those of its own domains only."""
     old, young, domain = secrets.token_hex(12), secrets.token_hex(12), f"{secrets.token_hex(4)}.example"
     change(service, archived(old, domain, ARCHIVE_DAYS + 1), archived(young, domain, ARCHIVE_DAYS - 1))
-    service.host.check_output("systemctl start xmpp-expire.service")
+    service.host.check_output("systemctl restart xmpp-expire.service")
     try:
         assert not service.stored(old)
         assert service.stored(young)
@@ -80,7 +80,7 @@ async def test_what_was_said_in_lost_rooms_leaves_the_disk(service: Service, reg
             await one.hear(text)
         name = f"room-{secrets.token_hex(6)}@{service.name('muc')}"
         change(service, f"UPDATE archive SET username = '{name}' WHERE username = '{room}' AND xml LIKE '%{lost}%'")
-        service.host.check_output("systemctl start xmpp-expire.service")
+        service.host.check_output("systemctl restart xmpp-expire.service")
         assert service.stored(kept)
         assert service.stored(stays)
         assert not service.stored(lost)
@@ -179,7 +179,7 @@ async def test_what_apps_can_do_is_forgotten(service: Service, register: Registe
     assert aged(service, node.replace("%", "_")) == 1
     async with announcing(service, bob, young, diary[1]):
         pass
-    service.host.check_output("systemctl start xmpp-expire.service")
+    service.host.check_output("systemctl restart xmpp-expire.service")
     assert not service.stored(diary[0])
     assert service.stored(diary[1])
     async with announcing(service, bob, node, diary[2]):
@@ -196,9 +196,9 @@ async def test_what_an_app_that_is_connected_can_do_is_not_forgotten(service: Se
         async with announcing(service, alice, node, "urn:xmpp:test+notify") as client:
             await befriend(client, friend)
             assert aged(service, node) == 1
-            service.host.check_output("systemctl start xmpp-expire.service")
+            service.host.check_output("systemctl restart xmpp-expire.service")
             assert service.stored(node)
             await friend.query("set", publish("urn:xmpp:test", {"one": "<news xmlns='urn:xmpp:test'/>"}))
             await client.messages.get(lambda stanza: stanza.find(".//{urn:xmpp:test}news") is not None)
-    service.host.check_output("systemctl start xmpp-expire.service")
+    service.host.check_output("systemctl restart xmpp-expire.service")
     assert not service.stored(node)

@@ -56,7 +56,7 @@ def test_used_invitation_is_forgotten(service: Service, guest: Account) -> None:
         stream.starttls()
         assert refusal(show_invitation(stream, token)) == ""
         assert refusal(ask_for(service, stream, guest)) == ""
-    service.host.check_output("systemctl start xmpp-expire.service")
+    service.host.check_output("systemctl restart xmpp-expire.service")
     tokens = [invitation["token"] for invitation in service.api(("list_invites", {"host": service.domain}))[0]]
     assert token not in tokens
     assert not service.stored(token)
@@ -72,7 +72,7 @@ def test_invitation_that_does_not_hold_is_refused(service: Service, kind: str) -
     with connected(service) as stream:
         stream.starttls()
         assert refusal(show_invitation(stream, token)) == "item-not-found"
-    service.host.check_output("systemctl start xmpp-expire.service")
+    service.host.check_output("systemctl restart xmpp-expire.service")
     assert not service.stored(token)
 
 
