@@ -18,7 +18,7 @@ from ansible_collections.conexizan.xmpp.plugins.module_utils.fingerprints import
 
 @pytest.mark.parametrize("name", ["/etc/hostname", "../../other.test/coturn", "coturn/../upload", "", "account-", "*"])
 def test_name_of_a_secret_is_no_path(tmp_path: Path, name: str) -> None:
-    with pytest.raises(AnsibleActionFail, match="of a name that none of ours has"):
+    with pytest.raises(AnsibleActionFail, match="a secret with an unknown name"):
         strange({name: fingerprint("x", "00")}, tmp_path / "low.test")
 
 
