@@ -10,8 +10,7 @@ import textwrap
 from collections.abc import Iterable, Mapping
 from typing import Any, NoReturn
 
-from ansible import constants as C  # noqa: N812  # as Ansible calls it
-from ansible import context
+from ansible import constants, context
 from ansible.executor.task_result import CallbackTaskResult
 from ansible.playbook import Playbook
 from ansible.playbook.block import Block
@@ -150,7 +149,7 @@ class CallbackModule(Default):  # type: ignore[misc]  # a class of ansible-core,
     def v2_playbook_on_no_hosts_matched(self) -> None:
         """Refuse an inventory in which there is nothing to do."""
         if not self._play.get_variable_manager()._inventory.hosts:
-            sources = ", ".join(map(str, context.CLIARGS.get("inventory") or C.DEFAULT_HOST_LIST))
+            sources = ", ".join(map(str, context.CLIARGS.get("inventory") or constants.DEFAULT_HOST_LIST))
             self.refuse(
                 f"There is no host in {sources}, so nothing was done. inventories/home/hosts.yml shows what one has."
             )
@@ -171,4 +170,4 @@ class CallbackModule(Default):  # type: ignore[misc]  # a class of ansible-core,
         if sys.stdout.isatty():
             text = wrapped(text, shutil.get_terminal_size().columns)
         line = f"fatal: [{self.host_label(result)}]: FAILED!" + (f"\n{text}" if text else "")
-        self._display.display(line, color=C.COLOR_ERROR, stderr=self.get_option("display_failed_stderr"))
+        self._display.display(line, color=constants.COLOR_ERROR, stderr=self.get_option("display_failed_stderr"))

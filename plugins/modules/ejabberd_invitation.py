@@ -71,7 +71,6 @@ invitations:
   returned: always
 """
 
-import re
 import subprocess
 from typing import Any
 
@@ -126,7 +125,7 @@ def make(api: Api, domain: str, uses: int, days: int) -> dict[str, str]:
             "Withdraw what nobody needs: -e list=true shows them"
         )
     made = api.call("generate_invite", host=domain)
-    token = re.search(r"preauth=(\w+)", made["invite_uri"])[1]  # type: ignore[index]  # ejabberd wrote it
+    token = made["invite_uri"].partition("preauth=")[2].partition(";")[0]
     if not made["landing_page"]:
         api.call("delete_invite_by_token", host=domain, token=token)
         raise ApiError("the service on this host takes no invitations yet: run site.yml, then this again")

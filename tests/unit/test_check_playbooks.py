@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar
 
 from ..kit.nameserver import NameServer
 from .loading import ROOT
@@ -102,3 +104,15 @@ def test_playbooks(tmp_path: Path, server: NameServer) -> None:
         ("turn.friends.test A", "Add: turn.friends.test. 3600 IN A 192.31.196.1")
     }
     assert {row["status"] for row in rows if "turn" not in row["found"] + row["subject"]} == {"pass"}
+
+
+@pytest.mark.parametrize(("answer", "rows"), [({"msg": "the API answers 500"}, 1), ({}, 0), ({"name": "check-x"}, 0)])
+def test_account_that_stays_is_a_row(answer: dict[str, str], rows: int) -> None:
+    """Its deletion cannot fail the run: what was found would be lost with it."""
+    playbook = str(ROOT / "playbooks/check.yml")
+    tasks = [task for play in DataLoader().load_from_file(playbook, trusted_as_template=True) for task in play["tasks"]]
+    (task,) = (task for task in tasks if task["name"] == "Collect the results")
+    known = {"host_read": {}, "dns_checks": {"rows": []}, "ansible_facts": {"xmpp_host": {"trees": ["ejabberd"]}}}
+    templar = Templar(loader=DataLoader(), variables=known | task["vars"] | {"check_account_gone": answer})
+    found = templar.template(task["ansible.builtin.set_fact"]["check_rows"])
+    assert [(row["subject"], row["status"]) for row in found] == [("account", "warn")] * rows

@@ -11,7 +11,14 @@ import struct
 from typing import Any
 
 import pytest
-from ansible_collections.conexizan.xmpp.plugins.plugin_utils.check import certificates, ports, push, stun, ways_in
+from ansible_collections.conexizan.xmpp.plugins.plugin_utils.check import (
+    certificates,
+    ports,
+    push,
+    session,
+    stun,
+    ways_in,
+)
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.check.service import Service
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.check.ways_in import Seen
 
@@ -269,3 +276,15 @@ def test_port_without_a_certificate(troubles: tuple[str, str], fix: str) -> None
     row = ways_in.judge("clients", seen, "as ever")
     assert row["status"] == "fail"
     assert fix in row["fix"]
+
+
+async def test_account_that_could_not_be_made_is_a_row() -> None:
+    """The reason is in the row of the login, and each check that needs an account says that it was skipped."""
+    login, *rest = await session.user(service(account_trouble="the API answers 500"))
+    assert (login["subject"], login["status"], login["found"]) == (
+        "login",
+        "fail",
+        "no test account: the API answers 500",
+    )
+    assert {row["subject"] for row in rest} == {"file upload", "XEPs", "push", "TURN"}
+    assert {(row["status"], row["found"]) for row in rest} == {("warn", "skipped: no login")}

@@ -13,14 +13,14 @@ import os
 import subprocess
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 from ansible_collections.conexizan.xmpp.plugins.module_utils.audit.finders import Find, Finder
 
 CHUNK = 1 << 20
 # Longer than anything that is looked for, with what stands around it and decides (a name has up to 1023 bytes).
 MARGIN = 1 << 11
-COMPRESSED: dict[bytes, Callable[[BinaryIO], Any]] = {
+COMPRESSED: dict[bytes, Callable[[IO[bytes]], Any]] = {
     b"\x1f\x8b": lambda stream: gzip.GzipFile(fileobj=stream),
     b"BZh": bz2.BZ2File,
     b"\xfd7zXZ\0": lzma.LZMAFile,
@@ -28,7 +28,7 @@ COMPRESSED: dict[bytes, Callable[[BinaryIO], Any]] = {
 ZSTANDARD = b"\x28\xb5\x2f\xfd"
 
 
-def windows(stream: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
+def windows(stream: IO[bytes]) -> Iterator[tuple[bytes, int, int]]:
     """Yield a stream piece by piece, as buffer, begin and end: of each byte, once, with its surroundings."""
     buffer, begin = b"", 0
     while fresh := stream.read(CHUNK):
@@ -40,7 +40,7 @@ def windows(stream: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
     yield buffer, begin, len(buffer)
 
 
-def search(stream: BinaryIO, finders: Sequence[Finder], finds: Counter[Find]) -> int:
+def search(stream: IO[bytes], finders: Sequence[Finder], finds: Counter[Find]) -> int:
     """Count what is found in a stream; returns how many bytes it has."""
     size = 0
     for buffer, begin, end in windows(stream):
@@ -51,7 +51,7 @@ def search(stream: BinaryIO, finders: Sequence[Finder], finds: Counter[Find]) ->
 
 
 @contextlib.contextmanager
-def opened(path: str) -> Iterator[BinaryIO]:
+def opened(path: str) -> Iterator[IO[bytes]]:
     """Open a file to read, without a trace and without a claim on the memory that others' files are cached in."""
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:
@@ -82,8 +82,8 @@ def search_file(path: str, finders: Sequence[Finder], finds: Counter[Find]) -> i
                 contextlib.suppress(FileNotFoundError),
                 subprocess.Popen(command, stdin=stream, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as program,
             ):
-                assert program.stdout is not None  # noqa: S101  # for mypy
-                size += search(program.stdout, finders, finds)  # type: ignore[arg-type]  # IO[bytes], of which only read() is called
+                if program.stdout:
+                    size += search(program.stdout, finders, finds)
     return size
 
 
