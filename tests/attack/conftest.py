@@ -21,7 +21,7 @@ from .bystander import Bystander
 from .dawdlers import dawdle
 from .neighbour import Neighbour
 
-SECONDS_PER_TEST = 180
+SECONDS_PER_TEST = 300
 LAST = "test_dawdlers"
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from ..kit import testbed
 
 NAME = "neighbour"
-SECONDS = 60
+SECONDS = 120
 
 
 @dataclass(frozen=True)

@@ -14,12 +14,11 @@ import pytest
 from aioice import stun
 
 from ..kit.clients import login
-from ..kit.service import Register, Service
+from ..kit.service import PATIENCE, Register, Service
 from ..kit.turn import Credentials, credentials_of, relay
 from .neighbour import Neighbour
 
 PORT = 4242
-SECONDS = 10
 
 
 def notations(four: str, six: str) -> list[str]:
@@ -77,7 +76,7 @@ async def test_file_proxy_connects_to_nobody(service: Service, neighbour: Neighb
         "name": bytes([3, len(neighbour.address)]) + neighbour.address.encode(),
     }[kind]
     with neighbour.listening(PORT) as heard:
-        async with asyncio.timeout(SECONDS):
+        async with asyncio.timeout(PATIENCE):
             reader, writer = await asyncio.open_connection(service.address, 7777)
             writer.write(b"\x05\x01\x00")
             assert await reader.readexactly(2) == b"\x05\x00"

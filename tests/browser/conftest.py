@@ -21,7 +21,7 @@ from ..kit.newcomer import forget_addresses
 from ..kit.service import Service
 from .site import SCREENSHOTS, Site, explore
 
-SECONDS_PER_TEST = 120
+SECONDS_PER_TEST = 240
 VISITOR = "visitor"
 
 

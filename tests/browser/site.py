@@ -123,7 +123,7 @@ class Visit:
             reduced_motion="reduce",
             **options,
         )
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(60_000)
         visit = cls(context, domain, size)
         context.on("console", visit._heard)
         context.on("request", visit._requested)

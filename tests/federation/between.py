@@ -10,9 +10,9 @@ from collections.abc import Callable
 from typing import Any
 from xml.etree import ElementTree as ET
 
-from ..kit.clients import SECONDS, Client, fresh_text
+from ..kit.clients import Client, fresh_text
 from ..kit.playbook import CHECKOUT, run
-from ..kit.service import Account, Service
+from ..kit.service import PATIENCE, Account, Service
 
 STATE = CHECKOUT / ".cache" / "molecule" / "federation"
 CLIENT = "{jabber:client}"
@@ -49,14 +49,14 @@ async def assert_talk(one: Client, other: Client) -> None:
     await assert_reaches(other, one)
 
 
-async def refusal(sender: Client, receiver: str, seconds: float = SECONDS) -> str:
+async def refusal(sender: Client, receiver: str, seconds: float = PATIENCE) -> str:
     """Sends a message that must come back; returns the error's condition."""
     text = fresh_text()
     sender.say(receiver, text)
     return condition(await bounced(sender, text, seconds))
 
 
-async def bounced(sender: Client, text: str, seconds: float = SECONDS) -> ET.Element:
+async def bounced(sender: Client, text: str, seconds: float = PATIENCE) -> ET.Element:
     """The message with this text, as it comes back to its sender."""
     return await sender.messages.get(
         lambda stanza: stanza.get("type") == "error" and stanza.findtext(f"{CLIENT}body") == text, seconds

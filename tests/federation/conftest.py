@@ -19,7 +19,7 @@ from ..kit.hosts import host_named
 from ..kit.service import Account, Service
 from .between import STATE, Register, part
 
-SECONDS_PER_TEST = 90
+SECONDS_PER_TEST = 180
 # Where alpha shows its certificate, and by what name.
 DOORS = {443: "alpha.test", 5223: "alpha.test", 5270: "alpha.test", 5349: "turn.alpha.test"}
 JUDGES_SECONDS = 480

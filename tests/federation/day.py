@@ -13,11 +13,11 @@ import secrets
 import pytest
 from testinfra.host import Host
 
-from ..kit.clients import SECONDS, Client, Refused, affiliate, befriend, login
+from ..kit.clients import Client, Refused, affiliate, befriend, login
 from ..kit.newcomer import ask_for, hand_in_plain, plain_form, read_picture, refusal
 from ..kit.profile import publish
 from ..kit.rooms import PRIVATE, PUBLIC, configure, enter
-from ..kit.service import Account, Service
+from ..kit.service import PATIENCE, Account, Service
 from ..kit.stream import SASL2, ask_token, connected, login_by_token
 from ..kit.turn import credentials_of, relay, talk
 from ..kit.uploads import ask_slot
@@ -138,7 +138,7 @@ async def call(client: Client) -> None:
 
 async def delete_account(client: Client) -> None:
     """Ends with the connection."""
-    async with asyncio.timeout(SECONDS):
+    async with asyncio.timeout(PATIENCE):
         client.send_raw("<iq type='set' id='delete'><query xmlns='jabber:iq:register'><remove/></query></iq>")
         await client.disconnected
 

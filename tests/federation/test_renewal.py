@@ -9,7 +9,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from ..kit.clients import login
-from ..kit.service import Service
+from ..kit.service import PATIENCE, Service
 from ..kit.turn import credentials_of, relay
 from .between import Register, assert_talk, web_name
 from .certificates import certificate_at, time_to_renew
@@ -51,5 +51,5 @@ async def test_renewal_cuts_nobody_off(
         await assert_talk(one, other)
         await call.permit("9.9.9.9")
         await socket.send_str(f"<open xmlns='{FRAMING}' to='{service.domain}' version='1.0'/>")
-        assert ET.fromstring(await socket.receive_str(timeout=10)).tag == f"{{{FRAMING}}}open"
+        assert ET.fromstring(await socket.receive_str(timeout=PATIENCE)).tag == f"{{{FRAMING}}}open"
         assert cut_off == []

@@ -14,7 +14,7 @@ import pytest
 from testinfra.host import Host
 
 from ..kit.clients import fresh_text, login
-from ..kit.service import Service
+from ..kit.service import PATIENCE, Service
 from ..kit.stream import Parser
 from .authority import Authority, Pair, showing
 from .between import Register, assert_reaches, assert_talk, part, refusal
@@ -73,7 +73,7 @@ class Impostor:
         context = service.tls("xmpp-server")
         if certificate:
             context.load_cert_chain(certificate)
-        plain = socket.create_connection((service.address, 5270), timeout=10)
+        plain = socket.create_connection((service.address, 5270), timeout=PATIENCE)
         self._link: ssl.SSLSocket = context.wrap_socket(plain, server_hostname=service.domain)
         self._parser = Parser()
         self.send(

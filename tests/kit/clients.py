@@ -16,9 +16,8 @@ from slixmpp.xmlstream.handler import Callback
 from slixmpp.xmlstream.matcher import MatchXPath
 from slixmpp.xmlstream.stanzabase import StanzaBase
 
-from .service import Account, Service
+from .service import PATIENCE, Account, Service
 
-SECONDS = 10
 ADMIN = "http://jabber.org/protocol/muc#admin"
 REPORTING = "urn:xmpp:reporting:1"
 
@@ -40,7 +39,7 @@ class Inbox:
         self._stanzas.append(stanza.xml)
         self._arrived.set()
 
-    async def get(self, match: Match, seconds: float = SECONDS) -> ET.Element:
+    async def get(self, match: Match, seconds: float = PATIENCE) -> ET.Element:
         """The first stanza that matches, taken out."""
         try:
             async with asyncio.timeout(seconds):
@@ -108,7 +107,7 @@ class Client(ClientXMPP):
         """Connects and logs in; raises Refused if the server does not let the user in."""
         self.ready = asyncio.get_running_loop().create_future()
         self.connect(self.reached_at, 5223 if self.enable_direct_tls else 5222)
-        async with asyncio.timeout(SECONDS):
+        async with asyncio.timeout(PATIENCE):
             await asyncio.shield(self.ready)  # or it would be cancelled, and stop() say so instead
 
     async def stop(self) -> None:
@@ -136,7 +135,7 @@ class Client(ClientXMPP):
         iq = self.make_iq(ito=to)
         iq["type"] = kind
         iq.append(ET.fromstring(payload))
-        answer = await iq.send(timeout=SECONDS)  # type: ignore[no-untyped-call]  # slixmpp types it in part
+        answer = await iq.send(timeout=PATIENCE)  # type: ignore[no-untyped-call]  # slixmpp types it in part
         xml: ET.Element = answer.xml
         return xml
 

@@ -11,10 +11,9 @@ from collections.abc import AsyncIterator, Callable
 from xml.etree import ElementTree as ET
 
 from .scram import Scram
-from .service import Account, Service
+from .service import PATIENCE, Account, Service
 from .stream import CLIENT, SASL, Parser
 
-SECONDS = 60  # hundreds at once, on a machine that does other things as well
 BIND = "{urn:ietf:params:xml:ns:xmpp-bind}"
 
 
@@ -65,7 +64,7 @@ class Guest:
 
     async def read(self) -> ET.Element:
         """The next element."""
-        async with asyncio.timeout(SECONDS):
+        async with asyncio.timeout(PATIENCE):
             while (element := self._parser.element()) is None:
                 data = await self._reader.read(65536)
                 if not data:

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from testinfra.host import Host
 
-from .clients import SECONDS, Client
-from .service import Account, Service
+from .clients import Client
+from .service import PATIENCE, Account, Service
 
 PORT = 15222  # of the old server, on the host
 with socket.socket() as _free:
@@ -31,7 +31,7 @@ class OldClient(Client):
         self.plugin["feature_mechanisms"].unencrypted_scram = self.plugin["feature_mechanisms"].unencrypted_plain = True
         self.ready = asyncio.get_running_loop().create_future()
         self.connect("127.0.0.1", HERE)
-        async with asyncio.timeout(SECONDS):
+        async with asyncio.timeout(PATIENCE):
             await self.ready
 
 
@@ -51,7 +51,7 @@ def tunnel(host: Host) -> Iterator[None]:
 
 def wait_for_answer() -> None:
     """Returns when the old server answers through the tunnel, which is open before the server is."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + PATIENCE
     while True:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", HERE), timeout=5) as connection:
             connection.sendall(b"<?xml version='1.0'?>")
@@ -60,7 +60,7 @@ def wait_for_answer() -> None:
             )
             if connection.recv(100):
                 return
-        assert time.monotonic() < deadline, "the old server does not answer within 30 seconds"
+        assert time.monotonic() < deadline, f"the old server does not answer within {PATIENCE} seconds"
         time.sleep(0.2)  # ssh refuses at once: not to be asked in a busy loop
 
 

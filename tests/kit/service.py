@@ -21,7 +21,9 @@ from testinfra.host import Host
 
 from . import playbook
 
-PLAYBOOK_SECONDS = 120
+PLAYBOOK_SECONDS = 240
+# How long a test waits for what must happen, in seconds, on a machine that does other things as well.
+PATIENCE = 60
 DOMAIN = "site.test"
 DATABASE = "/var/lib/ejabberd/xmpp.db"
 UPLOADS = "/srv/xmpp/upload"
@@ -136,14 +138,14 @@ class Service:
 
     def connect_tls(self, name: str, port: int = 443) -> ssl.SSLSocket:
         """A verified TLS connection, for requests that a polite HTTP client would not send."""
-        plain = socket.create_connection((self.address, port), timeout=10)
+        plain = socket.create_connection((self.address, port), timeout=PATIENCE)
         return self.tls().wrap_socket(plain, server_hostname=name)
 
     @contextlib.asynccontextmanager
     async def web(self) -> AsyncIterator[aiohttp.ClientSession]:
         """An HTTP client that finds the service's names without DNS; names and certificates are the real ones."""
         connector = aiohttp.TCPConnector(resolver=_Resolver(self.address), ssl=self.tls(), limit=0)
-        timeout = aiohttp.ClientTimeout(total=30)
+        timeout = aiohttp.ClientTimeout(total=PATIENCE)
         async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
             yield session
 
@@ -161,14 +163,14 @@ class Service:
 
     def wait_until_ready(self) -> None:
         """Returns when ejabberd, restarted just now, answers again."""
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + PATIENCE
         while self.host.run("test -S /run/ejabberd/api.sock").rc != 0:
-            assert time.monotonic() < deadline, "ejabberd did not come back within 30 seconds"
+            assert time.monotonic() < deadline, f"ejabberd did not come back within {PATIENCE} seconds"
         while True:
             with contextlib.suppress(OSError):
                 socket.create_connection((self.address, 5222), timeout=5).close()
                 return
-            assert time.monotonic() < deadline, "port 5222 did not open within 30 seconds"
+            assert time.monotonic() < deadline, f"port 5222 did not open within {PATIENCE} seconds"
 
     def restart(self) -> None:
         """Restarts the servers of messages and of the web, and waits for them."""
@@ -221,7 +223,7 @@ def sql(service: Service, statement: str) -> list[list[Any]]:
     return answer
 
 
-def wait_for(settled: Callable[[], bool], seconds: int = 10) -> None:
+def wait_for(settled: Callable[[], bool], seconds: int = PATIENCE) -> None:
     """Asks the host until it is so; each question takes long enough to be no burden."""
     deadline = time.monotonic() + seconds
     while not settled():

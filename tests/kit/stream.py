@@ -20,7 +20,7 @@ from cryptography import x509
 from OpenSSL import SSL, crypto
 
 from .scram import Scram
-from .service import Account, Service
+from .service import PATIENCE, Account, Service
 
 CLIENT = "{jabber:client}"
 STREAMS = "{http://etherx.jabber.org/streams}"
@@ -32,8 +32,6 @@ FAST = "{urn:xmpp:fast:0}"
 BIND2_REQUEST = "<bind xmlns='urn:xmpp:bind:0'><tag>test</tag></bind>"
 # Whom a token is for: one device of an account's (XEP-0388 2.2).
 DEVICE = "d4565fa7-4d72-4749-b3d3-740edbf87770"
-
-SECONDS = 10
 
 
 class Refused(Exception):
@@ -71,11 +69,11 @@ class Stream:
     def __init__(self, service: Service, port: int, user: Account | None) -> None:
         self._service = service
         self._user = user
-        self._socket = socket.create_connection((service.address, port), timeout=SECONDS)
+        self._socket = socket.create_connection((service.address, port), timeout=PATIENCE)
         # pyOpenSSL wants a blocking socket, so the limit is set in the kernel
         self._socket.settimeout(None)
         for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
-            self._socket.setsockopt(socket.SOL_SOCKET, option, struct.pack("ll", SECONDS, 0))
+            self._socket.setsockopt(socket.SOL_SOCKET, option, struct.pack("ll", PATIENCE, 0))
         self._tls: SSL.Connection | None = None
         self._parser = Parser()
         self.last_features = ET.Element("none")
@@ -134,7 +132,7 @@ class Stream:
         except SSL.SysCallError as error:
             raise ConnectionError(*error.args) from None
         except SSL.WantReadError:
-            raise TimeoutError(f"the server said nothing for {SECONDS} seconds") from None
+            raise TimeoutError(f"the server said nothing for {PATIENCE} seconds") from None
 
     def read(self) -> ET.Element:
         """The next element of the stream."""

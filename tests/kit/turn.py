@@ -16,10 +16,9 @@ from aioice import stun
 from aioice.turn import UDP_TRANSPORT, TurnClientProtocol, TurnClientTcpProtocol, TurnClientUdpProtocol
 
 from .clients import Client
-from .service import Service
+from .service import PATIENCE, Service
 
 EXTDISCO = "urn:xmpp:extdisco:2"
-SECONDS = 10
 KNOCK = b"knock"
 
 Transport = Literal["udp", "tcp", "tls"]
@@ -84,7 +83,7 @@ class Relay:
 
     async def receive(self) -> tuple[bytes, tuple[str, int]]:
         """The next packet that is not a knock, and who sent it."""
-        async with asyncio.timeout(SECONDS):
+        async with asyncio.timeout(PATIENCE):
             while True:
                 data, peer = await self._receiver.received.get()
                 if data != KNOCK:
@@ -141,10 +140,10 @@ async def relay(
         request.attributes["REQUESTED-TRANSPORT"] = requested_transport
         if ipv6:
             request.attributes["REQUESTED-ADDRESS-FAMILY"] = 2
-        async with asyncio.timeout(SECONDS):
+        async with asyncio.timeout(PATIENCE):
             response, _ = await protocol.request_with_retry(request)
         yield Relay(protocol, response.attributes["XOR-RELAYED-ADDRESS"])
-        async with asyncio.timeout(SECONDS):
+        async with asyncio.timeout(PATIENCE):
             await protocol.delete()
     finally:
         protocol.transport.close()

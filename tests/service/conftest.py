@@ -18,7 +18,7 @@ from ..kit.imports import Move
 from ..kit.newcomer import forget_addresses, newcomer
 from ..kit.service import Account, Service
 
-SECONDS_PER_TEST = 60
+SECONDS_PER_TEST = 180
 ACCOUNTS_AT_ONCE = 12
 
 

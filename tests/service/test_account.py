@@ -10,7 +10,7 @@ import pytest
 
 from ..kit.clients import Refused, login
 from ..kit.newcomer import REGISTER
-from ..kit.service import Account, Register, Service
+from ..kit.service import PATIENCE, Account, Register, Service
 
 
 async def test_password_is_changed_from_the_client(service: Service, register: Register) -> None:
@@ -39,7 +39,7 @@ async def test_new_password_ends_the_sessions_of_the_old_one(service: Service, r
             await client.query("set", f"<query xmlns='{REGISTER}'>{request}</query>", to=service.domain)
         else:
             service.api(("change_password", {"user": alice.name, "host": service.domain, "newpass": new}))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             await asyncio.gather(*ends)
         if by == "app":
             await client.query("get", "<ping xmlns='urn:xmpp:ping'/>", to=service.domain)

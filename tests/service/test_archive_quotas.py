@@ -48,7 +48,7 @@ async def archived(client: Client, whose: str) -> int:
 
 async def shrunk(client: Client, whose: str, most: int) -> int:
     """How many messages are left, as soon as there are no more than so many."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while (count := await archived(client, whose)) > most:
         assert time.monotonic() < deadline, f"{count} messages are still there"
     return count

@@ -136,7 +136,7 @@ def managed(stream: Stream) -> str:
 def numbers_kept(service: Service, account: Account, count: int) -> set[int]:
     """The numbers in front of the texts that waited, once a session that ends has put so many into the mailbox."""
     waiting = f"SELECT count(*) FROM spool WHERE username = '{account.name}'"
-    wait_for(lambda: sql(service, waiting)[0][0] >= count, 30)
+    wait_for(lambda: sql(service, waiting)[0][0] >= count)
     (sessions,) = service.api(("user_sessions_info", {"user": account.name, "host": service.domain}))
     assert sessions == []
     with logged_in(service, account) as back:

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 import pytest
 from testinfra.host import Host
 
+from ..kit.service import PATIENCE
+
 SITES = "/etc/nginx/sites-enabled"
 # Each name of a file that a pattern could miss, since Debian's "default" is left out.
 NAMES = ("shop", "d", "def", "defaul", "defaults", "default.conf", "e", "dx")
@@ -37,7 +39,7 @@ def address(host: Host) -> str:
 
 def ask(address: str, name: str, body: bytes = b"") -> http.client.HTTPResponse:
     """Return the answer for a name on port 80."""
-    asked = http.client.HTTPConnection(address, timeout=10)
+    asked = http.client.HTTPConnection(address, timeout=PATIENCE)
     asked.request("POST" if body else "GET", "/", body or None, {"Host": name})
     return asked.getresponse()
 

@@ -17,7 +17,7 @@ import pytest
 
 from ..kit import clients
 from ..kit.newcomer import ask_form, forget_addresses, hand_in, newcomer, read_picture, refusal, show_invitation
-from ..kit.service import DATABASE, PLAYBOOK_SECONDS, Account, Register, Service
+from ..kit.service import DATABASE, PATIENCE, PLAYBOOK_SECONDS, Account, Register, Service
 from ..kit.stream import CLIENT, Stream, connected
 
 pytestmark = pytest.mark.timeout(3 * PLAYBOOK_SECONDS)
@@ -67,9 +67,9 @@ async def enter_web(service: Service, account: Account) -> str:
         for said, answers in ((start, 2), (login, 1), (start, 2)):
             await socket.send_str(said)
             for _ in range(answers):
-                await socket.receive_str(timeout=10)
+                await socket.receive_str(timeout=PATIENCE)
         await socket.send_str(f"<iq xmlns='jabber:client' type='set' id='bind'>{BIND}</iq>")
-        return reason(ET.fromstring(await socket.receive_str(timeout=10)))
+        return reason(ET.fromstring(await socket.receive_str(timeout=PATIENCE)))
 
 
 async def test_banned_is_out_until_the_ban_is_lifted(service: Service, register: Register) -> None:
@@ -85,7 +85,7 @@ async def test_banned_is_out_until_the_ban_is_lifted(service: Service, register:
         await other.online()
         gone = client.disconnected
         await asyncio.to_thread(user, service, f"ban={mallory.name}", f"reason={REASON}")
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             await gone
         other.say(bob.jid, "still here")
         await other.hear("still here")

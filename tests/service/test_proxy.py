@@ -8,10 +8,9 @@ import hashlib
 import secrets
 
 from ..kit.clients import Client, login
-from ..kit.service import Register, Service
+from ..kit.service import PATIENCE, Register, Service
 
 BYTESTREAMS = "http://jabber.org/protocol/bytestreams"
-SECONDS = 10
 
 
 async def dial(service: Service, port: int, stream: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
@@ -33,7 +32,7 @@ def stream_name(session: str, sender: Client, receiver: Client) -> str:
 async def test_file_goes_from_one_client_to_the_other(service: Service, register: Register) -> None:
     alice, bob = register(2)
     proxy, session, data = service.name("proxy"), secrets.token_hex(8), secrets.token_bytes(500_000)
-    async with login(service, alice) as sender, login(service, bob) as receiver, asyncio.timeout(SECONDS):
+    async with login(service, alice) as sender, login(service, bob) as receiver, asyncio.timeout(PATIENCE):
         answer = await sender.query("get", f"<query xmlns='{BYTESTREAMS}'/>", to=proxy)
         host = answer.find(f".//{{{BYTESTREAMS}}}streamhost")
         assert host is not None

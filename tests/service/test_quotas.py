@@ -29,7 +29,7 @@ from ..kit.quotas import (
     publish,
 )
 from ..kit.raw_rooms import MUC_OWNER, made_room
-from ..kit.service import Account, Register, Service, sql
+from ..kit.service import PATIENCE, Account, Register, Service, sql
 from ..kit.sessions import CONSTRAINT, came, logged_in, online
 from ..kit.stream import CLIENT, ask_token
 
@@ -37,7 +37,6 @@ ACCOUNT = 20 * MIB  # what an account may have kept here
 RESERVE = 2 * MIB  # more of it, for what is small
 ROW = 1024  # bytes that each entry counts at least
 TOKENS = 100  # devices that log in without a password
-SECONDS = 20
 
 
 # What an app asks to be kept, and by whom.
@@ -139,7 +138,7 @@ def test_what_is_deleted_makes_room(service: Service, register: Register) -> Non
         stream.bind()
         assert is_refused(stream.query("set", large), f"{ACCOUNT // MIB} MiB")
         assert stream.query("set", private("fill")).get("type") == "result", "emptied"
-        deadline = time.monotonic() + SECONDS
+        deadline = time.monotonic() + PATIENCE
         while is_refused(stream.query("set", large), ""):
             assert time.monotonic() < deadline, "it is counted again after 2 seconds"
 

@@ -23,7 +23,7 @@ from ..kit.service import Account, Register, Service
 from ..kit.turn import Credentials, credentials_of, relay
 from ..kit.uploads import Slot, ask_slot
 
-PLAYBOOK_SECONDS = 150
+PLAYBOOK_SECONDS = 300
 FILES = ("coturn", "upload", "account-admin")
 # Where a secret could lie, and where it does.
 PLACES = "/etc /home /opt /root /run /srv /tmp /usr/local /var"

@@ -88,7 +88,7 @@ def inner_names(service: Service) -> Iterator[dict[str, str]]:
     lines = "\n".join(f"{address.format(service)} {name}" for address, name in names.items())
     before = service.host.check_output("cat /etc/hosts")
     service.host.check_output(f"echo {shlex.quote(lines)} >>/etc/hosts")
-    wait_for(lambda: all(run_in_erlang(service, KNOWS, name) == "yes" for name in names.values()), 30)
+    wait_for(lambda: all(run_in_erlang(service, KNOWS, name) == "yes" for name in names.values()))
     yield names
     service.host.check_output(f"echo {shlex.quote(before)} >/etc/hosts")
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from ..kit.service import Account, Register, Service
+from ..kit.service import PATIENCE, Account, Register, Service
 from ..kit.sessions import SM, logged_in, until
 from ..kit.stream import Stream
 
@@ -38,7 +38,7 @@ class Devices:
 
     def wait_until(self, alive: set[str]) -> None:
         """Bounded: what is ended says goodbye first."""
-        deadline = time.monotonic() + 15
+        deadline = time.monotonic() + PATIENCE
         while (found := set(self._resources())) != alive:
             assert time.monotonic() < deadline, f"these are there: {found}, and not these: {alive}"
 

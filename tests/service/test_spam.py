@@ -16,7 +16,7 @@ import pytest
 
 from ..kit.clients import Client, login
 from ..kit.rooms import PUBLIC, USER, enter, made_room
-from ..kit.service import Account, Register, Service
+from ..kit.service import PATIENCE, Account, Register, Service
 from ..kit.strangers import befriended, come_in, elsewhere
 
 Publish = Callable[..., Awaitable[None]]
@@ -247,7 +247,7 @@ async def publish(service: Service, register: Register) -> AsyncIterator[Publish
 
 async def in_force(service: Service, client: Client, listed: str) -> None:
     """Returns when the list has been fetched: the listed one is no longer heard."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         probe, after = secrets.token_hex(8), secrets.token_hex(8)
         come_in(service, listed, client.boundjid.bare, probe)
@@ -255,7 +255,7 @@ async def in_force(service: Service, client: Client, listed: str) -> None:
         await client.hear(after)
         if not heard(client, probe):
             return
-    raise AssertionError("the block list did not come into force within 10 seconds")
+    raise AssertionError(f"the block list did not come into force within {PATIENCE} seconds")
 
 
 async def test_who_is_on_a_block_list_reaches_nobody(service: Service, register: Register, publish: Publish) -> None:

@@ -102,7 +102,7 @@ async def test_quota_removes_the_oldest_files_of_that_user_only(
     folder = f"{UPLOADS}/data/{hashlib.sha1(alice.jid.encode()).hexdigest()}"
     service.host.check_output(f"python3 -c {shlex.quote(LAY_OUT)} {folder} {number} {size}")
     with changed_setting(service, "quota_mib", 100, "restart"):
-        wait_for(lambda: len(files_of(service, alice)) <= left, seconds=30)
+        wait_for(lambda: len(files_of(service, alice)) <= left)
         await slot_for(service, alice, "new.bin", 4)
         found = files_of(service, alice)
     assert len(found) == left, "no more go than need to"

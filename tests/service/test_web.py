@@ -14,7 +14,7 @@ import aiohttp
 import pytest
 
 from ..kit.clients import login
-from ..kit.service import Account, Register, Service
+from ..kit.service import PATIENCE, Account, Register, Service
 from ..kit.stream import CLIENT, STREAMS
 from ..kit.web import BIND, LINKS, Exchange, assert_link_works, authenticate, linked
 
@@ -39,7 +39,7 @@ async def test_login_and_message_over_websocket(service: Service, register: Regi
         assert socket.protocol == "xmpp"
 
         async def read() -> ET.Element:
-            return ET.fromstring(await socket.receive_str(timeout=10))
+            return ET.fromstring(await socket.receive_str(timeout=PATIENCE))
 
         async def exchange(xml: str) -> ET.Element:
             await socket.send_str(xml)
@@ -71,10 +71,10 @@ async def test_websocket_refuses_a_wrong_password(service: Service, register: Re
 
         async def exchange(xml: str) -> ET.Element:
             await socket.send_str(xml)
-            return ET.fromstring(await socket.receive_str(timeout=10))
+            return ET.fromstring(await socket.receive_str(timeout=PATIENCE))
 
         await exchange(f"<open xmlns='{FRAMING}' to='{service.domain}' version='1.0'/>")
-        await socket.receive_str(timeout=10)
+        await socket.receive_str(timeout=PATIENCE)
         with pytest.raises(AssertionError, match="not-authorized"):
             await wrong_password(exchange, alice)
 

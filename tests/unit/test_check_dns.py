@@ -204,18 +204,18 @@ async def test_authority_that_could_not_be_asked(server: NameServer) -> None:
 
 async def test_silence_is_no_missing_record(server: NameServer, monkeypatch: pytest.MonkeyPatch) -> None:
     assert dns_queries.FIRST < dns_queries.LIMIT < 5
-    monkeypatch.setattr(dns_queries, "FIRST", 0.5)
+    monkeypatch.setattr(dns_queries, "FIRST", 1.0)
     server.moods = {"*": None}
     started = time.monotonic()
     found = await not_passed(server, {})
-    assert time.monotonic() - started < 1.5, "questions wait for each other"
+    assert time.monotonic() - started < 6, "questions wait for each other"
     assert [(subject, status, words) for subject, status, words, _ in found] == [
         ("name server", "fail", f"{server.address} does not answer")
     ]
 
 
 async def test_silence_about_some_types(server: NameServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dns_queries, "FIRST", 0.5)
+    monkeypatch.setattr(dns_queries, "FIRST", 1.0)
     server.moods = {"SRV": None, "CAA": dns.rcode.SERVFAIL}
     found = await not_passed(server, {})
     words = {(subject.rpartition(" ")[2], status, words) for subject, status, words, _ in found}

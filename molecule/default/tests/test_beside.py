@@ -33,7 +33,7 @@ def strangers(host: Host) -> Iterator[None]:
     host.check_output("printf '[Service]\\nExecStart=true\\n' >/run/systemd/system/web@.service")
     host.check_output("systemctl daemon-reload && systemctl start web.socket")
     host.check_output("cp /etc/hosts /run/hosts.kept && grep -v localhost /run/hosts.kept >/etc/hosts")
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while len(host.check_output("ss -Hlnt '( sport = :5222 or sport = :5280 )'").splitlines()) < 2:
         assert time.monotonic() < deadline, "the programs do not listen"
     yield

@@ -12,7 +12,7 @@ import socket
 import ssl
 import sys
 
-SECONDS = 10
+SECONDS = 60
 
 wanted = json.loads(sys.argv[1])
 context = ssl.create_default_context()

@@ -17,7 +17,7 @@ import time
 from typing import Any
 
 AT_ONCE = 200
-SECONDS = 20
+SECONDS = 60
 
 
 class Crowd:

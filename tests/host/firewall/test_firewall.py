@@ -27,7 +27,7 @@ def address(request: pytest.FixtureRequest, host: Host) -> str:
 def listener(host: Host) -> Iterator[int]:
     """Something on the host that listens for everybody, without having asked for it."""
     host.check_output(f"systemd-run --collect --unit={UNIT} python3 -m http.server --bind :: {PORT}")
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not host.run(f"ss -Hlnt 'sport = :{PORT}'").stdout:
         assert time.monotonic() < deadline, "the listener did not start"
     yield PORT
@@ -61,7 +61,7 @@ def moved(host: Host, request: pytest.FixtureRequest) -> Iterator[int]:
     host.check_output("systemctl reset-failed ssh")
     try:
         host.check_output(f"systemctl {'reload' if way == 'reload' else 'restart'} ssh")
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while not host.run(f"ss -Hlnt 'sport = :{port}'").stdout:
             assert time.monotonic() < deadline, f"sshd does not listen on {port}"
         yield port

@@ -93,8 +93,8 @@ class Site:
 
     def get(self, path: str, method: str = "GET", **headers: str) -> Answer:
         """Ask for a path; an underscore in a header's name is a hyphen."""
-        connection = http.client.HTTPSConnection(self.domain, self.port, timeout=10)
-        plain = socket.create_connection((self.address, self.port), timeout=10)
+        connection = http.client.HTTPSConnection(self.domain, self.port, timeout=60)
+        plain = socket.create_connection((self.address, self.port), timeout=60)
         connection.sock = self.context.wrap_socket(plain, server_hostname=self.domain)
         with connection.sock:
             connection.request(method, path, headers={name.replace("_", "-"): text for name, text in headers.items()})
