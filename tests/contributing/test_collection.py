@@ -11,7 +11,7 @@ import pytest
 from ..kit import testbed
 from ..kit.collection import installed, play, unpacked
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = pytest.mark.timeout(1800)
 
 NAME = "collection"
 DOMAIN = "friends.test"

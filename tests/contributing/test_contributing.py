@@ -21,7 +21,7 @@ from packaging.utils import canonicalize_name
 from ..kit.documentation import ALL, block
 from ..kit.playbook import CHECKOUT, packed
 
-pytestmark = pytest.mark.timeout(1200)
+pytestmark = pytest.mark.timeout(2400)
 
 NAME = "contributing"
 HOSTS = ("bench-site", "bench-apt", "bench-ejabberd", "bench-prosody", NAME)

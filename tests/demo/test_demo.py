@@ -20,7 +20,7 @@ from ..kit.clients import login
 from ..kit.playbook import CHECKOUT
 from ..kit.service import Account, Service
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = pytest.mark.timeout(1800)
 
 CACHE, SECRETS = CHECKOUT / ".cache", CHECKOUT / "inventories/demo/secrets"
 

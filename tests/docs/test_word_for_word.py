@@ -14,7 +14,7 @@ import pytest
 from ..kit.documentation import ALL, GUIDES, PLAYBOOK, fences
 from ..kit.playbook import CHECKOUT, packed
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = pytest.mark.timeout(1800)
 
 NAME, DOMAIN, REPOSITORY = "docs", "docs.test", "/srv/backup"
 INVENTORY = "inventories/home/hosts.yml"

@@ -16,7 +16,7 @@ from ..kit.service import PATIENCE, Account, Service
 
 STATE = CHECKOUT / ".cache" / "molecule" / "federation"
 CLIENT = "{jabber:client}"
-RUN_SECONDS = 240
+RUN_SECONDS = 480
 
 Register = Callable[[Service], Account]
 

@@ -22,7 +22,7 @@ from .between import STATE, Register, part
 SECONDS_PER_TEST = 180
 # Where alpha shows its certificate, and by what name.
 DOORS = {443: "alpha.test", 5223: "alpha.test", 5270: "alpha.test", 5349: "turn.alpha.test"}
-JUDGES_SECONDS = 480
+JUDGES_SECONDS = 1500
 # testssl.sh takes minutes: it begins first, tests that leave alpha alone run meanwhile, those that do not come after.
 AFTER = (
     "test_blocking",

@@ -13,7 +13,7 @@ from ..kit.service import DATABASE, Service
 from .between import Register, audit, run_playbook
 from .day import household
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(600)
 
 ODD = "/var/log/odd.log"
 # What the services write themselves meanwhile is not there to be compared; neither is what is read in /etc and /var, as

@@ -19,7 +19,7 @@ from ..kit.clients import fresh_text, login
 from ..kit.service import Service
 from .between import Register, assert_talk, deploy, refusal
 
-pytestmark = [pytest.mark.timeout(180), pytest.mark.usefixtures("apart")]
+pytestmark = [pytest.mark.timeout(600), pytest.mark.usefixtures("apart")]
 
 Change = Callable[[dict[str, Any]], None]
 

@@ -58,7 +58,7 @@ def told(alpha: Service, names: Host) -> Iterator[Service]:
         assert alpha.host.run("systemctl cat xmpp-dynamic-dns.timer").failed
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_wrong_key_is_refused(told: Service) -> None:
     """The operator is told so in a sentence, without the key, and the records stay."""
     before = published(told.domain, "A")
@@ -72,7 +72,7 @@ def test_wrong_key_is_refused(told: Service) -> None:
     assert published(told.domain, "A") == before
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_new_address_is_told(told: Service) -> None:
     """By an update to the server (RFC 2136); the names of the parts follow, being aliases."""
     deploy(told, TAGS, settings=ON | {"xmpp_public_addresses": [MOVED]})

@@ -17,7 +17,7 @@ from ..kit.service import DATABASE, Account, Service
 from . import day
 from .between import Register, audit
 
-pytestmark = [pytest.mark.timeout(600), pytest.mark.usefixtures("apart")]
+pytestmark = [pytest.mark.timeout(1200), pytest.mark.usefixtures("apart")]
 
 # Of group_vars/federation.yml: who comes from the household. Of IPv6, the network alone would tell as much.
 CLIENT4, CLIENT6, NETWORK6 = "192.31.196.77", "2620:4f:8000:77::7", "2620:4f:8000:77::"

@@ -13,7 +13,7 @@ from ..kit.service import Service
 from .between import STATE, deploy, run_playbook
 from .certificates import certificate_at, names_in
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(600)
 
 HOOK = """#!/usr/bin/python3
 import sys

@@ -14,7 +14,7 @@ from ..kit.clients import Client, fresh_text, login
 from ..kit.service import Account, Service
 from .between import CLIENT, Register, assert_reaches, assert_talk, part
 
-pytestmark = [pytest.mark.timeout(150), pytest.mark.usefixtures("apart")]
+pytestmark = [pytest.mark.timeout(600), pytest.mark.usefixtures("apart")]
 
 SECONDS_TO_RECOVER = 30
 

@@ -25,7 +25,7 @@ from ..kit.clients import Client, Inbox, fresh_text, login
 from ..kit.service import Account, Service
 from .between import Register, condition, deploy, part, refusal
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.timeout(600)
 
 PUBSUB = "http://jabber.org/protocol/pubsub"
 NOTIFICATION = f".//{{{PUBSUB}}}publish/{{{PUBSUB}}}item/{{urn:xmpp:push:0}}notification"

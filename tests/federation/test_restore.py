@@ -19,7 +19,7 @@ NEW_DISK = (
 )
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(800)
 def test_certificates_come_back_and_nothing_is_ordered(beta: Service, gamma: Service, names: Host) -> None:
     """Authorities have limits, and a restore is when nothing more may go wrong. Renewal goes on afterwards."""
     done = run_playbook("playbooks/backup.yml", limit="beta")

@@ -8,7 +8,7 @@ import pytest
 from ..kit.service import Service
 from .between import run_playbook
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(600)
 
 NAME = "named-once"
 

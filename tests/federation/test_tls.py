@@ -10,7 +10,7 @@ import pytest
 
 from .conftest import DOORS
 
-pytestmark = pytest.mark.timeout(500)
+pytestmark = pytest.mark.timeout(1600)
 
 OLD = ("SSLv2", "SSLv3", "TLS1", "TLS1_1")
 WEAK = ("NULL", "aNULL", "EXPORT", "LOW", "3DES_IDEA", "OBSOLETED", "STRONG_NOFS")

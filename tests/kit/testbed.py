@@ -17,11 +17,11 @@ TESTBED = CHECKOUT / "script" / "testbed"
 def up(name: str) -> dict[str, Any]:
     """Makes a host anew; what script/testbed says of it."""
     command: list[str | Path] = [sys.executable, TESTBED, "up", "--fresh", name]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, timeout=180)
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, timeout=400)
     made: dict[str, Any] = json.loads(done.stdout)
     return made
 
 
 def down(name: str) -> None:
     """Removes it."""
-    subprocess.run([sys.executable, TESTBED, "down", name], check=True, timeout=120)
+    subprocess.run([sys.executable, TESTBED, "down", name], check=True, timeout=240)

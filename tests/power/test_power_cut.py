@@ -34,7 +34,7 @@ from ..kit.service import Service
 WRITERS = 4
 ACKNOWLEDGED = 200  # messages of one writer, after which the power goes
 CUTS = 3
-RUN_SECONDS = 120
+RUN_SECONDS = 240
 BODY = "{jabber:client}body"
 # Addresses to write to, and the type of message that each takes.
 Places = dict[str, Literal["chat", "groupchat"]]

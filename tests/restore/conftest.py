@@ -27,8 +27,8 @@ STATE = CHECKOUT / ".cache/molecule/restore"
 DOMAIN = "restore.test"
 REPOSITORY = "/home/keeper/restore"
 # The host that the service comes back on is several times slower than others: its programs are translated.
-SECONDS_PER_TEST = 600
-RUN_SECONDS = 480
+SECONDS_PER_TEST = 1200
+RUN_SECONDS = 900
 BUNDLE = "eu.siacs.conversations.axolotl.bundles:4223"
 
 

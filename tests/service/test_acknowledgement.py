@@ -272,7 +272,7 @@ ON_ITS_OWN = f"systemctl stop ejabberd; umount {FOLDER}; umount {SMALL}; rmdir {
 FILL = f"systemctl start xmpp-checkpoint.service && ! head -c 1G /dev/zero 2>/dev/null >{FOLDER}/full"
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 async def test_full_disk(service: Service, register: Register) -> None:
     """What was not stored comes back, the journal says once why and names nobody, and room is all that it takes."""
     alice, bob = register(2)

@@ -141,7 +141,7 @@ def under_load(streams: list[Stream], query: str, to: str) -> Iterator[None]:
 
 
 @pytest.mark.attack("reading so much of a long archive that others wait")
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("of", ["account", "room"])
 def test_whoever_reads_a_long_archive_keeps_nobody_waiting(service: Service, register: Register, of: str) -> None:
     """Ten sessions of one account ask for more than can be answered; somebody else logs in and adds a contact.

@@ -18,7 +18,7 @@ from ..kit.erlang import FORGET, refusing, run_in_erlang
 from ..kit.nameserver import NameServer
 from ..kit.service import UPLOADS, Service
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.timeout(600)
 
 MADE = "/var/lib/xmpp/check.json"
 PROVIDER = "/srv/xmpp/website/.well-known/xmpp-provider-v2.json"

@@ -21,7 +21,7 @@ from ..kit.stream import CLIENT
 from ..kit.web import BIND, authenticate
 
 # For hundreds of connections on a machine that runs other tests as well.
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.timeout(600)
 
 SESSIONS = 10  # of an account
 MUC = "http://jabber.org/protocol/muc"

@@ -43,7 +43,7 @@ def silent_name_server(service: Service) -> Iterator[None]:
 
 @pytest.mark.attack("many names of servers that no name server resolves")
 @pytest.mark.usefixtures("silent_name_server")
-@pytest.mark.timeout(180)  # ejabberd starts twice in it
+@pytest.mark.timeout(600)  # ejabberd starts twice in it
 def test_names_that_nobody_answers_for_hold_up_no_acknowledgement(service: Service, register: Register) -> None:
     """As many as two accounts may ask for: more than Erlang has threads for what waits outside of it."""
     alice, bob, *mallories = register(4)

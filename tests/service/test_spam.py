@@ -143,7 +143,7 @@ async def test_all_strangers_together_do_not_flood_one_person(service: Service, 
 
 
 @pytest.mark.attack("spam by strangers: here, elsewhere, by any number of servers, by invitations to rooms")
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(600)
 async def test_servers_of_one_name_are_limited_together(service: Service, register: Register) -> None:
     """Whoever has a name and a certificate with a star has any number of servers."""
     *others, last = register(5)

@@ -15,7 +15,7 @@ from ..kit.newcomer import REGISTER, ask_without_form, newcomer, refusal, show_i
 from ..kit.service import Account, Register, Service
 from ..kit.stream import connected
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.timeout(600)
 
 
 def invite(service: Service, *words: str) -> str:
