@@ -36,7 +36,7 @@ def read_until(tls, pattern):
 
 def say(source, words, *more):
     target = ("::1", 5223) if ":" in source else ("127.0.0.1", 5223)
-    with socket.create_connection(target, timeout=PATIENCE, source_address=(source, 0)) as plain:
+    with socket.create_connection(target, timeout=60, source_address=(source, 0)) as plain:
         with context.wrap_socket(plain, server_hostname=domain) as tls:
             tls.sendall(f"<?xml version='1.0'?><stream:stream to='{domain}'{sender} version='1.0' "
                         "xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>".encode())
