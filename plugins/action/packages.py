@@ -31,6 +31,10 @@ class ActionModule(Action):
             )
             waits = result.pop("waits", None)
             if not waits:
+                host_facts = variables.get("ansible_facts", {}).get("xmpp_host")
+                if result.get("changed") and host_facts:
+                    # A package may have given a role's file another owner: tree looks again.
+                    result["ansible_facts"] = {"xmpp_host": {**host_facts, "tree_digests": {}}}
                 return result
             now = time.monotonic()
             if waits["progress"] != progress:

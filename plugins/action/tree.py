@@ -14,6 +14,7 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.template import trust_as_template
+from ansible_collections.conexizan.xmpp.plugins.module_utils.tree_files import digest
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.bases import Action
 
 # Jinja as Ansible's own `template` sets it, plus lstrip_blocks: a block tag may be indented with what it guards.
@@ -52,6 +53,8 @@ class ActionModule(Action):
         if state == "present":
             more = self._given(args.get("files") or {}, args.get("folders") or {})
             files = self._render(Path(role._role_path), variables, args.get("permissions") or {}, more)
+            if host.get("tree_digests", {}).get(name) == digest(map(row_of, files)):
+                return result | {"changed": False, "paths": []}
         module_args: dict[str, Any] = {"name": name, "validate": args.get("validate") or []}
         # Outside of a role, nothing is handed over.
         module_args["heirs"] = {} if role is None else None
@@ -165,6 +168,11 @@ def heirs(folder: Path, without: set[str], paths: list[str]) -> dict[str, str]:
         for path in paths
         if any((other / "templates" / (path.lstrip("/") + ending)).is_file() for ending in ("", ".j2"))
     }
+
+
+def row_of(file: dict[str, Any]) -> tuple[str, str, str, str, int]:
+    """Return a file as it counts in the digest of a role's."""
+    return file["path"], checksum_of(file)["sha256"], file["owner"], file["group"], int(file["mode"], 8)
 
 
 def is_large(file: dict[str, Any]) -> bool:

@@ -17,11 +17,10 @@ from typing import Any
 from ansible_collections.conexizan.xmpp.plugins.module_utils import tree_files
 from ansible_collections.conexizan.xmpp.plugins.module_utils.tree_files import (
     SYSTEMD,
-    boot_id,
     find,
     make_parents,
+    manifest_of,
     put_back,
-    read_json,
     remove_empty,
     write,
     write_json,
@@ -54,14 +53,6 @@ def content_of(entry: dict[str, Any]) -> bytes | None:
         return base64.b64decode(entry["content"])
     found = find(Path(entry["path"]))
     return found.content if found and hashlib.sha256(found.content).hexdigest() == entry["sha256"] else None
-
-
-def manifest_of(role: str) -> dict[str, Any]:
-    """Return what a role has installed. Without a manifest, or with what a power cut left of it: nothing."""
-    empty: dict[str, Any] = {"files": {}, "directories": [], "boot": boot_id(), "changed": {}}
-    found = read_json(tree_files.MANIFESTS / f"{role}.json") or empty
-    # Before a reboot: every unit has been started since.
-    return found if found.get("boot") == boot_id() else found | {"boot": boot_id(), "changed": {}}
 
 
 def run(command: list[str]) -> str:

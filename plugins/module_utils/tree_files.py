@@ -5,10 +5,14 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import grp
+import hashlib
 import json
 import os
+import pwd
 import subprocess
 import tempfile
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,6 +74,49 @@ def read_json(path: Path) -> dict[str, Any] | None:
         value: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         return value
     return None
+
+
+def manifest_of(role: str) -> dict[str, Any]:
+    """Return what a role has installed. Without a manifest, or with what a power cut left of it: nothing."""
+    empty: dict[str, Any] = {"files": {}, "directories": [], "boot": boot_id(), "changed": {}}
+    found = read_json(MANIFESTS / f"{role}.json") or empty
+    # Before a reboot: every unit has been started since.
+    return found if found.get("boot") == boot_id() else found | {"boot": boot_id(), "changed": {}}
+
+
+def digest(files: Iterable[tuple[str, str, str, str, int]]) -> str:
+    """Return one checksum of a role's files: path, checksum of the content, owner, group and mode of each."""
+    return hashlib.sha256(json.dumps(sorted(files)).encode()).hexdigest()
+
+
+def digests() -> dict[str, str]:
+    """Return one of each role's files, as they stand, where its last run has written what is there.
+
+    None of a role that lacks a file, has one that somebody has changed, or shares one with another role.
+    """
+    manifests = {path.stem: manifest_of(path.stem)["files"] for path in MANIFESTS.glob("*.json")}
+    owners = Counter(path for files in manifests.values() for path in files)
+    result = {}
+    for role, files in manifests.items():
+        found = {path: find(Path(path)) for path in files if owners[path] == 1}
+        rows = [
+            (path, files[path], *names(one.uid, one.gid), one.mode)
+            for path, one in found.items()
+            if one and hashlib.sha256(one.content).hexdigest() == files[path]
+        ]
+        if files and len(rows) == len(files):
+            result[role] = digest(rows)
+    return result
+
+
+def names(uid: int, gid: int) -> tuple[str, str]:
+    """Return the names of an owner and a group, or the numbers of those that have none."""
+    owner, group = str(uid), str(gid)
+    with contextlib.suppress(KeyError):
+        owner = pwd.getpwuid(uid).pw_name
+    with contextlib.suppress(KeyError):
+        group = grp.getgrgid(gid).gr_name
+    return owner, group
 
 
 def make_parents(path: Path) -> list[str]:

@@ -96,7 +96,8 @@ ansible_facts:
       keyring for backports from there), C(has_backports) (the operator has added them),
       C(default_release) (of apt), C(ssh_ports), C(ipv4) and C(ipv6) (source addresses of
       the default routes, of IPv6 the lasting one, or empty), C(has_ipv6), C(versions) (package to installed
-      version), C(trees) (the roles that have files on the host, by M(tree)), C(acknowledged) (number of the last change
+      version), C(trees) (the roles that have files on the host, by M(tree)),
+      C(tree_digests) (one checksum of these files by role, where they stand as M(tree) has written them), C(acknowledged) (number of the last change
       that the operator has acknowledged; 0 before there were any, -1 on a host without the service),
       C(packages) (those that the service has C(added), those that are C(gone) for it, and those that have C(been)),
       C(time_daemon) (installed package, if any), C(links) (symbolic links that are, or

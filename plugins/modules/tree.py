@@ -11,6 +11,7 @@ short_description: Install a role's templates/ tree in one round trip
 description:
   - Renders every file below C(templates/) of the calling role on the controller (names ending in C(.j2) are Jinja, all
     others are copied byte for byte) and installs them at the same path on the host with one module call.
+  - The host is not asked where it has these files already, by what M(host_facts) has read of them in this run.
   - Of a large file only the checksum is sent as long as the host has it; if not, all is sent in a second call.
   - A file that was installed by an earlier run and is no longer in the tree, or renders to nothing, is removed.
   - A file belongs to one role. One that moves to another role, which runs earlier or later, or that is now called

@@ -54,6 +54,48 @@ def test_drift_on_the_host_is_put_right(tmp_path: Path, drift: str) -> None:
     assert (path.read_bytes(), path.stat().st_mode & 0o777) == (b"one\n", 0o644)
 
 
+def digests_of(*files: role_tree.File) -> dict[str, str]:
+    """What the controller expects of a host that has these files as they are wanted."""
+    rows = [
+        (str(file.path), hashlib.sha256(file.content).hexdigest(), file.owner, file.group, file.mode) for file in files
+    ]
+    return {"role": tree_files.digest(rows)}
+
+
+def test_digest_is_of_the_files_as_they_stand(tmp_path: Path) -> None:
+    one, other = wanted(tmp_path / "one"), wanted(tmp_path / "other", mode=0o600)
+    assert tree_files.digests() == {}
+    install(one, other)
+    assert tree_files.digests() == digests_of(other, one)
+    assert tree_files.digests() != digests_of(one)
+    assert tree_files.digests() != digests_of(one, wanted(tmp_path / "other"))
+    install(one)
+    assert tree_files.digests() == digests_of(one)
+    install()
+    assert tree_files.digests() == {}
+
+
+@pytest.mark.parametrize("drift", ["content", "mode", "gone", "symlink", "shared", "unfinished"])
+def test_no_digest_of_files_that_need_a_look(tmp_path: Path, manifests: Path, drift: str) -> None:
+    file = wanted(tmp_path / "file")
+    install(file)
+    manifest = json.loads((manifests / "role.json").read_text(encoding="utf-8"))
+    if drift == "content":
+        file.path.write_bytes(b"two\n")
+    elif drift == "mode":
+        file.path.chmod(0o666)
+    elif drift == "shared":
+        (manifests / "other.json").write_text(json.dumps(manifest), encoding="utf-8")
+    elif drift == "unfinished":
+        manifest["files"][str(file.path)] = "of another content"
+        (manifests / "role.json").write_text(json.dumps(manifest), encoding="utf-8")
+    else:
+        file.path.unlink()
+        if drift == "symlink":
+            file.path.symlink_to("/etc/hostname")
+    assert tree_files.digests() != digests_of(file)
+
+
 def test_file_that_left_the_tree_is_removed_with_our_empty_directories(tmp_path: Path) -> None:
     stays, leaves = wanted(tmp_path / "stays"), wanted(tmp_path / "etc/deep/leaves")
     install(stays, leaves)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.conexizan.xmpp.plugins.module_utils import tree_files
 
 from .loading import ROOT, load
 
@@ -26,7 +28,11 @@ FILES = {
 
 
 def run(
-    folder: Path, arguments: dict[str, Any], trees: list[str] | None = None, connection: str = "local"
+    folder: Path,
+    arguments: dict[str, Any],
+    trees: list[str] | None = None,
+    connection: str = "local",
+    digests: dict[str, str] | None = None,
 ) -> tuple[int, str, dict[str, dict[str, Any]]]:
     """Run a role with one `tree` task; return exit code, output, and the diffs by path."""
     role = folder / "roles/part"
@@ -39,7 +45,10 @@ def run(
     (role / "tasks/main.yml").write_text(
         json.dumps([{"name": "Install", "conexizan.xmpp.tree": arguments}]), encoding="utf-8"
     )
-    known = {"action": "set_fact", "args": {"xmpp_host": {"trees": trees}, "cacheable": True}}
+    known = {
+        "action": "set_fact",
+        "args": {"xmpp_host": {"trees": trees, "tree_digests": digests or {}}, "cacheable": True},
+    }
     play = [
         {
             "hosts": "localhost",
@@ -156,6 +165,31 @@ def test_host_without_the_role_is_not_visited_to_remove_it(
     code, output, _ = run(tmp_path, {"state": "absent"}, trees=trees, connection="ssh")
     assert ("UNREACHABLE" in output) == visited
     assert (code == 0) != visited
+
+
+@pytest.mark.parametrize("drift", ["", "content", "owner", "mode", "file"])
+def test_host_that_has_all_files_is_not_visited(tmp_path: Path, drift: str) -> None:
+    files = {
+        "/nowhere/managed": ("Managed by Ansible: changes made here are lost\n", "root", 0o644),
+        "/nowhere/plain": ("value 7\n", "root", 0o644),
+        "/nowhere/script": ("#!/bin/sh\n", "root", 0o755),
+        "/nowhere/verbatim": ("{{ value }}\n", "www-data", 0o640),
+    }
+    files |= {
+        "": {},
+        "content": {"/nowhere/plain": ("value 8\n", "root", 0o644)},
+        "owner": {"/nowhere/plain": ("value 7\n", "daemon", 0o644)},
+        "mode": {"/nowhere/verbatim": ("{{ value }}\n", "www-data", 0o644)},
+        "file": {"/nowhere/off": ("secret\n", "root", 0o644)},
+    }[drift]
+    rows = [
+        (path, hashlib.sha256(text.encode()).hexdigest(), owner, "root", mode)
+        for path, (text, owner, mode) in files.items()
+    ]
+    arguments = {"permissions": {"/nowhere/verbatim": {"owner": "www-data", "mode": "0640"}}}
+    code, output, _ = run(tmp_path, arguments, ["part"], "ssh", {"part": tree_files.digest(rows)})
+    assert ("UNREACHABLE" in output) == (drift != "")
+    assert (code == 0) == (drift == "")
 
 
 def test_other_role_that_has_a_file_now_is_found(tmp_path: Path) -> None:

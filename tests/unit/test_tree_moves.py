@@ -75,7 +75,10 @@ class Site:
         first = yaml.safe_load((ROOT / "roles/services/tasks/main.yml").read_text(encoding="utf-8"))[:1]
         (services / "tasks").mkdir()
         (services / "tasks/main.yml").write_text(json.dumps(first), encoding="utf-8")
-        known = {"xmpp_host": {"trees": service.trees()}, "cacheable": True}
+        known = {
+            "xmpp_host": {"trees": service.trees(), "tree_digests": tree_files.digests()},
+            "cacheable": True,
+        }
         play = {
             "hosts": "localhost",
             "connection": "local",

@@ -8,7 +8,7 @@ import socket
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.conexizan.xmpp.plugins.module_utils import neighbours
+from ansible_collections.conexizan.xmpp.plugins.module_utils import neighbours, tree_files
 from ansible_collections.conexizan.xmpp.plugins.module_utils.facts import addresses, packages, service
 from ansible_collections.conexizan.xmpp.plugins.module_utils.facts.beside import look_around
 from ansible_collections.conexizan.xmpp.plugins.module_utils.facts.ssh import ssh_ports
@@ -51,6 +51,7 @@ def gather(asked: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
         "versions": installed,
         "packages": changed,
         "trees": roles,
+        "tree_digests": tree_files.digests(),
         "acknowledged": service.acknowledged(roles),
         "time_daemon": next((name for name in TIME_DAEMONS if name in installed), ""),
         "links": service.links(asked["folders"]),

@@ -2,10 +2,10 @@
 %% One database connection for all domains. ejabberd opens one for each, SQLite lets one of them write, and its driver does not wait: a write of
 %% another domain at that moment fails. Here a process of ours is registered where ejabberd looks for a domain's connection, and passes statements
 %% to one worker of ejabberd's for all domains, which runs one transaction after the other. So it also sees what the database refuses, and what is
-%% slow: that waits in xmpp_fair the next time.
+%% slow: that waits in xmpp_fair the next time. Rows of messages go there together (xmpp_rows).
 -module(xmpp_writer).
 -behaviour(gen_server).
--export([take_over/1, watch/0, refused/0, state/0, answer/2]).
+-export([take_over/1, watch/0, refused/0, state/0, answer/2, kind/1]).
 -export([start_link/1, init/1, handle_call/3, handle_cast/2, handle_info/2]).
 
 -define(WORKER, <<"xmpp">>).  %% where ejabberd's names of such processes have a domain (which has a dot)
@@ -21,6 +21,7 @@ take_over(Host) ->
     ok = ejabberd_sql_sup:start(Host),
     started(ejabberd_db_sup, #{id => ?MODULE, start => {ejabberd_sql, start_link, [?WORKER, 0]}}),
     started(ejabberd_db_sup, #{id => xmpp_fair, start => {xmpp_fair, start_link, [worker()]}}),
+    started(ejabberd_db_sup, #{id => xmpp_rows, start => {xmpp_rows, start_link, [worker()]}}),
     Domain = gen_mod:get_module_proc(Host, ejabberd_sql_sup),
     started(Domain, #{id => 0, start => {?MODULE, start_link, [Host]}}),
     _ = supervisor:terminate_child(Domain, 1),
@@ -69,7 +70,11 @@ handle_info({'$gen_sync_event', {Pid, _} = From, Event}, Worker) ->
     try
         case xmpp_fair:waits(Pid, Kind) of
             true -> xmpp_fair:wait(From, Event);
-            false -> Worker ! {'$gen_sync_event', {self(), {?MODULE, From, Kind, now_ms()}}, Event}
+            false ->
+                case xmpp_rows:is_row(Kind, Event) of
+                    false -> Worker ! {'$gen_sync_event', {self(), {?MODULE, From, Kind, now_ms()}}, Event};
+                    Row -> xmpp_rows:insert(From, Event, Row)
+                end
         end
     catch
         error:badarg -> answer(From, {error, <<"SQL connection failed">>})  %% it is being started anew
