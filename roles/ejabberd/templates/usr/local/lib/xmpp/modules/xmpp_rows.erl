@@ -14,9 +14,11 @@
 
 %% Its beginning, its values and the end of one row, for an INSERT of one row; false for any other statement.
 is_row(message, {sql_cmd, {sql_query, {sql_query, _, _, _, _, _, _} = Query}, _}) ->
-    case ejabberd_sql:sql_query_to_iolist(sqlite, Query) of
+    try ejabberd_sql:sql_query_to_iolist(sqlite, Query) of
         [<<"INSERT INTO ", _/binary>> = Into | [_ | _] = Values] -> lists:last(Values) =:= <<");">> andalso {Into, lists:droplast(Values)};
         _ -> false
+    catch
+        _:_ -> false  %% ejabberd's worker says what is wrong with it
     end;
 is_row(_Kind, _Event) ->
     false.
