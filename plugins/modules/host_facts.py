@@ -97,8 +97,9 @@ ansible_facts:
       C(default_release) (of apt), C(ssh_ports), C(ipv4) and C(ipv6) (source addresses of
       the default routes, of IPv6 the lasting one, or empty), C(has_ipv6), C(versions) (package to installed
       version), C(trees) (the roles that have files on the host, by M(tree)),
-      C(tree_digests) (one checksum of these files by role, where they stand as M(tree) has written them), C(acknowledged) (number of the last change
-      that the operator has acknowledged; 0 before there were any, -1 on a host without the service),
+      C(tree_digests) (one checksum of these files by role, where they stand as M(tree) has written them),
+      C(acknowledged) (number of the last change that the operator has acknowledged; 0 before there were any, -1 on a
+      host without the service),
       C(packages) (those that the service has C(added), those that are C(gone) for it, and those that have C(been)),
       C(time_daemon) (installed package, if any), C(links) (symbolic links that are, or
       are in, one of I(folders), with the folder that they lead to; empty for a file), C(inside) (which of I(places) the
