@@ -73,6 +73,8 @@ for i in range(number):
 shutil.chown(folder, "www-data", "xmpp-upload")
 """
 MIB = 1 << 20
+QUOTA = 100  # MiB of an account
+FILES = 10  # for each of these
 
 
 @contextlib.contextmanager
@@ -90,7 +92,13 @@ def changed_setting(service: Service, name: str, value: int, how: str) -> Iterat
 @pytest.mark.attack("collecting upload slots, many files, a full disk")
 @pytest.mark.parametrize(
     ("number", "size", "left"),
-    [(1_100, 1, 1_000), (2, 100 * MIB, 1), (13, 9 * MIB, 11), (1_010, 100_000, 1_000), (900, 100_000, 900)],
+    [
+        (1_100, 1, QUOTA * FILES),
+        (2, QUOTA * MIB, 1),
+        (13, 9 * MIB, 11),
+        (1_010, 100_000, QUOTA * FILES),
+        (900, 100_000, 900),
+    ],
 )
 async def test_quota_removes_the_oldest_files_of_that_user_only(
     service: Service, register: Register, number: int, size: int, left: int
@@ -101,7 +109,7 @@ async def test_quota_removes_the_oldest_files_of_that_user_only(
     assert (await service.fetch("PUT", slot.put, data=b"data")).status == 201
     folder = f"{UPLOADS}/data/{hashlib.sha1(alice.jid.encode()).hexdigest()}"
     service.host.check_output(f"python3 -c {shlex.quote(LAY_OUT)} {folder} {number} {size}")
-    with changed_setting(service, "quota_mib", 100, "restart"):
+    with changed_setting(service, "quota_mib", QUOTA, "restart"):
         wait_for(lambda: len(files_of(service, alice)) <= left)
         await slot_for(service, alice, "new.bin", 4)
         found = files_of(service, alice)
