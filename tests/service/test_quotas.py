@@ -187,6 +187,7 @@ def test_small_entries_count(service: Service, register: Register) -> None:
         assert is_refused(stream.query("set", contact("one@more.example")), f"{ACCOUNT // MIB} MiB")
 
 
+@pytest.mark.timeout(600)  # the server reads the whole roster for each change
 def test_avid_user_meets_no_limit(service: Service, register: Register) -> None:
     """1,000 contacts in two groups each, keys of ten devices, 200 bookmarks, a picture as large as a stanza."""
     (alice,) = register(1)

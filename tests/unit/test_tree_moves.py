@@ -143,7 +143,7 @@ def test_moved_files_stay_and_nothing_changes(site: Site) -> None:
     assert before.files == after.files == again.files
     assert before.files.keys() == {*files, *names, "stays"}
     assert after.calls == len(roles) + 2, "middle is asked twice, for what a later role has now, and old once"
-    assert again.calls == len(roles)
+    assert again.calls == 0
 
     end = site.run(roles, off=roles)
     assert end.files == {}
@@ -173,7 +173,7 @@ def test_file_that_moved_to_a_role_that_is_off_goes_in_the_same_run(site: Site) 
     after = site.run(roles, off=off)
     assert sorted(after.files) == ["early", "late", "stays", "stays-too"]
     again = site.run(roles, off=off)
-    assert (again.changed, again.files, again.calls) == ([], after.files, len(roles) - len(off))
+    assert (again.changed, again.files, again.calls) == ([], after.files, 0)
 
 
 @pytest.mark.parametrize("option", ["--tags=late", "--skip-tags=early"])

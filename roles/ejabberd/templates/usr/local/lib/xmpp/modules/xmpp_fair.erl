@@ -101,9 +101,10 @@ handle_info(_Message, State) ->
     {noreply, State}.
 
 done(Turn, Took, #{running := Turn} = State) ->
-    Pause = ?PAUSE * Took,
-    erlang:send_after(Pause, self(), go),
-    State#{running := none, ready := now_ms() + Pause};
+    %% To that very moment: a timer that ends a millisecond before it would find nobody ready, and nothing would call again.
+    Ready = now_ms() + ?PAUSE * Took,
+    erlang:send_after(Ready, self(), go, [{abs, true}]),
+    State#{running := none, ready := Ready};
 done(_Turn, _Took, State) ->
     State.
 
@@ -120,14 +121,15 @@ next(#{running := none, ready := Ready, turns := Turns, waiting := Waiting} = St
 next(State) ->
     State.
 
-%% A process that has ended needs no answer. Statements that the worker has lost (it was restarted) are not waited for.
+%% A process that has ended, or given up, needs no answer. Statements that the worker has lost (it was restarted) are not waited for.
 run({{Pid, _} = From, Event}, #{worker := Worker} = State) ->
     Turn = make_ref(),
-    case node(Pid) =/= node() orelse is_process_alive(Pid) of
+    Until = until(Event),
+    case Until > now_ms() andalso (node(Pid) =/= node() orelse is_process_alive(Pid)) of
         true ->
             try
                 Worker ! {'$gen_sync_event', {self(), {?MODULE, From, kind(Event), now_ms(), Turn}}, Event},
-                erlang:send_after(ejabberd_option:sql_query_timeout(), self(), {lost, Turn}),
+                erlang:send_after(Until, self(), {lost, Turn}, [{abs, true}]),
                 State#{running := Turn}
             catch
                 error:badarg ->
@@ -137,6 +139,10 @@ run({{Pid, _} = From, Event}, #{worker := Worker} = State) ->
         false ->
             next(State)
     end.
+
+%% When whoever asks gives up. The worker does not begin a statement then, and does not answer one.
+until({sql_cmd, _, Until}) -> Until;
+until(_Event) -> now_ms() + ejabberd_option:sql_query_timeout().
 
 handle_call(_Question, _From, State) -> {noreply, State}.
 
