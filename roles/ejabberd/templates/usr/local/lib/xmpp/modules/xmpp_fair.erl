@@ -2,8 +2,8 @@
 %% Schedule slow database statements, so that only their account waits for them. All statements go through one connection (xmpp_writer), in order.
 %% A statement that was slow is expected to be slow again: the same kind of statement of the same account is queued here, whatever it is for.
 %% Pages of archives always are. Accounts take turns, one statement at a time, and after each the database is free for everybody else for twice as
-%% long as it took. A session counts as its account (mod_xmpp_pages registers it), any other process as itself. While this process is down, all that
-%% goes through it fails, until its supervisor has restarted it.
+%% long as it took, two seconds at most. A session counts as its account (mod_xmpp_pages registers it), any other process as itself. While this
+%% process is down, all that goes through it fails, until its supervisor has restarted it.
 -module(xmpp_fair).
 -behaviour(gen_server).
 -export([belongs/3, waits/2, kind/1, took/1, mark/3, wait/2]).
@@ -12,6 +12,7 @@
 -define(SLOW, 50).        %% ms
 -define(KEPT, 10_000).    %% ms, since it was slow last
 -define(PAUSE, 2).        %% times as long as the last one took
+-define(LONGEST, 2_000).  %% ms of a pause: where the whole machine stood still, nobody is to wait for it twice
 
 %% Statements of this process are of this account, until it ends; all of them take turns, or those that have shown to be slow.
 belongs(Pid, Account, Which) ->
@@ -102,7 +103,7 @@ handle_info(_Message, State) ->
 
 done(Turn, Took, #{running := Turn} = State) ->
     %% To that very moment: a timer that ends a millisecond before it would find nobody ready, and nothing would call again.
-    Ready = now_ms() + ?PAUSE * Took,
+    Ready = now_ms() + min(?PAUSE * Took, ?LONGEST),
     erlang:send_after(Ready, self(), go, [{abs, true}]),
     State#{running := none, ready := Ready};
 done(_Turn, _Took, State) ->
