@@ -26,7 +26,7 @@ TABLES = (Path("/proc/self/net/tcp"), Path("/proc/self/net/tcp6"))
 LISTENS = "0A"
 SECONDS_PER_ANSWER = 10
 SECONDS = 20  # until a start or reload has taken effect on a busy host
-PAUSE = 0.05  # seconds between two checks: a service does not say when its reload is in force
+PAUSE = 0.05  # seconds between two checks
 LIMIT = 65536  # bytes of a greeting
 TLS = "urn:ietf:params:xml:ns:xmpp-tls"
 COOKIE = bytes.fromhex("2112a442")  # RFC 8489
@@ -190,7 +190,7 @@ def wrong(listeners: list[Listener], seconds: float = SECONDS) -> Iterator[str]:
             if time.monotonic() > deadline:
                 yield f"{trouble} (Asked for {seconds:.0f} seconds.)"
                 break
-            time.sleep(PAUSE)
+            time.sleep(PAUSE)  # a service does not say when its reload is in force
 
 
 if __name__ == "__main__":
