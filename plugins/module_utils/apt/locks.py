@@ -102,6 +102,6 @@ def lock(path: Path) -> IO[str]:
         except OSError as error:
             if time.monotonic() > deadline:
                 raise WaitingError(path, holder_of(file)) from error
-            time.sleep(1)  # between two looks: waiting for the lock itself could not be given a limit
+            time.sleep(1)  # between two looks, as apt waits: only a signal would end a wait for the lock itself
         else:
             return file
