@@ -9,8 +9,8 @@ DOCUMENTATION = r"""
 module: host_health
 short_description: Find faults of a host that stop the service, or soon will
 description:
-  - Checks services, timers, disks, memory, clock, retention (which a wrong clock suspends), security updates, our
-    modules in ejabberd, its database, a pending restart, the journal and the firewall.
+  - Checks services, timers, disks, memory, clock, retention (which a wrong clock suspends), security updates, the
+    version of ejabberd, our modules in it, its database, a pending restart, the journal and the firewall.
   - Changes nothing, and connects to no other machine.
 options:
   services:
@@ -59,6 +59,10 @@ options:
     type: list
     elements: str
     default: []
+  tested:
+    description: The version of ejabberd that the tests ran with, as V(26.07).
+    type: str
+    required: true
   now:
     description: The time on the controller, in seconds since 1970.
     type: float
@@ -74,6 +78,7 @@ EXAMPLES = r"""
     services: [ejabberd.service, nginx.service]
     timers: [apt-daily.timer]
     firewall: true
+    tested: "26.07"
     now: "{{ now().timestamp() }}"
 """
 
@@ -116,6 +121,7 @@ def main() -> None:
             "own_units": {"type": "list", "elements": "str", "default": []},
             "addresses": {"type": "list", "elements": "str", "default": []},
             "contacts": {"type": "list", "elements": "str", "default": []},
+            "tested": {"type": "str", "required": True},
             "now": {"type": "float", "required": True},
         },
         supports_check_mode=True,
@@ -127,6 +133,7 @@ def main() -> None:
         firewall=asked["firewall"],
         metrics=asked["metrics"],
         contacts=asked["contacts"],
+        tested=asked["tested"],
         now=asked["now"],
     )
     ports = neighbours.whole(asked["ports"])

@@ -18,6 +18,7 @@ from ansible_collections.conexizan.xmpp.plugins.module_utils.health import (
 from ansible_collections.conexizan.xmpp.plugins.module_utils.report import Row
 
 DAY = 86400
+UPDATE = "Update Conexizan (docs/upgrading.md) and run site.yml: it may have been tested by then."
 UP = {"ActiveState": "active"}
 # Begun two days after the machine was switched on.
 RUNNING = {"ActiveState": "activating", "Result": "success", "InactiveExitTimestampMonotonic": str(2 * DAY * 10**6)}
@@ -153,6 +154,31 @@ RUNNING = {"ActiveState": "activating", "Result": "success", "InactiveExitTimest
             "warn",
             "no update of the package lists for 9 days",
             "See why: apt-get update; systemctl status apt-daily.timer",
+        ),
+        (
+            updates.judge_ejabberd("26.07-2~bpo13+1", ["24.12-3", "26.07-2~bpo13+1"], "26.07"),
+            "pass",
+            "26.07-2~bpo13+1, a tested one",
+            "",
+        ),
+        (
+            updates.judge_ejabberd("26.07-1", ["24.12-3", "26.07-1", "26.07-2", "26.10-1", "27.01-1"], "26.07"),
+            "warn",
+            "26.07-1 stays, with which Conexizan was tested; 27.01-1 waits",
+            f"{UPDATE} To take it untested, on the host: apt-get install ejabberd/trixie-backports; then run site.yml "
+            "and this.",
+        ),
+        (
+            updates.judge_ejabberd("27.01-1", ["26.07-1", "27.01-1"], "26.07"),
+            "warn",
+            "27.01-1 is installed, Conexizan was tested with 26.07",
+            f"{UPDATE} Until then, see that all rows here are well.",
+        ),
+        (
+            updates.judge_ejabberd("26.07-1", ["26.07-1"], "26.10"),
+            "warn",
+            "26.07-1 is installed, Conexizan was tested with 26.10",
+            "Run site.yml.",
         ),
     ],
 )

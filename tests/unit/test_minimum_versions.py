@@ -19,17 +19,21 @@ PLAY = f"""
   vars_files: [{VARS}]
   vars:
     base_packages: [ejabberd, nginx, coturn]
+    base_tested: {{ejabberd: "26.07"}}
+    __base_done: DONE
     ansible_facts: {{xmpp_host: {{time_daemon: chrony, versions: VERSIONS}}}}
   tasks:
     - ansible.builtin.debug:
-        msg: "{{{{ {{'wanted': __base_wanted, 'outdated': __base_outdated is truthy}} | to_json }}}}"
+        msg: "{{{{ {{'wanted': __base_wanted, 'outdated': __base_outdated is truthy, 'untested': __base_untested,
+                'pinned': __base_pinned_ejabberd}} | to_json }}}}"
 """
 GOOD = {"ejabberd": "26.07-1~bpo13+1", "nginx": "1.26.3-3+deb13u11", "coturn": "4.6.1-2"}
 
 
-def evaluate(folder: Path, versions: dict[str, str]) -> dict[str, Any]:
-    """Return what Ansible makes of the role's variables."""
-    (folder / "play.yml").write_text(PLAY.replace("VERSIONS", json.dumps(versions)), encoding="utf-8")
+def evaluate(folder: Path, versions: dict[str, str], *installed: str) -> dict[str, Any]:
+    """Return what Ansible makes of the role's variables; *installed* in this run."""
+    play = PLAY.replace("VERSIONS", json.dumps(versions)).replace("DONE", json.dumps({"packages": installed}))
+    (folder / "play.yml").write_text(play, encoding="utf-8")
     done = subprocess.run(
         [Path(sys.executable).with_name("ansible-playbook"), "--inventory=localhost,", folder / "play.yml"],
         cwd=folder,
@@ -60,3 +64,21 @@ def test_bad_versions_are_replaced(tmp_path: Path, versions: dict[str, str], out
     answer = evaluate(tmp_path, versions)
     assert answer["outdated"] is outdated
     assert sorted(answer["wanted"]) == ["coturn", "ejabberd>=26.07", "nginx>=1.26.3-3+deb13u11"]
+
+
+@pytest.mark.parametrize(
+    ("versions", "installed", "pinned", "untested"),
+    [
+        ({}, [], "26.07", False),
+        ({}, ["coturn 4.6.1-2", "ejabberd 26.07-2~bpo13+1"], "26.07", False),
+        ({}, ["ejabberd 26.10-1~bpo13+1", "ejabberd-contrib 27.01-1"], "26.10", True),
+        ({"ejabberd": "26.10-1~bpo13+1"}, [], "26.10", True),
+        ({"ejabberd": "26.07.1-1~bpo13+1"}, [], "26.07", False),
+        ({"ejabberd": "24.12-3+deb13u2"}, [], "26.07", False),
+    ],
+)
+def test_pin_follows_a_newer_one_on_the_host(
+    tmp_path: Path, versions: dict[str, str], installed: list[str], pinned: str, untested: bool
+) -> None:
+    answer = evaluate(tmp_path, versions, *installed)
+    assert (answer["pinned"], answer["untested"]) == (pinned, untested)

@@ -24,11 +24,7 @@ from ansible_collections.conexizan.xmpp.plugins.module_utils.health.units import
     looping,
     units,
 )
-from ansible_collections.conexizan.xmpp.plugins.module_utils.health.updates import (
-    judge_updates,
-    lists_age,
-    security_updates,
-)
+from ansible_collections.conexizan.xmpp.plugins.module_utils.health.updates import packages
 from ansible_collections.conexizan.xmpp.plugins.module_utils.report import FAIL, WARN, Row, row
 
 SEEN = Path("/var/lib/xmpp/clock.json")
@@ -48,7 +44,14 @@ def judge_neighbours(held: list[str], shut: list[Shut], *, firewall: bool) -> li
 
 
 def look(
-    services: list[str], others: list[str], *, firewall: bool, metrics: str, contacts: list[str], now: float
+    services: list[str],
+    others: list[str],
+    *,
+    firewall: bool,
+    metrics: str,
+    contacts: list[str],
+    tested: str,
+    now: float,
 ) -> list[Row]:
     """Return the rows."""
     here = time.time()
@@ -75,7 +78,7 @@ def look(
             contained=bool(output("systemd-detect-virt", "--container").strip() not in ("", "none")),
         ),
         judge_retention(SEEN.read_text(encoding="utf-8") if SEEN.exists() else ""),
-        judge_updates(security_updates(), lists_age(here)),
+        *packages(tested),
         *asked.result(),
     ]
     if metrics:

@@ -1,21 +1,25 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Check for pending security updates, and for old package lists."""
+"""Check for pending security updates, old package lists, and a version of ejabberd that was not tested."""
 
 from __future__ import annotations
 
 import importlib
+import re
+import time
 from pathlib import Path
+from typing import Any
 
 from ansible_collections.conexizan.xmpp.plugins.module_utils.report import PASS, WARN, Row, listed, row
 
 LISTS = Path("/var/lib/apt/lists")
 DAY = 86400
+INSTALL = "apt-get install unattended-upgrades"
 
 
 def judge_updates(waiting: list[str] | None, age: float) -> Row:
     """Judge the pending security updates, and the age of the package lists in seconds."""
     if waiting is None:
-        return row("security updates", WARN, "skipped: python3-apt is missing", "apt-get install unattended-upgrades")
+        return row("security updates", WARN, "skipped: python3-apt is missing", INSTALL)
     if waiting:
         fix = "They are installed within a day; now: unattended-upgrade"
         return row("security updates", WARN, f"{len(waiting)} pending: {listed(waiting)}", fix)
@@ -25,14 +29,55 @@ def judge_updates(waiting: list[str] | None, age: float) -> Row:
     return row("security updates", PASS, "none pending")
 
 
-def security_updates() -> list[str] | None:
-    """Return the installed packages that would be upgraded from Debian's security archive."""
+def judge_ejabberd(here: str, offered: list[str], tested: str) -> Row:
+    """Judge the installed version of ejabberd, and those that apt knows, by the one that the tests ran with."""
+    update = "Update Conexizan (docs/upgrading.md) and run site.yml: it may have been tested by then."
+    newer = [version for version in offered if feature(version) > feature(tested)]
+    if not here:
+        return row("ejabberd version", WARN, "not installed", "Run site.yml.")
+    if feature(here) > feature(tested):
+        found = f"{here} is installed, Conexizan was tested with {tested}"
+        return row("ejabberd version", WARN, found, f"{update} Until then, see that all rows here are well.")
+    if feature(here) < feature(tested):
+        return row(
+            "ejabberd version", WARN, f"{here} is installed, Conexizan was tested with {tested}", "Run site.yml."
+        )
+    if newer:
+        found = f"{here} stays, with which Conexizan was tested; {newer[-1]} waits"
+        fix = (
+            f"{update} To take it untested, on the host: apt-get install ejabberd/trixie-backports; then run site.yml "
+            "and this."
+        )
+        return row("ejabberd version", WARN, found, fix)
+    return row("ejabberd version", PASS, f"{here}, a tested one")
+
+
+def feature(version: str) -> tuple[int, ...]:
+    """Return the year and month that name a version of ejabberd."""
+    match = re.match(r"(\d+)\.(\d+)", version)
+    return tuple(map(int, match.groups())) if match else ()
+
+
+def packages(tested: str) -> tuple[Row, Row]:
+    """Return the rows of security updates and of ejabberd's version, read from apt's lists in one go."""
     try:
         apt_pkg = importlib.import_module("apt_pkg")  # of Debian, installed with unattended-upgrades
     except ImportError:
-        return None
+        return judge_updates(None, 0), row("ejabberd version", WARN, "skipped: python3-apt is missing", INSTALL)
     apt_pkg.init()
     cache = apt_pkg.Cache(None)
+    here, offered = "", []
+    if "ejabberd" in cache:
+        ejabberd = cache["ejabberd"]
+        here = ejabberd.current_ver.ver_str if ejabberd.current_ver else ""
+        offered = [version.ver_str for version in reversed(ejabberd.version_list)]  # the newest is the last one
+    return judge_updates(security_updates(apt_pkg, cache), lists_age(time.time())), judge_ejabberd(
+        here, offered, tested
+    )
+
+
+def security_updates(apt_pkg: Any, cache: Any) -> list[str]:
+    """Return the installed packages that would be upgraded from Debian's security archive."""
     policy = apt_pkg.DepCache(cache)
     found = []
     for package in cache.packages:

@@ -6,8 +6,12 @@ from __future__ import annotations
 import re
 
 import pytest
+import yaml
 from testinfra.host import Host
 
+from tests.kit.playbook import CHECKOUT
+
+TESTED = yaml.safe_load((CHECKOUT / "roles/xmpp/vars/main.yml").read_text(encoding="utf-8"))["__xmpp_tested"]
 FROM_BACKPORTS = re.compile(r"ejabberd|erlang-p1-.*|erlang-(jose|idna|erlydtl)")
 
 
@@ -23,6 +27,16 @@ def test_ejabberd_that_lets_anybody_log_in_as_anybody_is_not_installable(host: H
     candidate = re.search(r"Candidate: (\S+)", host.check_output("apt-cache policy ejabberd"))
     assert candidate is not None
     assert host.run(f"dpkg --compare-versions {candidate[1]} ge 26.07").rc == 0
+
+
+def test_what_is_installed_from_backports_is_what_was_tested(host: Host) -> None:
+    """After the tests have passed with another version, roles/xmpp/vars/main.yml (__xmpp_tested) says so."""
+    installed = host.check_output("dpkg-query --show --showformat='${Package} ${Version}\\n'").splitlines()
+    found = {name: version for name, version in map(str.split, installed) if FROM_BACKPORTS.fullmatch(name)}
+    upstream = {name: version.rpartition("-")[0] for name, version in found.items()}
+    assert {name: TESTED[name] for name in found} == upstream | {
+        "ejabberd": ".".join(upstream["ejabberd"].split(".")[:2])
+    }
 
 
 @pytest.mark.parametrize("origin", ["codename=trixie-backports", "label=Debian-Security"])
