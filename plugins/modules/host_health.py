@@ -9,8 +9,9 @@ DOCUMENTATION = r"""
 module: host_health
 short_description: Find faults of a host that stop the service, or soon will
 description:
-  - Checks services, timers, disks, memory, clock, retention (which a wrong clock suspends), security updates, the
-    version of ejabberd, our modules in it, its database, a pending restart, the journal and the firewall.
+  - Checks the version of this project that deployed the host, services, timers, disks, memory, clock, retention (which
+    a wrong clock suspends), security updates, the version of ejabberd, our modules in it, its database, a pending
+    restart, the journal and the firewall.
   - Changes nothing, and connects to no other machine.
 options:
   services:
@@ -59,6 +60,10 @@ options:
     type: list
     elements: str
     default: []
+  version:
+    description: The version of this project, as the lookup C(version) returns it.
+    type: str
+    required: true
   tested:
     description: The version of ejabberd that the tests ran with, as V(26.07).
     type: str
@@ -79,6 +84,7 @@ EXAMPLES = r"""
     timers: [apt-daily.timer]
     firewall: true
     tested: "26.07"
+    version: "{{ lookup('conexizan.xmpp.version') }}"
     now: "{{ now().timestamp() }}"
 """
 
@@ -121,6 +127,7 @@ def main() -> None:
             "own_units": {"type": "list", "elements": "str", "default": []},
             "addresses": {"type": "list", "elements": "str", "default": []},
             "contacts": {"type": "list", "elements": "str", "default": []},
+            "version": {"type": "str", "required": True},
             "tested": {"type": "str", "required": True},
             "now": {"type": "float", "required": True},
         },
@@ -134,6 +141,7 @@ def main() -> None:
         metrics=asked["metrics"],
         contacts=asked["contacts"],
         tested=asked["tested"],
+        version=asked["version"],
         now=asked["now"],
     )
     ports = neighbours.whole(asked["ports"])

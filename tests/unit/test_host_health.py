@@ -142,6 +142,19 @@ RUNNING = {"ActiveState": "activating", "Result": "success", "InactiveExitTimest
             "See timedatectl. Deletion resumes once the clock has been correct for two days; if it is correct now:"
             " /usr/local/lib/xmpp/clock.py trust",
         ),
+        (updates.judge_version("# By Ansible\nconexizan_version: 1.0.0\n", "1.0.0"), "pass", "1.0.0", ""),
+        (
+            updates.judge_version("conexizan_version: 1.0.0\n", "1.1.0 (commit 0123456789ab)"),
+            "warn",
+            "the host was deployed by 1.0.0, this is 1.1.0 (commit 0123456789ab)",
+            "Run site.yml to deploy this one; CHANGELOG.md says what is new.",
+        ),
+        (
+            updates.judge_version("", "1.0.0"),
+            "warn",
+            "the host was deployed by one without a number, this is 1.0.0",
+            "Run site.yml to deploy this one; CHANGELOG.md says what is new.",
+        ),
         (updates.judge_updates([], 3600), "pass", "none pending", ""),
         (
             updates.judge_updates(["a", "b", "c", "d", "e", "f"], 3600),

@@ -24,9 +24,13 @@ from ansible_collections.conexizan.xmpp.plugins.module_utils.health.units import
     looping,
     units,
 )
-from ansible_collections.conexizan.xmpp.plugins.module_utils.health.updates import packages
+from ansible_collections.conexizan.xmpp.plugins.module_utils.health.updates import (
+    judge_version,
+    packages,
+)
 from ansible_collections.conexizan.xmpp.plugins.module_utils.report import FAIL, WARN, Row, row
 
+DEPLOYED = Path("/etc/xmpp/version")
 SEEN = Path("/var/lib/xmpp/clock.json")
 
 
@@ -51,6 +55,7 @@ def look(
     metrics: str,
     contacts: list[str],
     tested: str,
+    version: str,
     now: float,
 ) -> list[Row]:
     """Return the rows."""
@@ -68,6 +73,7 @@ def look(
     # The pattern matches loaded units in any state.
     states = units(["*.service", *services], "ActiveState", "SubState", "NRestarts", "ActiveEnterTimestampMonotonic")
     rows = [
+        judge_version(DEPLOYED.read_text(encoding="utf-8") if DEPLOYED.exists() else "", version),
         judge_services(services, states, failed, looping(states, uptime)),
         *judge_timers(timers, results, uptime),
         *disks(),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Check for pending security updates, old package lists, and a version of ejabberd that was not tested."""
+"""Check what is not the newest, or not tested: this project, ejabberd, security updates, package lists."""
 
 from __future__ import annotations
 
@@ -27,6 +27,16 @@ def judge_updates(waiting: list[str] | None, age: float) -> Row:
         fix = "See why: apt-get update; systemctl status apt-daily.timer"
         return row("security updates", WARN, f"no update of the package lists for {age / DAY:.0f} days", fix)
     return row("security updates", PASS, "none pending")
+
+
+def judge_version(deployed: str, version: str) -> Row:
+    """Judge the version of this project that deployed the host, from its file, by the one that asks."""
+    match = re.search("^conexizan_version: (.+)$", deployed, re.MULTILINE)
+    here = match[1] if match else ""
+    if here == version:
+        return row("Conexizan version", PASS, here)
+    found = f"the host was deployed by {here or 'one without a number'}, this is {version}"
+    return row("Conexizan version", WARN, found, "Run site.yml to deploy this one; CHANGELOG.md says what is new.")
 
 
 def judge_ejabberd(here: str, offered: list[str], tested: str) -> Row:
