@@ -177,6 +177,7 @@ HOST: dict[str, Any] = {
     "inside": "",
     "half_restored": False,
     "time_daemon": "",
+    "memory_mib": 4096,
     "ipv4": "192.0.2.1",
     "ipv6": "",
     "identity": {"foreign": [], "served": {}, "population": {}, "known_secrets": [], "strange_secrets": []},

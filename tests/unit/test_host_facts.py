@@ -10,7 +10,14 @@ from typing import cast
 
 import pytest
 from ansible_collections.conexizan.xmpp.plugins.module_utils import tree_files
-from ansible_collections.conexizan.xmpp.plugins.module_utils.facts import addresses, beside, packages, service, ssh
+from ansible_collections.conexizan.xmpp.plugins.module_utils.facts import (
+    addresses,
+    beside,
+    memory,
+    packages,
+    service,
+    ssh,
+)
 
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
@@ -238,3 +245,13 @@ def test_rsyslog_of_the_operator(tmp_path: Path, files: dict[str, str], changed:
     assert beside.own_rsyslog(tmp_path, changed, owned) == [
         name if name.startswith("/") else str(tmp_path / name) for name in found
     ]
+
+
+@pytest.mark.parametrize(
+    ("limit", "expected"), [(None, 902), ("max\n", 902), ("536870912\n", 512), ("9223372036854771712\n", 902)]
+)
+def test_memory_is_what_a_host_may_use(tmp_path: Path, limit: str | None, expected: int) -> None:
+    (tmp_path / "meminfo").write_text("MemTotal:         924416 kB\nMemFree:          524288 kB\n", encoding="ascii")
+    if limit:
+        (tmp_path / "memory.max").write_text(limit, encoding="ascii")
+    assert memory.memory_mib(tmp_path / "meminfo", tmp_path / "memory.max") == expected

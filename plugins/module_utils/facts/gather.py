@@ -11,6 +11,7 @@ from typing import Any
 from ansible_collections.conexizan.xmpp.plugins.module_utils import neighbours, tree_files
 from ansible_collections.conexizan.xmpp.plugins.module_utils.facts import addresses, packages, service
 from ansible_collections.conexizan.xmpp.plugins.module_utils.facts.beside import look_around
+from ansible_collections.conexizan.xmpp.plugins.module_utils.facts.memory import memory_mib
 from ansible_collections.conexizan.xmpp.plugins.module_utils.facts.ssh import ssh_ports
 from ansible_collections.conexizan.xmpp.plugins.module_utils.host_identity import identity
 from ansible_collections.conexizan.xmpp.plugins.module_utils.nginx_sites import own_default
@@ -45,6 +46,7 @@ def gather(asked: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
         # Documentation addresses (RFC 5737, RFC 3849): never a real destination.
         "ipv4": addresses.source_address(socket.AF_INET, "192.0.2.1"),
         "ipv6": addresses.source_address(socket.AF_INET6, "2001:db8::1"),
+        "memory_mib": memory_mib(),
         "has_ipv6": Path("/proc/net/if_inet6").exists(),
         "has_backports": packages.has_backports(codename),
         "default_release": packages.default_release(),
