@@ -95,8 +95,8 @@ ansible_facts:
     - "C(xmpp_host) with C(release) (codename), C(name), C(mirror) (URI of the Debian archive in use), C(signed_by) (the
       keyring for backports from there), C(has_backports) (the operator has added them),
       C(default_release) (of apt), C(ssh_ports), C(ipv4) and C(ipv6) (source addresses of
-      the default routes, of IPv6 the lasting one, or empty), C(has_ipv6), C(memory_mib), C(versions) (package to installed
-      version), C(trees) (the roles that have files on the host, by M(tree)),
+      the default routes, of IPv6 the lasting one, or empty), C(has_ipv6), C(memory_mib), C(versions) (package to
+      installed version), C(trees) (the roles that have files on the host, by M(tree)),
       C(tree_digests) (one checksum of these files by role, where they stand as M(tree) has written them),
       C(acknowledged) (number of the last change that the operator has acknowledged; 0 before there were any, -1 on a
       host without the service),
