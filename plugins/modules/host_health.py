@@ -110,7 +110,8 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.conexizan.xmpp.plugins.module_utils import neighbours
-from ansible_collections.conexizan.xmpp.plugins.module_utils.health.look import judge_neighbours, look
+from ansible_collections.conexizan.xmpp.plugins.module_utils.health.look import look
+from ansible_collections.conexizan.xmpp.plugins.module_utils.health.ports import judge_neighbours
 
 AUTHORITY = Path("/etc/xmpp/certificates/ca.crt")
 

@@ -9,8 +9,8 @@ import pytest
 from ansible_collections.conexizan.xmpp.plugins.module_utils.firewalls.closed_ports import Shut
 from ansible_collections.conexizan.xmpp.plugins.module_utils.health import (
     counters,
-    look,
     machine,
+    ports,
     server,
     units,
     updates,
@@ -259,8 +259,8 @@ def test_service_that_is_started_for_ever(state: dict[str, str], loops: bool) ->
 def test_neighbours_have_rows_with_what_frees_the_ports() -> None:
     held = ["TCP 80: held by apache2.service, and nginx would not start. On the host: systemctl disable --now apache2."]
     shut = [Shut("ufw", "table ip filter, chain INPUT", "drop", (("tcp", "443"),))]
-    ports, wall = look.judge_neighbours(held, shut, firewall=True)
-    assert ports == {
+    taken, wall = ports.judge_neighbours(held, shut, firewall=True)
+    assert taken == {
         "subject": "ports",
         "status": "fail",
         "found": "TCP 80: held by apache2.service, and nginx cannot start",

@@ -60,6 +60,15 @@ def test_nothing_is_counted(host: Host) -> None:
     assert host.run("ss -Hlnt 'sport = :9100'").stdout == ""
 
 
+def test_nobody_looks_for_faults(host: Host) -> None:
+    manifest = host.file("/var/lib/xmpp/tree/alerts.json").content_string
+    assert "/usr/local/sbin/xmpp-alerts" in manifest
+    assert "xmpp-alert-command.service" in manifest
+    places = "/etc/systemd /etc/tmpfiles.d /etc/xmpp /usr/local /var/lib/xmpp"
+    assert host.run(f"find {places} -path /var/lib/xmpp/tree -prune -o -name '*alert*' -print").stdout == ""
+    assert not host.file("/usr/local/lib/xmpp/ansible_collections").exists
+
+
 def test_backup_is_gone_but_not_the_repository(host: Host) -> None:
     assert "/usr/local/sbin/xmpp-backup" in host.file("/var/lib/xmpp/tree/backup.json").content_string
     assert host.run("find /etc /usr /var -path /var/lib/xmpp/tree -prune -o -name '*xmpp-backup*' -print").stdout == ""

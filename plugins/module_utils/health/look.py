@@ -4,11 +4,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from ansible_collections.conexizan.xmpp.plugins.module_utils import neighbours
-from ansible_collections.conexizan.xmpp.plugins.module_utils.firewalls.closed_ports import Shut
 from ansible_collections.conexizan.xmpp.plugins.module_utils.health.counters import counters
 from ansible_collections.conexizan.xmpp.plugins.module_utils.health.machine import (
     disks,
@@ -25,8 +24,11 @@ from ansible_collections.conexizan.xmpp.plugins.module_utils.health.units import
     units,
 )
 from ansible_collections.conexizan.xmpp.plugins.module_utils.health.updates import (
+    ejabberd_version,
+    judge_updates,
     judge_version,
-    packages,
+    lists_age,
+    security_updates,
 )
 from ansible_collections.conexizan.xmpp.plugins.module_utils.report import FAIL, WARN, Row, row
 
@@ -34,31 +36,22 @@ DEPLOYED = Path("/etc/xmpp/version")
 SEEN = Path("/var/lib/xmpp/clock.json")
 
 
-def judge_neighbours(held: list[str], shut: list[Shut], *, firewall: bool) -> list[Row]:
-    """Judge other programs on the service's ports, and other firewalls that block them."""
-    rows = []
-    for words in held:
-        found, _, fix = words.partition(" would not start. ")
-        rows.append(row("ports", FAIL, f"{found} cannot start", fix))
-    for one in shut:
-        words = neighbours.shut_words(one, firewall=firewall)
-        found, _, fix = words.partition(". ")
-        rows.append(row("other firewall", FAIL, found, fix))
-    return rows
-
-
 def look(
     services: list[str],
     others: list[str],
     *,
-    firewall: bool,
-    metrics: str,
-    contacts: list[str],
-    tested: str,
-    version: str,
     now: float,
+    firewall: bool = False,
+    metrics: str = "",
+    contacts: Sequence[str] = (),
+    tested: str = "",
+    version: str = "",
+    pending: Callable[[], list[str] | None] = security_updates,
 ) -> list[Row]:
-    """Return the rows."""
+    """Return the rows; those of versions if it is given which ejabberd was *tested*, and this project's *version*.
+
+    *pending* reads which security updates are, which takes most of the time and memory of this.
+    """
     here = time.time()
     # ejabberd's answer and apt's lists take a second each on a small host, so they run in parallel.
     asked = ThreadPoolExecutor(1).submit(own_parts)
@@ -72,8 +65,9 @@ def look(
     uptime = time.clock_gettime(time.CLOCK_MONOTONIC)
     # The pattern matches loaded units in any state.
     states = units(["*.service", *services], "ActiveState", "SubState", "NRestarts", "ActiveEnterTimestampMonotonic")
+    deployed = DEPLOYED.read_text(encoding="utf-8") if DEPLOYED.exists() else ""
     rows = [
-        judge_version(DEPLOYED.read_text(encoding="utf-8") if DEPLOYED.exists() else "", version),
+        *([judge_version(deployed, version)] if version else []),
         judge_services(services, states, failed, looping(states, uptime)),
         *judge_timers(timers, results, uptime),
         *disks(),
@@ -84,12 +78,13 @@ def look(
             contained=bool(output("systemd-detect-virt", "--container").strip() not in ("", "none")),
         ),
         judge_retention(SEEN.read_text(encoding="utf-8") if SEEN.exists() else ""),
-        *packages(tested),
+        judge_updates(pending(), lists_age(here)),
+        *([ejabberd_version(tested)] if tested else []),
         *asked.result(),
     ]
     if metrics:
         rows.append(counters(metrics))
-    rows += contacts_row(contacts)
+    rows += contacts_row(list(contacts))
     if Path("/run/reboot-required").exists():
         rows.append(row("restart", WARN, "needed to complete an update", "systemctl reboot, at a quiet hour"))
     if any(Path("/var/log/journal").glob("*/*.journal")):

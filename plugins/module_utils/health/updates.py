@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import re
-import time
 from pathlib import Path
 from typing import Any
 
@@ -68,26 +68,37 @@ def feature(version: str) -> tuple[int, ...]:
     return tuple(map(int, match.groups())) if match else ()
 
 
-def packages(tested: str) -> tuple[Row, Row]:
-    """Return the rows of security updates and of ejabberd's version, read from apt's lists in one go."""
+@functools.cache
+def opened() -> tuple[Any, Any] | None:
+    """Return apt's module and its cache, or None without it; once, as that takes a second on a small host."""
     try:
         apt_pkg = importlib.import_module("apt_pkg")  # of Debian, installed with unattended-upgrades
     except ImportError:
-        return judge_updates(None, 0), row("ejabberd version", WARN, "skipped: python3-apt is missing", INSTALL)
+        return None
     apt_pkg.init()
-    cache = apt_pkg.Cache(None)
-    here, offered = "", []
-    if "ejabberd" in cache:
-        ejabberd = cache["ejabberd"]
-        here = ejabberd.current_ver.ver_str if ejabberd.current_ver else ""
-        offered = [version.ver_str for version in reversed(ejabberd.version_list)]  # the newest is the last one
-    return judge_updates(security_updates(apt_pkg, cache), lists_age(time.time())), judge_ejabberd(
-        here, offered, tested
-    )
+    return apt_pkg, apt_pkg.Cache(None)
 
 
-def security_updates(apt_pkg: Any, cache: Any) -> list[str]:
+def ejabberd_version(tested: str) -> Row:
+    """Return the row of ejabberd's version."""
+    apt = opened()
+    if not apt:
+        return row("ejabberd version", WARN, "skipped: python3-apt is missing", INSTALL)
+    _, cache = apt
+    if "ejabberd" not in cache:
+        return judge_ejabberd("", [], tested)
+    ejabberd = cache["ejabberd"]
+    here = ejabberd.current_ver.ver_str if ejabberd.current_ver else ""
+    offered = [version.ver_str for version in reversed(ejabberd.version_list)]  # the newest is the last one
+    return judge_ejabberd(here, offered, tested)
+
+
+def security_updates() -> list[str] | None:
     """Return the installed packages that would be upgraded from Debian's security archive."""
+    apt = opened()
+    if not apt:
+        return None
+    apt_pkg, cache = apt
     policy = apt_pkg.DepCache(cache)
     found = []
     for package in cache.packages:

@@ -3,15 +3,13 @@
 
 from __future__ import annotations
 
-import datetime
 import ssl
 from collections.abc import Iterable
 
+from ansible_collections.conexizan.xmpp.plugins.module_utils.health.certificates import ORDERS, day_of, judge_expiry
 from ansible_collections.conexizan.xmpp.plugins.module_utils.report import FAIL, PASS, WARN, Row, row
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.check.service import Service
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.check.ways_in import Seen
-
-DAY = 86400
 
 
 def matches(name: str, patterns: Iterable[str]) -> bool:
@@ -22,11 +20,7 @@ def matches(name: str, patterns: Iterable[str]) -> bool:
 def judge(service: Service, domain: str, seen: list[Seen], now: float) -> Row:
     """Judge the certificates that the listeners of a domain serve."""
     subject = f"{domain} certificate"
-    orders = {
-        "provided": "Set xmpp_certificate_file to a valid certificate and run site.yml.",
-        "acme": "On the host: systemctl start xmpp-certificates.service certbot.service, and read their journal.",
-        "selfsigned": "Run site.yml, which creates a new one.",
-    }[service.settings["certificates"]]
+    orders = ORDERS[service.settings["certificates"]]
     doubts = sorted({one.mistrust for one in seen if one.mistrust})
     if doubts and service.settings["certificates"] == "selfsigned" and not service.settings["ca"]:
         found = "skipped: no SSH access to the host, so its own CA is not known"
@@ -53,12 +47,10 @@ def judge(service: Service, domain: str, seen: list[Seen], now: float) -> Row:
     ends = {one.way: ssl.cert_time_to_seconds(one.certificate["notAfter"]) for one in shown}
     begins = min(ssl.cert_time_to_seconds(one.certificate["notBefore"]) for one in shown)
     first = min(ends, key=lambda way: ends[way])
-    day = datetime.datetime.fromtimestamp(ends[first], datetime.UTC).strftime("%Y-%m-%d")
-    left, lifetime = ends[first] - now, ends[first] - begins
-    # Renewal starts when a third of the lifetime is left, so with less, renewal has been failing for some time.
-    if left < min(lifetime / 4, 21 * DAY):
-        status = FAIL if left < min(lifetime / 10, 7 * DAY) else WARN
-        return row(subject, status, f"expires on {day} and has not been renewed", orders)
+    day = day_of(ends[first])
+    status, aged = judge_expiry(begins, ends[first], now)
+    if aged:
+        return row(subject, status, aged, orders)
     if len({one.certificate["serialNumber"] for one in shown}) > 1:
         fix = "On the host: systemctl reload nginx ejabberd; systemctl restart coturn"
         return row(subject, WARN, f"{first} still serves the one that expires on {day}", fix)

@@ -39,6 +39,7 @@ from ansible_collections.conexizan.xmpp.plugins.plugin_utils.settings.shapes.ip_
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.settings.shapes.paths import (
     absolute_path,
     optional_folder,
+    program,
     repository,
 )
 
@@ -123,6 +124,7 @@ RULES: dict[str, Rule] = {
     "xmpp_https_port": Rule(low=1, high=49151),  # above are the ports of the relay (RFC 6335: dynamic ports)
     "xmpp_public_addresses": Rule(public_address, empty=True, unique=ipaddress.ip_address),
     "xmpp_metrics": Rule(metrics_address, empty=True),
+    "xmpp_alert_command": Rule(program, empty=True),
     "xmpp_secrets_dir": Rule(absolute_path),
 }
 NO_RULE = Rule()

@@ -22,7 +22,7 @@ WATCHING = {"xmpp-relay.service"}
 # Let the operator's own hooks and plugins find their credentials, where certificates are ordered.
 RENEWING = {"certbot.service", "xmpp-certificates.service"}
 # Erlang compiles as it runs.
-COMPILING = {"ejabberd.service", "xmpp-checkpoint.service", "xmpp-expire.service"}
+COMPILING = {"ejabberd.service", "xmpp-alerts.service", "xmpp-checkpoint.service", "xmpp-expire.service"}
 
 # File to the one service that can read it, if any.
 SECRETS: dict[str, str] = footprint("secrets")

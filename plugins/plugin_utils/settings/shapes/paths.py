@@ -22,6 +22,19 @@ def absolute_path(value: str) -> str | None:
     return None
 
 
+def program(value: str) -> str | None:
+    """A program of the operator's on the host, which runs in a sandbox; the path stands in a unit of systemd."""
+    if not value.startswith("/"):
+        return "is not an absolute path: begin it with /"
+    if odd := re.search(r"[^\w./+,=~@-]", value):
+        return f"contains the character {odd[0]}: it takes a path alone, without arguments"
+    if value.endswith("/"):
+        return "is a folder: name a program in it"
+    if re.match(r"/(home|root|tmp|var/tmp|run/user)/", value):
+        return "is in a folder that the program's sandbox hides: put it into /usr/local/bin, for example"
+    return None
+
+
 def optional_folder(value: str) -> str | None:
     """A path, unless there is no inventory to be beside of: xmpp_secrets_dir says so."""
     return None if value.startswith("None/") else absolute_path(value)

@@ -69,6 +69,17 @@ CASES: Cases = {
             ("xmpp_stun_server", "is an IPv6 address"),
         ],
     ),
+    # alerts
+    "program for alerts": ({"xmpp_alert_command": "/usr/local/bin/alert-me"}, []),
+    **{
+        f"program for alerts: {path}": ({"xmpp_alert_command": path}, [("xmpp_alert_command", wrong)])
+        for path, wrong in (
+            ("alert", "is not an absolute path"),
+            ("/usr/local/bin/alert --now", "takes a path alone, without arguments"),
+            ("/usr/local/bin/", "is a folder"),
+            ("/root/alert", "is in a folder that the program's sandbox hides"),
+        )
+    },
     # counters
     **{
         f"metrics on {place}": ({"xmpp_metrics": place}, [])

@@ -39,6 +39,10 @@ CASES: Cases = {
             )
         ],
     ),
+    "program for alerts that are off": (
+        {"xmpp_alerts": False, "xmpp_alert_command": "/usr/local/bin/alert"},
+        [("xmpp_alert_command", "is not used, because xmpp_alerts is false")],
+    ),
     "STUN server that nobody asks": (
         {"xmpp_calls": False, "xmpp_stun_server": "turn.neighbour.test"},
         [("xmpp_stun_server", "is not used, because neither xmpp_calls nor xmpp_dynamic_address is true")],

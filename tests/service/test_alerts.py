@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The administrator is told once of what breaks, and once that it is well again; so is a program of the operator's."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from ..kit import playbook
+from ..kit.clients import Client, login
+from ..kit.service import Account, Service
+
+pytestmark = pytest.mark.timeout(400)
+
+BODY = "{jabber:client}body"
+STATE = "/var/lib/xmpp/alerts/state.json"
+STATUS = "/var/lib/xmpp-backup/status.json"
+PROGRAM, UNIT = "/usr/local/bin/tell-operator", "xmpp-alert-command.service"
+LOOKS = 3  # after as many, it tells what is well again; after two what is broken
+
+
+def look(service: Service, times: int = LOOKS) -> None:
+    """What the timer does, without the time between."""
+    for _ in range(times):
+        done = service.host.run("systemctl reset-failed xmpp-alerts.service; systemctl start xmpp-alerts.service")
+        assert done.rc == 0, service.host.check_output("journalctl --no-pager --lines=20 --unit=xmpp-alerts.service")
+
+
+def age(service: Service) -> None:
+    """Nobody has worked on this host for an hour."""
+    service.host.check_output("touch --date='1 hour ago' /var/lib/xmpp/tree /var/lib/dpkg/status")
+
+
+@pytest.fixture(autouse=True)
+def fresh(service: Service) -> Iterator[None]:
+    """It has told nothing so far, and has nothing to tell of this test afterwards."""
+    age(service)
+    service.host.check_output(f"rm -f {STATE}")
+    yield
+    service.host.check_output(f"rm -f {STATE}")
+
+
+def about(words: str) -> Callable[[ET.Element], bool]:
+    """Is it a message with these words in it?"""
+    return lambda stanza: words in stanza.findtext(BODY, "")
+
+
+async def assert_told_once(client: Client, service: Service, words: str) -> str:
+    """The one message with these words; the server has delivered all that it had."""
+    message = await client.messages.get(about(words))
+    assert message.get("from") == service.domain
+    await client.query("get", "<ping xmlns='urn:xmpp:ping'/>", to=service.domain)
+    assert client.messages.all(about(words)) == []
+    return message.findtext(BODY, "")
+
+
+async def test_service_that_stops(service: Service, admin: Account) -> None:
+    async with login(service, admin) as client:
+        await client.online()
+        service.host.check_output("systemctl stop coturn.service")
+        try:
+            look(service, 5)
+            text = await assert_told_once(client, service, "not running: coturn.service")
+            assert "Fix: systemctl restart coturn.service" in text
+        finally:
+            service.host.check_output("systemctl start coturn.service")
+        look(service, 5)
+        text = await assert_told_once(client, service, "Well again: services")
+        assert "coturn" in text
+        assert admin.name not in service.host.check_output(f"cat {STATE}")
+
+
+async def test_backup_that_fails_for_two_nights(service: Service, admin: Account) -> None:
+    failed = {"repository": "/srv/backup", "success": "2026-01-01T02:00:00+00:00", "error": "the disk is full"}
+    service.host.check_output("systemctl start xmpp-backup.service")
+    async with login(service, admin) as client:
+        await client.online()
+        service.host.check_output(f"cp -a {STATUS} /root/status")
+        try:
+            service.host.check_output(f"printf %s '{json.dumps(failed)}' > {STATUS}")
+            look(service)
+            text = await assert_told_once(client, service, "backup: failed; the last good one is of 2026-01-01")
+            assert "Fix: the disk is full" in text
+        finally:
+            service.host.check_output(f"mv /root/status {STATUS}")
+        look(service)
+        await assert_told_once(client, service, "Well again: backup")
+
+
+async def test_nothing_is_told_while_somebody_works_on_the_host(service: Service, admin: Account) -> None:
+    """site.yml has changed something a moment ago; or something holds the lock of restores."""
+    async with login(service, admin) as client:
+        await client.online()
+        service.host.check_output("systemctl stop coturn.service")
+        try:
+            service.host.check_output("touch /var/lib/xmpp/tree")
+            look(service)
+            age(service)
+            hold = "systemd-run --quiet --collect --unit=holds-the-lock"
+            service.host.check_output(f"{hold} --property=Type=exec flock /var/lib/xmpp-backup sleep infinity")
+            held = "until flock --nonblock /var/lib/xmpp-backup true; [ $? = 1 ]; do :; done"
+            service.host.check_output(f"timeout 60 sh -c '{held}'")
+            look(service)
+            service.host.check_output("systemctl stop holds-the-lock.service")
+            assert not service.host.file(STATE).exists
+            look(service, 2)
+            await assert_told_once(client, service, "not running: coturn.service")
+        finally:
+            service.host.run("systemctl stop holds-the-lock.service")
+            service.host.check_output("systemctl start coturn.service")
+
+
+@pytest.fixture
+def program(service: Service) -> Iterator[None]:
+    """xmpp_alert_command is set, to a program that only root may read and that shows in the journal what it gets."""
+    backend = service.host.backend
+
+    def deploy(*settings: str) -> None:
+        extra = [part for setting in settings for part in ("-e", setting)]
+        done = playbook.run(
+            "site.yml",
+            *("--tags", "alerts", *extra),
+            inventory=backend.ansible_inventory,
+            limit=backend.host,
+            seconds=180,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        age(service)
+
+    lines = ["#!/bin/sh", "while read -r line; do echo got: $line; done"]
+    write = f"printf '%s\\n' '{lines[0]}' '{lines[1]}' > {PROGRAM} && chmod 0700 {PROGRAM}"
+    service.host.check_output(write)
+    deploy(f"xmpp_alert_command={PROGRAM}")
+    yield
+    deploy()
+    service.host.check_output(f"rm {PROGRAM}")
+    assert not service.host.file(f"/etc/systemd/system/{UNIT}").exists
+
+
+async def test_program_of_the_operator_is_told_of_a_dead_server(
+    service: Service, admin: Account, program: None
+) -> None:
+    """At once; the administrator is told as soon as the server runs again."""
+
+    def got(words: str) -> int:
+        journal: str = service.host.check_output(f"journalctl --no-pager --output=cat --unit={UNIT}")
+        return len([line for line in journal.splitlines() if line.startswith("got: ") and words in line])
+
+    service.host.check_output("systemctl stop ejabberd.service")
+    try:
+        look(service, 4)
+        assert got("services: not running: ejabberd.service") == 1
+        assert got("Fix: systemctl restart ejabberd.service") == 1
+    finally:
+        service.host.check_output("systemctl start ejabberd.service")
+        service.wait_until_ready()
+    look(service, 5)
+    assert got("Well again: services") == 1
+    assert got("services: not running") == 1
+    async with login(service, admin) as client:
+        await client.online()
+        await assert_told_once(client, service, "not running: ejabberd.service")
+        await assert_told_once(client, service, "Well again: services")
+
+
+def test_test_message(service: Service) -> None:
+    done = service.host.run("xmpp-alerts --test")
+    assert (done.rc, done.stdout) == (0, "Delivered.\n"), done.stderr
+
+
+def test_program_that_is_not_there_is_a_row_of_the_check(service: Service) -> None:
+    """So the operator knows before it is needed."""
+    settings = "/etc/xmpp/alerts.json"
+    service.host.check_output(
+        f'cp -a {settings} /root/alerts && sed -i \'s|"command": ""|"command": "/no"|\' {settings}'
+    )
+    try:
+        assert service.host.run("systemctl start xmpp-alerts.service").rc != 0
+        journal = service.host.check_output("journalctl --no-pager --lines=20 --unit=xmpp-alerts.service")
+        assert "xmpp_alert_command is /no: no program" in journal
+        assert service.host.check_output("systemctl is-failed xmpp-alerts.service") == "failed"
+    finally:
+        service.host.check_output(f"mv /root/alerts {settings} && systemctl start xmpp-alerts.service")
