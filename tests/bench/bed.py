@@ -10,8 +10,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ class BenchError(Exception):
 
 
 def say(message: str) -> None:
-    print(f"bench: {message}", file=sys.stderr, flush=True)
+    sys.stderr.write(f"bench: {message}\n")  # in one piece, for others may speak at the same time
 
 
 def run(command: list[str], *, what: str, stdin: str | None = None, env: dict[str, str] | None = None) -> str:
@@ -97,7 +97,7 @@ class Bed:
         self._keep = keep
         self._hosts: dict[str, Host] = {}
         self._inventory = RESULTS / "inventory" / "hosts.yml"
-        self._converged = False
+        self._converged = self._small = False
         self._control = stack.enter_context(tempfile.TemporaryDirectory(prefix="cnx"))
 
     def fresh(self, name: str) -> Host:
@@ -125,11 +125,13 @@ class Bed:
             del self._hosts[name]
             run(["script/testbed", "down", name], what=f"removing the host {name}")
 
-    def site(self) -> Host:
-        """The host with the service on it."""
+    def site(self, *, small: bool = False) -> Host:
+        """The host with the service on it, with the profile of a small host or without."""
         host = self.host(SITE)
-        if not self._converged:
-            say(f"{SITE}: site.yml")
+        if not self._converged or small != self._small:
+            say(f"{SITE}: site.yml{' as a small host' if small else ''}")
+            self._small = small
+            self._write_inventory(host)
             self.converge()
         return host
 
@@ -155,7 +157,9 @@ class Bed:
             "xmpp_domain": DOMAIN,
             "xmpp_certificates": "selfsigned",
         }
-        inventory = {"all": {"hosts": {"site": settings}}}
+        inventory: dict[str, Any] = {"all": {"hosts": {"site": settings}}}
+        if self._small:
+            inventory["all"]["children"] = {"raspberry_pi": {"hosts": {"site": None}}}
         self._inventory.write_text(json.dumps(inventory, indent=2) + "\n", encoding="utf-8")
 
 
@@ -163,6 +167,26 @@ def load(module: str, arguments: list[str]) -> Any:
     """Run a load generator in a process of its own."""
     command = [sys.executable, "-m", f"tests.load.{module}", *arguments]
     return json.loads(run(command, what=f"tests/load/{module}.py"))
+
+
+@contextmanager
+def staying(arguments: list[str]) -> Iterator[Callable[[], str]]:
+    """Clients that are logged in meanwhile. What is given lets them go (those that stay), and is what they found."""
+    command = [sys.executable, "-m", "tests.load.xmppload", *arguments]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=CHECKOUT) as people:
+
+        def found() -> str:
+            return people.communicate()[0]
+
+        try:
+            if not (people.stdout and people.stdout.readline()):
+                raise BenchError("The clients have not all logged in; the reason stands above.")
+            yield found
+        finally:
+            if people.poll() is None:
+                people.terminate()
+    if people.returncode:
+        raise BenchError("The clients have not all stayed or come back; the reason stands above.")
 
 
 def register_on_site(host: Host, accounts: int) -> None:

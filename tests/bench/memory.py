@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the idle service occupies, and each session."""
+"""What the idle service occupies, and each session; on a small host, against Debian's own servers."""
 
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import time
 
-from .bed import DOMAIN, PASSWORD, Bed, BenchError, register_on_site, say
+from .bed import Bed, Host, register_on_site, say, staying
 from .report import Result, Row
+from .servers import servers
 
+SMALL = 60  # MiB that ejabberd may occupy on a small host
 UNITS = {"ejabberd": ["ejabberd", "epmd"], "nginx": ["nginx"], "coturn": ["coturn"]}
 # PSS of each control group: every process belongs to a unit, and shared pages are counted once in all.
 PSS = r"""python3 - <<'END'
@@ -30,36 +30,51 @@ print(json.dumps(found))
 END"""
 
 
-def memory(bed: Bed, *, sessions: int, settle: int) -> Result:
+def memory(bed: Bed, *, sessions: int, settle: int, quick: bool) -> Result:
     """The idle service after a fresh start, then with people logged in; *settle* seconds are waited each time."""
-    host = bed.site()
-    register_on_site(host, sessions)
-    certificate = host.fetch("/etc/xmpp/certificates/ca.crt")
-    host.shell("systemctl restart ejabberd nginx coturn")
-    say(f"memory: {settle} s to settle")
-    time.sleep(settle)  # idleness is what is measured: nothing tells when garbage collection is through
-    idle: dict[str, int] = json.loads(host.shell(PSS))
-    arguments = ["idle", "--address", host.address, "--domain", DOMAIN, "--ca", str(certificate)]
-    arguments += ["--password", PASSWORD, "--accounts", str(sessions)]
-    command = [sys.executable, "-m", "tests.load.xmppload", *arguments]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as people:
-        if not (people.stdout and people.stdout.readline()):
-            raise BenchError(f"{sessions:,} sessions did not come about; the reason stands above.")
-        time.sleep(settle)  # as above
-        busy: dict[str, int] = json.loads(host.shell(PSS))
-        people.communicate()
-    if people.returncode:
-        raise BenchError(f"{sessions:,} sessions did not last; the reason stands above.")
-
-    def megabytes(found: dict[str, int], units: list[str]) -> float:
-        return sum(found.get(unit, 0) for unit in units) / 1024
-
+    ours, *others = servers(bed, quick=quick)
+    register_on_site(ours.host, sessions)
+    units = {one.host: one.unit for one in others} | {ours.host: "ejabberd nginx coturn"}
+    idle, *theirs = restarted(units, [ours.host, *(one.host for one in others)], settle)
+    with staying(ours.load("idle", accounts=sessions)) as let_go:
+        time.sleep(settle)  # as in restarted()
+        busy = occupied(ours.host)
+        let_go()
     parts = {**UNITS, "these three": [unit for units in UNITS.values() for unit in units], "the whole host": list(idle)}
     online = f"with {sessions:,} sessions"
     rows = [
         Row(name, f"{megabytes(idle, units):.1f} MiB", f"{megabytes(busy, units):.1f} MiB {online}", "", "")
         for name, units in parts.items()
     ]
+    bed.site(small=True)
+    (small,) = restarted(units, [ours.host], settle)
+    own = megabytes(small, UNITS["ejabberd"])
+    for one, found in zip(others, theirs, strict=True):
+        reference = megabytes(found, UNITS.get(one.unit, [one.unit]))
+        text, ratio = f"{reference:.1f} MiB {one.name}", f"**{own / reference:.2f}x**"
+        rows.append(
+            Row("ejabberd, small host", f"{own:.1f} MiB", text, ratio, f"at most {SMALL} MiB", met=own <= SMALL)
+        )
     each = (megabytes(busy, UNITS["ejabberd"]) - megabytes(idle, UNITS["ejabberd"])) * 1024 / sessions
     notes = [f"One idle session takes {each:.0f} KiB of ejabberd."]
-    return Result("memory", "Memory (PSS)", rows, notes, raw={"idle_kib": idle, "busy_kib": busy})
+    raw = {"idle_kib": idle, "busy_kib": busy, "small_kib": small, "others_kib": theirs}
+    return Result("memory", "Memory (PSS)", rows, notes, raw=raw)
+
+
+def restarted(units: dict[Host, str], hosts: list[Host], settle: int) -> list[dict[str, int]]:
+    """What units of each host occupy, idle after a fresh start."""
+    for host in hosts:
+        host.shell(f"systemctl restart {units[host]}")
+    say(f"memory: {settle} s to settle")
+    time.sleep(settle)  # idleness is what is measured: nothing tells when garbage collection is through
+    return [occupied(host) for host in hosts]
+
+
+def occupied(host: Host) -> dict[str, int]:
+    """KiB, by unit."""
+    found: dict[str, int] = json.loads(host.shell(PSS))
+    return found
+
+
+def megabytes(found: dict[str, int], units: list[str]) -> float:
+    return sum(found.get(unit, 0) for unit in units) / 1024

@@ -219,16 +219,17 @@ def test_figures_are_written_into_the_page(clone: Path) -> None:
         }
         return {title: [row.split(" | ") for row in found[1:]] for title, found in tables.items()}
 
+    # What is published is what is measured; of a new measure there may be no figures from a quiet machine yet.
     measured = rows(figures)
-    assert {title: len(found) for title, found in measured.items()} == {
-        title: len(found) for title, found in rows(published).items()
-    }
+    for title, found in rows(published).items():
+        assert len(found) <= len(measured[title]), title
     for title, found in measured.items():
         for what, ours, reference, ratio, target in found:
             assert re.match(r"\d+(\.\d+)?( |$)", ours), (title, what)
             assert re.match(r"\d+(\.\d+)?( |$)", reference), (title, what)
             assert bool(re.fullmatch(r"\*\*\d+\.\d\dx\*\*", ratio)) == bool(target), (title, what)
     assert "Messages lost: Conexizan 0, " in figures
+    assert "Logins that failed after it: Conexizan 0, " in figures
     # What readers find there is no such quick glance.
     assert ("`--quick`" in published, "`--quick`" in figures) == (False, True)
     for text in (published, figures):

@@ -24,7 +24,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from tests.load.xmppload import Client, LoadError, Server, add_server_arguments, server_of
+from tests.load.client import Client, add_server_arguments, server_of
+from tests.load.transport import LoadError, Server
 
 SLOT = "{urn:xmpp:http:upload:0}"
 CHUNK = 1 << 20
