@@ -36,6 +36,12 @@ options:
       is a text that is not long; a C(text) is anything else.
     type: dict
     default: {}
+  lists:
+    description: >-
+      Word that selects a list to the verbs that act on all of it, each with that word, in the form of I(verbs). No
+      other verb goes with it. C(all) is the word all, a C(day) a date that has come.
+    type: dict
+    default: {}
   optional:
     description: Words that may be left out, each with its kind.
     type: dict
@@ -58,12 +64,13 @@ class ActionModule(Action):
     TRANSFERS_FILES = False
     _requires_connection = False
     _supports_check_mode = True
-    _VALID_ARGS = frozenset(("verbs", "optional", "changes", "domains"))
+    _VALID_ARGS = frozenset(("verbs", "lists", "optional", "changes", "domains"))
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Return what was asked for; raises AnsibleActionFail with what is wrong about it."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         args, variables = self._task.args, task_vars or {}
+        lists = args.get("lists", {})
         given = with_whole_texts(load_extra_vars(self._loader), context.CLIARGS.get("extra_vars", ()))
         verbs, optional = args.get("verbs", {}), args.get("optional", {})
         hosts = list(variables.get("ansible_play_hosts_all", ()))
@@ -71,8 +78,9 @@ class ActionModule(Action):
         result["changed"] = False
         try:
             domains, changes = args.get("domains", []), args.get("changes", False)
-            result |= understand(given, verbs, optional, domains, several, changes=changes)
-            words = {word: None for taken in (*verbs.values(), optional, {"format": "text"}) for word in taken}
+            result |= understand(given, verbs, optional, domains, several, changes=changes, lists=lists)
+            tables = [taken for table in (verbs, *lists.values()) for taken in table.values()]
+            words = {word: None for taken in (*tables, optional, {"format": "text"}) for word in taken}
             refuse_unknown(context.CLIARGS.get("extra_vars", ()), list(words))
         except AnsibleActionFail:
             # What is wrong is wrong for all hosts, and is said once where one stops all.

@@ -30,7 +30,20 @@ options:
     type: bool
     default: true
   domains:
-    description: Domains whose accounts are listed.
+    description: Domains whose accounts are listed, or meant by I(since).
+    type: list
+    elements: str
+    default: []
+  since:
+    description: Lists accounts created on this day (UTC) or later, by age. C(ban) and C(delete) then mean all of them.
+    type: str
+    default: ''
+  sure:
+    description: How many accounts I(since) selects. If there are more or fewer, none is banned or deleted.
+    type: int
+    default: 0
+  spared:
+    description: Accounts that are left out of such a list, the administrators.
     type: list
     elements: str
     default: []
@@ -55,7 +68,7 @@ changes:
 accounts:
   description: >-
     The accounts of I(domains), each with C(address), C(banned), C(deleted) (there is no account any more, but nobody
-    gets in by its name) and C(reason).
+    gets in by its name) and C(reason); with I(since) also C(created), a day.
   type: list
   elements: dict
   returned: always
@@ -78,6 +91,7 @@ from xml.sax.saxutils import escape
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.conexizan.xmpp.plugins.module_utils import ejabberd_program
+from ansible_collections.conexizan.xmpp.plugins.module_utils.created_since import created_since, do_to_all
 from ansible_collections.conexizan.xmpp.plugins.module_utils.ejabberd_api import SOCKET, Api, ApiError, unknown, user_of
 from ansible_collections.conexizan.xmpp.plugins.module_utils.private_json import PASSWORDS, read, write
 
@@ -195,11 +209,27 @@ def create(api: Api, account: str, known: Collection[str], *, check: bool) -> di
     return {"changes": changes, "password": password}
 
 
+def do_all(api: Api, params: dict[str, Any], *, check: bool) -> list[str]:
+    """Ban or delete all accounts that I(since) selects; return what was done."""
+    banned = {account for domain in params["domains"] for account in banned_of(api, domain)}
+
+    def do(account: str) -> list[str]:
+        if params["verb"] == "delete":
+            return delete(api, account, check=check)
+        # An earlier ban keeps its reason.
+        return [] if account in banned else ban(api, account, params["reason"], check=check)
+
+    accounts = created_since(params["since"], params["domains"], params["spared"])
+    return do_to_all(accounts, params["since"], params["sure"], do)
+
+
 def do(api: Api, params: dict[str, Any], *, check: bool) -> dict[str, Any]:
     """Run a verb; raises ApiError before anything is changed if there is no such account (or ban to lift)."""
     verb, account = params["verb"], params["account"].lower()
     if verb == "list":
         return {"changes": []}
+    if params["since"]:
+        return {"changes": do_all(api, params, check=check)}
     known = accounts_of(api, domain := user_of(account)["host"])
     if verb in ("create", "unban"):
         known += banned_of(api, domain)
@@ -216,6 +246,26 @@ def do(api: Api, params: dict[str, Any], *, check: bool) -> dict[str, Any]:
     return reset(api, account, link=params["link"], check=check)
 
 
+def listed(api: Api, domains: list[str]) -> list[dict[str, Any]]:
+    """Return the accounts of *domains*, and the names that are banned without one."""
+    rows = []
+    for domain in domains:
+        banned = banned_of(api, domain)
+        there = set(accounts_of(api, domain))
+        for account in sorted(there | banned):
+            reason = reason_of(api, account) if account in banned & there else ""
+            state = {"banned": account in banned, "deleted": account not in there}
+            rows.append({"address": account} | state | {"reason": reason})
+    return rows
+
+
+def listed_since(api: Api, params: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the accounts that I(since) selects, the oldest first."""
+    rows = {row["address"]: row for row in listed(api, params["domains"])}
+    created = created_since(params["since"], params["domains"], params["spared"])
+    return [rows[account] | {"created": day} for account, day in created.items() if account in rows]
+
+
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(
@@ -229,6 +279,9 @@ def main() -> None:
             "reason": {"type": "str", "default": ""},
             "link": {"type": "bool", "default": True},
             "domains": {"type": "list", "elements": "str", "default": []},
+            "since": {"type": "str", "default": ""},
+            "sure": {"type": "int", "default": 0},
+            "spared": {"type": "list", "elements": "str", "default": []},
             "socket": {"type": "path", "default": SOCKET},
         },
         supports_check_mode=True,
@@ -237,20 +290,7 @@ def main() -> None:
     try:
         api = Api(params["socket"])
         done = do(api, params, check=module.check_mode)
-        done["accounts"] = []
-        for domain in params["domains"]:
-            banned = banned_of(api, domain)
-            there = set(accounts_of(api, domain))
-            for account in sorted(there | banned):
-                reason = reason_of(api, account) if account in banned & there else ""
-                done["accounts"].append(
-                    {
-                        "address": account,
-                        "banned": account in banned,
-                        "deleted": account not in there,
-                        "reason": reason,
-                    }
-                )
+        done["accounts"] = listed_since(api, params) if params["since"] else listed(api, params["domains"])
     except (ApiError, RuntimeError, OSError, subprocess.TimeoutExpired) as error:
         module.fail_json(msg=str(error))
     module.exit_json(changed=bool(done["changes"]), **done)

@@ -34,7 +34,8 @@ _FORGET = """run([]) ->
     {ok, _} = ejabberd(supervisor, restart_child, [ejabberd_sup, ejabberd_captcha]),
     [ejabberd(ets, select_delete, [Table, [{{'_', '$1'}, [{is_integer, '$1'}], [true]}]])
         || Table <- [mod_xmpp_login_throttle, mod_xmpp_guard_known, mod_xmpp_reports, mod_xmpp_spam,
-                     mod_xmpp_outgoing, mod_xmpp_rooms, xmpp_bosh],
+                     mod_xmpp_registration_rate, mod_xmpp_registration_lines, mod_xmpp_outgoing, mod_xmpp_rooms,
+                     xmpp_bosh],
         ejabberd(ets, whereis, [Table]) =/= undefined].
 ejabberd(Module, Function, Arguments) -> rpc:call(ejabberd@localhost, Module, Function, Arguments).
 """
@@ -81,11 +82,11 @@ def ask_form(stream: Stream) -> Form:
     return Form(fields, picture, answer.find(f".//{{{REGISTER}}}registered") is not None)
 
 
-def hand_in(stream: Stream, **fields: str) -> ET.Element:
+def hand_in(stream: Stream, *, language: str = "en", **fields: str) -> ET.Element:
     """The server's answer to a form with just these fields."""
     inside = "".join(f"<field var='{name}'><value>{escape(value)}</value></field>" for name, value in fields.items())
     form = f"<x xmlns='{FORM}' type='submit'>{inside}</x>"
-    return stream.query("set", f"<query xmlns='{REGISTER}'>{form}</query>")
+    return stream.query("set", f"<query xmlns='{REGISTER}'>{form}</query>", language=language)
 
 
 def ask_for(service: Service, stream: Stream, account: Account) -> ET.Element:

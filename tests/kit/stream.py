@@ -212,11 +212,11 @@ class Stream:
         answer = self.query("set", "<bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/>")
         return answer.findtext(".//{urn:ietf:params:xml:ns:xmpp-bind}jid", "")
 
-    def query(self, kind: str, payload: str, to: str = "") -> ET.Element:
+    def query(self, kind: str, payload: str, to: str = "", language: str = "en") -> ET.Element:
         """The answer to an IQ; other stanzas that come first are dropped."""
         identity = secrets.token_hex(4)
         address = f" to='{escape(to)}'" if to else ""
-        self.send(f"<iq id='{identity}' type='{kind}'{address}>{payload}</iq>")
+        self.send(f"<iq id='{identity}' type='{kind}' xml:lang='{language}'{address}>{payload}</iq>")
         while True:
             answer = self.read()
             if answer.tag == f"{CLIENT}iq" and answer.get("id") == identity:

@@ -33,7 +33,7 @@ TESTS = {
     "remove": "molecule/off/tests/test_removed.py",
     "restore": "tests/restore/test_restore.py",
     "room": "tests/service/test_room_playbook.py",
-    "user": "tests/service/test_people.py",
+    "user": "tests/service/test_people.py tests/service/test_created_since.py",
 }
 # All lines of blocks that begin with ansible-playbook, and some more, are run as they stand there.
 WORD_FOR_WORD = "tests/docs/test_word_for_word.py"
@@ -111,7 +111,8 @@ def known_words(playbook: str) -> set[str]:
         if isinstance(thing, Mapping):
             if "conexizan.xmpp.command_line" in thing:
                 asked = thing["conexizan.xmpp.command_line"] or {}
-                found.update(asked.get("optional", {}), *asked.get("verbs", {}).values())
+                tables = [asked.get("verbs", {}), *asked.get("lists", {}).values()]
+                found.update(asked.get("optional", {}), *(words for table in tables for words in table.values()))
             for value in thing.values():
                 walk(value)
         elif isinstance(thing, list):

@@ -7,12 +7,15 @@ import re
 from collections.abc import Callable
 
 from ansible_collections.conexizan.xmpp.plugins.filter.control_character import control_character
+from ansible_collections.conexizan.xmpp.plugins.plugin_utils.settings.shapes import codes
 
 FLAGS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 # Placeholders: a name in an example could be an account, which somebody would delete.
 SAMPLES = {
     "account": "NAME",
     "address": "NAME@DOMAIN",
+    "all": "all",
+    "day": "2026-11-29",
     "domain": "DOMAIN",
     "flag": "true",
     "number": "30",
@@ -62,6 +65,20 @@ def room(value: str, domains: Domains) -> str:
     return of_the_service(value, [entry["muc"] for entry in domains], "on", "room")
 
 
+def everyone(value: str, domains: Domains) -> str:
+    """Return the word for all accounts of a list, where a name could be misread as the only one that is meant."""
+    if value != "all":
+        raise Wrong("is not the word all, which stands for the whole list: leave since out to name one account")
+    return value
+
+
+def day(value: str, domains: Domains) -> str:
+    """Return a date that has come."""
+    if wrong := codes.day(value):
+        raise Wrong(wrong)
+    return value
+
+
 def domain(value: str, domains: Domains) -> str:
     """Return a domain of the service."""
     known = [entry["domain"] for entry in domains]
@@ -108,6 +125,8 @@ def number(value: str, domains: Domains) -> int:
 KINDS: dict[str, Callable[[str, Domains], str | bool | int]] = {
     "account": account,
     "address": address,
+    "all": everyone,
+    "day": day,
     "domain": domain,
     "flag": flag,
     "number": number,

@@ -23,6 +23,7 @@ from ansible_collections.conexizan.xmpp.plugins.plugin_utils.command_line.kinds 
 )
 
 FORMATS = ("table", "json")
+Verbs = Mapping[str, dict[str, str]]
 
 
 def say(words: Mapping[str, str]) -> str:
@@ -59,11 +60,31 @@ def refuse_unknown(options: Iterable[str], known: Iterable[str]) -> None:
             )
 
 
+def choose_table(given: Mapping[str, Any], verbs: Verbs, lists: Mapping[str, Verbs]) -> tuple[Verbs, dict[str, str]]:
+    """Return the verbs for one, or for all of the list that an option selects, with this option and its kind.
+
+    Raises AnsibleActionFail.
+    """
+    for word, table in lists.items():
+        if word in given:
+            for verb in (verb for verb in verbs if verb in given and verb not in table):
+                raise AnsibleActionFail(
+                    f"{word} and {verb} cannot be combined. Keep one of them on the command line, for example: "
+                    f"{say(verbs[verb])}"
+                )
+            return table, {word: next(words[word] for words in table.values())}
+    return verbs, {}
+
+
 def check_words(
-    given: Mapping[str, Any], verbs: Mapping[str, dict[str, str]], optional: dict[str, str]
+    given: Mapping[str, Any], verbs: Verbs, optional: dict[str, str], others: Iterable[dict[str, str]] = ()
 ) -> tuple[str, dict[str, str]]:
-    """Return the verb, and its options with their kinds; raises AnsibleActionFail."""
-    known = optional | {word: kind for words in verbs.values() for word, kind in words.items()}
+    """Return the verb, and its options with their kinds; raises AnsibleActionFail.
+
+    *others* are options of other verbs, which are known, but go with none of these.
+    """
+    words_of_all = [*others, *verbs.values()]
+    known = optional | {word: kind for words in words_of_all for word, kind in words.items()}
     for word in given.keys() - known.keys():
         if near := difflib.get_close_matches(word, known, n=1, cutoff=0.75):
             raise AnsibleActionFail(
@@ -86,10 +107,10 @@ def check_words(
             else f"{missing[0]} is empty. Change it on the command line, for example: {say(needed)}"
         )
     if left_over:
-        fitting = [verb for verb in verbs if left_over[0] in verbs[verb]]
+        fitting = [words for words in (*verbs.values(), *words_of_all) if left_over[0] in words]
         raise AnsibleActionFail(
             f"{left_over[0]} is given without the option that uses it. Add that on the command line, for example: "
-            f"{say(verbs[fitting[0]])}"
+            f"{say(fitting[0])}"
         )
     return asked[0] if asked else "list", needed | optional
 
@@ -123,27 +144,30 @@ def locate(words: Mapping[str, str], given: Mapping[str, Any], domains: Domains,
 
 def understand(
     given: Mapping[str, Any],
-    verbs: Mapping[str, dict[str, str]],
+    verbs: Verbs,
     optional: dict[str, str],
     domains: Domains,
     hosts: list[str] | None = None,
     *,
     changes: bool = False,
+    lists: Mapping[str, Verbs] | None = None,
 ) -> dict[str, Any]:
     """Return verb, options and format; raises AnsibleActionFail with what is wrong.
 
     *hosts* are the hosts to choose from, if there are several and something is to be changed. (*changes*: also without
-    a verb; such a playbook has a verb for its list.)
+    a verb; such a playbook has a verb for its list.) *lists* are the verbs for all that an option selects.
     """
     format = str(given.get("format", FORMATS[0]))
     if format not in FORMATS:
         raise AnsibleActionFail(
             f'format is "{format}", must be table or json. Change it on the command line, for example: -e format=json'
         )
-    verb, wanted = check_words(given, verbs, optional | {"format": "text"})
+    table, selecting = choose_table(given, verbs, lists or {})
+    others = [words for one in (verbs, *(lists or {}).values()) if one is not table for words in one.values()]
+    verb, wanted = check_words(given, table, optional | selecting | {"format": "text"}, others)
     place = {"elsewhere": False}
-    lists = "list" in given if changes else verb == "list" and verbs
-    if hosts and not lists:
+    is_list = "list" in given if changes else verb == "list" and verbs
+    if hosts and not is_list:
         place = locate(wanted, given, domains, hosts)
     words: dict[str, str | bool | int] = {}
     for word, kind in wanted.items():

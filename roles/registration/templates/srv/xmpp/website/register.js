@@ -11,6 +11,7 @@
     form: "jabber:x:data",
     bits: "urn:xmpp:bob",
     invitation: "urn:xmpp:pars:0",
+    ours: "conexizan:registration",
   };
   const PATIENCE = 20000; // milliseconds until a server that says nothing counts as not reachable
   // What the server's answer means (RFC 6120 8.3.3), by the names of the sentences on the page.
@@ -27,15 +28,16 @@
   const at = (id) => document.getElementById(id);
   const said = (name) => at("said").querySelector(`[data-name="${name}"]`).textContent;
 
-  // By the name of its sentence, in which # stands for seconds to wait.
+  // By the name of its sentence, in which # stands for seconds to wait, or with the server's words.
   class Problem extends Error {
-    constructor(name, seconds = 60) {
+    constructor(name, seconds = 60, words = "") {
       super(name);
       this.seconds = seconds;
+      this.words = words;
     }
 
     get sentence() {
-      return said(this.message).replace("#", this.seconds);
+      return this.words || said(this.message).replace("#", this.seconds);
     }
   }
 
@@ -114,6 +116,8 @@
         const answer = await this.read();
         if (answer.localName !== "iq" || answer.getAttribute("id") !== id) continue;
         if (answer.getAttribute("type") === "result") return answer;
+        // The server makes a pause for all (mod_xmpp_registration_rate.erl), and says how long in the language of this page.
+        if (answer.getElementsByTagNameNS(NS.ours, "full").length) throw new Problem("full", 0, answer.querySelector("error > text").textContent);
         // Refused digits are called "not-allowed" like a refused name, and are told from it, in any language, by this word.
         if (answer.querySelector("error > not-allowed")) throw new Problem(answer.textContent.includes("CAPTCHA") ? "picture" : "reserved");
         // To an invited guest ejabberd 26.07 says "internal-server-error" and, in the text, what it meant.
@@ -245,6 +249,14 @@
     if (picture) label("make");
   }
 
+  function leave() {
+    door.stream.close();
+    door = null;
+    show("picture", false);
+    at("picture").disabled = true;
+    label("proceed");
+  }
+
   function rate() {
     const bits = at("password").value ? strength(at("password").value, at("name").value) : 0;
     const word = bits < 36 ? "weak" : bits < 48 ? "fair" : bits < 65 ? "good" : "strong";
@@ -267,8 +279,9 @@
     try {
       await enter(door, name, at("password").value, at("digits").value);
     } catch (problem) {
-      // A picture is good for one answer.
-      if (problem instanceof Problem && problem.message !== "invitation") await begin();
+      // A picture is good for one answer. Who has to wait gets the next one afterwards.
+      if (problem instanceof Problem && problem.message === "full") leave();
+      else if (problem instanceof Problem && problem.message !== "invitation") await begin();
       throw problem;
     }
     finish(`${name}@${domain()}`, door.known);

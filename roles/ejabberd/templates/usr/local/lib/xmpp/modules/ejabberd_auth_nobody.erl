@@ -7,7 +7,7 @@
 -module(ejabberd_auth_nobody).
 -behaviour(ejabberd_auth).
 -export([start/1, stop/1, reload/1, store_type/1, plain_password_required/1, use_cache/1]).
--export([get_password/2, which_users_exists/2]).
+-export([get_password/2, which_users_exists/2, set_password_multiple/3]).
 
 -define(ROUNDS, 4096).  %% as ejabberd makes them today
 -define(SALT, 16).
@@ -42,6 +42,11 @@ logs_in({xmpp_stream_in, prepare_password_fun_sasl2, _, _}) -> true;
 logs_in(_) -> false.
 
 which_users_exists(_Host, _Users) -> [].
+
+%% Nobody gets a new password. Of an account that gets one next, the day is kept.
+set_password_multiple(User, Host, _Passwords) ->
+    mod_xmpp_account_day:note(User, Host),
+    {nocache, {error, not_allowed}}.
 
 made_up(User, Host) ->
     <<Place:32, _/binary>> = bytes(like, User, Host, 4),

@@ -5,7 +5,7 @@
 %% A table can survive a restart of ejabberd: with a folder, which must be in the memory of the host, it is written there with its secret after each
 %% change, and read at the start. If that fails, it begins empty, and the journal says so.
 -module(xmpp_token_bucket).
--export([new/1, new/2, save/1, used_up/4, use/3, remember/3, remembers/2, site/1]).
+-export([new/1, new/2, save/1, used_up/4, wait/4, use/3, remember/3, remembers/2, site/1]).
 -export([keep/2]).
 
 -define(KEYS, 100000).
@@ -76,8 +76,18 @@ since_boot() ->
 used_up(Table, Key, Size, Seconds) ->
     case full_at(Table, Key) of
         none -> is_full(Table);
-        Time -> Time - now_ms() > (Size - 1) * Seconds * 1000
+        Time -> owed(Time, Size, Seconds) > 0
     end.
+
+%% Seconds until there is a token, 0 if there is one.
+wait(Table, Key, Size, Seconds) ->
+    case full_at(Table, Key) of
+        none -> 0;
+        Time -> max(0, ceil(owed(Time, Size, Seconds) / 1000))
+    end.
+
+owed(Time, Size, Seconds) ->
+    Time - now_ms() - (Size - 1) * Seconds * 1000.
 
 use(Table, Key, Seconds) ->
     Now = now_ms(),
