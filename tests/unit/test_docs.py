@@ -63,6 +63,7 @@ OTHERS = (
 # The rest: by which words in which file it is run.
 ELSEWHERE = {
     "script/new-inventory DOMAIN ADDRESS": ("tests/unit/test_new_inventory.py", "script/new-inventory"),
+    "xmpp-alerts --test": ("tests/service/test_alerts.py", "xmpp-alerts --test"),
     "xmpp-backup commit": ("tests/host/backup/test_backup.py", "xmpp-backup commit"),
     "systemctl reload xmpp-firewall": ("tests/host/firewall/test_firewall.py", "systemctl reload xmpp-firewall"),
     "xmpp-backup rollback": ("tests/restore/test_restore.py", "xmpp-backup rollback"),

@@ -58,10 +58,14 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     (folder / "private-ca.pem").write_bytes((folder / "good.pem").read_bytes())
     Path(examples["xmpp_website_dir"].replace("{{ inventory_dir }}", str(folder))).mkdir()
     # But for those that have no effect beside another one's.
-    hosts["examples"] = {
-        name: value for name, value in examples.items() if not name.startswith(("xmpp_acme_", "xmpp_backup_s3_"))
+    others_only = ("xmpp_acme_", "xmpp_alert_", "xmpp_backup_s3_", "xmpp_registrations_")
+    hosts["examples"] = {name: value for name, value in examples.items() if not name.startswith(others_only)}
+    others = {
+        "xmpp_acme_challenge": "hook",
+        "xmpp_alerts": True,
+        "xmpp_backup_repository": "s3:https://s3.test/bucket",
+        "xmpp_registration": "open",
     }
-    others = {"xmpp_acme_challenge": "hook", "xmpp_backup_repository": "s3:https://s3.test/bucket"}
     # With a domain that an authority certifies.
     certified = json.loads(json.dumps(examples).replace(".example", ".im"))
     hosts["examples-2"] = {

@@ -26,6 +26,9 @@ def check_unused(settings: HostSettings) -> None:
         reasons["xmpp_backup_repository is not in S3"] = ("xmpp_backup_s3_key_id", "xmpp_backup_s3_secret")
     if settings.values.get("xmpp_calls") is False and settings.values.get("xmpp_dynamic_address") is False:
         reasons["neither xmpp_calls nor xmpp_dynamic_address is true"] = ("xmpp_stun_server",)
+    registration = settings.values.get("xmpp_registration")
+    if registration in ("invite", "closed"):
+        reasons[f'xmpp_registration is "{registration}"'] = ("xmpp_registrations_per_hour",)
     if settings.values.get("xmpp_alerts") is False:
         reasons["xmpp_alerts is false"] = ("xmpp_alert_command",)
     for reason, names in reasons.items():

@@ -39,6 +39,17 @@ CASES: Cases = {
             )
         ],
     ),
+    **{
+        f"pace of registrations that are {registration}": (
+            {"xmpp_registration": registration, "xmpp_registrations_per_hour": 5},
+            [("xmpp_registrations_per_hour", f'is not used, because xmpp_registration is "{registration}"')],
+        )
+        for registration in ("invite", "closed")
+    },
+    "pace of registrations that nothing opens": (
+        {"xmpp_registrations_per_hour": 5},
+        [("xmpp_registrations_per_hour", 'is not used, because xmpp_registration is "closed"')],
+    ),
     "program for alerts that are off": (
         {"xmpp_alerts": False, "xmpp_alert_command": "/usr/local/bin/alert"},
         [("xmpp_alert_command", "is not used, because xmpp_alerts is false")],

@@ -145,7 +145,6 @@ CASES: Cases = {
     # numbers
     "out of range": (
         {
-            "xmpp_registrations_per_hour": 0,
             "xmpp_archive_days": 0,
             "xmpp_archive_quota_mib": 0,
             "xmpp_upload_days": 3651,
@@ -154,7 +153,6 @@ CASES: Cases = {
             "xmpp_https_port": 65536,
         },
         [
-            ("xmpp_registrations_per_hour", "must be from 1 to 1000"),
             ("xmpp_archive_days", "must be from 1 to 3650"),
             ("xmpp_archive_quota_mib", "must be from 1 to 1048576"),
             ("xmpp_upload_days", "must be from 1 to 3650"),
@@ -164,13 +162,16 @@ CASES: Cases = {
         ],
     ),
     "registrations that are no number of accounts": (
-        {"xmpp_registrations_per_hour": "20 an hour"},
+        {"xmpp_registration": "open", "xmpp_registrations_per_hour": "20 an hour"},
         [("xmpp_registrations_per_hour", "is a string, but must be an integer")],
     ),
-    "more registrations than a flood has": (
-        {"xmpp_registrations_per_hour": 1001},
-        [("xmpp_registrations_per_hour", "must be from 1 to 1000")],
-    ),
+    **{
+        f"{number} registrations an hour": (
+            {"xmpp_registration": "open", "xmpp_registrations_per_hour": number},
+            [("xmpp_registrations_per_hour", "must be from 1 to 1000")],
+        )
+        for number in (0, 1001)
+    },
     "all at once": (
         {
             "xmpp_domain": "Friends.test",
