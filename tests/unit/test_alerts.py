@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+
 import pytest
 from alerts.changes import BROKEN, WELL, Problem, news
 from ansible_collections.conexizan.xmpp.plugins.module_utils.report import FAIL, PASS, WARN, Row, row
@@ -21,12 +23,15 @@ class Host:
     def __init__(self) -> None:
         self.problems: dict[str, Problem] = {}
         self.now = 1_800_000_000.0
+        self.changes = 0  # of what is known, each of which is written to the disk
 
     def look(self, *rows: Row, times: int = 1) -> list[str]:
         told = []
         for _ in range(times):
             self.now += MINUTES
+            before = deepcopy(self.problems)
             told += news(self.problems, list(rows), self.now)
+            self.changes += self.problems != before
         return told
 
 
@@ -40,6 +45,16 @@ def test_fault_is_told_once_and_its_end_once() -> None:
     assert host.look(UP) == [TOLD_UP]
     assert host.look(UP, times=1000) == []
     assert host.problems == {}
+
+
+def test_what_is_known_changes_a_few_times_for_a_fault_and_its_end() -> None:
+    """Whatever changes is written to the disk, and a memory card wears out."""
+    host = Host()
+    host.look(DOWN, times=1000)
+    assert host.changes == BROKEN
+    host.look(UP, times=1000)
+    assert host.problems == {}
+    assert host.changes == BROKEN + WELL + 1  # it is forgotten after a day
 
 
 def test_moment_is_no_news() -> None:
@@ -111,6 +126,17 @@ def test_what_ends_by_itself_is_told_later(fault: Row, seconds: int) -> None:
     looks = max(seconds // 600, 1)
     assert host.look(fault, times=looks - 1) == []
     assert len(host.look(fault, times=1000)) == 1
+
+
+def test_clock_that_was_ahead_delays_nothing_for_longer() -> None:
+    """A Raspberry Pi starts with any time, which is corrected later."""
+    host = Host()
+    restart = row("restart", WARN, "needed to complete an update", "systemctl reboot")
+    host.now += 400 * DAY
+    assert host.look(restart, times=BROKEN) == []
+    host.now -= 400 * DAY
+    assert host.look(restart, times=7 * 24 * 6) == []
+    assert len(host.look(restart, times=2)) == 1
 
 
 def test_what_cannot_be_known_is_neither() -> None:

@@ -121,7 +121,8 @@ def test_state_has_no_names_of_people_and_is_written_only_if_it_changes(
     ("status", "told"),
     [
         ({"success": "2027-01-14T02:00:00", "error": "no space"}, PASS),  # one night
-        ({"success": "2027-01-13T02:00:00", "error": "no space"}, FAIL),  # two
+        ({"success": "2027-01-13T05:00:00", "error": "no space"}, PASS),  # 47 hours: the second one is under way
+        ({"success": "2027-01-13T02:00:00", "error": "no space"}, FAIL),  # 50 hours: two
         ({"success": "2027-01-12T02:00:00", "error": ""}, FAIL),  # none is made any more
         ({"success": "", "error": "wrong password"}, FAIL),  # none ever
         ({"success": "2027-01-15T02:00:00", "error": ""}, PASS),

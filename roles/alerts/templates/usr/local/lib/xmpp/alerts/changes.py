@@ -36,7 +36,7 @@ class Problem:
     first: float = 0.0  # when it was seen first
     bad: int = 0  # looks in a row
     worse: int = 0  # looks in a row in which it is worse than was told
-    good: int = 0
+    good: int = 0  # looks in a row since it was told, in which it is well
     told: str = ""  # the status that was told
     names: list[str] = field(default_factory=list)  # units, files and modules that were told
     ended: float = 0.0  # when the end was told
@@ -68,7 +68,7 @@ def broken(problem: Problem, status: str, rows: list[Row], now: float) -> bool:
     """Note that a subject is broken; return whether that is news."""
     subject, named = rows[0]["subject"], names(rows)
     problem.good = 0
-    problem.first = problem.first if problem.bad else now
+    problem.first = min(problem.first, now) if problem.bad else now  # a clock that was ahead has been corrected
     problem.bad = min(problem.bad + 1, BROKEN)  # no more: the state of a long fault is not written each time
     worse = (status == FAIL and problem.told == WARN) or bool(set(named) - set(problem.names))
     problem.worse = problem.worse + 1 if problem.told and worse else 0
@@ -86,14 +86,14 @@ def broken(problem: Problem, status: str, rows: list[Row], now: float) -> bool:
 
 def well(problem: Problem, now: float) -> bool:
     """Note that a subject is well; return whether that is news."""
-    problem.good += 1
     problem.worse = 0
-    if not problem.told:
-        problem.bad = 0
+    if not problem.told:  # nothing is counted, so the state of a fault that is over is not written each time
+        problem.bad = problem.good = 0
         return False
+    problem.good += 1
     if problem.good < min(WELL * LONGER**problem.relapses, WELL_MAX):
         return False
-    problem.told, problem.names, problem.bad, problem.ended = "", [], 0, now
+    problem.told, problem.names, problem.bad, problem.good, problem.ended = "", [], 0, 0, now
     return True
 
 

@@ -24,7 +24,7 @@ from .quiet import BACKUP, quiet
 
 SETTINGS = Path("/etc/xmpp/alerts.json")
 STATE = Path("/var/lib/xmpp/alerts/state.json")
-TWO_NIGHTS = 36 * 3600  # since the last good backup: one that failed may work the next night
+TWO_NIGHTS = 49 * 3600  # since the last good backup: one that failed may work the next night
 # What packages there are and were: only then can the answer be another one.
 PACKAGES = (Path("/var/lib/dpkg/status"), LISTS)
 
