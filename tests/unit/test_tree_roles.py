@@ -7,8 +7,10 @@ import json
 from pathlib import Path
 
 import pytest
+import yaml
 from ansible_collections.conexizan.xmpp.plugins.module_utils import role_tree, tree_files
 
+from .loading import ROOT
 from .role_files import wanted
 
 
@@ -130,3 +132,15 @@ def test_refused_run_puts_back_whose_a_file_was(tmp_path: Path, manifests: Path)
     assert path.read_bytes() == b"one\n"
     assert owned(manifests, "late") == {str(path)}
     assert not (manifests / "early.json").exists()
+
+
+@pytest.mark.parametrize("role", ["alerts", "backup"])
+def test_what_is_no_file_of_a_role_is_deleted_before_its_files(role: str) -> None:
+    """After a run that was interrupted in between, the next one knows of it: the host still has files of the role."""
+    tasks = yaml.safe_load((ROOT / f"roles/{role}/tasks/main.yml").read_text(encoding="utf-8"))
+    (deletes,) = (
+        place for place, task in enumerate(tasks) if task.get("ansible.builtin.file", {}).get("state") == "absent"
+    )
+    (installs,) = (place for place, task in enumerate(tasks) if "conexizan.xmpp.tree" in task)
+    assert deletes < installs
+    assert tasks[deletes]["when"].endswith("role_name in ansible_facts.xmpp_host.trees")
