@@ -46,7 +46,7 @@ def look(
     contacts: Sequence[str] = (),
     tested: str = "",
     version: str = "",
-    pending: Callable[[], list[str] | None] = security_updates,
+    pending: Callable[[], list[str] | str | None] = security_updates,
 ) -> list[Row]:
     """Return the rows; those of versions if it is given which ejabberd was *tested*, and this project's *version*.
 

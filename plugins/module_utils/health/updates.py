@@ -9,17 +9,20 @@ import re
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.conexizan.xmpp.plugins.module_utils.report import PASS, WARN, Row, listed, row
+from ansible_collections.conexizan.xmpp.plugins.module_utils.report import FAIL, PASS, WARN, Row, listed, row
 
 LISTS = Path("/var/lib/apt/lists")
 DAY = 86400
 INSTALL = "apt-get install unattended-upgrades"
 
 
-def judge_updates(waiting: list[str] | None, age: float) -> Row:
-    """Judge the pending security updates, and the age of the package lists in seconds."""
+def judge_updates(waiting: list[str] | str | None, age: float) -> Row:
+    """Judge the pending security updates (or apt's error), and the age of the package lists in seconds."""
     if waiting is None:
         return row("security updates", WARN, "skipped: python3-apt is missing", INSTALL)
+    if isinstance(waiting, str):
+        fix = "Correct the file that it names, then: apt-get update. Until then, no update is installed."
+        return row("security updates", FAIL, f"apt does not work: {waiting}", fix)
     if waiting:
         fix = "They are installed within a day; now: unattended-upgrade"
         return row("security updates", WARN, f"{len(waiting)} pending: {listed(waiting)}", fix)
@@ -69,14 +72,17 @@ def feature(version: str) -> tuple[int, ...]:
 
 
 @functools.cache
-def opened() -> tuple[Any, Any] | None:
-    """Return apt's module and its cache, or None without it; once, as that takes a second on a small host."""
+def opened() -> tuple[Any, Any] | str | None:
+    """Return apt's module and cache, its error, or None without it; once, as that takes a second on a small host."""
     try:
         apt_pkg = importlib.import_module("apt_pkg")  # of Debian, installed with unattended-upgrades
     except ImportError:
         return None
-    apt_pkg.init()
-    return apt_pkg, apt_pkg.Cache(None)
+    try:
+        apt_pkg.init()
+        return apt_pkg, apt_pkg.Cache(None)
+    except apt_pkg.Error as error:  # a malformed line of sources.list.d, or a damaged status of dpkg
+        return str(error)
 
 
 def ejabberd_version(tested: str) -> Row:
@@ -84,6 +90,8 @@ def ejabberd_version(tested: str) -> Row:
     apt = opened()
     if not apt:
         return row("ejabberd version", WARN, "skipped: python3-apt is missing", INSTALL)
+    if isinstance(apt, str):
+        return row("ejabberd version", WARN, "skipped: apt does not work", "See the row of security updates.")
     _, cache = apt
     if "ejabberd" not in cache:
         return judge_ejabberd("", [], tested)
@@ -93,11 +101,11 @@ def ejabberd_version(tested: str) -> Row:
     return judge_ejabberd(here, offered, tested)
 
 
-def security_updates() -> list[str] | None:
-    """Return the installed packages that would be upgraded from Debian's security archive."""
+def security_updates() -> list[str] | str | None:
+    """Return the installed packages that would be upgraded from Debian's security archive; or why nobody knows."""
     apt = opened()
-    if not apt:
-        return None
+    if not apt or isinstance(apt, str):
+        return apt
     apt_pkg, cache = apt
     policy = apt_pkg.DepCache(cache)
     found = []
