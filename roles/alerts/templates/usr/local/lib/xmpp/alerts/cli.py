@@ -5,9 +5,8 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import dataclasses
 import json
-import os
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -16,25 +15,30 @@ from ansible_collections.conexizan.xmpp.plugins.module_utils.health.backup impor
 from ansible_collections.conexizan.xmpp.plugins.module_utils.health.certificates import certificates
 from ansible_collections.conexizan.xmpp.plugins.module_utils.health.look import look
 from ansible_collections.conexizan.xmpp.plugins.module_utils.health.updates import LISTS, security_updates
-from ansible_collections.conexizan.xmpp.plugins.module_utils.report import FAIL, PASS, Row
+from ansible_collections.conexizan.xmpp.plugins.module_utils.report import FAIL, PASS, WARN, Row, row
 
-from .changes import Problem, news
-from .deliver import deliver, usable
-from .quiet import BACKUP, quiet
+from .changes import news
+from .deliver import deliver, label, usable
+from .memory import Memory
+from .quiet import BACKUP, quiet, stuck
 
 SETTINGS = Path("/etc/xmpp/alerts.json")
-STATE = Path("/var/lib/xmpp/alerts/state.json")
 TWO_NIGHTS = 49 * 3600  # since the last good backup: one that failed may work the next night
-# What packages there are and were: only then can the answer be another one.
+# What packages there are and were, and where they come from: only then can the answer be another one.
 PACKAGES = (Path("/var/lib/dpkg/status"), LISTS)
+SOURCES = Path("/etc/apt")
 
 
-def pending(state: dict[str, Any]) -> list[str] | None:
-    """Return the security updates that are pending; read anew only if packages or their lists have changed."""
-    stamps = [path.stat().st_mtime_ns for path in PACKAGES if path.exists()]
-    if state.get("updates", {}).get("stamps") != stamps:
-        state["updates"] = {"stamps": stamps, "pending": security_updates()}
-    found: list[str] | None = state["updates"]["pending"]
+def pending(state: dict[str, Any]) -> list[str] | str | None:
+    """Return the security updates that are pending; read anew only if packages, their lists or sources have changed."""
+    sources = [path for pattern in ("sources.list", "sources.list.d/*") for path in sorted(SOURCES.glob(pattern))]
+    stamps = [path.stat().st_mtime_ns for path in (*PACKAGES, *sources) if path.exists()]
+    known = state.get("updates", {})
+    if known.get("stamps") == stamps:
+        kept: list[str] | None = known["pending"]
+        return kept
+    found = security_updates()
+    state["updates"] = {} if isinstance(found, str) else {"stamps": stamps, "pending": found}  # no error is kept
     return found
 
 
@@ -53,43 +57,46 @@ def backup(settings: dict[str, Any], now: float) -> list[Row]:
 
 def rows(settings: dict[str, Any], state: dict[str, Any], now: float) -> list[Row]:
     """Return what there is to see."""
-    found = look(settings["services"], settings["timers"], now=now, pending=lambda: pending(state))
+    found = look(
+        settings["services"],
+        settings["timers"],
+        now=now,
+        pending=lambda: pending(state),
+    )
     # The row of backups tells of those.
     found = [one for one in found if one["found"] != "the last run failed: xmpp-backup.service"]
     found += certificates(settings["domains"], settings["certificates"], now)
+    found += stuck(state.get("held", {}), now)
     return found + (backup(settings, now) if settings["repository"] else [])
 
 
-def save(state: dict[str, Any], before: str) -> None:
-    """Write the state down if it is another one: a memory card wears out."""
-    text = json.dumps(state)
-    if text == before:
-        return
-    fresh = STATE.with_name("state.new")
-    with fresh.open("w", encoding="utf-8") as file:
-        fresh.chmod(0o600)  # whatever the umask
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.rename(STATE)
+def blind(error: Exception, known: list[str]) -> list[Row]:
+    """Return the rows of a look that an error has ended: whether what was broken still is, nobody knows."""
+    fix = "See why, on the host: journalctl -u xmpp-alerts.service. Until then, no other fault is told."
+    skipped = [row(subject, WARN, "skipped: the look did not end") for subject in known if subject != "alerts"]
+    # Its name only: its words may be about somebody.
+    return [row("alerts", FAIL, f"nothing can be checked: {type(error).__name__}", fix), *skipped]
 
 
 def watch(settings: dict[str, Any]) -> bool:
     """Look once, and tell what is new; return whether the operator's program took it."""
-    now = time.time()
-    if quiet(now):
-        return True
-    before = STATE.read_text(encoding="utf-8") if STATE.exists() else ""
-    state: dict[str, Any] = {}
-    with contextlib.suppress(ValueError):
-        state = json.loads(before)
-    problems = {subject: Problem(**one) for subject, one in state.get("problems", {}).items()}
-    unsent: dict[str, list[str]] = state.get("unsent", {})
-    told = news(problems, rows(settings, state, now), now)
-    taken = deliver(settings, unsent, "\n\n".join([f"{settings['name']}:", *told]) if told else "")
-    state["problems"] = {subject: dataclasses.asdict(one) for subject, one in problems.items()}
-    save(state | {"unsent": unsent}, before)
-    return taken
+    now, memory, wrong = time.time(), Memory(), None
+    try:
+        if quiet(memory.part("held"), now):
+            memory.save()
+            return True
+        found = rows(settings, memory.state, now)
+    except Exception as error:  # whatever it is: silence would look like a host that is well
+        wrong, found = error, blind(error, list(memory.problems))
+    told = news(memory.problems, found, now)
+    text = "\n\n".join([f"{settings['name']}:", *told]) if told else ""
+    failed = deliver(settings, memory.part("unsent"), text, memory.save)
+    memory.save()
+    if "command" in failed:
+        print(f"xmpp_alert_command: {failed['command']}", file=sys.stderr)
+    if wrong:
+        raise wrong
+    return "command" not in failed
 
 
 def main() -> int:
@@ -100,7 +107,7 @@ def main() -> int:
     settings: dict[str, Any] = json.loads(SETTINGS.read_text(encoding="utf-8"))
     if not test:
         return 0 if watch(settings) and usable(settings) else 1
-    unsent: dict[str, list[str]] = {}
-    deliver(settings, unsent, f"{settings['name']}:\n\nThis is a test of the alerts. Nothing is wrong.")
-    print("\n".join(f"Not delivered: {way}" for way in unsent) or "Delivered.")
-    return 1 if unsent else 0
+    text = f"{settings['name']}:\n\nThis is a test of the alerts. Nothing is wrong."
+    failed = deliver(settings, {}, text, lambda: None)
+    print("\n".join(f"Not delivered: {label(settings, way)}: {why}" for way, why in failed.items()) or "Delivered.")
+    return 1 if failed else 0
