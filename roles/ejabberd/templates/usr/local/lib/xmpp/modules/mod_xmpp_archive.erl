@@ -2,6 +2,8 @@
 %% Limit the size of message archives (XEP-0313), of accounts and rooms, in MiB: beyond it, the oldest messages are deleted. A message counts at
 %% least 2 KiB, so their number is limited as well. Written bytes are added up in memory. Only when the sum is a tenth of the quota are the stored
 %% messages measured: newest first, in portions, beside everything else.
+%% What the domain itself sends (alerts of faults) has no archive but that of its receiver: it would be one of nobody, which is there even if the
+%% receiver keeps none, and from which nothing is deleted together with an account.
 %% Offline messages are limited, too: large ones are refused from 16 MiB on, small ones by their number (xmpp.yml).
 %% Hooks: store_mam_message, offline_message_hook, remove_user. Without this module only their age (xmpp-expire) limits archives.
 -module(mod_xmpp_archive).
@@ -38,6 +40,8 @@ mod_options(_Host) -> [{quota_mib, 1000}].
 mod_opt_type(quota_mib) -> econf:pos_int().
 mod_doc() -> #{}.
 
+stored(_Acc, <<>>, _Server, _Peer, _Nick, chat, send, _Elsewhere) ->
+    {stop, drop};
 %% A rough size, at no cost: it says when to look.
 stored(Acc, User, Server, _Peer, _Nick, Type, _Dir, _Elsewhere) ->
     {Host, Name} = case Type of
