@@ -35,7 +35,9 @@ options:
     elements: str
     default: []
   since:
-    description: Lists accounts created on this day (UTC) or later, by age. C(ban) and C(delete) then mean all of them.
+    description: >-
+      Lists accounts created on this day (UTC) or later, by age. C(ban) and C(delete) then mean all of them; C(delete)
+      is refused if one of them may be older.
     type: str
     default: ''
   sure:
@@ -68,7 +70,7 @@ changes:
 accounts:
   description: >-
     The accounts of I(domains), each with C(address), C(banned), C(deleted) (there is no account any more, but nobody
-    gets in by its name) and C(reason); with I(since) also C(created), a day.
+    gets in by its name) and C(reason); with I(since) also C(created), a day, and C(older): created then, or before.
   type: list
   elements: dict
   returned: always
@@ -90,11 +92,11 @@ from xml.etree import ElementTree as ET
 from xml.sax.saxutils import escape
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.conexizan.xmpp.plugins.module_utils import ejabberd_program
-from ansible_collections.conexizan.xmpp.plugins.module_utils.created_since import created_since, do_to_all
+from ansible_collections.conexizan.xmpp.plugins.module_utils import created_since, ejabberd_program
 from ansible_collections.conexizan.xmpp.plugins.module_utils.ejabberd_api import SOCKET, Api, ApiError, unknown, user_of
 from ansible_collections.conexizan.xmpp.plugins.module_utils.private_json import PASSWORDS, read, write
 
+VERBS = ["list", "create", "ban", "unban", "delete", "reset"]
 GROUP = "banned"  # the name that roles/ejabberd has in its access rules
 NAMESPACE = "conexizan:banned"  # of the reason in the private storage (XEP-0049)
 PASSWORD_BYTES = 15
@@ -219,8 +221,10 @@ def do_all(api: Api, params: dict[str, Any], *, check: bool) -> list[str]:
         # An earlier ban keeps its reason.
         return [] if account in banned else ban(api, account, params["reason"], check=check)
 
-    accounts = created_since(params["since"], params["domains"], params["spared"])
-    return do_to_all(accounts, params["since"], params["sure"], do)
+    accounts = created_since.created_since(params["since"], params["domains"], params["spared"])
+    if params["verb"] == "delete":
+        created_since.refuse_older(accounts, params["since"])
+    return created_since.do_to_all(accounts, params["since"], params["sure"], do)
 
 
 def do(api: Api, params: dict[str, Any], *, check: bool) -> dict[str, Any]:
@@ -262,19 +266,15 @@ def listed(api: Api, domains: list[str]) -> list[dict[str, Any]]:
 def listed_since(api: Api, params: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the accounts that I(since) selects, the oldest first."""
     rows = {row["address"]: row for row in listed(api, params["domains"])}
-    created = created_since(params["since"], params["domains"], params["spared"])
-    return [rows[account] | {"created": day} for account, day in created.items() if account in rows]
+    ages = created_since.created_since(params["since"], params["domains"], params["spared"])
+    return [rows[account] | age._asdict() for account, age in ages.items() if account in rows]
 
 
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(
         argument_spec={
-            "verb": {
-                "type": "str",
-                "choices": ["list", "create", "ban", "unban", "delete", "reset"],
-                "default": "list",
-            },
+            "verb": {"type": "str", "choices": VERBS, "default": "list"},
             "account": {"type": "str", "default": ""},
             "reason": {"type": "str", "default": ""},
             "link": {"type": "bool", "default": True},

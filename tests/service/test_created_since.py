@@ -12,10 +12,14 @@ import pytest
 
 from ..kit.clients import login
 from ..kit.erlang import STATEMENT, run_in_erlang
-from ..kit.service import DATABASE, PLAYBOOK_SECONDS, Account, Service
+from ..kit.service import PLAYBOOK_SECONDS, Account, Service, sql
 
 pytestmark = pytest.mark.timeout(4 * PLAYBOOK_SECONDS)
 LONG_AGO = "2020-02-02"
+
+
+def today(service: Service) -> datetime.date:
+    return datetime.date.fromisoformat(service.host.check_output("date --utc +%F"))
 
 
 @pytest.fixture
@@ -26,8 +30,7 @@ def since(service: Service) -> str:
         "UPDATE users SET created_at = date('now') WHERE username = 'admin'",
     ):
         run_in_erlang(service, STATEMENT, service.domain, statement)
-    today = datetime.date.fromisoformat(service.host.check_output("date --utc +%F"))
-    return str(today - datetime.timedelta(days=1))
+    return str(today(service) - datetime.timedelta(days=1))
 
 
 @pytest.fixture
@@ -61,27 +64,29 @@ def accounts(service: Service, *words: str) -> dict[str, dict[str, Any]]:
 
 def days(service: Service, account: Account) -> set[str]:
     """What the database has of when an account was created."""
-    script = (
-        f"import sqlite3; print(*sqlite3.connect('file:{DATABASE}?mode=ro', uri=True).execute("
-        f"\"SELECT created_at FROM users WHERE username = '{account.name}'\"), sep='\\n')"
-    )
-    said = service.host.check_output("runuser -u ejabberd -- python3 -c %s", script)
-    return {line.strip("(),'") for line in said.splitlines()}
+    return {day for (day,) in sql(service, f"SELECT created_at FROM users WHERE username = '{account.name}'")}
+
+
+def move_back(service: Service, account: Account, created: str) -> None:
+    """As if the account was created then."""
+    statement = f"UPDATE users SET created_at = '{created}' WHERE username = '{account.name}'"
+    run_in_erlang(service, STATEMENT, service.domain, statement)
+
+
+def change_password(service: Service, account: Account) -> None:
+    new = {"user": account.name, "host": service.domain, "newpass": "another one 7%x"}
+    service.api(("change_password", new))
 
 
 async def test_flood_is_banned_and_deleted_as_a_whole(service: Service, since: str, flood: list[Account]) -> None:
     """Administrators are not part of it, nor whoever is here for longer, or has a reason to be banned already."""
     (old,) = service.register(1)
-    run_in_erlang(
-        service,
-        STATEMENT,
-        service.domain,
-        f"UPDATE users SET created_at = '{LONG_AGO}' WHERE username = '{old.name}'",
-    )
+    move_back(service, old, LONG_AGO)
     everybody = sorted(account.jid for account in flood)
     listed = accounts(service, f"since={since}")
     assert sorted(listed) == everybody
     assert {row["created"] >= since and len(row["created"]) for row in listed.values()} == {len(since)}
+    assert not any(row["older"] for row in listed.values())
     table = user(service, f"since={since}")
     assert f'-e since={since} -e ban=all -e reason="…" -e sure=3' in table
     assert f"-e since={since} -e delete=all -e sure=3" in table
@@ -115,27 +120,45 @@ async def test_flood_is_banned_and_deleted_as_a_whole(service: Service, since: s
 
 def test_day_stays_with_a_new_password(service: Service, since: str) -> None:
     """ejabberd writes the account anew then: whoever is here for long would be banned with the flood."""
+    before = today(service)
     (alice,) = service.register(1)
     try:
-        assert days(service, alice) == {str(datetime.date.fromisoformat(since) + datetime.timedelta(days=1))}
-        move = f"UPDATE users SET created_at = '{LONG_AGO}' WHERE username = '{alice.name}'"
-        run_in_erlang(service, STATEMENT, service.domain, move)
-        new = {"user": alice.name, "host": service.domain, "newpass": "another one 7%x"}
-        service.api(("change_password", new))
+        # One day, although each kind of key of the password has a row.
+        (created,) = days(service, alice)
+        assert created in (str(before), str(today(service)))
+        move_back(service, alice, LONG_AGO)
+        change_password(service, alice)
         assert days(service, alice) == {LONG_AGO}
         assert alice.jid not in accounts(service, f"since={since}")
     finally:
         service.unregister([alice])
 
 
-def test_account_from_before_has_a_day_and_no_time(service: Service, since: str) -> None:
-    """After the next start of ejabberd."""
+def test_account_from_before_is_not_deleted_with_others(service: Service, since: str) -> None:
+    """It has a day and no time after the next start of ejabberd, which may be that of a new password."""
     (alice,) = service.register(1)
     try:
-        second = f"UPDATE users SET created_at = '{LONG_AGO} 01:02:03' WHERE username = '{alice.name}'"
-        run_in_erlang(service, STATEMENT, service.domain, second)
+        move_back(service, alice, f"{since} 01:02:03")
         service.restart()
-        assert days(service, alice) == {LONG_AGO}
+        kept = {f"{since} 00:00"}
+        assert days(service, alice) == kept
+        change_password(service, alice)
+        service.restart()
+        assert days(service, alice) == kept
+
+        listed = accounts(service, f"since={since}")
+        assert {account: (row["created"], row["older"]) for account, row in listed.items()} == {
+            alice.jid: (since, True)
+        }
+        table = user(service, f"since={since}")
+        assert f"{since}  yes         {alice.jid}" in table
+        assert "1 may have been created earlier" in table
+        assert "-e delete=all -e sure" not in table
+        said = refused(service, f"since={since}", "delete=all", "sure=1")
+        assert f"1 of 1 accounts since {since} may have been created long before ({alice.jid})" in said
+        assert f"would pass: -e since={since} -e ban=all" in said
+        would = user(service, "--check", f"since={since}", "ban=all", "reason=flood", "sure=1")
+        assert f"{alice.jid} would be banned: flood" in would
     finally:
         service.unregister([alice])
 

@@ -13,7 +13,7 @@ import pytest
 from ..kit.clients import login
 from ..kit.imports import OLD, Move, contacts, roster, write
 from ..kit.nodes import PUBSUB
-from ..kit.service import PLAYBOOK_SECONDS, Account, Service
+from ..kit.service import PLAYBOOK_SECONDS, Account, Service, sql
 
 pytestmark = pytest.mark.timeout(6 * PLAYBOOK_SECONDS)
 
@@ -114,7 +114,12 @@ def test_how_somebody_stands_to_a_contact_is_kept(move: Move) -> None:
     move.service.unregister([Account(name, "", move.service.domain)])
     done = move.service.run_playbook("import", f"file={ours}")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert without_keys(move.give(name)) == without_keys(first)
+    rest, keys = without_keys(first)
+    assert without_keys(move.give(name)) == (rest, keys)
+    # Of when it was made, the row of each key has the day, and no time.
+    assert len(keys) > 1
+    rows = sql(move.service, f"SELECT length(created_at) FROM users WHERE username = '{name}'")
+    assert rows == [[len("2026-11-29")]] * len(keys)
 
 
 def without_keys(document: ET.Element) -> tuple[str, set[str | None]]:

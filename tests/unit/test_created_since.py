@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 import datetime
+from typing import Any
 
 import pytest
 from ansible.errors import AnsibleActionFail
 from ansible_collections.conexizan.xmpp.plugins.module_utils import ejabberd_program
-from ansible_collections.conexizan.xmpp.plugins.module_utils.created_since import created_since, do_to_all
-from ansible_collections.conexizan.xmpp.plugins.module_utils.ejabberd_api import ApiError
+from ansible_collections.conexizan.xmpp.plugins.module_utils.created_since import Age, created_since, do_to_all
+from ansible_collections.conexizan.xmpp.plugins.module_utils.ejabberd_api import Api, ApiError
+from ansible_collections.conexizan.xmpp.plugins.modules import ejabberd_user
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.command_line.words import understand
 
 DOMAINS = [
@@ -115,8 +117,8 @@ def test_all_are_exactly_so_many(accounts: list[str], sure: int, wrong: str) -> 
 
 
 def test_created_since_is_of_the_domains_without_administrators(monkeypatch: pytest.MonkeyPatch) -> None:
-    said = "2026-11-29 admin@friends.test\n2026-11-30 zoë@friends.test\n"
-    said += "2026-12-01 bot@other.test\n2026-12-01 a@family.test\n"
+    said = "2026-11-29 on admin@friends.test\n2026-11-30 by zoë@friends.test\n"
+    said += "2026-12-01 on bot@other.test\n2026-12-01 on a@family.test\n"
     asked: list[tuple[str, ...]] = []
 
     def run(*words: str, seconds: float) -> str:
@@ -125,5 +127,56 @@ def test_created_since_is_of_the_domains_without_administrators(monkeypatch: pyt
 
     monkeypatch.setattr(ejabberd_program, "run", run)
     found = created_since(DAY, ["friends.test", "family.test"], ["admin@friends.test"])
-    assert found == {"zoë@friends.test": "2026-11-30", "a@family.test": "2026-12-01"}
+    assert found == {"zoë@friends.test": Age("2026-11-30", older=True), "a@family.test": Age("2026-12-01", older=False)}
     assert asked == [("ejabberd-sqlite", "created-since", DAY)]
+
+
+class Quiet(Api):
+    """A server with three accounts, of which none is banned; it keeps what it is told to do."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, str]] = []
+
+    def call(self, command: str, **arguments: Any) -> Any:
+        if command in ("srg_user_add", "unregister"):
+            self.told.append((command, arguments["user"]))
+        return []
+
+
+def told(monkeypatch: pytest.MonkeyPatch, verb: str, sure: int, *lines: str) -> list[tuple[str, str]]:
+    """What the server is told to do to all of these accounts."""
+    monkeypatch.setattr(ejabberd_program, "run", lambda *words, seconds: "\n".join(lines))
+    monkeypatch.setattr(ejabberd_user, "read", lambda path: {})  # passwords of administrators
+    params = {"verb": verb, "account": "", "reason": "spam", "since": DAY, "sure": sure, "spared": []}
+    api = Quiet()
+    try:
+        ejabberd_user.do(api, params | {"domains": ["friends.test"]}, check=False)
+    except ApiError:
+        assert api.told == []
+        raise
+    return api.told
+
+
+OLD = "2026-11-30 by old@friends.test"
+SAME_DAY = "2026-11-30 on b@friends.test"
+LATER = "2026-12-02 on c@friends.test"
+
+
+def test_who_may_be_older_is_not_deleted_with_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever got a new password before the day was kept looks like new."""
+    wrong = r"1 of 3 accounts since 2026-11-29 may have been created long before \(old@friends.test\)"
+    passes = "would pass: -e since=2026-12-02 -e delete=all -e sure=1, or -e since=2026-11-29 -e ban=all .* -e sure=3"
+    with pytest.raises(ApiError, match=f"{wrong}.*{passes}"):
+        told(monkeypatch, "delete", 3, OLD, SAME_DAY, LATER)
+    # Nor is there a day that would pass.
+    with pytest.raises(ApiError, match=r"would pass: -e since=2026-11-29 -e ban=all .* -e delete=NAME -e sure=NAME"):
+        told(monkeypatch, "delete", 2, OLD, SAME_DAY)
+    with pytest.raises(ApiError, match=r"6 of 6 accounts .*\(a0@friends.test, .*, a4@friends.test, …\)"):
+        told(monkeypatch, "delete", 6, *(f"2026-11-30 by a{number}@friends.test" for number in range(6)))
+
+
+def test_who_may_be_older_is_banned_with_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A ban can be lifted; and whoever is not older is deleted."""
+    banned = told(monkeypatch, "ban", 3, OLD, SAME_DAY, LATER)
+    assert banned == [("srg_user_add", name) for name in ("old", "b", "c")]
+    assert told(monkeypatch, "delete", 2, SAME_DAY, LATER) == [("unregister", "b"), ("unregister", "c")]
