@@ -47,11 +47,12 @@ mod_opt_type(per_hour) -> econf:pos_int().
 mod_doc() -> #{}.
 
 %% A stranger, unless the stream has shown an invitation. (One of mod_xmpp_invitation_uses does not come this far.) All that follows, up to the
-%% answer, is in the same process.
-mark(#{ip := {Address, _}} = State, _Packet) ->
+%% answer, is in the same process. Those who have no address, if ejabberd should let any come, share that of nobody.
+mark(State, _Packet) ->
     case State of
         #{invite := _} -> erase(?MODULE);
-        _ -> put(?MODULE, {stranger, Address})
+        #{ip := {Address, _}} -> put(?MODULE, {stranger, Address});
+        _ -> put(?MODULE, {stranger, nobody})
     end,
     State.
 
