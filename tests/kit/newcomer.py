@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import math
 import re
 import secrets
+import time
 from dataclasses import dataclass
 from html import unescape
 from xml.etree import ElementTree as ET
@@ -39,6 +41,30 @@ _FORGET = """run([]) ->
         ejabberd(ets, whereis, [Table]) =/= undefined].
 ejabberd(Module, Function, Arguments) -> rpc:call(ejabberd@localhost, Module, Function, Arguments).
 """
+# The limit of the service is used up, and lets the next one in after so many seconds.
+_FLOOD = """run([Domain, Seconds]) ->
+    Table = mod_xmpp_registration_rate,
+    Secret = ejabberd(ets, lookup_element, [Table, secret, 2]),
+    PerHour = ejabberd(gen_mod, get_module_opt, [list_to_binary(Domain), Table, per_hour]),
+    Full = ejabberd(erlang, monotonic_time, [millisecond])
+        + round((PerHour - 1) * 3600000 / PerHour) + list_to_integer(Seconds) * 1000,
+    true = ejabberd(ets, insert, [Table, {crypto:mac(hmac, sha256, Secret, term_to_binary(all)), Full}]).
+ejabberd(Module, Function, Arguments) -> rpc:call(ejabberd@localhost, Module, Function, Arguments).
+"""
+
+
+class Flood:
+    """As if strangers had created as many accounts as they may, and the next one can come in so many seconds."""
+
+    def __init__(self, service: Service, seconds: int) -> None:
+        self._most = seconds
+        self._begin = time.monotonic()
+        run_in_erlang(service, _FLOOD, service.domain, str(seconds))
+
+    def minutes(self) -> range:
+        """What the server may have told just now, which rounds up, however long it took to get there."""
+        least = self._most - (time.monotonic() - self._begin)
+        return range(math.ceil(least / 60), math.ceil(self._most / 60) + 1)
 
 
 def newcomer(name: str = "") -> Account:
