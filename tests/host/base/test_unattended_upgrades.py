@@ -13,6 +13,9 @@ from testinfra.host import Host
 from tests.kit.debian_archive import BACKPORTS
 
 ARCHIVE = "/run/archive"
+# What Debian's own timers hold while they update and upgrade, or wait for (apt.systemd.daily): beside a second
+# unattended-upgrades, one gives up.
+LOCK = "/var/lib/apt/daily_lock"
 # Makes an archive with ejabberd in some versions, and a configuration by which apt on this host knows no other archive.
 BUILD = rf"""
 set -e
@@ -49,7 +52,7 @@ def taken(host: Host) -> Iterator[Callable[..., set[str]]]:
 
     def ask(*versions: str) -> set[str]:
         host.check_output(f"rm -rf {ARCHIVE} && mkdir {ARCHIVE}")
-        told = host.check_output("VERSIONS=%s sh -c %s", " ".join(versions), BUILD)
+        told = host.check_output(f"VERSIONS=%s flock {LOCK} sh -c %s", " ".join(versions), BUILD)
         assert "Initial blacklist" in told
         (line,) = re.findall(r"^Packages that will be upgraded:(.*)", told, re.MULTILINE) or [""]
         return set(re.findall(r"ejabberd_(2[^_ ]*?)(?:_\w+)?\.deb", unquote(told))) if "ejabberd" in line else set()
