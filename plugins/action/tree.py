@@ -19,7 +19,7 @@ from ansible_collections.conexizan.xmpp.plugins.plugin_utils.bases import Action
 
 # Jinja as Ansible's own `template` sets it, plus lstrip_blocks: a block tag may be indented with what it guards.
 JINJA_OVERRIDES = {"trim_blocks": True, "lstrip_blocks": True}
-ARGUMENTS = ("name", "state", "permissions", "validate", "files", "folders")
+ARGUMENTS = ("name", "state", "permissions", "validate", "files", "folders", "after_services")
 # Of a file larger than this (bytes, compressed) the checksum is sent first, and the file only to a host without it.
 LARGE = 8192
 
@@ -55,7 +55,11 @@ class ActionModule(Action):
             files = self._render(Path(role._role_path), variables, args.get("permissions") or {}, more)
             if host.get("tree_digests", {}).get(name) == digest(map(row_of, files)):
                 return result | {"changed": False, "paths": []}
-        module_args: dict[str, Any] = {"name": name, "validate": args.get("validate") or []}
+        module_args: dict[str, Any] = {
+            "name": name,
+            "validate": args.get("validate") or [],
+            "after_services": args.get("after_services", False),
+        }
         # Outside of a role, nothing is handed over.
         module_args["heirs"] = {} if role is None else None
         sent = [checksum_of(file) if is_large(file) else file for file in files]

@@ -155,10 +155,14 @@ class Tree:
         for role in roles:
             write_json(tree_files.MANIFESTS / f"{role}.json", manifests[role])
 
-    def apply(self, validate: list[list[str]]) -> None:
-        """Write and remove; put everything back and raise TreeError if *validate* does not like it."""
+    def apply(self, validate: list[list[str]], *, keep: bool = True) -> None:
+        """Write and remove; put everything back and raise TreeError if *validate* does not like it.
+
+        What was there is kept until the services have taken what comes, unless they have been asked already.
+        """
         make_parents(self.manifest_path)
-        tree_files.remember(self.name, {Path(path): self.before[Path(path)] for path in self.paths})
+        if keep:
+            tree_files.remember(self.name, {Path(path): self.before[Path(path)] for path in self.paths})
         self.hand_over()
         directories = {*self.manifest["directories"]}
         made: list[str] = []

@@ -51,6 +51,12 @@ options:
     type: list
     elements: list
     default: []
+  after_services:
+    description:
+      - Whether M(services) has run already. What was there before is not kept then, or a later run, in which a service
+        refuses its new files, would put it back.
+    type: bool
+    default: false
 author: [Conexizan contributors (@conexizan)]
 attributes:
   check_mode: {support: full}
@@ -104,6 +110,7 @@ def main() -> None:
             "payload": {"type": "str", "required": True, "no_log": True},
             "validate": {"type": "list", "elements": "list", "default": []},
             "heirs": {"type": "dict"},
+            "after_services": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
     )
@@ -125,7 +132,7 @@ def main() -> None:
         paths = tree.paths
         diff = tree.diff() if module._diff else []
         if (paths or tree.moving) and not module.check_mode:
-            tree.apply(params["validate"])
+            tree.apply(params["validate"], keep=not params["after_services"])
     except (TreeError, OSError) as error:
         module.fail_json(msg=str(error))
     result: dict[str, Any] = {"changed": bool(paths), "paths": paths}

@@ -144,3 +144,14 @@ def test_what_is_no_file_of_a_role_is_deleted_before_its_files(role: str) -> Non
     (installs,) = (place for place, task in enumerate(tasks) if "conexizan.xmpp.tree" in task)
     assert deletes < installs
     assert tasks[deletes]["when"].endswith("role_name in ansible_facts.xmpp_host.trees")
+
+
+def test_what_comes_after_the_services_is_not_put_back_by_a_later_run(tmp_path: Path, manifests: Path) -> None:
+    """The services have taken all that came before it; what they refuse later must not take it back."""
+    version = tmp_path / "version"
+    install_as("last", wanted(version))
+    tree_files.accept()
+    role_tree.Tree("last", [wanted(version, b"two\n")]).apply([], keep=False)
+    tree_files.refuse()
+    assert version.read_bytes() == b"two\n"
+    assert [path.name for path in manifests.iterdir()] == ["last.json"]
