@@ -14,7 +14,7 @@ description:
   - Changes nothing. Returns C(ansible_facts.xmpp_host).
 options:
   packages:
-    description: Packages whose installed version is wanted.
+    description: Packages whose installed version is wanted (shell patterns).
     type: list
     elements: str
     default: []

@@ -9,7 +9,7 @@ from socket import AddressFamily
 from typing import cast
 
 import pytest
-from ansible_collections.conexizan.xmpp.plugins.module_utils import tree_files
+from ansible_collections.conexizan.xmpp.plugins.module_utils import dpkg, tree_files
 from ansible_collections.conexizan.xmpp.plugins.module_utils.facts import (
     addresses,
     beside,
@@ -255,3 +255,18 @@ def test_memory_is_what_a_host_may_use(tmp_path: Path, limit: str | None, expect
     if limit:
         (tmp_path / "memory.max").write_text(limit, encoding="ascii")
     assert memory.memory_mib(tmp_path / "meminfo", tmp_path / "memory.max") == expected
+
+
+def test_versions_of_names_and_patterns_are_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A package on hold is installed as well; one whose configuration is all that is left is not."""
+    states = {
+        "ejabberd": "hold ok installed",
+        "ejabberd-contrib": "install ok installed",
+        "erlang-p1-xmpp": "install ok installed",
+        "erlang-p1-gone": "deinstall ok config-files",
+    }
+    (tmp_path / "status").write_text(
+        "".join(f"Package: {name}\nStatus: {state}\nVersion: 1\n\n" for name, state in states.items()), encoding="utf-8"
+    )
+    monkeypatch.setattr(dpkg, "STATUS", tmp_path / "status")
+    assert packages.versions(["ejabberd", "erlang-p1-*"]) == {"ejabberd": "1", "erlang-p1-xmpp": "1"}

@@ -5,7 +5,10 @@ from __future__ import annotations
 
 import re
 import subprocess
+from fnmatch import fnmatch
 from pathlib import Path
+
+from ansible_collections.conexizan.xmpp.plugins.module_utils import dpkg
 
 APT = Path("/etc/apt")
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
@@ -91,12 +94,15 @@ def default_release() -> str:
 
 
 def versions(packages: list[str]) -> dict[str, str]:
-    """Return the installed ones of *packages* with their versions, from dpkg's database."""
-    wanted = set(packages)
+    """Return the installed ones of *packages* (shell patterns) with their versions, from dpkg's database."""
+    wanted = {name for name in packages if "*" not in name}
+    patterns = [name for name in packages if "*" in name]
     found = {}
-    for stanza in Path("/var/lib/dpkg/status").read_text(encoding="utf-8").split("\n\n"):
+    for stanza in dpkg.STATUS.read_text(encoding="utf-8").split("\n\n"):
         name = stanza.partition("\n")[0].removeprefix("Package: ")
-        if name in wanted and "\nStatus: install ok installed" in stanza:
+        if not (name in wanted or any(fnmatch(name, pattern) for pattern in patterns)):
+            continue
+        if re.search("^Status: (?:install|hold) ok installed$", stanza, re.MULTILINE):
             match = re.search(r"^Version: (\S+)", stanza, re.MULTILINE)
             if match:
                 found[name] = match[1]
