@@ -10,8 +10,8 @@ module: host_health
 short_description: Find faults of a host that stop the service, or soon will
 description:
   - Checks the version of this project that deployed the host, services, timers, disks, memory, clock, retention (which
-    a wrong clock suspends), security updates, the version of ejabberd, our modules in it, its database, a pending
-    restart, the journal and the firewall.
+    a wrong clock suspends), security updates, the versions of ejabberd and its libraries, our modules in it, its
+    database, a pending restart, the journal and the firewall.
   - Changes nothing, and connects to no other machine.
 options:
   services:
@@ -65,8 +65,8 @@ options:
     type: str
     required: true
   tested:
-    description: The version of ejabberd that the tests ran with, as V(26.07).
-    type: str
+    description: The upstream versions that the tests ran with, of ejabberd and of its libraries, by package.
+    type: dict
     required: true
   now:
     description: The time on the controller, in seconds since 1970.
@@ -83,7 +83,7 @@ EXAMPLES = r"""
     services: [ejabberd.service, nginx.service]
     timers: [apt-daily.timer]
     firewall: true
-    tested: "26.07"
+    tested: {ejabberd: "26.07", erlang-p1-xmpp: 1.13.4}
     version: "{{ lookup('conexizan.xmpp.version') }}"
     now: "{{ now().timestamp() }}"
 """
@@ -129,7 +129,7 @@ def main() -> None:
             "addresses": {"type": "list", "elements": "str", "default": []},
             "contacts": {"type": "list", "elements": "str", "default": []},
             "version": {"type": "str", "required": True},
-            "tested": {"type": "str", "required": True},
+            "tested": {"type": "dict", "required": True},
             "now": {"type": "float", "required": True},
         },
         supports_check_mode=True,

@@ -23,7 +23,9 @@ options:
     default: present
     type: str
   name:
-    description: Packages, each with the least version that will do after C(>=) if that matters.
+    description: >-
+      Packages, each with the least version that will do after C(>=) if that matters; or what else apt-get takes, such
+      as a pattern with the release to take packages from (apt-patterns(7)).
     type: list
     elements: str
     required: true

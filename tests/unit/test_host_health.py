@@ -19,6 +19,14 @@ from ansible_collections.conexizan.xmpp.plugins.module_utils.report import Row
 
 DAY = 86400
 UPDATE = "Update Conexizan (docs/upgrading.md) and run site.yml: it may have been tested by then."
+
+
+def judge(here: str, *newer: str, candidate: str = "", kept: bool = False) -> Row:
+    """Judge an ejabberd by 26.07, where newer versions are known, and apt would take one of them."""
+    known = {"ejabberd": updates.Offer(here, candidate or here, list(newer))}
+    return updates.judge_ejabberd(known, {"ejabberd"} if kept else set(), "26.07")
+
+
 UP = {"ActiveState": "active"}
 # Begun two days after the machine was switched on.
 RUNNING = {"ActiveState": "activating", "Result": "success", "InactiveExitTimestampMonotonic": str(2 * DAY * 10**6)}
@@ -168,31 +176,29 @@ RUNNING = {"ActiveState": "activating", "Result": "success", "InactiveExitTimest
             "no update of the package lists for 9 days",
             "See why: apt-get update; systemctl status apt-daily.timer",
         ),
+        (judge("26.07-2~bpo13+1"), "pass", "26.07-2~bpo13+1, a tested one", ""),
+        (judge("26.07-1", "26.07-2", candidate="26.07-2"), "pass", "26.07-1, a tested one", ""),
         (
-            updates.judge_ejabberd("26.07-2~bpo13+1", ["24.12-3", "26.07-2~bpo13+1"], "26.07"),
-            "pass",
-            "26.07-2~bpo13+1, a tested one",
-            "",
-        ),
-        (
-            updates.judge_ejabberd("26.07-1", ["24.12-3", "26.07-1", "26.07-2", "26.10-1", "27.01-1"], "26.07"),
+            judge("26.07-1", "27.01-1", "26.10-1", "26.07-2", candidate="26.07-2"),
             "warn",
-            "26.07-1 stays, with which Conexizan was tested; 27.01-1 waits",
-            f"{UPDATE} To take it untested, on the host: apt-get install ejabberd/trixie-backports; then run site.yml "
-            "and this.",
+            "26.07-1 stays, with which Conexizan was tested; waiting: ejabberd 27.01-1",
+            f"{UPDATE} To take it untested, on the host: {updates.TAKE}; then run site.yml and this.",
         ),
         (
-            updates.judge_ejabberd("27.01-1", ["26.07-1", "27.01-1"], "26.07"),
+            judge("26.07-1", "26.07.1-1", candidate="26.07.1-1", kept=True),
+            "warn",
+            "26.07-1 stays, with which Conexizan was tested; waiting: ejabberd 26.07.1-1",
+            f"{UPDATE} To take it untested, on the host: {updates.TAKE}; then run site.yml and this.",
+        ),
+        (
+            judge("27.01-1"),
             "warn",
             "27.01-1 is installed, Conexizan was tested with 26.07",
             f"{UPDATE} Until then, see that all rows here are well.",
         ),
-        (
-            updates.judge_ejabberd("26.07-1", ["26.07-1"], "26.10"),
-            "warn",
-            "26.07-1 is installed, Conexizan was tested with 26.10",
-            "Run site.yml.",
-        ),
+        (judge("26.04-1"), "warn", "26.04-1 is installed, Conexizan was tested with 26.07", "Run site.yml."),
+        (judge(""), "warn", "not installed", "Run site.yml."),
+        (updates.judge_ejabberd({}, set(), "26.07"), "warn", "unknown to apt", "See why: apt-cache policy ejabberd"),
     ],
 )
 def test_state_of_a_host(row: Row, status: str, found: str, fix: str) -> None:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -44,13 +44,15 @@ def look(
     firewall: bool = False,
     metrics: str = "",
     contacts: Sequence[str] = (),
-    tested: str = "",
+    tested: Mapping[str, str] | None = None,
     version: str = "",
     pending: Callable[[], list[str] | str | None] = security_updates,
+    versions: Callable[[Mapping[str, str]], Row] = ejabberd_version,
 ) -> list[Row]:
-    """Return the rows; those of versions if it is given which ejabberd was *tested*, and this project's *version*.
+    """Return the rows; those of versions if it is given which of packages were *tested*, and this project's *version*.
 
-    *pending* reads which security updates are, which takes most of the time and memory of this.
+    *pending* reads which security updates are, which takes most of the time and memory of this; *versions* judges those
+    of ejabberd and its libraries. Both answers change only with the installed packages and apt's lists.
     """
     here = time.time()
     # ejabberd's answer and apt's lists take a second each on a small host, so they run in parallel.
@@ -79,7 +81,7 @@ def look(
         ),
         judge_retention(SEEN.read_text(encoding="utf-8") if SEEN.exists() else ""),
         judge_updates(pending(), lists_age(here)),
-        *([ejabberd_version(tested)] if tested else []),
+        *([versions(tested)] if tested else []),
         *asked.result(),
     ]
     if metrics:
