@@ -113,6 +113,7 @@ def test_fault_that_comes_and_goes_all_day_is_told_a_few_times() -> None:
 @pytest.mark.parametrize(
     ("fault", "seconds"),
     [
+        (row("ejabberd version", WARN, "26.07-1 stays; waiting: ejabberd 26.10-1", "update"), 7 * DAY),
         (row("security updates", WARN, "1 pending: openssl", "wait"), 3 * DAY),
         (row("restart", WARN, "needed to complete an update", "systemctl reboot"), 7 * DAY),
         (row("backup", WARN, "none has been made yet", "wait"), 2 * DAY),

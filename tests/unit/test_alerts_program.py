@@ -26,7 +26,14 @@ ADMIN, MARIA, PROGRAM = "admin@friends.test", "maria@friends.test", "/usr/local/
 @pytest.fixture
 def settings() -> dict[str, Any]:
     common = {"name": "Friends", "domain": "friends.test", "domains": ["friends.test"], "admins": ["admin", "maria"]}
-    return common | {"command": "", "services": [], "timers": [], "certificates": "acme", "repository": "/srv/backup"}
+    return common | {
+        "command": "",
+        "services": [],
+        "timers": [],
+        "certificates": "acme",
+        "repository": "/srv/backup",
+        "tested": {},
+    }
 
 
 class Ways:
@@ -224,11 +231,18 @@ def test_updates_are_read_anew_only_if_something_has_changed(monkeypatch: pytest
     monkeypatch.setattr(cli, "PACKAGES", (tmp_path / "status", tmp_path / "none"))
     monkeypatch.setattr(cli, "SOURCES", tmp_path)
     answers: list[list[str] | str] = ["E:Malformed", ["openssl"], []]
-    monkeypatch.setattr(cli, "security_updates", lambda: answers.pop(0))
     state: dict[str, Any] = {}
-    assert [cli.pending(state) for _ in range(3)] == ["E:Malformed", ["openssl"], ["openssl"]]
+
+    def asked(name: str, times: int) -> list[Any]:
+        return [cli.remembered(state, name, lambda: answers.pop(0)) for _ in range(times)]
+
+    assert asked("pending", 3) == ["E:Malformed", ["openssl"], ["openssl"]]
+    answers.insert(0, ["a row"])
+    assert asked("versions", 2) == [["a row"], ["a row"]]
     (tmp_path / "sources.list.d/x.list").touch()
-    assert [cli.pending(state) for _ in range(2)] == [[], []]
+    assert asked("pending", 2) == [[], []]
+    answers.append(["another row"])
+    assert asked("versions", 1) == [["another row"]]
 
 
 @pytest.mark.parametrize(

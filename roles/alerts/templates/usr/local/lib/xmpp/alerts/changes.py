@@ -19,6 +19,7 @@ WELL_MAX = 144
 GRACE = {
     ("backup", WARN): 2 * DAY,  # none yet
     ("clock", WARN): 3600,  # not synchronized, as after a start
+    ("ejabberd version", WARN): 7 * DAY,  # a fix installs itself, and Conexizan may be updated
     ("restart", WARN): 7 * DAY,
     ("restore", WARN): 6 * 3600,  # one under way
     ("security updates", WARN): 3 * DAY,  # installed once a day

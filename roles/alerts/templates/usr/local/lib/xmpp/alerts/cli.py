@@ -8,13 +8,18 @@ import contextlib
 import json
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from ansible_collections.conexizan.xmpp.plugins.module_utils.health.backup import age, judge_backup, judge_restore
 from ansible_collections.conexizan.xmpp.plugins.module_utils.health.certificates import certificates
 from ansible_collections.conexizan.xmpp.plugins.module_utils.health.look import look
-from ansible_collections.conexizan.xmpp.plugins.module_utils.health.updates import LISTS, security_updates
+from ansible_collections.conexizan.xmpp.plugins.module_utils.health.updates import (
+    LISTS,
+    ejabberd_version,
+    security_updates,
+)
 from ansible_collections.conexizan.xmpp.plugins.module_utils.report import FAIL, PASS, WARN, Row, row
 
 from .changes import news
@@ -24,22 +29,25 @@ from .quiet import BACKUP, quiet, stuck
 
 SETTINGS = Path("/etc/xmpp/alerts.json")
 TWO_NIGHTS = 49 * 3600  # since the last good backup: one that failed may work the next night
-# What packages there are and were, and where they come from: only then can the answer be another one.
+# What packages there are and were, and where they come from: only if that has changed can the answer be another one.
 PACKAGES = (Path("/var/lib/dpkg/status"), LISTS)
 SOURCES = Path("/etc/apt")
 
 
-def pending(state: dict[str, Any]) -> list[str] | str | None:
-    """Return the security updates that are pending; read anew only if packages, their lists or sources have changed."""
-    sources = [path for pattern in ("sources.list", "sources.list.d/*") for path in sorted(SOURCES.glob(pattern))]
-    stamps = [path.stat().st_mtime_ns for path in (*PACKAGES, *sources) if path.exists()]
+def remembered(state: dict[str, Any], name: str, read: Callable[[], Any]) -> Any:
+    """Return what apt says of updates; read anew only if packages, their lists, sources or pins have changed."""
+    patterns = ("sources.list", "sources.list.d/*", "preferences.d/*")
+    sources = [path for pattern in patterns for path in sorted(SOURCES.glob(pattern))]
+    stamps = [path.stat().st_mtime_ns for path in (*PACKAGES, SETTINGS, *sources) if path.exists()]
     known = state.get("updates", {})
-    if known.get("stamps") == stamps:
-        kept: list[str] | None = known["pending"]
-        return kept
-    found = security_updates()
-    state["updates"] = {} if isinstance(found, str) else {"stamps": stamps, "pending": found}  # no error is kept
-    return found
+    if known.get("stamps") != stamps:
+        known = state["updates"] = {"stamps": stamps}
+    if name not in known:
+        found = read()
+        if isinstance(found, str):  # no error is kept
+            return found
+        known[name] = found
+    return known[name]
 
 
 def backup(settings: dict[str, Any], now: float) -> list[Row]:
@@ -61,7 +69,9 @@ def rows(settings: dict[str, Any], state: dict[str, Any], now: float) -> list[Ro
         settings["services"],
         settings["timers"],
         now=now,
-        pending=lambda: pending(state),
+        tested=settings["tested"],
+        pending=lambda: remembered(state, "pending", security_updates),
+        versions=lambda tested: remembered(state, "versions", lambda: ejabberd_version(tested)),
     )
     # The row of backups tells of those.
     found = [one for one in found if one["found"] != "the last run failed: xmpp-backup.service"]
