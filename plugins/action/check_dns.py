@@ -16,6 +16,7 @@ from typing import Any
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.bases import Action
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.check.dns_queries import Asker
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.check.dns_records import RecordCheck, plain
+from ansible_collections.conexizan.xmpp.plugins.plugin_utils.settings.as_written import places_of, written_for
 
 
 class ActionModule(Action):
@@ -31,7 +32,8 @@ class ActionModule(Action):
         result: dict[str, Any] = super().run(tmp, task_vars)
         args = self._task.args
         asker = Asker(str(args.get("resolver") or ""))
-        check = RecordCheck(args["records"], asker, args.get("names") or [])
+        written = written_for(places_of(task_vars or {}, self._loader))
+        check = RecordCheck(args["records"], asker, written, args.get("names") or [])
         rows = asyncio.run(
             check.examine(
                 args.get("certificate_names") or [], args.get("authorities") or [], args.get("challenge") or ""

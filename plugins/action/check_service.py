@@ -19,6 +19,7 @@ from typing import Any
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.bases import Action
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.check.examination import examine
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.check.service import Service
+from ansible_collections.conexizan.xmpp.plugins.plugin_utils.settings.as_written import places_of, written_for
 
 
 class ActionModule(Action):
@@ -34,5 +35,6 @@ class ActionModule(Action):
         result: dict[str, Any] = super().run(tmp, task_vars)
         now = datetime.datetime.now(datetime.UTC).timestamp()
         result["changed"] = False
-        result["rows"] = asyncio.run(examine(Service(self._task.args["service"]), now))
+        written = written_for(places_of(task_vars or {}, self._loader))
+        result["rows"] = asyncio.run(examine(Service(self._task.args["service"], written), now))
         return result

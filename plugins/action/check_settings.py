@@ -15,12 +15,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ansible import constants, context
+from ansible import constants
 from ansible.errors import AnsibleActionFail
-from ansible.utils.vars import load_extra_vars
 from ansible_collections.conexizan.xmpp.plugins.action.npm_package import ActionModule as NpmPackage
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.bases import Action
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.settings.acme_files import check_acme_files
+from ansible_collections.conexizan.xmpp.plugins.plugin_utils.settings.as_written import places_of
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.settings.configuration import refuse_other_configuration
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.settings.cross_checks import check_across_settings
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.settings.each_setting import (
@@ -74,9 +74,7 @@ class ActionModule(Action):
         # Installed by ansible-galaxy, the collection cannot bring a configuration.
         if not variables.get("ansible_collection_name"):
             refuse_other_configuration(role.resolve().parents[1])
-        places = Places(
-            variables, role / "defaults", load_extra_vars(self._loader), context.CLIARGS.get("extra_vars", ())
-        )
+        places = places_of(variables, self._loader)
         settings = HostSettings(
             options_of(role, self._loader),
             variables,

@@ -25,6 +25,7 @@ from ansible_collections.conexizan.xmpp.plugins.plugin_utils.import_export.repor
     sources,
 )
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.import_export.rooms import people, rooms_of
+from ansible_collections.conexizan.xmpp.plugins.plugin_utils.settings.as_written import places_of, written_for
 
 DOCUMENTATION = "See the module of the same name."
 
@@ -115,7 +116,7 @@ class ActionModule(Action):
 
         at_home = people(halls)
         opened, accounts = take(CHECKS[verb])
-        complain(str(file), accounts, opened)
+        complain(str(file), accounts, opened, written_for(places_of(self.variables, self._loader)))
         changed = any(one["state"] in ("new", "completed") for one in (*opened, *accounts))
         if changed and not self._task.check_mode:
             opened, accounts = take(verb)

@@ -196,7 +196,7 @@ class Plan:
                 first += [
                     "  /.well-known/acme-challenge/, on port 80",
                     f"    a redirect to http://{self.host}/.well-known/acme-challenge/, path and all; or set",
-                    "    xmpp_acme_challenge: dns",
+                    f"    {settings['challenge_dns']}",
                 ]
 
     def _authority(self) -> None:

@@ -162,8 +162,11 @@ def missing_localhost() -> str:
     return f"The name localhost {leads} here, and ejabberd would not start. Add to /etc/hosts: 127.0.0.1 localhost"
 
 
-def without_nftables() -> str:
-    """Return why the kernel takes no firewall rules from here; asks it for the number of its rule set (netlink)."""
+def without_nftables(without: str) -> str:
+    """Return why the kernel takes no firewall rules from here; asks it for the number of its rule set (netlink).
+
+    *without* is the setting that does without a firewall, as it is written.
+    """
     try:
         with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 12) as asked:  # NETLINK_NETFILTER
             asked.settimeout(5)
@@ -174,10 +177,10 @@ def without_nftables() -> str:
         number = -struct.unpack_from("=i", answer, 16)[0] if kind == 2 else 0  # NLMSG_ERROR
     except OSError as error:
         number = error.errno or 1
-    return refused_rules(number)
+    return refused_rules(number, without)
 
 
-def refused_rules(number: int) -> str:
+def refused_rules(number: int, without: str) -> str:
     """Return the words for an error of the kernel's, nothing for none."""
     if not number:
         return ""
@@ -187,23 +190,23 @@ def refused_rules(number: int) -> str:
         else f"the kernel of this host has no nftables ({os.strerror(number)})"
     )
     return (
-        f"xmpp_firewall is true, but {why}. Allow it to the host, or leave the firewall to what is around it: "
-        "xmpp_firewall: false"
+        f"xmpp_firewall is true, but {why}. Allow it to the host, or leave the firewall to what is around it: {without}"
     )
 
 
-def relay_of_others(trees: list[str]) -> str:
+def relay_of_others(trees: list[str], ports: list[dict[str, Any]]) -> str:
     """Return that coturn has a configuration of the operator's, which would no longer be read."""
     path = Path("/etc/turnserver.conf")
-    if "coturn" in trees or not Path("/usr/bin/turnserver").exists() or not path.exists():
+    ours = [port for port in ports if port["unit"] == "coturn.service"]
+    if not ours or "coturn" in trees or not Path("/usr/bin/turnserver").exists() or not path.exists():
         return ""
     if untouched(path, str(path)):
         return ""
     realm = re.search(r"^\s*realm\s*=\s*(\S+)", path.read_text(encoding="utf-8", errors="replace"), re.MULTILINE)
     for_whom = f" for {realm[1]}" if realm else ""
     return (
-        f"coturn is already in use here: {path} was written{for_whom}, and would no longer be read. Either leave "
-        f"calls to it (xmpp_calls: false); or, if nobody needs it, on the host: mv {path} {path}.old"
+        f"coturn is already in use here: {path} was written{for_whom}, and would no longer be read. Either "
+        f"{ours[0]['setting']}; or, if nobody needs it, on the host: mv {path} {path}.old"
     )
 
 

@@ -51,6 +51,10 @@ options:
     description: Whether the service brings a firewall of its own.
     type: bool
     default: false
+  without_firewall:
+    description: The setting that does without it, as the operator writes it.
+    type: str
+    default: ""
   folders:
     description: Folders of the service, in which nothing may be a symbolic link.
     type: list
@@ -130,6 +134,7 @@ def main() -> None:
             "ports": {"type": "list", "elements": "dict", "default": [], "options": neighbours.PORT},
             "https_port": {"type": "int", "default": 443},
             "firewall": {"type": "bool", "default": False},
+            "without_firewall": {"type": "str", "default": ""},
             "secrets": {"type": "dict", "no_log": False},
             "metrics": {"type": "str", "default": ""},
             "stun_server": {"type": "str", "default": ""},

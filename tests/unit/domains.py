@@ -33,6 +33,7 @@ def settings(*domains: dict[str, str], **others: Any) -> dict[str, Any]:
         "federation": True,
         "https_port": 443,
         "challenge": "",
+        "challenge_dns": "xmpp_acme_challenge: dns",
         "authorities": [],
         "authorities_missing": "nobody is there.",
         "dnssec": False,

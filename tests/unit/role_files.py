@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Files of a role as the module tree gets them, for its tests."""
+"""Files of a role as the module tree gets them, and its templates as a play renders them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,11 @@ import pwd
 from pathlib import Path
 from typing import Any
 
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar, trust_as_template
 from ansible_collections.conexizan.xmpp.plugins.module_utils import role_tree
+
+from .loading import ROOT
 
 
 def wanted(path: Path, content: bytes = b"one\n", mode: int = 0o644) -> Any:
@@ -25,3 +29,14 @@ def install(*files: role_tree.File, validate: list[list[str]] | None = None) -> 
     if paths:
         current.apply(validate or [])
     return paths
+
+
+def rendered(settings: dict[str, Any], role: str, template: str) -> Any:
+    """Return a template as a play with this role renders it."""
+    loader = DataLoader()
+    variables: dict[str, Any] = {"inventory_dir": "/nowhere", "xmpp_domain": "friends.test", "ansible_managed": ""}
+    for folder in ("xmpp", role):
+        for file in ("defaults/main.yml", "vars/main.yml"):
+            path = ROOT / "roles" / folder / file
+            variables |= (loader.load_from_file(str(path), trusted_as_template=True) or {}) if path.exists() else {}
+    return Templar(loader=loader, variables=variables | settings).template(trust_as_template(template))

@@ -20,6 +20,7 @@ from ansible_collections.conexizan.xmpp.plugins.module_utils.report import Row
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.check import dns_queries
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.check.dns_queries import Asker, name_server
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.check.dns_records import RecordCheck
+from ansible_collections.conexizan.xmpp.plugins.plugin_utils.settings.notation import yaml_line
 
 from ..kit.nameserver import NameServer
 from .domains import ACME, certificate, domain, settings
@@ -59,7 +60,7 @@ async def diagnose(
     for origin, text in zones.items():
         server.load(text, origin)
     asker = Asker(server.address)
-    check = RecordCheck(filters.dns_records(wanted), asker)
+    check = RecordCheck(filters.dns_records(wanted), asker, yaml_line)
     return await check.examine(names, wanted["authorities"], wanted["challenge"])
 
 
@@ -182,7 +183,7 @@ async def test_host_behind_a_router(server: NameServer) -> None:
     wanted = settings(own_addresses=["192.168.1.7"], turn_domain="")
     found = await not_passed(server, {"192.168.1.7": "192.31.196.1"}, wanted=wanted)
     assert ("friends.test A", "warn", "192.31.196.1, but the host itself has 192.168.1.7",
-            "If that is your router, set xmpp_public_addresses: [192.31.196.1]\n"
+            'If that is your router, set xmpp_public_addresses: ["192.31.196.1"]\n'
             "Otherwise replace it by: friends.test. 3600 IN A 192.168.1.7") in found  # fmt: skip
     assert {status for _, status, _, _ in found} == {"warn"}
 
@@ -234,7 +235,7 @@ async def test_refusal_is_no_missing_record(server: NameServer) -> None:
     assert found == []
     server.zones.clear()
     asker = Asker(server.address)
-    rows = await RecordCheck(filters.dns_records(SETTINGS), asker).examine([], [], "")
+    rows = await RecordCheck(filters.dns_records(SETTINGS), asker, yaml_line).examine([], [], "")
     assert [(row["subject"], row["found"]) for row in rows] == [("name server", f"{server.address} answers REFUSED")]
 
 
@@ -253,7 +254,7 @@ async def test_names_are_found_where_no_record_is_wanted(server: NameServer) -> 
     """A host that is not reached by ssh may well be reached by everybody else."""
     server.load("@ 60 IN A 203.0.113.7\n@ 60 IN AAAA 2001:db8::7", "friends.test")
     asker = Asker(server.address)
-    check = RecordCheck([], asker, ["friends.test"])
+    check = RecordCheck([], asker, yaml_line, ["friends.test"])
     assert await check.examine([], [], "") == []
     assert asker.addresses("friends.test.").values == {"203.0.113.7", "2001:db8::7"}
 

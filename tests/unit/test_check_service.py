@@ -21,6 +21,7 @@ from ansible_collections.conexizan.xmpp.plugins.plugin_utils.check import (
 )
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.check.service import Service
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.check.ways_in import Seen
+from ansible_collections.conexizan.xmpp.plugins.plugin_utils.settings.notation import yaml_line
 
 NOW = 1_800_000_000.0  # 2027-01-15 08:00 UTC
 DAY = 86400
@@ -48,7 +49,8 @@ def service(**settings: Any) -> Service:
             "account": {},
             "account_trouble": "",
         }
-        | settings
+        | settings,
+        yaml_line,
     )
 
 

@@ -14,6 +14,7 @@ from ansible_collections.conexizan.xmpp.plugins.plugin_utils.import_export impor
     files,
     report,
 )
+from ansible_collections.conexizan.xmpp.plugins.plugin_utils.settings.notation import yaml_line
 
 from .import_files import PIE, document, file, module, sent
 
@@ -158,7 +159,7 @@ def test_all_or_nothing(state: str, complaint: str) -> None:
         {"address": "b@a.test", "state": state, "note": "note"},
     ]
     with pytest.raises(AnsibleActionFail, match=complaint):
-        report.complain("f", accounts, [])
+        report.complain("f", accounts, [], yaml_line)
 
 
 def test_bookmarks_lead_to_where_rooms_are_now(tmp_path: Path) -> None:
@@ -198,4 +199,4 @@ def test_where_rooms_come_to(domain: str, into: dict[str, str], target: str, ser
 def test_room_that_cannot_be_is_told() -> None:
     wrong = [{"address": "a b@muc.test", "state": "wrong", "note": "is no name that a room can have"}]
     with pytest.raises(AnsibleActionFail, match="1 of 1 rooms cannot be taken: a b@"):
-        report.complain("f", [], wrong)
+        report.complain("f", [], wrong, yaml_line)

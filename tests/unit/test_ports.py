@@ -7,10 +7,9 @@ import re
 from typing import Any
 
 import pytest
-from ansible.parsing.dataloader import DataLoader
-from ansible.template import Templar, trust_as_template
 
 from .loading import ROOT
+from .role_files import rendered
 
 FIREWALL = {
     role: ROOT / f"roles/{role}/templates/etc/xmpp/firewall.d/{role}.nft.j2" for role in ("coturn", "ejabberd", "nginx")
@@ -23,17 +22,6 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "no calls": {"xmpp_calls": False},
     "another port for the web": {"xmpp_https_port": 8443},
 }
-
-
-def rendered(settings: dict[str, Any], role: str, template: str) -> Any:
-    """Return a template as a play with this role renders it."""
-    loader = DataLoader()
-    variables: dict[str, Any] = {"inventory_dir": "/nowhere", "xmpp_domain": "friends.test", "ansible_managed": ""}
-    for folder in ("xmpp", role):
-        for file in ("defaults/main.yml", "vars/main.yml"):
-            path = ROOT / "roles" / folder / file
-            variables |= (loader.load_from_file(str(path), trusted_as_template=True) or {}) if path.exists() else {}
-    return Templar(loader=loader, variables=variables | settings).template(trust_as_template(template))
 
 
 @pytest.mark.parametrize("settings", SETTINGS.values(), ids=SETTINGS)

@@ -56,11 +56,11 @@ def look_around(
     sites, further = web_sites(facts["trees"], asked["https_port"], asked["names"], ports)
     faults = [
         neighbours.missing_localhost(),
-        neighbours.without_nftables() if asked["firewall"] else "",
+        neighbours.without_nftables(asked["without_firewall"]) if asked["firewall"] else "",
         *neighbours.held_ports(sockets, ports, asked["own_units"]),
         *(neighbours.shut_words(one, firewall=asked["firewall"]) for one in neighbours.shut_ports(outer, addresses)),
         *sites,
-        neighbours.relay_of_others(facts["trees"]) if any(port["unit"] == "coturn.service" for port in ports) else "",
+        neighbours.relay_of_others(facts["trees"], ports),
         *(wrong_addresses(*places, own_addresses()) if any(places) else []),
         *(wrong_rsyslog() if "rsyslog" in facts["versions"] else []),
     ]

@@ -80,6 +80,7 @@ async def turn(service: Service, credentials: tuple[str, str]) -> Row:
         cast("asyncio.DatagramTransport", protocol.transport).close()
     led = service.led.get(service.settings["turn_domain"], [])
     if any(is_public(one) for one in led) and not is_public(where):
-        fix = f"If a router translates addresses, set xmpp_public_addresses: [{', '.join(led)}] and run site.yml."
+        setting = service.written("xmpp_public_addresses", led)
+        fix = f"If a router translates addresses, set {setting} and run site.yml."
         return row(subject, WARN, f"relays at {where}, which callers cannot reach", fix)
     return row(subject, PASS, f"relays calls at {where}")

@@ -14,6 +14,7 @@ from ansible_collections.conexizan.xmpp.plugins.module_utils.report import FAIL,
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.check import dns_queries
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.check.addresses import is_public
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.check.dns_queries import Answer, Asker
+from ansible_collections.conexizan.xmpp.plugins.plugin_utils.settings.as_written import AsWritten
 
 # Clients and servers need these; they find the other services without SRV records, too.
 NEEDED = ("_xmpp-client.", "_xmpp-server.")
@@ -66,9 +67,12 @@ def climb(name: str) -> Iterator[str]:
 class RecordCheck:
     """Judges the answers."""
 
-    def __init__(self, records: list[dict[str, Any]], asker: Asker, names: Iterable[str] = ()) -> None:
-        """Take the wanted records, and further names to resolve."""
+    def __init__(
+        self, records: list[dict[str, Any]], asker: Asker, written: AsWritten, names: Iterable[str] = ()
+    ) -> None:
+        """Take the wanted records, what writes a setting as the operator does, and further names to resolve."""
         self.asker = asker
+        self.written = written
         self.wanted: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
         for record in records:
             kind = "address" if record["type"] in ("A", "AAAA", "CNAME") else record["type"]
@@ -142,7 +146,7 @@ class RecordCheck:
             return row(subject, WARN, f"only {listed(found)}", lines("Add", absent))
         words = f"{listed(extra)} is not this host" if len(extra) == 1 else f"{listed(extra)} are not this host"
         if not any(is_public(value) for value in expected) and all(is_public(value) for value in extra):
-            router = f"If that is your router, set xmpp_public_addresses: [{listed(extra)}]"
+            router = f"If that is your router, set {self.written('xmpp_public_addresses', sorted(extra))}"
             fix = f"{router}\n{lines('Otherwise replace it by', records)}"
             return row(subject, WARN, f"{listed(extra)}, but the host itself has {listed(expected)}", fix)
         if absent:

@@ -8,6 +8,7 @@ import ssl
 from typing import Any
 
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.check.trouble import Trouble
+from ansible_collections.conexizan.xmpp.plugins.plugin_utils.settings.as_written import AsWritten
 
 PORTS_FIRST = "First fix what the rows about ports and firewall report."
 
@@ -23,9 +24,10 @@ def trusting(ca: str) -> ssl.SSLContext:
 class Service:
     """One service, looked at from outside."""
 
-    def __init__(self, settings: dict[str, Any]) -> None:
-        """Take the argument of the action."""
+    def __init__(self, settings: dict[str, Any], written: AsWritten) -> None:
+        """Take the argument of the action, and what writes a setting as the operator does."""
         self.settings = settings
+        self.written = written
         self.main: dict[str, str] = settings["domains"][0]
         self.led: dict[str, list[str]] = settings["addresses"]
         self.own: list[str] = settings["own"]

@@ -9,6 +9,7 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.import_export.files import Accounts
+from ansible_collections.conexizan.xmpp.plugins.plugin_utils.settings.as_written import AsWritten
 
 SHOWN = 10
 TAKEN = ("new", "exists", "lacking", "completed")
@@ -24,7 +25,7 @@ def some(words: list[str]) -> str:
     return "; ".join(words[:SHOWN]) + ("; …" if len(words) > SHOWN else "")
 
 
-def complain(file: str, accounts: list[dict[str, str]], rooms: list[dict[str, str]]) -> None:
+def complain(file: str, accounts: list[dict[str, str]], rooms: list[dict[str, str]], written: AsWritten) -> None:
     """Raise AnsibleActionFail if an account or a room cannot be taken in."""
     wrong = [f"{one['address']} {one['note']}" for one in accounts if one["state"] == "wrong"]
     old_hash = [one["address"] for one in accounts if one["state"] == "sha1"]
@@ -39,7 +40,7 @@ def complain(file: str, accounts: list[dict[str, str]], rooms: list[dict[str, st
         raise AnsibleActionFail(
             f'file is "{file}", in which {len(old_hash)} of {len(accounts)} accounts have a SHA-1 key of their '
             f"password and no other ({some(old_hash)}): most apps could not log in to them. Nothing was changed. Let "
-            "them in first: put xmpp_sha1_passwords: true into the inventory and run site.yml"
+            f"them in first: set {written('xmpp_sha1_passwords', True)} and run site.yml"
         )
     if closed:
         raise AnsibleActionFail(

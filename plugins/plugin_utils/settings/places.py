@@ -59,7 +59,8 @@ class Places:
     ) -> None:
         """Take the host's variables, the folder with the defaults, and what -e sets: the variables, and as written."""
         self.variables = variables
-        self.defaults_dir = defaults_dir
+        # Playbooks find the roles by a link.
+        self.defaults_dir = defaults_dir.resolve()
         self.extra = extra or {}
         self.options = options
 
@@ -80,7 +81,7 @@ class Places:
         if name in self.extra:
             return self.readable(*origin_of(key_in(self.extra, keys))) or ON_COMMAND_LINE
         path = origin_of(self.variables.get(name))[0]
-        is_default = path is not None and self.defaults_dir in Path(path).parents
+        is_default = path is not None and self.is_default(path)
         if name in self.variables and not is_default and (place := self.search(name)):
             return place
         # The key of a setting stays the one of its first source when a later one overrides it: a last resort.
@@ -108,9 +109,13 @@ class Places:
         """Return a place in words, or None if it is not the operator's."""
         if path is None:
             return ON_COMMAND_LINE if description and "'-e'" in description else None
-        if self.defaults_dir in Path(path).parents:
+        if self.is_default(path):
             return None
         return shorten(Path(path)) + (f":{line}" if line else "")
+
+    def is_default(self, path: str) -> bool:
+        """Whether a file is one with the defaults."""
+        return self.defaults_dir in Path(path).resolve().parents
 
     def inventory(self) -> str:
         """Return the file of the inventory."""
