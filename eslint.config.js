@@ -47,7 +47,7 @@ module.exports = [
   },
   {
     // njs: what a browser or Node.js has is missing there.
-    files: ["roles/nginx/templates/etc/nginx/njs/*.js"],
+    files: ["roles/uploads/templates/etc/nginx/njs/*.js"],
     rules: {
       "no-control-regex": "off", // control characters are what the name of a file must not have
       "no-useless-escape": ["error", { allowRegexCharacters: ["/"] }], // within [ ], where it is not needed but does no harm

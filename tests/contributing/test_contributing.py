@@ -120,7 +120,7 @@ def test_faults_in_javascript_are_seen(clone: Path) -> None:
         (f"roles/registration/{website}/register.js", "const forgotten = 1;", "no-unused-vars"),
         (f"roles/registration/{website}/register.js", "name.trim();", "no-undef"),
         (f"roles/webchat/{website}/chat/chat.js.j2", "if (uploads == {{ limit }}) throw uploads;", "eqeqeq"),
-        ("roles/nginx/templates/etc/nginx/njs/xmpp-upload.js", "document.title;", "no-undef"),
+        ("roles/uploads/templates/etc/nginx/njs/xmpp-upload.js", "document.title;", "no-undef"),
     ]
     for file, seed, _ in seeds:
         with (clone / file).open("a", encoding="utf-8") as source:

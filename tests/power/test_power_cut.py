@@ -40,7 +40,7 @@ BODY = "{jabber:client}body"
 Places = dict[str, Literal["chat", "groupchat"]]
 # Turn by turn, so that each run has files to write and services to start anew.
 SETTINGS: tuple[dict[str, object], ...] = (
-    {"ejabberd_small_host": True, "nginx_upload_max_mib": 99, "coturn_total_quota": 2399},
+    {"ejabberd_small_host": True, "uploads_max_mib": 99, "coturn_total_quota": 2399},
     {},
 )
 

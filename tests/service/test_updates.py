@@ -16,7 +16,7 @@ from ..kit.service import PLAYBOOK_SECONDS, Register, Service
 MISTAKE = {
     "__ejabberd_registration_seconds": "soon",
     "ejabberd_small_host": True,
-    "nginx_upload_max_mib": 99,
+    "uploads_max_mib": 99,
     "registration_domain": "site.test; lisen 80",
 }
 # And what an operator's own site can do.

@@ -50,7 +50,7 @@ def test_variables_of_the_other_roles_have_their_type(tmp_path: Path) -> None:
         "nginx_https_port": "soon",
         "ejabberd_small_host": "{{ [1] }}",
         "nginx_domain": "{{ ansible_facts.name }}",
-        "nginx_upload_max_mib": 99,
+        "nginx_publish_ca": True,
         "ejabberd_sha1_passwords": "no",
         "nginx_host_domain": 5,
         "nginx_htps_port": 8443,

@@ -29,7 +29,7 @@ def apply(settings: dict[str, Any]) -> bool:
     here = ejabberd_version()
     if subprocess.run(["dpkg", "--compare-versions", here, "lt", about["ejabberd"]], check=False).returncode == 0:
         raise BackupError(f"the backup is of ejabberd {about['ejabberd']}, newer than the {here} of this host")
-    # On a new host, the role nginx creates the group after this.
+    # On a new host, the role uploads creates the group after this.
     subprocess.run(["systemd-sysusers", "--inline", "g xmpp-upload -"], check=True)
     files.own(paths.STAGED / "xmpp.db", "ejabberd", "ejabberd")
     (paths.STAGED / "xmpp.db").chmod(0o640)
