@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Read what the operator said after ``-e`` to a playbook that is a verb, and refuse what makes no sense."""
+"""Read the options after ``-e`` of a playbook that is a verb, and refuse invalid ones."""
 
 from __future__ import annotations
 

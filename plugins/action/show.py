@@ -27,7 +27,7 @@ class ActionModule(Action):
         result: dict[str, Any] = super().run(tmp, task_vars)
         text = self._task.args.get("text")
         if not isinstance(text, str):
-            raise AnsibleActionFail(f"show: text is {text!r}, it must be a text")
+            raise AnsibleActionFail(f"show: text is {text!r}, it must be a string")
         # Actions run in worker processes without a terminal; Display hands it to the one that has it.
         Display().display(plain(text))
         result["changed"] = False

@@ -64,7 +64,7 @@ class Mistake(Exception):
 
 
 def check_list(where: str, value: Any, *, paths: bool) -> None:
-    """Raise Mistake for what is no list of texts, or of paths."""
+    """Raise Mistake for what is no list of strings, or of paths."""
     if not isinstance(value, list) or not all(isinstance(item, str) and item for item in value):
         raise Mistake(f'has "{value}" behind "{where}:", where a list of strings is meant')
     if wrong := [item for item in value if paths and not item.startswith("/")]:

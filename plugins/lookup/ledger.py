@@ -67,7 +67,7 @@ PERIODS = {
     "en": {None: "until you change or delete it", 0: "never on disk", 1: "1 day", "days": "{} days"},
     "de": {None: "bis du es änderst oder löschst", 0: "nie auf der Platte", 1: "1 Tag", "days": "{} Tage"},
 }
-WORDS = {str: "text", int: "a whole number", list: "a list", dict: "keys and values", bool: "true or false"}
+WORDS = {str: "a string", int: "an integer", list: "a list", dict: "a mapping", bool: "true or false"}
 
 
 class Mistake(Exception):
@@ -97,7 +97,7 @@ def check_values(entry: Mapping[str, Any]) -> None:
         if key in entry and not fits:
             raise Mistake(f'has "{value}" behind "{key}:", where {WORDS[types[0]]} is meant')
         if isinstance(value, list) and not all(isinstance(item, str) and item for item in value):
-            raise Mistake(f'has "{value}" behind "{key}:", where a list of texts is meant')
+            raise Mistake(f'has "{value}" behind "{key}:", where a list of strings is meant')
     if not re.fullmatch("[a-z]+(_[a-z]+)*", entry["name"]):
         raise Mistake('must have a name of lower-case letters and "_"')
     if wrong := [path for path in entry["paths"] if not path.startswith("/")]:

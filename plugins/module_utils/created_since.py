@@ -54,7 +54,7 @@ def refuse_older(accounts: Mapping[str, Age], since: str) -> None:
 def do_to_all(accounts: Collection[str], since: str, sure: int, do: Callable[[str], Iterable[str]]) -> list[str]:
     """Do something to each account and return what was done; raises ApiError first if they are not so many."""
     if not accounts:
-        raise ApiError(f"No account was created since {since}, administrators aside, so there is nothing to do.")
+        raise ApiError(f"No account was created since {since} (administrators are not counted).")
     if sure != len(accounts):
         raise ApiError(
             f"sure is {sure}, but {len(accounts)} accounts were created since {since}. Look at the list again, by "

@@ -18,7 +18,7 @@ SECONDS = 60
 
 
 class ApiError(Exception):
-    """The API refused a call or could not be reached, or what was asked for makes no sense. Holds no secret."""
+    """The API refused a call or could not be reached, or an option is invalid. The message holds no secret."""
 
 
 class Api:

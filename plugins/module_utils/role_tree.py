@@ -100,7 +100,7 @@ class Tree:
         if found is None or found.content != file.content or found.mode != file.mode:
             return True
         if self.files_before.get(str(file.path)) != hashlib.sha256(file.content).hexdigest():
-            return True  # written by a run that broke off before it could say so
+            return True  # written by a run that was interrupted before it could say so
         try:
             return (found.uid, found.gid) != file.ids
         except KeyError:  # the account comes with a package that check mode has not installed
@@ -137,7 +137,7 @@ class Tree:
     def hand_over(self) -> None:
         """Write down whose the files are now, and when they changed.
 
-        What is cut off in here is made up for by the next run: a file that two roles claim is removed by neither.
+        If this is interrupted, the next run makes up for it: a file that two roles claim is removed by neither.
         """
         moves = [(path, role, self.name) for path, role in self.taken.items()]
         moves += [(path, self.name, role) for path, role in self.handed.items()]

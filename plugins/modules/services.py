@@ -11,7 +11,7 @@ short_description: Enable, start, restart or reload services in one round trip
 description:
   - Enables and starts what is not, and restarts or reloads what was last started or reloaded before one of its files
     changed, or runs a program that an update has replaced. It goes by what is so on the host, not by what this run
-    did, so a run that broke off is made up for by the next one. When files changed is known from M(tree).
+    did, so the next run makes up for an interrupted one. When files changed is known from M(tree).
   - >-
     The checks of all services that run are done before any is touched: a configuration that is wrong leaves the old one
     in force, and the files of all roles are put back as they were before, so that the old one is also what a service

@@ -199,7 +199,7 @@ def name_of(path: str) -> str:
 
 def validate(folder: Path) -> list[str]:
     """What html-validate finds in the .html files of a folder."""
-    report = folder / "report.json"  # on a pipe, a long one is cut off
+    report = folder / "report.json"  # on a pipe, a long one is truncated
     done = subprocess.run(
         [
             NODE_MODULES / ".bin" / "html-validate",

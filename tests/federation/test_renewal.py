@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Renewal, as certbot's timer does it some night: everybody shows the new certificate, and nobody is cut off."""
+"""Renewal, as certbot's timer does it some night: everybody shows the new certificate, and nobody is disconnected."""
 
 from __future__ import annotations
 

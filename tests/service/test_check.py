@@ -69,7 +69,7 @@ def resolver(service: Service, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 
 def test_host_that_is_well(service: Service, resolver: str) -> None:
-    """All rows pass; no account stays, also of a run that broke off, and a user's is none of its business."""
+    """All rows pass; no account stays, also of an interrupted run, and a user's is none of its business."""
     left, like = (f"check-{secrets.token_hex(16)}" for _ in range(2))
     service.api(*(("register", {"user": name, "host": service.domain}) for name in (left, like)))
     made = json.dumps({f"{left}@{service.domain}": time.time() - 3600})
@@ -190,7 +190,7 @@ def test_database_that_refuses_is_named(service: Service) -> None:
 
 
 def test_restore_that_was_not_finished_is_named(service: Service) -> None:
-    """What it has left is not encrypted. What a check that broke off has left of a former domain is harmless.
+    """What it has left is not encrypted. What an interrupted check has left of a former domain is harmless.
 
     And a backup in a repository that was given up is none in the new one. Links in folders of the service are told,
     and what was not deleted because of the clock.

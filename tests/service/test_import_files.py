@@ -214,7 +214,7 @@ def test_count_of_iterations_that_is_none_is_named(service: Service, tmp_path: P
 
 
 def test_second_run_says_what_is_missing_and_completes_it_if_told_to(move: Move) -> None:
-    """As after a program that broke off: the accounts were there, what belongs to them was not."""
+    """As after a program that was interrupted: the accounts were there, what belongs to them was not."""
     contact = "<item jid='{}@far.test' name='{}' subscription='both'/>"
     node = (
         "<pubsub xmlns='http://jabber.org/protocol/pubsub'><items node='urn:xmpp:bookmarks:1'>"

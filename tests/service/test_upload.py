@@ -26,7 +26,7 @@ async def test_file_comes_back_identical(service: Service, register: Register, n
 
 
 async def test_head_and_range(service: Service, register: Register) -> None:
-    """A client shows the size before it loads, and goes on where it was cut off."""
+    """A client shows the size before it loads, and goes on where it was interrupted."""
     (alice,) = register(1)
     data = secrets.token_bytes(100_000)
     slot = await slot_for(service, alice, "movie.mp4", len(data))

@@ -51,7 +51,7 @@ MAPPED: dict[str, object] = {"XOR-MAPPED-ADDRESS": ("203.0.113.7", 40000)}
     ],
 )
 def test_answer_of_a_stun_server(received: bytes, expected: str) -> None:
-    """Only one to this request, only an IPv4 address, and nothing from a datagram that was cut off."""
+    """Only one to this request, only an IPv4 address, and nothing from a truncated datagram."""
     assert addresses.mapped_address(received, TRANSACTION) == expected
 
 

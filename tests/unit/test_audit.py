@@ -255,7 +255,7 @@ def test_compressed_file_is_read(tmp_path: Path, compress: Any) -> None:
     reading.search_file(str(path), [finders.needle_finder(["secret word"])], finds)
     assert finds == {("text", "secret word"): 10}
     path.write_bytes(path.read_bytes()[:-9])
-    reading.search_file(str(path), [finders.needle_finder(["secret word"])], finds)  # cut off: no error
+    reading.search_file(str(path), [finders.needle_finder(["secret word"])], finds)  # truncated: no error
 
 
 def test_reading_leaves_no_trace(tmp_path: Path) -> None:

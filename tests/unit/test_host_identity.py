@@ -88,7 +88,7 @@ def test_data_of_another_ejabberd(files: dict[str, str], found: list[str], place
     ],
 )
 def test_data_of_this_service_is_not_foreign(trees: list[str], added: list[str], half: bool, places: Path) -> None:
-    """Wherever a run, or a restore, broke off."""
+    """Wherever a run, or a restore, was interrupted."""
     fill(places / "data/xmpp.db")
     assert identity.identity(trees, added, half_restored=half)["foreign"] == []
 

@@ -86,7 +86,7 @@ def test_role_with_another_name_takes_its_files_over(tmp_path: Path, manifests: 
 
 
 def test_file_that_two_roles_claim_is_removed_by_neither(tmp_path: Path, manifests: Path) -> None:
-    """Cut off while it was handed over; the next run makes up for that."""
+    """Interrupted while it was handed over; the next run makes up for that."""
     path = tmp_path / "moved"
     install_as("late", wanted(path))
     kept = (manifests / "late.json").read_text(encoding="utf-8")

@@ -132,11 +132,11 @@ def test_donations_have_a_page_and_codes(everything: Rendered) -> None:
 @pytest.mark.parametrize(
     ("configuration", "page", "there", "missing"),
     [
-        ("defaults", "en/index", "everybody whose server speaks XMPP", "certificate of its certificate authority (CA)"),
+        ("defaults", "en/index", "everybody whose server speaks XMPP", "certificate of its certificate authority"),
         ("defaults", "en/faq/index", "this service passes the call on", "This service does not pass calls on"),
         ("defaults", "de/faq/index", "verhelfen wir dir zu einem neuen Passwort", "brauchst du ein neues Konto"),
         ("defaults", "de/faq/index", "Solange es eingeschaltet ist", "Es ist abgeschaltet, bis"),
-        ("everything", "en/index", "certificate of its certificate authority (CA)", "everybody whose server speaks XMPP"),
+        ("everything", "en/index", "certificate of its certificate authority", "everybody whose server speaks XMPP"),
         ("everything", "en/faq/index", "a chosen few others only", "This server does not take part"),
         ("everything", "de/faq/index", "brauchst du ein neues Konto", "verhelfen wir dir zu einem neuen Passwort"),
         ("everything", "de/faq/index", "nur Unterhaltungen mit deinen Kontakten", "Es ist abgeschaltet, bis"),

@@ -17,7 +17,7 @@ from ansible_collections.conexizan.xmpp.plugins.module_utils.tree_files import m
 
 LISTS_LOCK = Path("/var/lib/apt/lists/lock")
 DPKG_LOCK = Path("/var/lib/dpkg/lock-frontend")
-# Of a run that broke off on the controller, and goes on here: its end takes away what holds services back.
+# Of a run that was interrupted on the controller, and goes on here: its end takes away what holds services back.
 OUR_LOCK = Path("/run/xmpp-packages.lock")
 # A call waits no longer: the action says who is waited for, and asks again as long as that goes on.
 CALL_SECONDS = 20

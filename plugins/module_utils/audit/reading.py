@@ -72,7 +72,7 @@ def search_file(path: str, finders: Sequence[Finder], finds: Counter[Find]) -> i
         for start, reader in COMPRESSED.items():
             if magic.startswith(start):
                 stream.seek(0)
-                # Cut off, or only looks like it: what came up to there was searched.
+                # Truncated, or only looks like it: what came up to there was searched.
                 with contextlib.suppress(OSError, EOFError, lzma.LZMAError, ValueError), reader(stream) as inside:
                     size += search(inside, finders, finds)
         if magic.startswith(ZSTANDARD):

@@ -65,5 +65,5 @@ def sources(accounts: list[dict[str, str]]) -> str:
 
 
 def alone(accounts: list[dict[str, Any]]) -> list[str]:
-    """Return which accounts of the files know nobody: the program that wrote them may have broken off before that."""
+    """Return which accounts of the files know nobody: what wrote them may have been interrupted before that."""
     return [one["address"] for one in accounts if one["state"] in TAKEN and not one["counts"]["contacts"]]

@@ -108,7 +108,7 @@ def move(folder: Path, everybody: Iterable[Path], *, claim: bool) -> list[str]:
     """Move what an earlier version wrote, for all domains together, into the folders of the domains; return what moved.
 
     *folder* has them from now on if it may *claim* them. They are gone above once *everybody* has a folder, and not
-    before a copy is in one of these. Wherever this breaks off, each secret is in one place at least, whole.
+    before a copy is in one of these. Wherever this is interrupted, each secret is in one place at least, whole.
     """
     root = folder.parent
     moved = []
