@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Many connections: whoever takes places without using them is limited. (When they are let go: test_dawdlers.py.)"""
+"""Many connections: whoever takes places without using them is limited. (When they are closed: test_dawdlers.py.)"""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ HALF_TLS = "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"
 
 @pytest.mark.attack("1,000 idle connections")
 @pytest.mark.parametrize("port", [443, 5222, 5269, 7777])
-def test_a_thousand_idle_connections_are_borne(
+def test_others_are_served_beside_a_thousand_idle_connections(
     service: Service, neighbour: Neighbour, bystander: Bystander, port: int
 ) -> None:
     crowd = {"port": port, "count": 1000}

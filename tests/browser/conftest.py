@@ -17,7 +17,7 @@ from playwright.async_api import Browser, async_playwright
 from testinfra.host import Host
 
 from ..kit import testbed
-from ..kit.newcomer import forget_addresses
+from ..kit.newcomer import reset_limits
 from ..kit.service import Service
 from .site import SCREENSHOTS, Site, explore
 
@@ -90,5 +90,5 @@ async def browser(service: Service, screenshots: Path, home: Path, chromium: Pat
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def site(service: Service) -> Site:
     """The web site, found by following its links."""
-    forget_addresses(service)  # other tests flood the registration, which is part of the site
+    reset_limits(service)  # other tests flood the registration, which is part of the site
     return await explore(service)

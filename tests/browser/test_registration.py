@@ -14,7 +14,7 @@ import yaml
 from playwright.async_api import Browser, Page, expect
 
 from ..kit.clients import login
-from ..kit.newcomer import Flood, forget_addresses, newcomer, read_picture
+from ..kit.newcomer import Flood, reset_limits, newcomer, read_picture
 from ..kit.service import Account, Service
 from .site import CHECKOUT, SCREENSHOTS, Visit
 
@@ -29,7 +29,7 @@ CROWD = """([url, count]) => {
     })));
 }"""
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.usefixtures("forgetful")]
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.usefixtures("limits_reset_before")]
 
 WORDS: dict[str, dict[str, Any]] = yaml.safe_load(
     (CHECKOUT / "roles" / "website" / "vars" / "main" / "register.yml").read_text(encoding="utf-8")
@@ -37,9 +37,9 @@ WORDS: dict[str, dict[str, Any]] = yaml.safe_load(
 
 
 @pytest.fixture
-def forgetful(service: Service) -> None:
-    """Nobody has registered from the test machine."""
-    forget_addresses(service)
+def limits_reset_before(service: Service) -> None:
+    """The limits of the test machine's address are unused, as if nobody had registered from it."""
+    reset_limits(service)
 
 
 @pytest.fixture
@@ -260,7 +260,7 @@ async def test_flood_is_told_when_to_come_back(browser: Browser, service: Servic
         await expect(page.locator("#picture")).to_be_hidden()
         await expect(proceed).to_have_text(WORDS[language]["proceed"])
         await visit.check(page, f"register-flood-{language}")
-    await asyncio.to_thread(forget_addresses, service)
+    await asyncio.to_thread(reset_limits, service)
     await proceed.click()
     await expect(digits).to_be_focused()
     await digits.fill(await read(service, visit))

@@ -86,7 +86,7 @@ def clone(folder: Path) -> Iterator[Path]:
     run(folder, "git checkout --quiet -- . && git clean -d --force --quiet")
 
 
-def test_what_ruff_can_mend_is_mended_and_lint_passes(clone: Path) -> None:
+def test_what_ruff_can_fix_is_fixed_and_lint_passes(clone: Path) -> None:
     module = clone / "tests/kit/playbook.py"
     good = module.read_text(encoding="utf-8")
     bad = good.replace("import os\nimport subprocess\n", "import subprocess, json\nimport os\n").replace('"', "'")

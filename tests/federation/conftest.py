@@ -33,7 +33,7 @@ AFTER = (
     "test_renewal",
     "test_trust",
 )
-TURN = {"test_restore": 1, "test_tls": 2} | dict.fromkeys(AFTER, 3) | {"test_audit": 4, "test_forgetting": 4}
+TURN = {"test_restore": 1, "test_tls": 2} | dict.fromkeys(AFTER, 3) | {"test_audit": 4, "test_retention": 4}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -33,7 +33,7 @@ sys.exit(answer.rcode())
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _mended() -> Iterator[None]:
+def _settings_of_the_inventory() -> Iterator[None]:
     """Back to the inventory's settings afterwards."""
     yield
     done = run_playbook("site.yml", "--tags=certificates", limit="alpha,beta")

@@ -201,7 +201,7 @@ async def test_who_wakes_phones_up_gets_nothing_else(
 
 
 @pytest.mark.usefixtures("closed")
-async def test_phone_is_not_forgotten_while_there_is_no_name_server(
+async def test_phone_stays_registered_while_there_is_no_name_server(
     alpha: Service, beta: Service, gamma: Service, names: Host, register: Register
 ) -> None:
     alice, bob = register(alpha), register(alpha)

@@ -33,7 +33,7 @@ STATEMENT = """run([Host, Statement]) ->
     end.
 """
 # What was refused is history, as after a start of ejabberd.
-FORGET = "run([]) -> true = rpc:call(ejabberd@localhost, ets, delete, [xmpp_writer, last])."
+CLEAR_REFUSAL = "run([]) -> true = rpc:call(ejabberd@localhost, ets, delete, [xmpp_writer, last])."
 # Nobody has guessed wrong.
 FORGIVE = """run([]) ->
     Wrong = [{{'_', '$1'}, [{is_integer, '$1'}], [true]}],
@@ -58,4 +58,4 @@ def refusing(service: Service, refuse: str, allow: str) -> Iterator[None]:
         yield
     finally:
         run_in_erlang(service, STATEMENT, service.domain, allow)
-        run_in_erlang(service, FORGET)
+        run_in_erlang(service, CLEAR_REFUSAL)

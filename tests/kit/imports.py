@@ -15,8 +15,8 @@ OLD = "old.test"
 
 
 @dataclass
-class Move:
-    """Moves accounts in and out; what was moved in is gone at the end."""
+class Transfer:
+    """Imports and exports accounts; those that were imported are deleted at the end."""
 
     service: Service
     folder: Path
@@ -24,17 +24,17 @@ class Move:
 
     def name(self) -> str:
         """One that nobody has."""
-        self.names.append(f"moved-{secrets.token_hex(4)}")
+        self.names.append(f"imported-{secrets.token_hex(4)}")
         return self.names[-1]
 
-    def bring(self, file: Path, *words: str) -> str:
+    def import_file(self, file: Path, *words: str) -> str:
         """What import.yml says, in one line."""
         words = (f"file={file}", f"domain={OLD}", f"into={self.service.domain}", *words)
         done = self.service.run_playbook("import", *words)
         assert done.returncode == 0, done.stdout + done.stderr
         return re.sub(r"\s+", " ", done.stdout)
 
-    def give(self, name: str) -> ET.Element:
+    def export(self, name: str) -> ET.Element:
         """What export.yml writes of an account."""
         file = self.folder / f"{secrets.token_hex(4)}.xml"
         done = self.service.run_playbook("export", f"user={name}", f"file={file}")

@@ -30,7 +30,7 @@ _DIGITS = """run([Challenge]) ->
 """
 # Who made an account is in mod_register's table, how often anybody asked for pictures with who draws them, all else in
 # the tables of xmpp_token_bucket.erl (whose secret stays).
-_FORGET = """run([]) ->
+_RESET = """run([]) ->
     {atomic, ok} = ejabberd(mnesia, clear_table, [mod_register_ip]),
     ok = ejabberd(supervisor, terminate_child, [ejabberd_sup, ejabberd_captcha]),
     {ok, _} = ejabberd(supervisor, restart_child, [ejabberd_sup, ejabberd_captcha]),
@@ -72,10 +72,10 @@ def newcomer(name: str = "") -> Account:
     return Account(name or f"newcomer-{secrets.token_hex(4)}", secrets.token_urlsafe(12))
 
 
-def forget_addresses(service: Service) -> None:
-    """Who registered is remembered for a while, in memory only; here all that a restart would forget is forgotten, in a
-    tenth of its time. (nginx's own takes none.)"""
-    run_in_erlang(service, _FORGET)
+def reset_limits(service: Service) -> None:
+    """Who registered is kept for a while, in memory only; here all that a restart would delete is deleted, in a tenth
+    of its time. (nginx's own takes none.)"""
+    run_in_erlang(service, _RESET)
     # systemd starts a unit five times in ten seconds, no more: nobody needs that but these tests.
     service.host.check_output("systemctl reset-failed nginx && systemctl restart nginx")
 

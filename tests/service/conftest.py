@@ -14,8 +14,8 @@ import pytest
 from testinfra.host import Host
 
 from ..kit.erlang import FORGIVE, run_in_erlang
-from ..kit.imports import Move
-from ..kit.newcomer import forget_addresses, newcomer
+from ..kit.imports import Transfer
+from ..kit.newcomer import newcomer, reset_limits
 from ..kit.service import Account, Service
 
 SECONDS_PER_TEST = 180
@@ -68,16 +68,16 @@ def register(service: Service) -> Iterator[Callable[[int], list[Account]]]:
 
 
 @pytest.fixture
-def forgotten(service: Service) -> Iterator[None]:
-    """Whose address is used up by a test is not for the next one."""
+def limits_reset_after(service: Service) -> Iterator[None]:
+    """What a test has used of its address's limits does not count for the next one."""
     yield
-    forget_addresses(service)
+    reset_limits(service)
 
 
 @pytest.fixture
-def forgetful(service: Service) -> None:
-    """Nobody has registered from the test machine."""
-    forget_addresses(service)
+def limits_reset_before(service: Service) -> None:
+    """The limits of the test machine's address are unused, as if nobody had registered from it."""
+    reset_limits(service)
 
 
 @pytest.fixture
@@ -89,9 +89,9 @@ def guest(service: Service) -> Iterator[Account]:
 
 
 @pytest.fixture
-def move(service: Service, tmp_path: Path) -> Iterator[Move]:
-    """Moves accounts in and out; those that came are deleted afterwards."""
-    made = Move(service, tmp_path)
+def transfer(service: Service, tmp_path: Path) -> Iterator[Transfer]:
+    """Imports and exports accounts; those that were imported are deleted afterwards."""
+    made = Transfer(service, tmp_path)
     yield made
     service.unregister([Account(name, "", service.domain) for name in made.names])
 

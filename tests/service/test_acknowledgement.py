@@ -133,7 +133,7 @@ def test_who_comes_back_sends_again_what_is_not_safe(service: Service, register:
         assert acknowledged(back) == 2
 
 
-def test_failed_flush_forgets_nobody(service: Service, register: Register) -> None:
+def test_failed_flush_loses_nobody(service: Service, register: Register) -> None:
     """Once the disk works again, whoever had not stored by then is asked again."""
     alice, bob = register(2)
     with session(service, alice) as stream, session(service, bob):

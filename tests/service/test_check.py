@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from ..kit.erlang import FORGET, refusing, run_in_erlang
+from ..kit.erlang import CLEAR_REFUSAL, refusing, run_in_erlang
 from ..kit.nameserver import NameServer
 from ..kit.service import UPLOADS, Service
 
@@ -75,7 +75,7 @@ def test_host_that_is_well(service: Service, resolver: str) -> None:
     made = json.dumps({f"{left}@{service.domain}": time.time() - 3600})
     service.host.check_output("printf %%s %s > %s", made, MADE)
     service.host.check_output("systemctl start xmpp-backup.service")  # the first night is still to come
-    run_in_erlang(service, FORGET)  # what a test before this one made the database refuse
+    run_in_erlang(service, CLEAR_REFUSAL)  # what a test before this one made the database refuse
     before = accounts(service)
     try:
         code, rows = examine(service, f"resolver={resolver}")

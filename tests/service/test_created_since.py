@@ -172,5 +172,5 @@ WRONG = {
 
 
 @pytest.mark.parametrize("words", WRONG, ids=" ".join)
-def test_nonsense_is_refused(service: Service, words: tuple[str, ...]) -> None:
+def test_invalid_options_are_rejected(service: Service, words: tuple[str, ...]) -> None:
     assert WRONG[words] in refused(service, *words)

@@ -14,7 +14,7 @@ import aiohttp
 import pytest
 
 from ..kit.guest import Guest, guests
-from ..kit.newcomer import REGISTER, forget_addresses
+from ..kit.newcomer import REGISTER, reset_limits
 from ..kit.service import Account, Register, Service
 from ..kit.sessions import SM
 from ..kit.stream import CLIENT
@@ -238,7 +238,7 @@ async def test_thirty_web_chats_and_thirty_registrations_are_behind_one_address(
     service: Service, register: Register
 ) -> None:
     """A school class, half of which has accounts already. Each of the others gets a picture."""
-    await asyncio.to_thread(forget_addresses, service)
+    await asyncio.to_thread(reset_limits, service)
     accounts = [account for account in register(3) for _ in range(SESSIONS)]
     async with service.web() as web:
         pages = await asyncio.gather(*(registration_page(service, web) for _ in range(30)))

@@ -177,7 +177,7 @@ async def test_names_reserved_in_a_room_go_with_it(service: Service, register: R
         assert sql(service, f"SELECT nick FROM muc_registered WHERE nick = '{nick}'") == []
 
 
-async def test_name_of_many_code_points_is_forgotten_as_well(service: Service, register: Register) -> None:
+async def test_name_of_many_code_points_is_deleted_as_well(service: Service, register: Register) -> None:
     """What SQLite and Erlang take for a letter differs."""
     (bob,) = register(1)
     name = f"g\u0331\u0308\u0301-{secrets.token_hex(4)}"

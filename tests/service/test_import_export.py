@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""playbooks/import.yml and export.yml: from a Prosody of Debian, people move in with their rooms, and out again.
+"""playbooks/import.yml and export.yml: people and rooms of Debian's Prosody are imported, and people exported again.
 
 More than 300 lines: what they take along is furnished and compared in one place.
 """
@@ -18,7 +18,7 @@ import pytest
 from testinfra.host import Host
 
 from ..kit.clients import Client, affiliate, befriend, login
-from ..kit.imports import OLD, Move, contacts
+from ..kit.imports import OLD, Transfer, contacts
 from ..kit.newcomer import REGISTER
 from ..kit.nodes import PUBSUB
 from ..kit.old_server import at_old, copy, tunnel
@@ -206,10 +206,10 @@ async def assert_everything_is_there(
         assert "QUJD" in (await items(other, BUNDLE, account.jid))["current"]
 
 
-def test_people_and_rooms_move_in_and_people_out(service: Service, prosody: Prosody, tmp_path: Path) -> None:
+def test_people_and_rooms_are_imported_and_people_exported(service: Service, prosody: Prosody, tmp_path: Path) -> None:
     old, old_friend, old_outcast = (prosody.register(OLD) for _ in range(3))
-    moved = [Account(one.name, one.password, service.domain) for one in (old, old_friend, old_outcast)]
-    account, friend, outcast = moved
+    imported = [Account(one.name, one.password, service.domain) for one in (old, old_friend, old_outcast)]
+    account, friend, outcast = imported
     name, password = f"garden-{secrets.token_hex(4)}", 'a;b,c="d'
     room = f"{name}@{service.name('muc')}"
     in_, out = tmp_path / "in", tmp_path / "out"
@@ -271,7 +271,7 @@ def test_people_and_rooms_move_in_and_people_out(service: Service, prosody: Pros
         bring(out)
         asyncio.run(assert_everything_is_there(service, account, friend, outcast, "SCRAM-SHA-256", room))
     finally:
-        service.unregister([*moved, stranger])
+        service.unregister([*imported, stranger])
         rooms = service.api(("muc_online_rooms", {"service": service.name("muc")}))[0]
         for made in (one.partition("@")[0] for one in rooms if one.startswith(name)):
             service.api(("destroy_room", {"room": made, "service": service.name("muc")}))
@@ -297,33 +297,33 @@ ROSTER = """return {
 """
 
 
-def test_migrator_that_breaks_off(service: Service, prosody: Prosody, move: Move) -> None:
+def test_interrupted_migrator(service: Service, prosody: Prosody, transfer: Transfer) -> None:
     """Prosody's own: a list of contacts that it cannot write ends it, when all accounts are written."""
     accounts = [prosody.register(OLD) for _ in range(2)]
-    move.names += [one.name for one in accounts]
+    transfer.names += [one.name for one in accounts]
     folder = f"/var/lib/prosody/{OLD.replace('.', '%2e')}/roster"
     prosody.host.check_output(f"install -d -o prosody -g prosody {folder}")
     for one in accounts:
         file = f"{folder}/{one.name.replace('-', '%2d')}.dat"
         prosody.host.check_output("printf %%s %s > %s", ROSTER % "a\\1b", file)
     with pytest.raises(AssertionError):
-        prosody.give_out(OLD, "internal", "SHA-256", move.folder)
-    copy(prosody.host, f"/var/lib/prosody/*@{OLD}.xml", move.folder)
+        prosody.give_out(OLD, "internal", "SHA-256", transfer.folder)
+    copy(prosody.host, f"/var/lib/prosody/*@{OLD}.xml", transfer.folder)
     # What earlier tests have left there.
-    for path in move.folder.glob("*.xml"):
-        if path.name.partition("@")[0] not in move.names:
+    for path in transfer.folder.glob("*.xml"):
+        if path.name.partition("@")[0] not in transfer.names:
             path.unlink()
-    said = move.bring(move.folder)
+    said = transfer.import_file(transfer.folder)
     assert "Accounts: 2 imported" in said
     assert "In the files of these accounts: 0 contacts" in said
     assert "Accounts without contacts in the files" in said
     prosody.host.check_output(f"sed -i 's/a.1b/Work/' {folder}/*.dat")
-    prosody.give_out(OLD, "internal", "SHA-256", move.folder)
-    said = move.bring(move.folder)
+    prosody.give_out(OLD, "internal", "SHA-256", transfer.folder)
+    said = transfer.import_file(transfer.folder)
     assert said.count("exists already and lacks 2 contacts (asked@far.test asks@far.test)") == 2
-    move.bring(move.folder, "complete=true")
+    transfer.import_file(transfer.folder, "complete=true")
     for one in accounts:
-        assert contacts(move.give(one.name)) == {
+        assert contacts(transfer.export(one.name)) == {
             "asks@far.test": ("none", "", True, []),
             "asked@far.test": ("none", "subscribe", False, ["Work"]),
         }

@@ -11,7 +11,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from ..kit.clients import login
-from ..kit.imports import OLD, Move, contacts, roster, write
+from ..kit.imports import OLD, Transfer, contacts, roster, write
 from ..kit.nodes import PUBSUB
 from ..kit.service import PLAYBOOK_SECONDS, Account, Service, sql
 
@@ -89,7 +89,7 @@ def test_what_cannot_be_taken_is_told_before_anything_is_made(service: Service, 
     assert [name for name in accounts if name.startswith("unfit-")] == []
 
 
-def test_how_somebody_stands_to_a_contact_is_kept(move: Move) -> None:
+def test_how_somebody_stands_to_a_contact_is_kept(transfer: Transfer) -> None:
     """In all nine states of RFC 6121 (A.1), also when what this service has written is read in again."""
     asks = "<presence xmlns='jabber:client' type='subscribe' from='{}@far.test'><status>Hi</status></presence>"
     states = [
@@ -104,21 +104,21 @@ def test_how_somebody_stands_to_a_contact_is_kept(move: Move) -> None:
     question = {"": "", "subscribe": "ask='subscribe'"}
     items = [f"<item jid='{jid}' subscription='{state}' {question[ask]}/>" for jid, (state, ask, _) in wanted.items()]
     requests = [asks.format(jid.partition("@")[0]) for jid, (_, _, asked) in wanted.items() if asked]
-    name = move.name()
-    said = move.bring(write(move.folder, {name: roster(*items) + "".join(requests)}))
+    name = transfer.name()
+    said = transfer.import_file(write(transfer.folder, {name: roster(*items) + "".join(requests)}))
     assert "(in the files: 9 contacts, 0 nodes, 0 messages, 0 rooms)" in said
-    first = move.give(name)
+    first = transfer.export(name)
     assert {jid: stands[:3] for jid, stands in contacts(first).items()} == wanted
-    ours = move.folder / "ours.xml"
+    ours = transfer.folder / "ours.xml"
     ET.ElementTree(first).write(ours)
-    move.service.unregister([Account(name, "", move.service.domain)])
-    done = move.service.run_playbook("import", f"file={ours}")
+    transfer.service.unregister([Account(name, "", transfer.service.domain)])
+    done = transfer.service.run_playbook("import", f"file={ours}")
     assert done.returncode == 0, done.stdout + done.stderr
     rest, keys = without_keys(first)
-    assert without_keys(move.give(name)) == (rest, keys)
+    assert without_keys(transfer.export(name)) == (rest, keys)
     # Of when it was made, the row of each key has the day, and no time.
     assert len(keys) > 1
-    rows = sql(move.service, f"SELECT length(created_at) FROM users WHERE username = '{name}'")
+    rows = sql(transfer.service, f"SELECT length(created_at) FROM users WHERE username = '{name}'")
     assert rows == [[len("2026-11-29")]] * len(keys)
 
 
@@ -131,11 +131,11 @@ def without_keys(document: ET.Element) -> tuple[str, set[str | None]]:
     return ET.canonicalize(ET.tostring(document, encoding="unicode")), keys
 
 
-def test_who_was_asked_before_the_move_can_still_say_yes(move: Move, service: Service) -> None:
-    name, other_name = move.name(), move.name()
+def test_who_was_asked_before_the_import_can_still_say_yes(transfer: Transfer, service: Service) -> None:
+    name, other_name = transfer.name(), transfer.name()
     item = f"<item jid='{other_name}@{OLD}' subscription='none' ask='subscribe'/>"
     asks = f"<presence xmlns='jabber:client' type='subscribe' from='{name}@{OLD}'/>"
-    move.bring(write(move.folder, {name: roster(item), other_name: asks}))
+    transfer.import_file(write(transfer.folder, {name: roster(item), other_name: asks}))
 
     async def say_yes() -> None:
         me, bob = (Account(one, "good one", service.domain) for one in (name, other_name))
@@ -150,7 +150,7 @@ def test_who_was_asked_before_the_move_can_still_say_yes(move: Move, service: Se
     asyncio.run(say_yes())
 
 
-def test_what_is_odd_and_harmless_is_mended_and_counted(move: Move) -> None:
+def test_what_is_odd_and_harmless_is_fixed_and_counted(transfer: Transfer) -> None:
     pubsub = "<pubsub xmlns='http://jabber.org/protocol/pubsub'>{}</pubsub>"
     waiting = "<offline-messages><message xmlns='jabber:client'><body>News</body></message><iq/></offline-messages>"
     odd = {
@@ -174,21 +174,21 @@ def test_what_is_odd_and_harmless_is_mended_and_counted(move: Move) -> None:
         ),
         "presence that asks nothing (1)": "<presence xmlns='jabber:client' from='a@far.test' type='unsubscribe'/>",
     }
-    names = {move.name(): what for what in odd}
-    said = move.bring(write(move.folder, {name: odd[what] for name, what in names.items()}))
+    names = {transfer.name(): what for what in odd}
+    said = transfer.import_file(write(transfer.folder, {name: odd[what] for name, what in names.items()}))
     for name, what in names.items():
-        assert f"{name}@{move.service.domain} was imported: fixed: {what} (in" in said
+        assert f"{name}@{transfer.service.domain} was imported: fixed: {what} (in" in said
     first, *_ = names
-    assert contacts(move.give(first))["a@far.test"][3] == ["Work"]
+    assert contacts(transfer.export(first))["a@far.test"][3] == ["Work"]
     [without_namespace] = [name for name, what in names.items() if "presence that asks nothing (1), m" in what]
-    assert contacts(move.give(without_namespace))["c@far.test"][2]
+    assert contacts(transfer.export(without_namespace))["c@far.test"][2]
 
 
 @pytest.mark.parametrize("count", ["10000", "10000.0", "1e+04", "1.0E4", "010000", " 10000 "])
-def test_count_of_iterations_as_lua_writes_it(move: Move, count: str) -> None:
-    name = move.name()
-    move.bring(write(move.folder, {name: credentials(count)}, ""))
-    assert move.give(name).findtext(".//{urn:xmpp:pie:0#scram}iter-count") == "10000"
+def test_count_of_iterations_as_lua_writes_it(transfer: Transfer, count: str) -> None:
+    name = transfer.name()
+    transfer.import_file(write(transfer.folder, {name: credentials(count)}, ""))
+    assert transfer.export(name).findtext(".//{urn:xmpp:pie:0#scram}iter-count") == "10000"
 
 
 def credentials(count: str) -> str:
@@ -213,7 +213,7 @@ def test_count_of_iterations_that_is_none_is_named(service: Service, tmp_path: P
     assert "are no keys" not in said
 
 
-def test_second_run_says_what_is_missing_and_completes_it_if_told_to(move: Move) -> None:
+def test_second_run_says_what_is_missing_and_completes_it_if_told_to(transfer: Transfer) -> None:
     """As after a program that was interrupted: the accounts were there, what belongs to them was not."""
     contact = "<item jid='{}@far.test' name='{}' subscription='both'/>"
     node = (
@@ -231,7 +231,7 @@ def test_second_run_says_what_is_missing_and_completes_it_if_told_to(move: Move)
         "<query xmlns='jabber:iq:privacy'><list name='x'><item type='jid' value='z@far.test' action='deny' order='1'/>"
         "</list><default name='x'/></query>"
     )
-    empty, half = move.name(), move.name()
+    empty, half = transfer.name(), transfer.name()
     whole = (
         roster(contact.format("a", "Anna"), contact.format("b", "Bob"))
         + node.format("a@far.test")
@@ -242,31 +242,32 @@ def test_second_run_says_what_is_missing_and_completes_it_if_told_to(move: Move)
         + blocked
     )
     own = roster(contact.format("a", "My own name for her")) + card.format("My own name")
-    said = move.bring(write(move.folder, {empty: "", half: own}))
-    assert f"Accounts without contacts in the files: {empty}@{move.service.domain}. If they have" in said
-    file = write(move.folder, {empty: whole, half: whole})
-    said = move.bring(file)
+    said = transfer.import_file(write(transfer.folder, {empty: "", half: own}))
+    assert f"Accounts without contacts in the files: {empty}@{transfer.service.domain}. If they have" in said
+    file = write(transfer.folder, {empty: whole, half: whole})
+    said = transfer.import_file(file)
     missing = (
         "1 node (urn:xmpp:bookmarks:1), 2 of the messages, the profile, settings of apps, who is blocked (in the files:"
         " 2 contacts, 1 nodes, 2 messages, 0 rooms)"
     )
     assert (
-        f"{empty}@{move.service.domain} exists already and lacks 2 contacts (a@far.test b@far.test), {missing}" in said
+        f"{empty}@{transfer.service.domain} exists already and lacks 2 contacts (a@far.test b@far.test), {missing}"
+        in said
     )
     of_half = f"1 contact (b@far.test), {missing.replace('the profile, ', '')}"
-    assert f"{half}@{move.service.domain} exists already and lacks {of_half}" in said
+    assert f"{half}@{transfer.service.domain} exists already and lacks {of_half}" in said
     assert "changed=0" in said
-    assert contacts(move.give(empty)) == {}
-    said = move.bring(file, "complete=true")
-    assert f"{half}@{move.service.domain} existed already and got {of_half}" in said
+    assert contacts(transfer.export(empty)) == {}
+    said = transfer.import_file(file, "complete=true")
+    assert f"{half}@{transfer.service.domain} existed already and got {of_half}" in said
     assert "Accounts: 0 imported, 0 existed already and were not changed, 2 existed already and were completed." in said
     for name, called in ((empty, ("Anna", "Me")), (half, ("My own name for her", "My own name"))):
-        there = move.give(name)
+        there = transfer.export(name)
         assert [one.get("name") for one in there.iter("{jabber:iq:roster}item")] == [called[0], "Bob"]
         assert there.findtext(".//{vcard-temp}FN") == called[1]
         assert len(list(there.iter("{urn:xmpp:mam:2}result"))) == 1
         [node_here] = [one for one in there.iter(f"{{{PUBSUB}}}items") if one.get("node") == "urn:xmpp:bookmarks:1"]
         assert [one.get("id") for one in node_here] == ["a@far.test", "b@far.test"]
-    said = move.bring(file)
+    said = transfer.import_file(file)
     assert "lacks" not in said
     assert "changed=0" in said

@@ -17,7 +17,6 @@ from ..kit.newcomer import (
     ask_form,
     ask_without_form,
     exists,
-    forget_addresses,
     hand_in,
     hand_in_plain,
     invite,
@@ -25,6 +24,7 @@ from ..kit.newcomer import (
     plain_form,
     read_picture,
     refusal,
+    reset_limits,
     show_invitation,
     wrong,
 )
@@ -33,7 +33,7 @@ from ..kit.stream import connected
 
 
 # ---------------------------------------------------------------------- invitations
-@pytest.mark.usefixtures("forgetful")
+@pytest.mark.usefixtures("limits_reset_before")
 async def test_invitation_gives_one_account(service: Service, guest: Account) -> None:
     token = invite(service)
     with connected(service) as stream:
@@ -48,9 +48,9 @@ async def test_invitation_gives_one_account(service: Service, guest: Account) ->
         assert refusal(show_invitation(stream, token)) == "item-not-found"
 
 
-def test_used_invitation_is_forgotten(service: Service, guest: Account) -> None:
+def test_used_invitation_is_deleted(service: Service, guest: Account) -> None:
     """Who came by which invitation is nobody's business: xmpp-expire.service deletes it with the next hour."""
-    forget_addresses(service)
+    reset_limits(service)
     token = invite(service, guest.name)
     with connected(service) as stream:
         stream.starttls()
@@ -76,7 +76,7 @@ def test_invitation_that_does_not_hold_is_refused(service: Service, kind: str) -
     assert not service.stored(token)
 
 
-@pytest.mark.usefixtures("forgetful")
+@pytest.mark.usefixtures("limits_reset_before")
 def test_invitation_to_a_name_gives_that_name(service: Service, guest: Account) -> None:
     """As the operator makes it; nobody gets the name by another one."""
     done = service.run_playbook("invite", f"user={guest.name}", f"domain={service.domain}", "format=json")
@@ -93,7 +93,7 @@ def test_invitation_to_a_name_gives_that_name(service: Service, guest: Account) 
         assert refusal(ask_for(service, stream, guest)) == ""
 
 
-@pytest.mark.usefixtures("forgetful")
+@pytest.mark.usefixtures("limits_reset_before")
 async def test_name_that_an_invitation_promises_is_not_given_to_a_stranger(service: Service, guest: Account) -> None:
     """Neither in an app nor by the form, until the invitation has run out; the operator can still give it."""
     token = invite(service, guest.name)
@@ -119,7 +119,7 @@ async def test_name_that_an_invitation_promises_is_not_given_to_a_stranger(servi
     assert refusal(ask()) == ""
 
 
-@pytest.mark.usefixtures("forgetful")
+@pytest.mark.usefixtures("limits_reset_before")
 def test_wrong_digits_of_an_invited_guest_are_refused_as_such(service: Service, guest: Account) -> None:
     """And the invitation, on the same stream, is as good as before."""
     with connected(service) as stream:

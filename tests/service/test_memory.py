@@ -145,7 +145,7 @@ def numbers_kept(service: Service, account: Account, count: int) -> set[int]:
 
 
 @pytest.mark.attack("BOSH sessions without an account")
-@pytest.mark.usefixtures("forgotten")
+@pytest.mark.usefixtures("limits_reset_after")
 async def test_sessions_of_bosh_are_limited(service: Service) -> None:
     body = (
         f"<body xmlns='http://jabber.org/protocol/httpbind' to='{service.domain}' rid='1' ver='1.11' wait='1' hold='1' "

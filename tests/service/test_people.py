@@ -16,7 +16,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from ..kit import clients
-from ..kit.newcomer import ask_form, forget_addresses, hand_in, newcomer, read_picture, refusal, show_invitation
+from ..kit.newcomer import ask_form, hand_in, newcomer, read_picture, refusal, reset_limits, show_invitation
 from ..kit.service import DATABASE, PATIENCE, PLAYBOOK_SECONDS, Account, Register, Service
 from ..kit.stream import CLIENT, Stream, connected
 
@@ -245,7 +245,7 @@ def set_password(service: Service, link: str, account: Account) -> str:
 def test_link_gives_a_new_password_once(service: Service, register: Register) -> None:
     """To its account alone; a newer link is the only one that holds."""
     alice, bob = register(2)
-    forget_addresses(service)
+    reset_limits(service)
     older, link = reset_link(service, alice), reset_link(service, alice)
     changed = Account(alice.name, secrets.token_urlsafe(12), service.domain)
     assert set_password(service, older, changed) == "item-not-found"
@@ -294,7 +294,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("words", WRONG, ids=" ".join)
-def test_nonsense_is_refused(service: Service, words: tuple[str, ...]) -> None:
+def test_invalid_options_are_rejected(service: Service, words: tuple[str, ...]) -> None:
     said = refused(service, *words)
     assert WRONG[words] in said
     assert "changed=0" in said

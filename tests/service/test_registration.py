@@ -53,7 +53,7 @@ PICTURES = 40  # of one address in a minute, roles/ejabberd/vars/main.yml
 
 
 # ---------------------------------------------------------------------- from an app
-@pytest.mark.usefixtures("forgetful")
+@pytest.mark.usefixtures("limits_reset_before")
 async def test_account_is_made_from_an_app(service: Service, register: Register, guest: Account) -> None:
     """It takes a name, a password and six digits read off a picture, nothing else; the account works at once. A taken
     name is not given again, and who has just got an account gets no second one."""
@@ -89,7 +89,7 @@ SKIPPED: dict[str, Attempt] = {
 
 
 @pytest.mark.attack("creating accounts without solving the CAPTCHA")
-@pytest.mark.usefixtures("forgetful")
+@pytest.mark.usefixtures("limits_reset_before")
 def test_picture_cannot_be_skipped(service: Service, guest: Account) -> None:
     who = {"username": guest.name, "password": guest.password}
     answers = {}
@@ -104,7 +104,7 @@ def test_picture_cannot_be_skipped(service: Service, guest: Account) -> None:
 
 
 @pytest.mark.attack("creating accounts without solving the CAPTCHA")
-@pytest.mark.usefixtures("forgetful")
+@pytest.mark.usefixtures("limits_reset_before")
 def test_picture_is_good_for_one_answer(service: Service, register: Register, guest: Account) -> None:
     """Neither after a wrong answer nor after a right one, nor on another connection, is it asked about again."""
     (alice,) = register(1)
@@ -127,7 +127,7 @@ def test_picture_is_good_for_one_answer(service: Service, register: Register, gu
 # ---------------------------------------------------------------------- by the server's own form
 
 
-@pytest.mark.usefixtures("forgetful")
+@pytest.mark.usefixtures("limits_reset_before")
 async def test_account_is_made_without_a_script(service: Service, guest: Account) -> None:
     challenge = await plain_form(service)
     picture = await service.fetch("GET", f"https://{service.domain}/captcha/{challenge}/image")
@@ -139,7 +139,7 @@ async def test_account_is_made_without_a_script(service: Service, guest: Account
 
 
 @pytest.mark.attack("creating accounts without solving the CAPTCHA")
-@pytest.mark.usefixtures("forgetful")
+@pytest.mark.usefixtures("limits_reset_before")
 async def test_picture_of_the_plain_form_cannot_be_skipped(service: Service, guest: Account) -> None:
     challenge = await plain_form(service)
     digits = read_picture(service, challenge)
@@ -159,7 +159,7 @@ async def test_nothing_else_of_the_form_is_on_the_web(service: Service, path: st
     assert answer.status in (404, 405)
 
 
-@pytest.mark.usefixtures("forgetful")
+@pytest.mark.usefixtures("limits_reset_before")
 async def test_plain_form_is_as_strict_as_the_site(service: Service) -> None:
     answer = await service.fetch("GET", f"https://{service.domain}{PLAIN}")
     assert answer.status == 200
@@ -172,7 +172,7 @@ async def test_plain_form_is_as_strict_as_the_site(service: Service) -> None:
 
 # ---------------------------------------------------------------------- names
 @pytest.mark.parametrize("way", ["app", "form", "invitation"])
-@pytest.mark.usefixtures("forgetful")
+@pytest.mark.usefixtures("limits_reset_before")
 async def test_name_of_the_operator_is_not_given_away(service: Service, way: str) -> None:
     answers = {}
     for name in RESERVED[:: 2 if way == "form" else 1]:  # the form has a limit of its own
@@ -194,7 +194,7 @@ async def test_name_of_the_operator_is_not_given_away(service: Service, way: str
 
 
 # ---------------------------------------------------------------------- floods
-@pytest.mark.usefixtures("forgetful")
+@pytest.mark.usefixtures("limits_reset_before")
 async def test_flood_is_stopped_and_leaves_no_address(service: Service) -> None:
     """Pictures for apps, and the form on the web: both give out after some, and nowhere is written who asked."""
     with connected(service) as stream:
@@ -236,7 +236,7 @@ print(json.dumps(statuses))
 
 
 @pytest.mark.attack("creating many accounts, with `xmpp_registration: open`")
-@pytest.mark.usefixtures("forgetful")
+@pytest.mark.usefixtures("limits_reset_before")
 async def test_network_of_one_line_counts_as_one(service: Service) -> None:
     """Whoever has a /64 has more addresses than there are stars."""
     assert service.address6 is not None

@@ -34,7 +34,7 @@ from ..kit.stream import CLIENT, Stream, connected
 
 TIMEOUT = 600  # of each test, in seconds: no more than that passes in one
 LONG = 3600
-pytestmark = [pytest.mark.timeout(TIMEOUT), pytest.mark.usefixtures("forgetful", "forgotten")]
+pytestmark = [pytest.mark.timeout(TIMEOUT), pytest.mark.usefixtures("limits_reset_before", "limits_reset_after")]
 PER_HOUR = 20  # roles/xmpp/defaults/main.yml
 EACH = 3600 // PER_HOUR  # seconds
 OF_ONE_ADDRESS = 5

@@ -35,7 +35,7 @@ def ask(client: Client, whom: Account, extensions: str) -> None:
     client.send_raw(f"<presence type='subscribe' to='{whom.jid}'><status>it's me</status>{extensions}</presence>")
 
 
-def forget_contacts(service: Service) -> None:
+def clear_cache(service: Service) -> None:
     """What is in memory of them; the database remains."""
     service.api(("clear_cache", {}))
 
@@ -51,7 +51,7 @@ async def test_request_to_somebody_offline_is_whole(service: Service, register: 
     async with login(service, alice) as client:
         ask(client, bob, extensions)
         await client.query("get", "<query xmlns='jabber:iq:roster'/>")
-    forget_contacts(service)
+    clear_cache(service)
     for _ in range(2):  # it waits until it is answered
         async with login(service, bob) as client:
             await client.online()
@@ -70,7 +70,7 @@ async def test_a_newer_request_takes_the_place_of_the_older(service: Service, re
         ask(client, bob, PREAUTH)
         ask(client, bob, "<a xmlns='urn:test:a'/>")
         await client.query("get", "<query xmlns='jabber:iq:roster'/>")
-    forget_contacts(service)
+    clear_cache(service)
     async with login(service, bob) as client:
         await client.online()
         assert tags(await client.presences.get(asks(alice))) == ["{urn:test:a}a"]

@@ -245,7 +245,7 @@ async def publish(service: Service, register: Register) -> AsyncIterator[Publish
         service.host.check_output("systemctl reload ejabberd")
 
 
-async def in_force(service: Service, client: Client, listed: str) -> None:
+async def block_list_fetched(service: Service, client: Client, listed: str) -> None:
     """Returns when the list has been fetched: the listed one is no longer heard."""
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
@@ -255,7 +255,7 @@ async def in_force(service: Service, client: Client, listed: str) -> None:
         await client.hear(after)
         if not heard(client, probe):
             return
-    raise AssertionError(f"the block list did not come into force within {PATIENCE} seconds")
+    raise AssertionError(f"the block list was not fetched within {PATIENCE} seconds")
 
 
 async def test_who_is_on_a_block_list_reaches_nobody(service: Service, register: Register, publish: Publish) -> None:
@@ -277,7 +277,7 @@ async def test_who_is_on_a_block_list_reaches_nobody(service: Service, register:
         service.api(enters(early, "early"))
         await client.presences.get(lambda stanza: stanza.get("from") == f"{room}/early")
         await publish(spammer, of_spammers.split("@")[1], friend, early)
-        await in_force(service, client, spammer)
+        await block_list_fetched(service, client, spammer)
         # A whole server; and what a user decided for themselves counts more.
         come_in(service, of_spammers, bob.jid, "from a server of spammers")
         come_in(service, friend, bob.jid, "from a friend")

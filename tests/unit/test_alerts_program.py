@@ -88,7 +88,7 @@ def test_what_was_delivered_is_not_again_after_a_kill(ways: Ways, settings: dict
     assert saved == [{"command": ["2", "3", "4"]}, {"command": ["3", "4"]}, {"command": ["4"]}, {}]
 
 
-def test_what_waits_for_a_way_that_is_gone_is_forgotten(ways: Ways, settings: dict[str, Any]) -> None:
+def test_what_waits_for_a_way_that_is_gone_is_deleted(ways: Ways, settings: dict[str, Any]) -> None:
     unsent = {"command": ["old"], "chat 2": ["old"], "chat": ["old"]}
     assert deliver.deliver(settings, unsent, "new", nothing) == {}
     assert (unsent, ways.got) == ({}, {ADMIN: ["new"], MARIA: ["new"]})

@@ -166,7 +166,7 @@ async def test_what_is_found(server: NameServer, replace: dict[str, str], expect
     assert await not_passed(server, replace) == expected
 
 
-async def test_one_mistake_is_mended_once(server: NameServer) -> None:
+async def test_one_mistake_is_fixed_once(server: NameServer) -> None:
     """The host's name is wrong, and with it all that leads to it: each says so, one says what to write."""
     found = await not_passed(server, {"@ 3600 IN A 203.0.113.7": "@ 60 IN A 198.51.100.1"},
                              wanted=settings(own_addresses=["203.0.113.7"]))  # fmt: skip

@@ -76,7 +76,7 @@ def test_words_are_understood(given: dict[str, object], verb: str, words: dict[s
         ({"domain": "other.test"}, 'domain is "other.test", which is not one of friends.test, family.test'),
     ],
 )
-def test_nonsense_is_refused(given: dict[str, object], wrong: str) -> None:
+def test_invalid_options_are_rejected(given: dict[str, object], wrong: str) -> None:
     with pytest.raises(AnsibleActionFail, match=wrong):
         understand(given, VERBS, OPTIONAL, DOMAINS)
 

@@ -79,7 +79,7 @@ def test_all_of_a_list_can_be_meant(given: dict[str, object], verb: str, words: 
         ({"delete": "all", "sure": "14", "sinc": DAY}, "Unknown option -e sinc. Did you mean since"),
     ],
 )
-def test_nonsense_about_all_of_a_list_is_refused(given: dict[str, object], wrong: str) -> None:
+def test_invalid_options_for_all_of_a_list_are_rejected(given: dict[str, object], wrong: str) -> None:
     with pytest.raises(AnsibleActionFail, match=wrong):
         understand(given, ONE, {}, DOMAINS, lists=LISTS)
 

@@ -93,7 +93,7 @@ def test_rooms_of_each_account_are_counted(tmp_path: Path) -> None:
         ("old%2etest/blocklist/anna.dat", "", 'anna.dat", which is not as Prosody stores it'),
     ],
 )
-def test_file_that_is_broken_is_to_be_mended(tmp_path: Path, name: str, content: str, said: str) -> None:
+def test_file_that_is_broken_is_to_be_fixed(tmp_path: Path, name: str, content: str, said: str) -> None:
     """No other folder would help; and nothing of Python's words is for the operator."""
     path = tmp_path / name
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What it takes to bring a unit into force: nothing more than its state asks for."""
+"""What a unit needs once its files changed (enable, start, restart, reload): nothing more than its state asks for."""
 
 from __future__ import annotations
 

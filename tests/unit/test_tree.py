@@ -257,7 +257,7 @@ def test_when_a_file_changed_is_kept(tmp_path: Path, manifests: Path) -> None:
     assert changed()[str(site)] > first[str(site)], "its removal is a change too"
 
 
-def test_change_before_a_reboot_is_forgotten(tmp_path: Path, manifests: Path) -> None:
+def test_change_before_a_reboot_does_not_count(tmp_path: Path, manifests: Path) -> None:
     file = wanted(tmp_path / "file")
     install(file)
     manifest = manifests / "role.json"

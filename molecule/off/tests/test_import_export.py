@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""People move in with a SHA-1 key of their password and no other, as ejabberd and Prosody keep it by default.
+"""Accounts are imported with a SHA-1 key of their password and no other, as ejabberd and Prosody keep it by default.
 
 This host lets them log in (xmpp_sha1_passwords); what becomes of them elsewhere: tests/service/test_import_export.py.
 """

@@ -195,7 +195,7 @@ def test_nothing_of_registration_is_left(host: Host) -> None:
     ],
 )
 def test_domain_with_accounts_is_not_taken_out(settings: dict[str, str], gone: list[str]) -> None:
-    """By a slip of the finger; the operator is told who would be out of reach, and how to keep them."""
+    """Not by mistake; the operator is told who would be out of reach, and how to keep them."""
     done = playbook.run("site.yml", "--check", "-e", json.dumps(settings), limit="off", seconds=120)
     assert done.returncode
     assert all(re.search(rf"^\s*\d+ accounts? of {name}$", done.stdout, re.MULTILINE) for name in gone), done.stdout

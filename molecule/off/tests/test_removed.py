@@ -44,7 +44,7 @@ def listing(host: Host) -> list[str]:
         (["-e", "sure=off.test"], "off makes no backups, so everything would be lost."),
     ],
 )
-def test_nothing_is_removed_by_a_slip_of_the_finger(host: Host, words: list[str], told: str) -> None:
+def test_nothing_is_removed_without_confirmation(host: Host, words: list[str], told: str) -> None:
     done = remove(*words)
     assert done.returncode
     assert told in " ".join(done.stdout.split())

@@ -30,7 +30,7 @@ def night(host: Host) -> None:
 
 
 @pytest.mark.usefixtures("night")
-def test_backup_is_complete_and_the_old_one_forgotten(host: Host) -> None:
+def test_backup_is_complete_and_the_old_one_deleted(host: Host) -> None:
     times: dict[str, set[str]] = {}
     for one in snapshots(host):
         times.setdefault(one["time"], set()).update(tag for tag in one["tags"] if not tag.startswith("made-"))

@@ -113,7 +113,7 @@ def trials(host: Host) -> dict[str, dict[str, Any]]:
             assert done.rc == 0, f"{unit}: {host.check_output(f'journalctl --no-pager --lines=20 --unit={probe}')}"
             found[unit] = json.loads(done.stdout)
     finally:
-        # What has failed is forgotten first: systemd knows nothing of a unit that is gone.
+        # What has failed is reset first: systemd knows nothing of a unit that is gone.
         host.run(f"systemctl reset-failed '{PROBE}*'")
         host.check_output(f"rm -f /run/systemd/system/{PROBE}* {SCRIPT} {ANSWER} && systemctl daemon-reload")
     return found

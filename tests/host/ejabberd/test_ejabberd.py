@@ -22,7 +22,7 @@ def test_database_is_in_write_ahead_mode(host: Host) -> None:
 
 
 def test_freed_pages_are_overwritten(host: Host) -> None:
-    """Debian's SQLite does so without being asked; the promise to forget rests on it."""
+    """Debian's SQLite does so without being asked; retention depends on it."""
     assert ask(host, "PRAGMA secure_delete") == ["1"]
     linked = host.check_output("ldd $(find /usr/lib -name 'sqlite3_drv.so' -path '*p1*')")
     assert "libsqlite3.so.0 => /lib/" in linked or "libsqlite3.so.0 => /usr/lib/" in linked
@@ -83,7 +83,7 @@ def test_settings_with_secrets_are_closed_to_other_accounts(host: Host, user: st
 
 
 @pytest.mark.parametrize("timer", ["xmpp-expire", "xmpp-checkpoint"])
-def test_timer_that_forgets_runs(host: Host, timer: str) -> None:
+def test_timer_that_deletes_expired_data_runs(host: Host, timer: str) -> None:
     assert host.service(f"{timer}.timer").is_running
     assert host.service(f"{timer}.timer").is_enabled
 

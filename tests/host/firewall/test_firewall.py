@@ -74,9 +74,9 @@ def moved(host: Host, request: pytest.FixtureRequest) -> Iterator[int]:
 def test_who_moves_sshd_is_not_locked_out(host: Host, address: str, moved: int) -> None:
     assert reachable(address, moved)
     host.check_output("systemctl reload xmpp-firewall")
-    assert reachable(address, moved), "the port is forgotten when the firewall is loaded again"
+    assert reachable(address, moved), "the port is lost when the firewall is loaded again"
     host.check_output("systemctl restart xmpp-firewall")
-    assert reachable(address, moved), "the port is forgotten when the firewall is started again"
+    assert reachable(address, moved), "the port is lost when the firewall is started again"
     assert reachable(address, 22)
 
 

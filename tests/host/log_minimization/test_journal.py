@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The journal forgets: memory only, one copy."""
+"""The journal is in memory only, in one copy."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Debian itself writes nobody down: not who logs in or fails to, not what is typed, not what a crashed program knew."""
+"""Debian itself logs no person: not who logs in or fails to, not what is typed, not what a crashed program knew."""
 
 from __future__ import annotations
 

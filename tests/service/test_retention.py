@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The server forgets: what is past its time is gone from the disk, and who came and went is not written down."""
+"""Retention: what has expired is deleted from the disk, and who came and went is not written down."""
 
 from __future__ import annotations
 
@@ -169,7 +169,7 @@ async def announcing(service: Service, account: Account, node: str, feature: str
 
 
 @pytest.mark.attack("filling the table of what apps can do (XEP-0115)")
-async def test_what_apps_can_do_is_forgotten(service: Service, register: Register) -> None:
+async def test_what_apps_can_do_expires(service: Service, register: Register) -> None:
     """Anything can be said there. It goes although the account stays, and is asked for anew; what is young stays."""
     alice, bob = register(2)
     node, young = (f"https://{secrets.token_hex(8)}'%.test" for _ in range(2))
@@ -187,7 +187,7 @@ async def test_what_apps_can_do_is_forgotten(service: Service, register: Registe
     assert service.stored(diary[2]), "the server did not ask again"
 
 
-async def test_what_an_app_that_is_connected_can_do_is_not_forgotten(service: Service, register: Register) -> None:
+async def test_what_an_app_that_is_connected_can_do_does_not_expire(service: Service, register: Register) -> None:
     """Nor one that sleeps: it would not get the news of its contacts any more. When it is gone, it is."""
     alice, bob = register(2)
     node = f"https://{secrets.token_hex(8)}.test"
