@@ -26,7 +26,7 @@ options:
     description: Accounts that must exist, local part to password.
     type: dict
     default: {}
-  forget_others:
+  delete_other_records:
     description: Whether to delete the records of passwords that other accounts were given.
     type: bool
     default: false
@@ -130,7 +130,7 @@ def ensure_accounts(api: Api, params: dict[str, Any], *, check: bool) -> list[st
             api.call("change_password", **user, newpass=password)
             api.call("kick_user", **user)
         write(PASSWORDS, given := given | {address: fingerprint(password, secrets.token_hex(16))})
-    if params["forget_others"] and not check and given.keys() - wanted.keys():
+    if params["delete_other_records"] and not check and given.keys() - wanted.keys():
         write(PASSWORDS, {address: before for address, before in given.items() if address in wanted})
     return changes
 
@@ -228,7 +228,7 @@ def main() -> None:
             "domain": {"type": "str", "required": True},
             "muc_domain": {"type": "str", "default": ""},
             "accounts": {"type": "dict", "default": {}, "no_log": True},
-            "forget_others": {"type": "bool", "default": False},
+            "delete_other_records": {"type": "bool", "default": False},
             "rooms": {
                 "type": "list",
                 "elements": "dict",

@@ -64,7 +64,7 @@ invitation:
 invitations:
   description: >-
     Those of I(domains) that are good, each with C(invitation) (a name for it: the start of its token, which is not
-    enough to use it), C(domain), C(account) (the name that it promises), C(by), C(uses) that are left, and when it
+    enough to use it), C(domain), C(account) (the name that it reserves), C(by), C(uses) that are left, and when it
     C(expires).
   type: list
   elements: dict

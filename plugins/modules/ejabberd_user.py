@@ -153,7 +153,7 @@ def unban(api: Api, account: str, *, check: bool) -> list[str]:
     if account not in banned_of(api, where["host"]):
         return []
     if not check:
-        ejabberd_program.run("ejabberd-sqlite", "forget-ban", given=account, seconds=SECONDS)
+        ejabberd_program.run("ejabberd-sqlite", "delete-ban", given=account, seconds=SECONDS)
         api.call("srg_user_del", **where, group=GROUP, grouphost=where["host"])
     return [f"{account} {'would be' if check else 'is'} banned no longer"]
 

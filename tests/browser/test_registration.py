@@ -109,9 +109,9 @@ async def test_account_is_made_on_the_page(
     await proceed.click()
     await see_problem(page, said["picture"])
     await visit.check(page, f"register-problem-{language}")
-    promised = newcomer()
-    await asyncio.to_thread(link, service, "invite", f"user={promised.name}")
-    for refused, problem in ((taken.name, "taken"), ("admin", "reserved"), (promised.name, "reserved")):
+    invited = newcomer()
+    await asyncio.to_thread(link, service, "invite", f"user={invited.name}")
+    for refused, problem in ((taken.name, "taken"), ("admin", "reserved"), (invited.name, "reserved")):
         await name.fill(refused)
         await digits.fill(await read(service, visit))
         await proceed.click()

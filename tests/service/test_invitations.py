@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Invitations: each gives one account, with the name that it promises."""
+"""Invitations: each gives one account, with the name that it reserves."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_invitation_to_a_name_gives_that_name(service: Service, guest: Account) 
 
 
 @pytest.mark.usefixtures("limits_reset_before")
-async def test_name_that_an_invitation_promises_is_not_given_to_a_stranger(service: Service, guest: Account) -> None:
+async def test_name_that_an_invitation_reserves_is_not_given_to_a_stranger(service: Service, guest: Account) -> None:
     """Neither in an app nor by the form, until the invitation has run out; the operator can still give it."""
     token = invite(service, guest.name)
     stranger = Account(guest.name, secrets.token_urlsafe(12))

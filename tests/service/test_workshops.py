@@ -82,15 +82,15 @@ def test_thirty_people_at_a_workshop_get_thirty_accounts(service: Service) -> No
 def test_invitation_for_many_loses_no_use_to_a_mistake_and_can_be_withdrawn(
     service: Service, register: Register
 ) -> None:
-    """A name that is taken, reserved or promised, a weak password: no account is made, and the use is there still."""
+    """A name that is taken or reserved, a weak password: no account is made, and the use is there still."""
     (alice,) = register(1)
-    promised = newcomer()
-    service.api(("generate_invite_with_username", {"username": promised.name, "host": service.domain}))
+    invited = newcomer()
+    service.api(("generate_invite_with_username", {"username": invited.name, "host": service.domain}))
     token = workshop(service, "uses=2")
     mistakes = {
         "conflict": alice,
         "forbidden": newcomer("admin"),
-        "not-allowed": promised,
+        "not-allowed": invited,
         "not-acceptable": Account(newcomer().name, "abc"),
         "jid-malformed": newcomer("a b"),
     }

@@ -167,7 +167,7 @@ def read_until(link: ssl.SSLSocket, end: str) -> str:
 
 
 def test_invitation_that_nobody_could_use_is_not_made(host: Host) -> None:
-    """The setting is there, and site.yml was not run: twice the same, so no name is promised to nobody."""
+    """The setting is there, and site.yml was not run: twice the same, so no name is reserved for nobody."""
     for _ in "first", "again":
         options = ["-e", '{"xmpp_registration": "invite"}', "-e", "user=maria"]
         done = playbook.run("playbooks/invite.yml", *options, limit="off", seconds=120)

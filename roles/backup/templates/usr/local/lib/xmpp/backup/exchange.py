@@ -72,11 +72,11 @@ def put_back() -> bool:
         for ending in (files.PART, files.GONE):
             files.remove(path.with_name(path.name + ending))
     os.sync()
-    discard()
+    delete_replaced()
     return True
 
 
-def discard() -> None:
+def delete_replaced() -> None:
     """Delete what was moved aside, the list first: without it, the rest is never taken for complete."""
     paths.LIST.unlink(missing_ok=True)
     paths.HALF.unlink(missing_ok=True)

@@ -65,4 +65,4 @@ def commit() -> None:
     if paths.HALF.exists():
         raise BackupError(INTERRUPTED)
     files.remove(paths.STAGED)
-    exchange.discard()
+    exchange.delete_replaced()

@@ -59,4 +59,4 @@ def delete_leftovers(settings: dict[str, Any]) -> None:
             if path != paths.ASIDE:
                 files.remove(path)
             elif not paths.HALF.exists():
-                exchange.discard()
+                exchange.delete_replaced()

@@ -9,7 +9,7 @@
 -module(mod_xmpp_archive).
 -behaviour(gen_mod).
 -export([start/2, stop/1, reload/3, depends/2, mod_options/1, mod_opt_type/1, mod_doc/0]).
--export([stored/8, waits/1, forget/2]).
+-export([stored/8, waits/1, account_removed/2]).
 
 -define(LEAST, 2048).        %% bytes that a message counts
 -define(SOME, 500).          %% messages that are looked at, or deleted, at once
@@ -31,7 +31,7 @@ stop(Host) ->
 hooks(Do, Host) ->
     ejabberd_hooks:Do(store_mam_message, Host, ?MODULE, stored, 90),
     ejabberd_hooks:Do(offline_message_hook, Host, ?MODULE, waits, 45),  %% before mod_offline
-    ejabberd_hooks:Do(remove_user, Host, ?MODULE, forget, 95),
+    ejabberd_hooks:Do(remove_user, Host, ?MODULE, account_removed, 95),
     ok.
 
 reload(_Host, _New, _Old) -> ok.
@@ -109,9 +109,9 @@ mailbox(User, Server) ->
         _ -> unknown
     end.
 
-forget(User, Server) ->
+account_removed(User, Server) ->
     ets:delete(?MODULE, {Server, User}),
-    xmpp_sum:forget(?WAITING, {User, Server}).
+    xmpp_sum:delete(?WAITING, {User, Server}).
 
 quote(Text) ->
     ["'", binary:replace(Text, <<"'">>, <<"''">>, [global]), "'"].

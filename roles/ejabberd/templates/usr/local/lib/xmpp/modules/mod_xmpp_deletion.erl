@@ -6,7 +6,7 @@
 -module(mod_xmpp_deletion).
 -behaviour(gen_mod).
 -export([start/2, stop/1, reload/3, depends/2, mod_options/1, mod_doc/0]).
--export([leave_rooms/2, forget/2, forget_room/4, begin_anew/3, forget_lost/0, expire/1]).
+-export([leave_rooms/2, account_removed/2, room_destroyed/4, begin_anew/3, delete_lost/0, expire/1]).
 
 -define(PUSH_DAYS, 90).  %% apps ask for push anew at each login
 
@@ -18,10 +18,10 @@ stop(Host) ->
 
 hooks(Do, Host) ->
     ejabberd_hooks:Do(remove_user, Host, ?MODULE, leave_rooms, 40),  %% before mod_muc, while it is known who belonged where
-    ejabberd_hooks:Do(remove_user, Host, ?MODULE, forget, 90),       %% after all others
-    ejabberd_hooks:Do(room_destroyed, Host, ?MODULE, forget_room, 50),
+    ejabberd_hooks:Do(remove_user, Host, ?MODULE, account_removed, 90),  %% after all others
+    ejabberd_hooks:Do(room_destroyed, Host, ?MODULE, room_destroyed, 50),
     ejabberd_hooks:Do(start_room, Host, ?MODULE, begin_anew, 50),
-    Host =:= hd(ejabberd_option:hosts()) andalso ejabberd_hooks:Do(ejabberd_started, ?MODULE, forget_lost, 50),
+    Host =:= hd(ejabberd_option:hosts()) andalso ejabberd_hooks:Do(ejabberd_started, ?MODULE, delete_lost, 50),
     ok.
 
 reload(_Host, _New, _Old) -> ok.
@@ -50,7 +50,7 @@ leave(Name, Service, Room, JID) ->
             mod_muc_room:change_item(Room, JID, role, none, <<>>),
             mod_muc_room:unsubscribe(Room, JID)],
     [{ok, _}, {ok, _}, ok] = Left,
-    forget_subject_author(Room, JID),
+    delete_subject_author(Room, JID),
     Nobody = [] =:= [Who || {Who, Kind} <- affiliations(Name, Service), Kind =/= outcast]
         andalso mod_muc_admin:get_room_occupants_number(Name, Service) =:= 0
         andalso mod_muc_admin:get_subscribers(Name, Service) =:= [],
@@ -63,7 +63,7 @@ affiliations(Name, Service) ->
     [{{User, Server, <<>>}, Kind} || {User, Server, Kind, _} <- mod_muc_admin:get_room_affiliations(Name, Service)].
 
 %% A room stores the nickname and the address of whoever set its subject.
-forget_subject_author(Room, JID) ->
+delete_subject_author(Room, JID) ->
     {ok, State} = mod_muc_room:get_state(Room),
     case list_to_tuple([without(Value, bare(JID)) || Value <- tuple_to_list(State)]) of
         State -> ok;
@@ -83,43 +83,43 @@ without(Value, _) ->
 
 bare(JID) -> jid:tolower(jid:remove_resource(JID)).
 
-forget(User, Server) ->
+account_removed(User, Server) ->
     Address = jid:encode({User, Server, <<>>}),
     case sql(Server, ["SELECT username, server_host FROM rosterusers WHERE jid = ", quote(Address)]) of
         {selected, _, Contacts} ->
             [mod_admin_extra:delete_rosteritem(Contact, Host, User, Server) || [Contact, Host] <- Contacts];
         _ -> tell("the table rosterusers")
     end,
-    [forget_in(Table, Server, ["DELETE FROM ", Table, " WHERE ", Column, " = ", quote(Address), " OR substr(", Column, ", 1, ",
-                               integer_to_list(length(unicode:characters_to_list(Address)) + 1), ") = ", quote([Address, "/"])])
+    [change(Table, Server, ["DELETE FROM ", Table, " WHERE ", Column, " = ", quote(Address), " OR substr(", Column, ", 1, ",
+                            integer_to_list(length(unicode:characters_to_list(Address)) + 1), ") = ", quote([Address, "/"])])
      || {Table, Column} <- [{"pubsub_state", "jid"}, {"pubsub_item", "publisher"}, {"muc_registered", "jid"},
                             {"muc_room_subscribers", "jid"}, {"invite_token", "invitee"}]],
     %% Rooms archive with the real address what they show with the nick.
-    [forget_in("archive", Host,
-               ["UPDATE archive SET peer = username, bare_peer = username, xml = replace(xml, ", quote(Address), ", username)"
-                " WHERE server_host = ", quote(Host), " AND bare_peer = ", quote(Address),
-                " AND username IN (SELECT name || '@' || host FROM muc_room)"]) || Host <- ejabberd_option:hosts()],
-    [forget_in(Table, Server, ["DELETE FROM ", Table, " WHERE ", Column, " = ", quote(User), " AND server_host = ", quote(Server)])
+    [change("archive", Host,
+            ["UPDATE archive SET peer = username, bare_peer = username, xml = replace(xml, ", quote(Address), ", username)"
+             " WHERE server_host = ", quote(Host), " AND bare_peer = ", quote(Address),
+             " AND username IN (SELECT name || '@' || host FROM muc_room)"]) || Host <- ejabberd_option:hosts()],
+    [change(Table, Server, ["DELETE FROM ", Table, " WHERE ", Column, " = ", quote(User), " AND server_host = ", quote(Server)])
      || {Table, Column} <- [{"roster_version", "username"}, {"motd", "username"}, {"invite_token", "invitee"},
                             {"invite_token", "account_name"}]],
     ok.
 
 %% ejabberd keeps the names that people reserved in a room when that is no more, and whoever makes one of the same address has them.
-forget_room(Server, Room, Service, _Persistent) ->
-    forget_in("muc_registered", Server, ["DELETE FROM muc_registered WHERE host = ", quote(jid:encode({Room, Service, <<>>}))]).
+room_destroyed(Server, Room, Service, _Persistent) ->
+    change("muc_registered", Server, ["DELETE FROM muc_registered WHERE host = ", quote(jid:encode({Room, Service, <<>>}))]).
 
 %% A room that does not stay ends with ejabberd. After a crash, or with people of other servers in it, its archive is left: whoever made one of
 %% the same name could read that. (Every room starts; one that is stored is not new.)
 begin_anew(Server, Room, Service) ->
     case sql(Server, ["SELECT 1 FROM muc_room WHERE name = ", quote(Room), " AND host = ", quote(Service)]) of
-        {selected, _, []} -> forget_lost(Server, jid:encode({Room, Service, <<>>}), erlang:system_time(microsecond));
+        {selected, _, []} -> delete_lost(Server, jid:encode({Room, Service, <<>>}), erlang:system_time(microsecond));
         _ -> ok
     end.
 
 %% Rooms that existed before this moment.
-forget_lost(Server, Address, Before) ->
+delete_lost(Server, Address, Before) ->
     [Room, Service] = binary:split(Address, <<"@">>),
-    [forget_in(Table, Server, ["DELETE FROM ", Table, " WHERE " | Where])
+    [change(Table, Server, ["DELETE FROM ", Table, " WHERE " | Where])
      || {Table, Where} <- [{"archive", ["server_host = ", quote(Server), " AND username = ", quote(Address),
                                         " AND timestamp < ", integer_to_list(Before)]},
                            {"muc_registered", ["host = ", quote(Address)]},
@@ -127,11 +127,11 @@ forget_lost(Server, Address, Before) ->
     ok.
 
 %% Those that ended with the ejabberd before this one.
-forget_lost() ->
-    spawn(fun() -> [forget_lost_rooms(Host) || Host <- ejabberd_option:hosts()] end).
+delete_lost() ->
+    spawn(fun() -> [delete_lost_rooms(Host) || Host <- ejabberd_option:hosts()] end).
 
 %% All that is left of such rooms. From owner to owner of the archive by its index, which can be large.
-forget_lost_rooms(Server) ->
+delete_lost_rooms(Server) ->
     Now = erlang:system_time(microsecond),
     Next = ["SELECT min(username) FROM archive WHERE server_host = ", quote(Server)],
     {selected, _, Named} = sql(Server,
@@ -142,12 +142,12 @@ forget_lost_rooms(Server) ->
     Services = gen_mod:get_module_opt_hosts(Server, mod_muc),
     Online = maps:from_list([{jid:encode({Name, Service, <<>>}), true}
                              || Service <- Services, {Name, _, _} <- mod_muc:get_online_rooms(Service)]),
-    [forget_lost(Server, Address, Now) || [Address] <- Named, not is_map_key(Address, Online),
+    [delete_lost(Server, Address, Now) || [Address] <- Named, not is_map_key(Address, Online),
                                           Service <- Services, lists:suffix([$@ | binary_to_list(Service)], binary_to_list(Address))],
     ok.
 
 %% ejabberd deletes old messages of the domains that it serves. Those of others are in the archive as well, until they are old.
-forget_old_domains(Host, Days) ->
+delete_old_domains(Host, Days) ->
     Next = "SELECT min(server_host) FROM archive",
     {selected, _, Named} = sql(Host,
         ["WITH RECURSIVE domain(name) AS (", Next, " UNION ALL SELECT (", Next, " WHERE server_host > name) FROM domain"
@@ -158,7 +158,7 @@ forget_old_domains(Host, Days) ->
     ok.
 
 %% The others are changed even if one table cannot be.
-forget_in(Table, Host, Statement) ->
+change(Table, Host, Statement) ->
     case sql(Host, Statement) of
         {updated, _} -> ok;
         _ -> tell(["the table ", Table])
@@ -182,8 +182,8 @@ expire(Days) ->
     Used = [binary_to_list(str:sha(<<User/binary, "@", Server/binary>>)) || [User, Server] <- Accounts],
     [ok = remove(filename:join(Root, Folder)) || Folder <- ordsets:subtract(lists:sort(Folders), lists:sort(Used)),
                                                  length(Folder) =:= 40],
-    [ok = forget_lost_rooms(One) || One <- ejabberd_option:hosts()],
-    ok = forget_old_domains(Host, Days),
+    [ok = delete_lost_rooms(One) || One <- ejabberd_option:hosts()],
+    ok = delete_old_domains(Host, Days),
     mod_xmpp_caps:expire().
 
 %% If a file arrives or is deleted at this moment, the folder is deleted the next time.

@@ -25,10 +25,10 @@ mod_doc() -> #{}.
 %% the operator can give the name to anybody.
 keep(Free, User, Server, _Password) ->
     {current_stacktrace, Callers} = process_info(self(), current_stacktrace),
-    Free andalso not (lists:keymember(mod_register, 1, Callers) andalso promised(jid:nodeprep(User), jid:nameprep(Server))).
+    Free andalso not (lists:keymember(mod_register, 1, Callers) andalso reserved(jid:nodeprep(User), jid:nameprep(Server))).
 
 %% Not so once the invitation is taken, which ejabberd notes first, nor by one to somebody's contacts (R), or for a new password (T).
-promised(User, Server) ->
+reserved(User, Server) ->
     {selected, _, Tokens} = ejabberd_sql:sql_query(
         Server, iolist_to_binary(["SELECT token FROM invite_token WHERE server_host = ", quote(Server), " AND account_name = ", quote(User),
                                   " AND invitee = '' AND type IN ('A', 'S') AND expires > datetime('now', 'localtime')"])),

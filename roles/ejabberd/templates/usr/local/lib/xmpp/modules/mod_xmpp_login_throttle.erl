@@ -11,11 +11,11 @@
 -module(mod_xmpp_login_throttle).
 -behaviour(gen_mod).
 -export([start/2, stop/1, reload/3, depends/2, mod_options/1, mod_doc/0]).
--export([narrow/2, start_login/3, judge/3, give_up/2, guard_removal/1, end_sessions/2]).
+-export([narrow/2, start_login/3, judge/3, give_up/2, refuse_removal/1, end_sessions/2]).
 
 -define(AT_ONCE, 60).  %% wrong passwords, before it gets slow
 -define(EACH, 60).     %% seconds until another one is possible
--define(KNOWN, mod_xmpp_guard_known).
+-define(KNOWN, mod_xmpp_guard_known).  %% the earlier name of this module, here and below: an update reads what is there
 -define(FOLDER, "/run/xmpp-guard").
 -define(DAY, 86400).
 -define(PLACES, 100).  %% that one account is known from at once; who has a whole network of addresses does not fill the table with them
@@ -39,7 +39,7 @@ hooks(Do, Host) ->
     ejabberd_hooks:Do(c2s_handle_recv, Host, ?MODULE, start_login, 10),
     ejabberd_hooks:Do(c2s_auth_result, Host, ?MODULE, judge, 10),
     ejabberd_hooks:Do(c2s_terminated, Host, ?MODULE, give_up, 10),
-    ejabberd_hooks:Do(user_send_packet, Host, ?MODULE, guard_removal, 10),
+    ejabberd_hooks:Do(user_send_packet, Host, ?MODULE, refuse_removal, 10),
     ejabberd_hooks:Do(set_password, Host, ?MODULE, end_sessions, 90),
     ok.
 
@@ -149,7 +149,7 @@ refuse(#{lang := Lang} = State) ->
     Text = <<"Too many wrong passwords came from your network. Please try again in some minutes.">>,
     {stop, ejabberd_c2s:send(State, xmpp:serr_policy_violation(Text, Lang))}.
 
-guard_removal({Packet, State}) when element(1, Packet) =:= iq ->
+refuse_removal({Packet, State}) when element(1, Packet) =:= iq ->
     case {xmpp:get_type(Packet), lists:any(fun(Query) -> removes_another(Query, Packet) end, xmpp:get_els(Packet))} of
         {set, true} ->
             Text = <<"Only the account that you are logged in to can be deleted.">>,
@@ -157,7 +157,7 @@ guard_removal({Packet, State}) when element(1, Packet) =:= iq ->
             {stop, {drop, State}};
         _ -> {Packet, State}
     end;
-guard_removal(Acc) ->
+refuse_removal(Acc) ->
     Acc.
 
 removes_another({xmlel, <<"query">>, _, _} = Query, Packet) ->

@@ -8,7 +8,7 @@
 -module(mod_xmpp_quota).
 -behaviour(gen_mod).
 -export([start/2, stop/1, reload/3, depends/2, mod_options/1, mod_doc/0]).
--export([send/1, arrive/1, few_tokens/1, forget/2]).
+-export([send/1, arrive/1, few_tokens/1, account_removed/2]).
 
 -define(ACCOUNT, 20_971_520).  %% bytes
 -define(OTHERS, 10_485_760).   %% of these, what others may fill
@@ -37,7 +37,7 @@ stop(Host) ->
 hooks(Do, Host) ->
     ejabberd_hooks:Do(user_send_packet, Host, ?MODULE, send, 25),
     ejabberd_hooks:Do(c2s_handle_sasl2_inline, Host, ?MODULE, few_tokens, 90),
-    ejabberd_hooks:Do(remove_user, Host, ?MODULE, forget, 95),
+    ejabberd_hooks:Do(remove_user, Host, ?MODULE, account_removed, 95),
     %% Of all packets, once for all domains.
     Host =:= hd(ejabberd_option:hosts()) andalso ejabberd_hooks:Do(filter_packet, ?MODULE, arrive, 60),
     ok.
@@ -259,8 +259,8 @@ few_tokens(Acc) ->
 whose(User, Server) ->
     [" WHERE username = ", quote(jid:nodeprep(User)), " AND server_host = ", quote(jid:nameprep(Server))].
 
-forget(User, Server) ->
-    xmpp_sum:forget(?MODULE, {User, Server, <<>>}).
+account_removed(User, Server) ->
+    xmpp_sum:delete(?MODULE, {User, Server, <<>>}).
 
 address(undefined) -> nowhere;
 address(JID) -> jid:tolower(JID).

@@ -8,7 +8,7 @@
 -module(mod_xmpp_rooms).
 -behaviour(gen_mod).
 -export([start/2, stop/1, reload/3, depends/2, mod_options/1, mod_doc/0]).
--export([guard_subscription/2, guard_room/2, say/3, enter/3, question/1, create/1, forget/2]).
+-export([refuse_subscription/2, refuse_change/2, say/3, enter/3, question/1, create/1, account_removed/2]).
 
 %% {at once, seconds until one more is possible}
 -define(MESSAGES, {60, 1}).    %% of one person to one room
@@ -37,12 +37,12 @@ stop(Host) ->
     hooks(delete, Host).
 
 hooks(Do, Host) ->
-    ejabberd_hooks:Do(muc_process_iq, Host, ?MODULE, guard_subscription, 10),
-    ejabberd_hooks:Do(muc_process_iq, Host, ?MODULE, guard_room, 11),
+    ejabberd_hooks:Do(muc_process_iq, Host, ?MODULE, refuse_subscription, 10),
+    ejabberd_hooks:Do(muc_process_iq, Host, ?MODULE, refuse_change, 11),
     ejabberd_hooks:Do(user_send_packet, Host, ?MODULE, create, 26),
     ejabberd_hooks:Do(user_send_packet, Host, ?MODULE, question, 27),
     ejabberd_hooks:Do(s2s_receive_packet, Host, ?MODULE, question, 27),
-    ejabberd_hooks:Do(remove_user, Host, ?MODULE, forget, 95),
+    ejabberd_hooks:Do(remove_user, Host, ?MODULE, account_removed, 95),
     ejabberd_hooks:Do(muc_filter_message, Host, ?MODULE, say, 30),
     ejabberd_hooks:Do(muc_filter_presence, Host, ?MODULE, enter, 30),
     ok.
@@ -52,7 +52,7 @@ depends(_Host, _Opts) -> [{mod_muc, hard}].
 mod_options(_Host) -> [].
 mod_doc() -> #{}.
 
-guard_subscription(IQ, _Room) when element(1, IQ) =:= iq ->
+refuse_subscription(IQ, _Room) when element(1, IQ) =:= iq ->
     Self = bare(xmpp:get_from(IQ)),
     Others = [Address || {xmlel, <<"subscribe">>, _, _} = Subscribe <- fxml:get_subtags(xmpp:encode(IQ), <<"subscribe">>),
                          Address <- [fxml:get_tag_attr_s(<<"jid">>, Subscribe)], Address =/= <<>>, bare(jid:decode(Address)) =/= Self],
@@ -60,7 +60,7 @@ guard_subscription(IQ, _Room) when element(1, IQ) =:= iq ->
         [] -> IQ;
         _ -> xmpp:make_error(IQ, xmpp:err_forbidden(<<"Only your own address can be subscribed.">>, xmpp:get_lang(IQ)))
     end;
-guard_subscription(Acc, _Room) ->
+refuse_subscription(Acc, _Room) ->
     Acc.
 
 say(drop, _Room, _Nick) -> drop;
@@ -171,16 +171,16 @@ owned({_, Host, _} = Account) ->
         _ -> unknown
     end.
 
-forget(User, Server) ->
-    xmpp_sum:forget(?MODULE, {rooms, {User, Server, <<>>}}).
+account_removed(User, Server) ->
+    xmpp_sum:delete(?MODULE, {rooms, {User, Server, <<>>}}).
 
 %% ---------------------------------------------------------------------- how much in a room, and whose it is
-guard_room(IQ, Room) when element(1, IQ) =:= iq ->
+refuse_change(IQ, Room) when element(1, IQ) =:= iq ->
     case xmpp:get_type(IQ) =:= set andalso changed(IQ, Room) of
         Error when is_tuple(Error) -> xmpp:make_error(IQ, Error);
         _ -> IQ
     end;
-guard_room(Acc, _Room) ->
+refuse_change(Acc, _Room) ->
     Acc.
 
 %% Each change stores the whole room again.

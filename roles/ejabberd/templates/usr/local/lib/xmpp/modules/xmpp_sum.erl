@@ -2,7 +2,7 @@
 %% Estimate how much somebody has of something, without counting it each time. What is added is added to an estimate in memory. It is counted
 %% anew when the estimate passes the limit, and when there is none yet (after a start).
 -module(xmpp_sum).
--export([new/1, fits/6, forget/2]).
+-export([new/1, fits/6, delete/2]).
 
 -define(AGAIN, 2).  %% seconds until it is counted again for the same one who asks: nobody makes the database count without end, nor keeps others out
 
@@ -30,7 +30,7 @@ count(Table, Key, Weight, Limit, {ok, Sum}) ->
 count(_Table, _Key, _Weight, _Limit, _Unknown) ->
     true.
 
-forget(Table, Key) ->
+delete(Table, Key) ->
     ets:delete(Table, Key).
 
 now_ms() -> erlang:monotonic_time(millisecond).
