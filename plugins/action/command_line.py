@@ -9,10 +9,10 @@ from ansible import context
 from ansible.errors import AnsibleActionFail
 from ansible.utils.vars import load_extra_vars
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.bases import Action
-from ansible_collections.conexizan.xmpp.plugins.plugin_utils.command_line.words import (
+from ansible_collections.conexizan.xmpp.plugins.plugin_utils.command_line.options import (
     refuse_unknown,
     understand,
-    with_whole_texts,
+    with_whole_values,
 )
 
 DOCUMENTATION = r"""
@@ -20,30 +20,31 @@ name: command_line
 short_description: What was asked for on the command line
 description:
   - >-
-    Reads the words that a playbook takes (C(-e ban=mallory)), checks them, and returns C(verb), the one that
-    says what to do (C(list) without any), C(words), each in full, and C(format).
+    Reads the options that a playbook takes (C(-e ban=mallory)), checks them, and returns C(verb), the one that
+    says what to do (C(list) without any), C(options), each in full, and C(format).
   - >-
     With several hosts, what changes something must name its domain (NAME@DOMAIN), and is done on the host that serves
-    it: C(elsewhere) is true for the others, C(located) has the word and its value, C(served) the domains of this host.
+    it: C(elsewhere) is true for the others, C(located) has the option and its value, C(served) the domains of this
+    host.
   - >-
     Every playbook takes C(-e format=table) or C(json), which the callback C(terminal) heeds as well.
 options:
   verbs:
     description: >-
-      Verb to the words that it needs, the verb itself among them, each with its kind. An C(account) is of the service,
-      NAME or NAME@DOMAIN; an C(address) is of anybody; a C(room) is of the service; a C(domain) is one of its domains,
-      a C(service) the first of them; a C(flag) is true or false; a C(number) is a whole one above zero; a C(reason)
-      is a text that is not long; a C(text) is anything else.
+      Verb to the options that it needs, the verb itself among them, each with its kind. An C(account) is of the
+      service, NAME or NAME@DOMAIN; an C(address) is of anybody; a C(room) is of the service; a C(domain) is one of its
+      domains, a C(service) the first of them; a C(flag) is true or false; a C(number) is a positive integer; a
+      C(reason) is a short string; a C(string) is any other one.
     type: dict
     default: {}
   lists:
     description: >-
-      Word that selects a list to the verbs that act on all of it, each with that word, in the form of I(verbs). No
+      Option that selects a list to the verbs that act on all of it, each with that option, in the form of I(verbs). No
       other verb goes with it. C(all) is the word all, a C(day) a date that has come.
     type: dict
     default: {}
   optional:
-    description: Words that may be left out, each with its kind.
+    description: Options that may be left out, each with its kind.
     type: dict
     default: {}
   changes:
@@ -71,7 +72,7 @@ class ActionModule(Action):
         result: dict[str, Any] = super().run(tmp, task_vars)
         args, variables = self._task.args, task_vars or {}
         lists = args.get("lists", {})
-        given = with_whole_texts(load_extra_vars(self._loader), context.CLIARGS.get("extra_vars", ()))
+        given = with_whole_values(load_extra_vars(self._loader), context.CLIARGS.get("extra_vars", ()))
         verbs, optional = args.get("verbs", {}), args.get("optional", {})
         hosts = list(variables.get("ansible_play_hosts_all", ()))
         several = hosts if len(hosts) > 1 and (verbs or args.get("changes", False)) else None
@@ -80,8 +81,8 @@ class ActionModule(Action):
             domains, changes = args.get("domains", []), args.get("changes", False)
             result |= understand(given, verbs, optional, domains, several, changes=changes, lists=lists)
             tables = [taken for table in (verbs, *lists.values()) for taken in table.values()]
-            words = {word: None for taken in (*tables, optional, {"format": "text"}) for word in taken}
-            refuse_unknown(context.CLIARGS.get("extra_vars", ()), list(words))
+            known = {option: None for taken in (*tables, optional, {"format": "string"}) for option in taken}
+            refuse_unknown(context.CLIARGS.get("extra_vars", ()), list(known))
         except AnsibleActionFail:
             # What is wrong is wrong for all hosts, and is said once where one stops all.
             if self._task.any_errors_fatal and variables.get("inventory_hostname") != hosts[0]:

@@ -9,10 +9,10 @@ import re
 import pytest
 import yaml
 from ansible.errors import AnsibleActionFail
-from ansible_collections.conexizan.xmpp.plugins.plugin_utils.command_line.words import (
+from ansible_collections.conexizan.xmpp.plugins.plugin_utils.command_line.options import (
     refuse_unknown,
     understand,
-    with_whole_texts,
+    with_whole_values,
 )
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.settings.shapes.addresses import localpart
 
@@ -32,7 +32,7 @@ OPTIONAL = {"domain": "domain"}
 
 
 @pytest.mark.parametrize(
-    ("given", "verb", "words"),
+    ("given", "verb", "options"),
     [
         ({}, "list", {}),
         ({"xmpp_archive_days": 14, "zone_dir": "x"}, "list", {}),
@@ -52,9 +52,9 @@ OPTIONAL = {"domain": "domain"}
         ({"domain": "family.test"}, "list", {"domain": "family.test"}),
     ],
 )
-def test_words_are_understood(given: dict[str, object], verb: str, words: dict[str, object]) -> None:
+def test_options_are_understood(given: dict[str, object], verb: str, options: dict[str, object]) -> None:
     said = understand(given, VERBS, OPTIONAL, DOMAINS)
-    assert said == {"verb": verb, "words": words, "format": "table", "elsewhere": False}
+    assert said == {"verb": verb, "options": options, "format": "table", "elsewhere": False}
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_invalid_options_are_rejected(given: dict[str, object], wrong: str) -> N
 
 
 @pytest.mark.parametrize(
-    ("option", "wrong"),
+    ("argument", "wrong"),
     [
         ("maria", 'is "maria", which is not NAME=VALUE.*-e ban=…'),
         ("remove=admin", "Unknown option -e remove. This playbook accepts: ban, sure, format"),
@@ -94,13 +94,13 @@ def test_invalid_options_are_rejected(given: dict[str, object], wrong: str) -> N
         ('{"ban": "mallory"}', None),
     ],
 )
-def test_word_that_nobody_knows_is_refused(option: str, wrong: str | None) -> None:
+def test_unknown_option_is_refused(argument: str, wrong: str | None) -> None:
     with contextlib.nullcontext() if wrong is None else pytest.raises(AnsibleActionFail, match=wrong):
-        refuse_unknown([option], ["ban", "sure", "format"])
+        refuse_unknown([argument], ["ban", "sure", "format"])
 
 
 @pytest.mark.parametrize(
-    ("given", "options", "whole"),
+    ("given", "arguments", "whole"),
     [
         ({"reason": "sent", "_raw_params": "spam"}, ["reason=sent spam"], {"reason": "sent spam"}),
         ({"reason": "sent spam"}, ["reason='sent spam'"], {"reason": "sent spam"}),
@@ -108,8 +108,8 @@ def test_word_that_nobody_knows_is_refused(option: str, wrong: str | None) -> No
         ({"ban": "mallory"}, ['{"ban": "mallory"}', "@file.yml"], {"ban": "mallory"}),
     ],
 )
-def test_text_need_not_be_quoted_twice(given: dict[str, str], options: list[str], whole: dict[str, str]) -> None:
-    assert with_whole_texts(given, options) == whole
+def test_string_need_not_be_quoted_twice(given: dict[str, str], arguments: list[str], whole: dict[str, str]) -> None:
+    assert with_whole_values(given, arguments) == whole
 
 
 def test_table_has_columns_as_wide_as_they_need() -> None:
@@ -165,7 +165,7 @@ def test_no_example_names_an_account(given: dict[str, str]) -> None:
         ("x" * 501, "has 501 characters: at most 500 are allowed"),
     ],
 )
-def test_reason_is_a_text_in_any_script(text: str, wrong: str | None) -> None:
+def test_reason_is_a_string_in_any_script(text: str, wrong: str | None) -> None:
     with contextlib.nullcontext() if wrong is None else pytest.raises(AnsibleActionFail, match=wrong):
         understand({"ban": "mallory", "reason": text}, VERBS, OPTIONAL, DOMAINS)
 
@@ -209,7 +209,7 @@ def test_of_several_hosts_the_one_of_the_domain_is_meant(given: dict[str, str], 
         (
             {"snapshot": "x"},
             {},
-            {"snapshot": "text"},
+            {"snapshot": "string"},
             "There are 2 hosts .*: name the host: --limit HOST$",
         ),
     ],
@@ -221,7 +221,7 @@ def test_of_several_hosts_one_must_be_named(
         understand(given, verbs, optional, DOMAINS, HOSTS)
 
 
-INVITE = {"uses": {"uses": "number"}, "withdraw": {"withdraw": "text"}, "list": {"list": "flag"}}
+INVITE = {"uses": {"uses": "number"}, "withdraw": {"withdraw": "string"}, "list": {"list": "flag"}}
 
 
 def test_playbook_that_changes_without_a_verb_lists_by_one() -> None:
@@ -237,7 +237,7 @@ def test_playbook_that_changes_without_a_verb_lists_by_one() -> None:
 
 @pytest.mark.parametrize("value", ["0", "-1", "1.5", "many", "", "1e9", "12345678901"])
 def test_number_is_whole_and_above_zero(value: str) -> None:
-    assert understand({"uses": 30}, INVITE, {}, DOMAINS)["words"] == {"uses": 30}
+    assert understand({"uses": 30}, INVITE, {}, DOMAINS)["options"] == {"uses": 30}
     with pytest.raises(AnsibleActionFail, match=r"uses is (empty|.*, which is not a positive integer)"):
         understand({"uses": value}, INVITE, {}, DOMAINS)
 

@@ -12,7 +12,7 @@ from ansible_collections.conexizan.xmpp.plugins.module_utils import ejabberd_pro
 from ansible_collections.conexizan.xmpp.plugins.module_utils.created_since import Age, created_since, do_to_all
 from ansible_collections.conexizan.xmpp.plugins.module_utils.ejabberd_api import Api, ApiError
 from ansible_collections.conexizan.xmpp.plugins.modules import ejabberd_user
-from ansible_collections.conexizan.xmpp.plugins.plugin_utils.command_line.words import understand
+from ansible_collections.conexizan.xmpp.plugins.plugin_utils.command_line.options import understand
 
 DOMAINS = [
     {"domain": "friends.test", "muc": "muc.friends.test"},
@@ -34,7 +34,7 @@ DAY = "2026-11-29"
 
 
 @pytest.mark.parametrize(
-    ("given", "verb", "words"),
+    ("given", "verb", "options"),
     [
         ({"since": DAY}, "list", {"since": DAY}),
         ({"since": datetime.date(2026, 11, 29)}, "list", {"since": DAY}),  # as YAML has it
@@ -49,9 +49,9 @@ DAY = "2026-11-29"
         ({"delete": "all", "sure": "all"}, "delete", {"delete": "all@friends.test", "sure": "all@friends.test"}),
     ],
 )
-def test_all_of_a_list_can_be_meant(given: dict[str, object], verb: str, words: dict[str, object]) -> None:
+def test_all_of_a_list_can_be_meant(given: dict[str, object], verb: str, options: dict[str, object]) -> None:
     said = understand(given, ONE, {}, DOMAINS, lists=LISTS)
-    assert said == {"verb": verb, "words": words, "format": "table", "elsewhere": False}
+    assert said == {"verb": verb, "options": options, "format": "table", "elsewhere": False}
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ import yaml
 from ..kit.documentation import ALL, GUIDES, PAGES, PLAYBOOK, bare, block, fences
 from .loading import ROOT
 
-# Where a playbook is run as an operator runs it, with each word that it takes.
+# Where a playbook is run as an operator runs it, with each option that it takes.
 TESTS = {
     "audit": "tests/federation/test_audit.py tests/federation/between.py",
     "backup": "tests/restore/test_restore.py",
@@ -97,14 +97,14 @@ ELSEWHERE = {
 }
 
 
-def words(command: str) -> list[str]:
+def option_names(command: str) -> list[str]:
     """Return the names of what stands after each -e."""
     parts = shlex.split(command.partition(" | ")[0].replace("'", '"') if command.count("'") % 2 else command)
     return [re.split("[=:{]", after.strip('{"'))[0] for before, after in itertools.pairwise(parts) if before == "-e"]
 
 
-def known_words(playbook: str) -> set[str]:
-    """Return the words that a playbook takes."""
+def known_options(playbook: str) -> set[str]:
+    """Return the options that a playbook takes."""
     plays = yaml.safe_load((ROOT / f"playbooks/{playbook}.yml").read_text(encoding="utf-8"))
     found = {"format"}
 
@@ -113,7 +113,7 @@ def known_words(playbook: str) -> set[str]:
             if "conexizan.xmpp.command_line" in thing:
                 asked = thing["conexizan.xmpp.command_line"] or {}
                 tables = [asked.get("verbs", {}), *asked.get("lists", {}).values()]
-                found.update(asked.get("optional", {}), *(words for table in tables for words in table.values()))
+                found.update(asked.get("optional", {}), *(options for table in tables for options in table.values()))
             for value in thing.values():
                 walk(value)
         elif isinstance(thing, list):
@@ -130,10 +130,11 @@ def proofs(playbook: str) -> str:
 
 
 @pytest.mark.parametrize("playbook", TESTS)
-def test_every_word_of_a_playbook_is_said_by_a_test(playbook: str) -> None:
+def test_every_option_of_a_playbook_is_given_by_a_test(playbook: str) -> None:
     proof = proofs(playbook)
-    said = {word for word in known_words(playbook) if re.search(rf"""["'\s]{word}=|["']{word}["']:""", proof)}
-    assert known_words(playbook) - {"format"} - said == set()
+    known = known_options(playbook)
+    given = {option for option in known if re.search(rf"""["'\s]{option}=|["']{option}["']:""", proof)}
+    assert known - {"format"} - given == set()
 
 
 @pytest.mark.parametrize("command", ALL)
@@ -149,8 +150,8 @@ def test_command_is_run_by_a_test(command: str) -> None:
         name = match[1]
         assert name in TESTS, f"{command} is in the documentation, but no test is said to run it: add it to TESTS"
         assert re.search(rf'["/]{name}(\.yml)?"', proofs(name)), f"{TESTS[name]} does not run {first}"
-        for word in words(command):
-            assert word in known_words(name), f"{command}: the playbook does not know {word}"
+        for option in option_names(command):
+            assert option in known_options(name), f"{command}: the playbook does not know {option}"
     elif match := re.fullmatch(r"script/(\w+)", first):
         name = match[1]
         assert SCRIPTS[name] != CONTRIBUTING, f"{command}: {CONTRIBUTING} does not type it"

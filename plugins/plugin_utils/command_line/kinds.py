@@ -22,7 +22,7 @@ SAMPLES = {
     "reason": '"…"',
     "room": "ROOM",
     "service": "DOMAIN",
-    "text": '"…"',
+    "string": '"…"',
 }
 REASON_MAX = 500  # characters
 Domains = list[dict[str, str]]
@@ -94,18 +94,18 @@ def service(value: str, domains: Domains) -> str:
     return value
 
 
-def text(value: str, domains: Domains) -> str:
-    """Return a line of text, in any script."""
+def string(value: str, domains: Domains) -> str:
+    """Return a string of one line, in any script."""
     if sign := control_character(value):
         raise Wrong(f"contains {sign}: remove it")
     return value
 
 
 def reason(value: str, domains: Domains) -> str:
-    """Return a line of text of limited length, for people and tables."""
+    """Return a string of limited length, for people and tables."""
     if len(value) > REASON_MAX:
         raise Wrong(f"has {len(value)} characters: at most {REASON_MAX} are allowed")
-    return text(value, domains)
+    return string(value, domains)
 
 
 def flag(value: str, domains: Domains) -> bool:
@@ -133,5 +133,5 @@ KINDS: dict[str, Callable[[str, Domains], str | bool | int]] = {
     "reason": reason,
     "room": room,
     "service": service,
-    "text": text,
+    "string": string,
 }
