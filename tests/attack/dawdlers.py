@@ -36,7 +36,7 @@ SECONDS = 140  # ejabberd gives a stream two minutes to log in: long enough to r
 
 
 def dawdle(service: Service, neighbour: Neighbour) -> dict[str, dict[str, Any]]:
-    """All kinds at once, until all are let go or SECONDS are over; what became of each. By IPv6: of the places that the
+    """All kinds at once, until all are closed or SECONDS are over; what became of each. By IPv6: of the places that the
     neighbour's IPv4 address has, the tests meanwhile need each."""
     crowds = [{"port": port, "count": PLACES, "first": first, "drip": drip} for port, first, drip in SLOW.values()]
     wanted = {"address": service.address6, "crowds": crowds, "seconds": SECONDS}

@@ -43,7 +43,7 @@ def change(alpha: Service) -> Iterator[Change]:
     ],
     ids=["blocklist", "allowlist"],
 )
-async def test_blocked_server_is_cut_off_and_others_are_not(
+async def test_blocked_server_is_disconnected_and_others_are_not(
     alpha: Service, beta: Service, gamma: Service, register: Register, change: Change, settings: dict[str, Any]
 ) -> None:
     """Messages and rooms, both ways; the other domain on the same host still talks to us."""

@@ -32,7 +32,7 @@ async def test_renewal_cuts_nobody_off(
     alice, bob = register(alpha), register(beta)
     before = serials(service)
     assert len(set(before.values())) == 1
-    cut_off: list[object] = []
+    disconnected: list[object] = []
     async with (
         login(alpha, alice) as one,
         login(beta, bob) as other,
@@ -41,7 +41,7 @@ async def test_renewal_cuts_nobody_off(
         relay(service, await credentials_of(one if domain == "alpha" else other), "tls") as call,
     ):
         for client in (one, other):
-            client.add_event_handler("disconnected", cut_off.append)
+            client.add_event_handler("disconnected", disconnected.append)
             await client.online()
         with time_to_renew(service):
             await asyncio.to_thread(service.host.check_output, "systemctl start certbot.service")
@@ -52,4 +52,4 @@ async def test_renewal_cuts_nobody_off(
         await call.permit("9.9.9.9")
         await socket.send_str(f"<open xmlns='{FRAMING}' to='{service.domain}' version='1.0'/>")
         assert ET.fromstring(await socket.receive_str(timeout=PATIENCE)).tag == f"{{{FRAMING}}}open"
-        assert cut_off == []
+        assert disconnected == []

@@ -213,7 +213,7 @@ async def test_acknowledged_messages_survive(host: Host) -> None:
     service.unregister([*accounts, reader, sleeper])
 
 
-def test_converge_that_broke_off_is_made_up_for(host: Host) -> None:
+def test_interrupted_converge_is_made_up_for(host: Host) -> None:
     """Wherever the power goes, the host boots with what it has, and the next run makes all as it should be."""
     # Before these, nothing is changed.
     tasks = re.findall(r"^TASK \[(?!xmpp : |preflight : |.*Validating)(.*)\]", deploy(host), re.MULTILINE)

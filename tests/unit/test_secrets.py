@@ -113,7 +113,7 @@ def test_new_host_beside_an_old_one_has_secrets_of_its_own(tmp_path: Path) -> No
     assert not {*found["low"]} & {*found["club"]}
 
 
-def test_move_that_broke_off_goes_on(tmp_path: Path) -> None:
+def test_interrupted_move_goes_on(tmp_path: Path) -> None:
     root = old_set(tmp_path)
     (root / "coturn").rename(root / "coturn.txt")
     (root / "low.test").mkdir()

@@ -121,7 +121,7 @@ def test_nothing_wanted_leaves_no_file_and_is_a_change_for_who_read_it(tmp_path:
     assert str(path) in manifest["changed"]
 
 
-def test_files_of_a_run_that_broke_off_count_as_new(tmp_path: Path, manifests: Path) -> None:
+def test_files_of_an_interrupted_run_count_as_new(tmp_path: Path, manifests: Path) -> None:
     file = wanted(tmp_path / "file")
     install(file)
     (manifests / "role.json").unlink()

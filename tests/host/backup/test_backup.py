@@ -134,7 +134,7 @@ def test_what_a_restore_left_goes(host: Host) -> None:
 
 
 @pytest.mark.usefixtures("night")
-def test_tokens_are_not_brought_back(host: Host) -> None:
+def test_tokens_are_not_restored(host: Host) -> None:
     """What an account's owner has revoked since would be good again."""
     tables = ("auth_fast_tokens", "invite_token")
     host.check_output(
