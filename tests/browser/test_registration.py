@@ -14,7 +14,7 @@ import yaml
 from playwright.async_api import Browser, Page, expect
 
 from ..kit.clients import login
-from ..kit.newcomer import Flood, reset_limits, newcomer, read_picture
+from ..kit.newcomer import Flood, newcomer, read_picture, reset_limits
 from ..kit.service import Account, Service
 from .site import CHECKOUT, SCREENSHOTS, Visit
 

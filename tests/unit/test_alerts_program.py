@@ -225,7 +225,7 @@ def test_look_that_an_error_ends_is_told_as_well(host: Host, ways: Ways, setting
 
 
 def test_updates_are_read_anew_only_if_something_has_changed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """And an error is not kept: what mends it may change nothing of that."""
+    """And an error is not kept: what fixes it may change nothing of that."""
     (tmp_path / "status").touch()
     (tmp_path / "sources.list.d").mkdir()
     monkeypatch.setattr(cli, "PACKAGES", (tmp_path / "status", tmp_path / "none"))
