@@ -14,7 +14,7 @@ import pytest
 
 from ..kit import playbook
 from ..kit.clients import Client, login
-from ..kit.erlang import FORGET, run_in_erlang
+from ..kit.erlang import CLEAR_REFUSAL, run_in_erlang
 from ..kit.service import Account, Service, sql, wait_for
 
 pytestmark = pytest.mark.timeout(400)
@@ -96,7 +96,7 @@ async def assert_told_once(client: Client, service: Service, words: str) -> str:
 async def test_host_that_is_well(service: Service, admin: Account) -> None:
     """Nothing is told, nor would be later. What the program's sandbox cannot read would be a fault on every host."""
     service.host.check_output("systemctl start xmpp-backup.service")  # the first night is still to come
-    run_in_erlang(service, FORGET)  # what a test before this one made the database refuse
+    run_in_erlang(service, CLEAR_REFUSAL)  # what a test before this one made the database refuse
     async with login(service, admin) as client:
         await client.online()
         before = await told(client, service)
