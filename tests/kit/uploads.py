@@ -36,9 +36,12 @@ async def ask_slot(client: Client, name: str, size: int) -> Slot:
 
 def files_of(service: Service, account: Account) -> list[str]:
     """The files of one user, by their names on the host."""
-    folder = f"{UPLOADS}/data/{hashlib.sha1(account.jid.encode()).hexdigest()}"
-    found: str = service.host.run(f"find {folder} -type f").stdout
-    return found.splitlines()
+    data = f"{UPLOADS}/data"  # is always there; the user's folder comes and goes
+    folder = f"{data}/{hashlib.sha1(account.jid.encode()).hexdigest()}"
+    found: str = service.host.check_output(
+        f"ls -d {data} && find {data} -ignore_readdir_race -path '{folder}/*' -type f"
+    )
+    return found.splitlines()[1:]
 
 
 async def slot_for(service: Service, account: Account, name: str, size: int) -> Slot:

@@ -143,6 +143,7 @@ def limits() -> set[tuple[int, int]]:
         pair = [re.search(rf"-define\({name}, (\d+)\)", text) for name in ("AT_ONCE", "EACH")]
         if pair[0] and pair[1]:
             found.add((int(pair[0][1]), int(pair[1][1])))
+    assert len(found) > 5
     return found
 
 

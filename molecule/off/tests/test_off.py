@@ -13,6 +13,7 @@ import pytest
 from testinfra.host import Host
 
 from tests.kit import playbook
+from tests.kit.traces import named
 
 CERTIFICATE = "/etc/xmpp/certificates/off.test/fullchain.pem"
 
@@ -34,13 +35,13 @@ def test_package_is_gone(host: Host, package: str) -> None:
 
 @pytest.mark.parametrize("port", [3478, 5349])
 def test_relay_does_not_listen(host: Host, port: int) -> None:
-    assert host.run(f"ss -Hlntu 'sport = :{port}'").stdout == ""
+    assert host.check_output(f"ss -Hlntu 'sport = :{port}'") == ""
 
 
 def test_no_file_speaks_of_the_relay(host: Host) -> None:
     """In the places where roles leave things for one another."""
     places = "/etc/xmpp /etc/nginx /etc/systemd /etc/ejabberd /usr/local/lib/xmpp"
-    assert host.run(f"find {places} -name '*turn*' -o -name '*relay*'").stdout == ""
+    assert named(host, places, "*turn*", "*relay*") == []
 
 
 def test_clients_are_offered_no_relay(host: Host) -> None:
@@ -56,8 +57,8 @@ def test_web_chat_is_gone(host: Host) -> None:
 
 def test_nothing_is_counted(host: Host) -> None:
     assert "/usr/local/lib/xmpp/metrics" in host.file("/var/lib/xmpp/tree/metrics.json").content_string
-    assert host.run("find /etc /usr/local /run -name '*metrics*' -o -name '*node-exporter*'").stdout == ""
-    assert host.run("ss -Hlnt 'sport = :9100'").stdout == ""
+    assert named(host, "/etc /usr/local /run", "*metrics*", "*node-exporter*") == []
+    assert host.check_output("ss -Hlnt 'sport = :9100'") == ""
 
 
 def test_nobody_looks_for_faults(host: Host) -> None:
@@ -65,13 +66,13 @@ def test_nobody_looks_for_faults(host: Host) -> None:
     assert "/usr/local/sbin/xmpp-alerts" in manifest
     assert "xmpp-alert-command.service" in manifest
     places = "/etc/systemd /etc/tmpfiles.d /etc/xmpp /usr/local /var/lib/xmpp"
-    assert host.run(f"find {places} -path /var/lib/xmpp/tree -prune -o -name '*alert*' -print").stdout == ""
+    assert named(host, places, "*alert*") == []
     assert not host.file("/usr/local/lib/xmpp/ansible_collections").exists
 
 
 def test_backup_is_gone_but_not_the_repository(host: Host) -> None:
     assert "/usr/local/sbin/xmpp-backup" in host.file("/var/lib/xmpp/tree/backup.json").content_string
-    assert host.run("find /etc /usr /var -path /var/lib/xmpp/tree -prune -o -name '*xmpp-backup*' -print").stdout == ""
+    assert named(host, "/etc /usr /var", "*xmpp-backup*") == []
     assert not host.file("/etc/xmpp/backup").exists
     assert not host.file("/usr/local/lib/xmpp/backup").exists
     assert host.file("/srv/backup").is_directory
@@ -80,19 +81,19 @@ def test_backup_is_gone_but_not_the_repository(host: Host) -> None:
 def test_firewall_lets_everything_in(host: Host) -> None:
     """The kernel has no rules of ours; nft may be gone, and then there is nobody to ask."""
     assert "table inet xmpp" not in host.run("nft list tables").stdout
-    assert host.run("find /etc/xmpp/firewall.nft /etc/xmpp/firewall.d -type f").stdout == ""
+    assert host.check_output("find /etc/xmpp -path '/etc/xmpp/firewall*' -type f") == ""
     assert host.run("systemctl is-enabled xmpp-firewall").stdout.strip() == "not-found"
 
 
 @pytest.mark.parametrize("port", [5269, 5270])
 def test_no_port_is_open_for_other_servers(host: Host, port: int) -> None:
-    assert host.run(f"ss -Hlnt 'sport = :{port}'").stdout == ""
+    assert host.check_output(f"ss -Hlnt 'sport = :{port}'") == ""
 
 
 def test_the_rest_works(host: Host) -> None:
     assert host.check_output("systemctl is-system-running") == "running"
     for port in (443, 5222):
-        assert host.run(f"ss -Hlnt 'sport = :{port}'").stdout
+        assert host.check_output(f"ss -Hlnt 'sport = :{port}'")
 
 
 @pytest.mark.parametrize("port", [443, 5223])
@@ -122,7 +123,7 @@ def test_uploads_come_back_from_another_disk(host: Host) -> None:
 def test_own_authority_is_gone(host: Host) -> None:
     """After the timer's next run, which is brought forward here."""
     host.check_output("systemctl start xmpp-certificates.service")
-    assert host.run("find /etc/xmpp/certificates -name 'ca.*'").stdout == ""
+    assert named(host, "/etc/xmpp/certificates", "ca.*") == []
 
 
 def test_small_host_runs_the_small_vm(host: Host) -> None:
@@ -181,9 +182,9 @@ def test_registration_was_open(host: Host) -> None:
 
 
 def test_nothing_of_registration_is_left(host: Host) -> None:
-    places = "/etc/nginx /usr/local/lib/xmpp /srv/xmpp/website"
-    assert host.run(f"find {places} -name '*regist*' -o -name '*captcha*'").stdout == ""
-    assert host.run("ss -Hlnt 'sport = :5281'").stdout == ""
+    assert named(host, "/etc/nginx /srv/xmpp/website", "*regist*", "*captcha*") == []
+    assert named(host, "/usr/local/lib/xmpp", "*captcha*") == []
+    assert host.check_output("ss -Hlnt 'sport = :5281'") == ""
     assert "captcha" not in host.check_output("cat /etc/ejabberd/xmpp.yml")
 
 
