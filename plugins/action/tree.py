@@ -19,7 +19,10 @@ from ansible_collections.conexizan.xmpp.plugins.plugin_utils.bases import Action
 
 # Jinja as Ansible's own `template` sets it, plus lstrip_blocks: a block tag may be indented with what it guards.
 JINJA_OVERRIDES = {"trim_blocks": True, "lstrip_blocks": True}
-ARGUMENTS = ("name", "state", "permissions", "validate", "files", "folders", "after_services")
+ARGUMENTS = ("name", "state", "permissions", "validate", "files", "folders", "shared", "after_services")
+# Where programs in /usr/local/lib/xmpp find what they share with the modules, by the same name.
+SHARED = "ansible_collections/conexizan/xmpp/plugins/module_utils"
+MODULE_UTILS = Path(__file__).resolve().parents[1] / "module_utils"
 # Of a file larger than this (bytes, compressed) the checksum is sent first, and the file only to a host without it.
 LARGE = 8192
 
@@ -51,7 +54,7 @@ class ActionModule(Action):
 
         files = []
         if state == "present":
-            more = self._given(args.get("files") or {}, args.get("folders") or {})
+            more = self._given(args.get("files") or {}, args.get("folders") or {}, args.get("shared") or [])
             files = self._render(Path(role._role_path), variables, args.get("permissions") or {}, more)
             if host.get("tree_digests", {}).get(name) == digest(map(row_of, files)):
                 return result | {"changed": False, "paths": []}
@@ -93,9 +96,10 @@ class ActionModule(Action):
             Path(path).name for path, roles in play.role_cache.items() if any(host in one._completed for one in roles)
         }
 
-    def _given(self, files: dict[str, str], folders: dict[str, str]) -> dict[str, bytes]:
-        """Return what is installed beside the tree: texts by path, and the files of folders as they are."""
+    def _given(self, files: dict[str, str], folders: dict[str, str], shared: list[str]) -> dict[str, bytes]:
+        """Return what is installed beside the tree: texts by path, files of folders as they are, shared modules."""
         given = {path: str(text).encode() for path, text in files.items()}
+        given |= {f"/usr/local/lib/xmpp/{SHARED}/{name}": (MODULE_UTILS / name).read_bytes() for name in shared}
         for target, name in folders.items():
             folder = Path(name)
             for source in sorted(path for path in folder.rglob("*") if path.is_file()):

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""ejabberd's commands (mod_http_api) on its local socket: for the modules that run on its host."""
+"""ejabberd's commands (mod_http_api) on its local socket: for modules, and for the programs on its host."""
 
 from __future__ import annotations
 
-import difflib
 import http.client
 import json
 import socket
@@ -15,6 +14,8 @@ from typing import Any
 SOCKET = "/run/ejabberd/api.sock"
 PROGRAM = Path("/usr/sbin/ejabberdctl")
 SECONDS = 60
+# Of a module; the documentation fragment conexizan.xmpp.ejabberd describes it.
+SOCKET_ARGUMENT: dict[str, Any] = {"socket": {"type": "path", "default": SOCKET}}
 
 
 class ApiError(Exception):
@@ -27,11 +28,12 @@ class Api:
     GET only: over a socket, ejabberd 26.07 answers every POST with 400 (its request log expects a port number).
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str = SOCKET, seconds: float = SECONDS) -> None:
+        """Connect; an answer may take so many *seconds*. Raises ApiError if ejabberd does not run."""
         self.path = path
-        self.connection = http.client.HTTPConnection("localhost", timeout=SECONDS)
+        self.connection = http.client.HTTPConnection("localhost", timeout=seconds)
         self.connection.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.connection.sock.settimeout(SECONDS)
+        self.connection.sock.settimeout(seconds)
         try:
             self.connection.sock.connect(path)
         except OSError as error:
@@ -41,7 +43,7 @@ class Api:
                 f"ejabberd does not answer on {path}: {error.strerror}; is ejabberd.service running?"
             ) from error
 
-    def call(self, command: str, **arguments: str) -> Any:
+    def call(self, command: str, **arguments: str | int) -> Any:
         """Call *command* and return its decoded answer; raises ApiError naming the command, never its arguments."""
         try:
             self.connection.request("GET", f"/api/{command}?{urllib.parse.urlencode(arguments)}")
@@ -72,6 +74,8 @@ def unknown(word: str, name: str, what: str, known: Iterable[str]) -> ApiError:
 
     It names one that is written nearly so, but has no command with it: that could delete somebody else.
     """
+    import difflib  # programs that start every minute have no use for it
+
     local, _, domain = name.partition("@")
     names = {one.partition("@")[0]: one for one in known if one.partition("@")[2] == domain}
     near = difflib.get_close_matches(local, sorted(names), n=1, cutoff=0.75)

@@ -21,10 +21,7 @@ options:
     description: The account to delete, as it was returned. Without it, one is created.
     type: str
     default: ''
-  socket:
-    description: Path of ejabberd's API socket.
-    type: path
-    default: /run/ejabberd/api.sock
+extends_documentation_fragment: [conexizan.xmpp.ejabberd]
 author: [Conexizan contributors (@conexizan)]
 attributes:
   check_mode: {support: full, details: Leaves no lasting change.}
@@ -48,7 +45,7 @@ import time
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.conexizan.xmpp.plugins.module_utils.ejabberd_api import SOCKET, Api, ApiError, user_of
+from ansible_collections.conexizan.xmpp.plugins.module_utils.ejabberd_api import SOCKET_ARGUMENT, Api, ApiError, user_of
 from ansible_collections.conexizan.xmpp.plugins.module_utils.private_json import read, write
 
 MADE = Path("/var/lib/xmpp/check.json")  # the accounts, by address, with the time
@@ -69,7 +66,7 @@ def main() -> None:
         argument_spec={
             "domain": {"type": "str", "required": True},
             "name": {"type": "str", "default": ""},
-            "socket": {"type": "path", "default": SOCKET},
+            **SOCKET_ARGUMENT,
         },
         supports_check_mode=True,
     )

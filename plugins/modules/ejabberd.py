@@ -90,7 +90,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.conexizan.xmpp.plugins.module_utils.ejabberd_api import SOCKET, Api, ApiError, user_of
+from ansible_collections.conexizan.xmpp.plugins.module_utils.ejabberd_api import SOCKET_ARGUMENT, Api, ApiError, user_of
 from ansible_collections.conexizan.xmpp.plugins.module_utils.fingerprints import fingerprint, is_of
 from ansible_collections.conexizan.xmpp.plugins.module_utils.private_json import PASSWORDS, read, write
 
@@ -250,7 +250,7 @@ def main() -> None:
                 },
             },
             "invitations": {"type": "list", "elements": "str", "default": []},
-            "socket": {"type": "path", "default": SOCKET},
+            **SOCKET_ARGUMENT,
         },
         supports_check_mode=True,
     )

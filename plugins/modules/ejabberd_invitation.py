@@ -76,7 +76,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.conexizan.xmpp.plugins.module_utils import ejabberd_program
-from ansible_collections.conexizan.xmpp.plugins.module_utils.ejabberd_api import SOCKET, Api, ApiError
+from ansible_collections.conexizan.xmpp.plugins.module_utils.ejabberd_api import SOCKET_ARGUMENT, Api, ApiError
 
 PREFIX = "workshop-"  # mod_xmpp_invitation_uses
 NAME_LENGTH = 8  # of 24 letters: what is left is secret enough
@@ -166,7 +166,7 @@ def main() -> None:
             "days": {"type": "int", "default": 1},
             "invitation": {"type": "str", "default": ""},
             "domains": {"type": "list", "elements": "str", "default": []},
-            "socket": {"type": "path", "default": SOCKET},
+            **SOCKET_ARGUMENT,
         },
         supports_check_mode=True,
     )

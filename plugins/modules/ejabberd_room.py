@@ -68,7 +68,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.conexizan.xmpp.plugins.module_utils.ejabberd_api import (
-    SOCKET,
+    SOCKET_ARGUMENT,
     Api,
     ApiError,
     room_of,
@@ -176,7 +176,7 @@ def main() -> None:
             "moderated": {"type": "bool", "default": False},
             "reason": {"type": "str", "default": ""},
             "services": {"type": "list", "elements": "str", "default": []},
-            "socket": {"type": "path", "default": SOCKET},
+            **SOCKET_ARGUMENT,
         },
         supports_check_mode=True,
     )

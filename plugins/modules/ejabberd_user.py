@@ -92,8 +92,8 @@ from xml.etree import ElementTree as ET
 from xml.sax.saxutils import escape
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.conexizan.xmpp.plugins.module_utils import created_since, ejabberd_program
-from ansible_collections.conexizan.xmpp.plugins.module_utils.ejabberd_api import SOCKET, Api, ApiError, unknown, user_of
+from ansible_collections.conexizan.xmpp.plugins.module_utils import created_since, ejabberd_api, ejabberd_program
+from ansible_collections.conexizan.xmpp.plugins.module_utils.ejabberd_api import Api, ApiError, unknown, user_of
 from ansible_collections.conexizan.xmpp.plugins.module_utils.private_json import PASSWORDS, read, write
 
 VERBS = ["list", "create", "ban", "unban", "delete", "reset"]
@@ -282,7 +282,7 @@ def main() -> None:
             "since": {"type": "str", "default": ""},
             "sure": {"type": "int", "default": 0},
             "spared": {"type": "list", "elements": "str", "default": []},
-            "socket": {"type": "path", "default": SOCKET},
+            **ejabberd_api.SOCKET_ARGUMENT,
         },
         supports_check_mode=True,
     )

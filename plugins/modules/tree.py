@@ -46,6 +46,14 @@ options:
         missing.
     type: dict
     default: {}
+  shared:
+    description:
+      - Files of C(plugins/module_utils) that programs in C(/usr/local/lib/xmpp) import by the same names as modules do.
+        They are installed below C(/usr/local/lib/xmpp/ansible_collections).
+      - A file belongs to one role, as those of C(templates/) do.
+    type: list
+    elements: str
+    default: []
   validate:
     description: Commands that judge the installed files (argument lists).
     type: list

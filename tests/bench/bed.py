@@ -192,26 +192,15 @@ def staying(arguments: list[str]) -> Iterator[Callable[[], str]]:
 def register_on_site(host: Host, accounts: int) -> None:
     """Accounts by the service's own API, on its socket."""
     host.shell(
-        f"""python3 - <<'END'
-import http.client, socket
-from urllib.parse import urlencode
+        f"""python3 -B - <<'END'
+import sys
 
-class Api(http.client.HTTPConnection):
-    def connect(self):
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.connect("/run/ejabberd/api.sock")
+sys.path.insert(0, "/usr/local/lib/xmpp")
+from ansible_collections.conexizan.xmpp.plugins.module_utils.ejabberd_api import Api
 
-def ask(command, **arguments):
-    api = Api("{DOMAIN}")
-    api.request("GET", "/api/" + command + "?" + urlencode(arguments))
-    answer = api.getresponse()
-    return answer.status, answer.read().decode()
-
-status, known = ask("registered_users", host="{DOMAIN}")
-assert status == 200, known
+known = set(Api().call("registered_users", host="{DOMAIN}"))
 for name in [f"load{{number}}" for number in range({accounts})]:
-    if f'"{{name}}"' not in known:
-        status, text = ask("register", user=name, host="{DOMAIN}", password="{PASSWORD}")
-        assert status == 200, text
+    if name not in known:
+        Api().call("register", user=name, host="{DOMAIN}", password="{PASSWORD}")
 END"""
     )

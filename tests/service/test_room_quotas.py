@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import secrets
-import shlex
 from collections.abc import Iterator
 from contextlib import ExitStack
 from xml.etree import ElementTree as ET
@@ -24,27 +23,17 @@ GIVEN = 150  # of these, by others
 NEW = 200  # rooms at once
 AWAY = 30  # rooms that are left by their last owner here
 ROOM = 512 * 1024  # bytes of a room
-# On the host, by its administration's socket: rooms of an account.
-ROOMS = """
-import http.client, json, socket, sys
-domain, owner, count, name = sys.argv[1:]
-connection = http.client.HTTPConnection(domain)
-connection.sock = socket.socket(socket.AF_UNIX)
-connection.sock.connect("/run/ejabberd/api.sock")
-for number in range(int(count)):
-    options = [{"name": "persistent", "value": "true"}, {"name": "affiliations", "value": "owner=" + owner}]
-    room = {"room": f"{name}{number}", "service": "muc." + domain, "host": domain, "options": options}
-    connection.request("POST", "/api/create_room_with_opts", json.dumps(room), {"Content-Type": "application/json"})
-    answer = connection.getresponse()
-    if answer.read() and answer.status != 200:
-        sys.exit(f"{room} answered {answer.status}")
-"""
+AT_ONCE = 100  # in one visit to the host: a command line has an end
 
 
 def with_rooms(service: Service, account: Account, count: int) -> str:
     """So many rooms are owned by an account; returns the first."""
     name = f"q{secrets.token_hex(5)}-"
-    service.host.check_output(shlex.join(["python3", "-c", ROOMS, service.domain, account.jid, str(count), name]))
+    options = [{"name": "persistent", "value": "true"}, {"name": "affiliations", "value": f"owner={account.jid}"}]
+    where = {"service": service.name("muc"), "host": service.domain, "options": options}
+    rooms = [{"room": f"{name}{number}", **where} for number in range(count)]
+    for begin in range(0, count, AT_ONCE):
+        service.api(*(("create_room_with_opts", room) for room in rooms[begin : begin + AT_ONCE]))
     return f"{name}0@{service.name('muc')}"
 
 

@@ -3,20 +3,16 @@
 
 from __future__ import annotations
 
-import ast
 import json
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from alerts import cli, deliver, memory
 from alerts.changes import BROKEN
 from ansible_collections.conexizan.xmpp.plugins.module_utils.ejabberd_api import ApiError
 from ansible_collections.conexizan.xmpp.plugins.module_utils.report import FAIL, PASS, Row, row
-
-from .loading import ROOT
 
 DOWN = row("services", FAIL, "not running: coturn.service", "systemctl restart coturn.service")
 UP = row("services", PASS, "ejabberd, nginx, coturn running, no failed units")
@@ -263,26 +259,3 @@ def test_backup_may_fail_for_one_night(
     (tmp_path / "status.json").write_text(json.dumps(status | {"repository": "/srv/backup"}))
     (found,) = cli.backup(settings | {"backup_days": 7}, 1_799_985_600.0)  # 2027-01-15 04:00 UTC
     assert found["status"] == told, found
-
-
-def imports(path: Path) -> set[str]:
-    """The shared modules that a file imports, as paths."""
-    prefix = "ansible_collections.conexizan.xmpp.plugins.module_utils"
-    found = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(prefix):
-            inner = (node.module or "").removeprefix(prefix).strip(".").replace(".", "/")
-            found |= {f"{inner}.py"} if inner else {f"{alias.name}.py" for alias in node.names}
-    return found
-
-
-def test_host_has_what_the_program_imports_and_no_more() -> None:
-    shared = ROOT / "plugins/module_utils"
-    wanted: set[str] = set()
-    fresh = {one for path in ROOT.glob("roles/alerts/templates/**/*.py") for one in imports(path)}
-    while fresh:
-        wanted |= fresh
-        fresh = {one for name in fresh for one in imports(shared / name)} - wanted
-    wanted |= {f"{Path(name).parent}/__init__.py" for name in wanted if "/" in name}
-    listed = yaml.safe_load((ROOT / "roles/alerts/vars/main.yml").read_text(encoding="utf-8"))["__alerts_shared"]
-    assert sorted(wanted) == listed

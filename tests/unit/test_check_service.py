@@ -11,15 +11,10 @@ import struct
 from typing import Any
 
 import pytest
-from ansible_collections.conexizan.xmpp.plugins.plugin_utils.check import (
-    certificates,
-    ports,
-    push,
-    session,
-    stun,
-    ways_in,
-)
+from ansible_collections.conexizan.xmpp.plugins.module_utils import stun
+from ansible_collections.conexizan.xmpp.plugins.plugin_utils.check import certificates, ports, push, session, ways_in
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.check.service import Service
+from ansible_collections.conexizan.xmpp.plugins.plugin_utils.check.stun import Relay
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.check.ways_in import Seen
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.settings.notation import yaml_line
 
@@ -236,7 +231,7 @@ async def test_relay_that_is_silent_is_not_waited_for_long() -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
         silent.bind(("127.0.0.1", 0))
         loop = asyncio.get_running_loop()
-        _, relay = await loop.create_datagram_endpoint(stun.Relay, remote_addr=silent.getsockname())
+        _, relay = await loop.create_datagram_endpoint(Relay, remote_addr=silent.getsockname())
         with pytest.raises(TimeoutError):
             await relay.request(stun.BINDING, [])
         assert relay.transport

@@ -10,6 +10,7 @@ from typing import cast
 
 import pytest
 from ansible_collections.conexizan.xmpp.plugins.module_utils import dpkg, tree_files
+from ansible_collections.conexizan.xmpp.plugins.module_utils.addresses import source_address
 from ansible_collections.conexizan.xmpp.plugins.module_utils.facts import (
     addresses,
     beside,
@@ -142,7 +143,7 @@ def test_host_without_ipv6_has_no_address() -> None:
     class Family(int):
         """A family that no kernel knows."""
 
-    assert addresses.source_address(cast(AddressFamily, Family(250)), "2001:db8::1") == ""
+    assert source_address(cast(AddressFamily, Family(250)), "2001:db8::1") == ""
 
 
 def test_process_that_only_calls_itself_sshd_opens_nothing() -> None:

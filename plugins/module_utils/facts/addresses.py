@@ -6,25 +6,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import re
-import socket
 import subprocess
-
-# linux/in6.h
-IPV6_ADDR_PREFERENCES, IPV6_PREFER_SRC_PUBLIC = 72, 2
-
-
-def source_address(family: socket.AddressFamily, probe: str) -> str:
-    """Return the address this host speaks from towards the outside; connecting a UDP socket sends nothing."""
-    try:
-        with socket.socket(family, socket.SOCK_DGRAM) as sock:
-            if family == socket.AF_INET6:  # the lasting address, not the temporary one of today (RFC 5014, RFC 8981)
-                sock.setsockopt(socket.IPPROTO_IPV6, IPV6_ADDR_PREFERENCES, IPV6_PREFER_SRC_PUBLIC)
-            sock.connect((probe, 9))
-            address = str(sock.getsockname()[0])
-    except OSError:  # no route, or a kernel without IPv6
-        return ""
-    # Of an interface that has a route and no address of its own yet.
-    return "" if address == "::1" or address.startswith("fe80:") else address
 
 
 def own_addresses() -> set[str]:

@@ -4,12 +4,12 @@
 from __future__ import annotations
 
 import json
-import socket
 from pathlib import Path
 from typing import Any
 
 from ansible_collections.conexizan.xmpp.plugins.module_utils import neighbours, tree_files
-from ansible_collections.conexizan.xmpp.plugins.module_utils.facts import addresses, packages, service
+from ansible_collections.conexizan.xmpp.plugins.module_utils.addresses import PROBES, source_address
+from ansible_collections.conexizan.xmpp.plugins.module_utils.facts import packages, service
 from ansible_collections.conexizan.xmpp.plugins.module_utils.facts.beside import look_around
 from ansible_collections.conexizan.xmpp.plugins.module_utils.facts.memory import memory_mib
 from ansible_collections.conexizan.xmpp.plugins.module_utils.facts.ssh import ssh_ports
@@ -37,15 +37,15 @@ def gather(asked: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
     half_restored = HALF_RESTORED.exists()
     installed = packages.versions([*asked["packages"], *TIME_DAEMONS])
     sockets = neighbours.sockets()
+    ipv4, ipv6 = (source_address(*probe) for probe in PROBES)
     facts: dict[str, Any] = {
         "name": release.get("PRETTY_NAME", ""),
         "release": codename,
         "mirror": uri,
         "signed_by": packages.backports_key(codename, uri, keyring),
         "ssh_ports": ssh_ports(sockets),
-        # Documentation addresses (RFC 5737, RFC 3849): never a real destination.
-        "ipv4": addresses.source_address(socket.AF_INET, "192.0.2.1"),
-        "ipv6": addresses.source_address(socket.AF_INET6, "2001:db8::1"),
+        "ipv4": ipv4,
+        "ipv6": ipv6,
         "memory_mib": memory_mib(),
         "has_ipv6": Path("/proc/net/if_inet6").exists(),
         "has_backports": packages.has_backports(codename),

@@ -8,9 +8,7 @@ import hashlib
 from typing import cast
 
 from ansible_collections.conexizan.xmpp.plugins.module_utils.report import FAIL, PASS, WARN, Row, row
-from ansible_collections.conexizan.xmpp.plugins.plugin_utils.check.addresses import is_public
-from ansible_collections.conexizan.xmpp.plugins.plugin_utils.check.service import Service
-from ansible_collections.conexizan.xmpp.plugins.plugin_utils.check.stun import (
+from ansible_collections.conexizan.xmpp.plugins.module_utils.stun import (
     ALLOCATE,
     BINDING,
     ERROR,
@@ -23,9 +21,11 @@ from ansible_collections.conexizan.xmpp.plugins.plugin_utils.check.stun import (
     REQUESTED_TRANSPORT,
     UDP,
     USERNAME,
-    Relay,
     xor_address,
 )
+from ansible_collections.conexizan.xmpp.plugins.plugin_utils.check.addresses import is_public
+from ansible_collections.conexizan.xmpp.plugins.plugin_utils.check.service import Service
+from ansible_collections.conexizan.xmpp.plugins.plugin_utils.check.stun import Relay
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.check.trouble import Trouble
 
 

@@ -11,35 +11,25 @@ import struct
 import subprocess
 import time
 
-# linux/in6.h (RFC 5014): the lasting address, not the temporary one that goes after a day (RFC 8981).
-IPV6_ADDR_PREFERENCES = 72
-IPV6_PREFER_SRC_PUBLIC = 2
-# Documentation addresses (RFC 5737, RFC 3849): never a real destination.
-PROBES = ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1"))
+from ansible_collections.conexizan.xmpp.plugins.module_utils.addresses import PROBES, source_address
+from ansible_collections.conexizan.xmpp.plugins.module_utils.stun import (
+    BINDING,
+    BINDING_SUCCESS,
+    COOKIE,
+    MAPPED,
+    stun_attributes,
+    stun_message,
+    xor_address,
+)
 
 STUN_PORT = 3478
-STUN_COOKIE = 0x2112A442
 STUN_WAITS = (0.5, 1.0, 2.0, 4.0)  # seconds, after each request (RFC 8489 6.2.1)
-BINDING_REQUEST, BINDING_SUCCESS, XOR_MAPPED_ADDRESS, IPV4 = 0x0001, 0x0101, 0x0020, 1
-
-
-def source(family: socket.AddressFamily, probe: str) -> str:
-    """Return the address this host speaks from towards the outside, "" if there is none. Sends nothing."""
-    try:
-        with socket.socket(family, socket.SOCK_DGRAM) as sock:
-            if family == socket.AF_INET6:
-                sock.setsockopt(socket.IPPROTO_IPV6, IPV6_ADDR_PREFERENCES, IPV6_PREFER_SRC_PUBLIC)
-            sock.connect((probe, 9))
-            address = str(sock.getsockname()[0])
-    except OSError:  # no route, or a kernel without IPv6
-        return ""
-    # Of an interface that has a route and no address of its own yet.
-    return "" if address == "::1" or address.startswith("fe80:") else address
+IPV4 = 1  # the family of an address
 
 
 def own() -> list[str]:
     """Return the addresses of this host, IPv4 before IPv6; one of each at most."""
-    return [address for address in (source(family, probe) for family, probe in PROBES) if address]
+    return [address for address in (source_address(*probe) for probe in PROBES) if address]
 
 
 def is_public(address: str) -> bool:
@@ -69,7 +59,7 @@ def ask_stun(server: str) -> str:
     """
     host, _, port = server.partition(":")
     transaction = secrets.token_bytes(12)
-    request = struct.pack("!HHI12s", BINDING_REQUEST, 0, STUN_COOKIE, transaction)
+    request = stun_message(BINDING, transaction, [])
     peer = socket.getaddrinfo(host, int(port or STUN_PORT), socket.AF_INET, socket.SOCK_DGRAM)[0][4]
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.connect(peer)
@@ -89,16 +79,10 @@ def ask_stun(server: str) -> str:
 
 def mapped_address(answer: bytes, transaction: bytes) -> str:
     """Return the IPv4 address in the answer to a binding request, "" if it is none to this one."""
-    if answer[:2] + answer[4:20] != struct.pack("!HI12s", BINDING_SUCCESS, STUN_COOKIE, transaction):
+    if answer[:2] + answer[4:20] != struct.pack("!HI12s", BINDING_SUCCESS, COOKIE, transaction):
         return ""
-    rest = answer[20:]
-    while len(rest) >= 4:
-        kind, length = struct.unpack("!HH", rest[:4])
-        value = rest[4 : 4 + length]
-        if kind == XOR_MAPPED_ADDRESS and length == len(value) == 8 and value[1] == IPV4:
-            return str(ipaddress.IPv4Address(int.from_bytes(value[4:]) ^ STUN_COOKIE))
-        rest = rest[4 + (length + 3) // 4 * 4 :]
-    return ""
+    value = stun_attributes(answer).get(MAPPED, b"")
+    return xor_address(value, transaction) if len(value) == 8 and value[1] == IPV4 else ""
 
 
 def public(own_addresses: list[str], given: list[str], stun_server: str) -> list[str]:
