@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
+
+from ansible_collections.conexizan.xmpp.plugins.module_utils import atomic
 
 # The password that the operator last set for each account, salted and hashed, by address.
 PASSWORDS = Path("/var/lib/xmpp/passwords.json")
@@ -23,8 +24,4 @@ def write(path: Path, value: dict[str, Any]) -> None:
     if not value:
         path.unlink(missing_ok=True)
         return
-    fresh = path.with_suffix(".new")
-    fresh.unlink(missing_ok=True)
-    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as stream:
-        json.dump(value, stream, indent=1)
-    fresh.replace(path)
+    atomic.write(path, json.dumps(value, indent=1).encode())

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.conexizan.xmpp.plugins.module_utils import tree_files
+from ansible_collections.conexizan.xmpp.plugins.module_utils.atomic import write
 from ansible_collections.conexizan.xmpp.plugins.module_utils.tree_files import (
     SYSTEMD,
     find,
@@ -22,7 +23,6 @@ from ansible_collections.conexizan.xmpp.plugins.module_utils.tree_files import (
     manifest_of,
     put_back,
     remove_empty,
-    write,
     write_json,
 )
 
@@ -180,13 +180,14 @@ class Tree:
                     remove_empty(directories)
                 made += make_parents(file.path)
                 try:
-                    uid, gid = file.ids
+                    owner = file.ids
                 except KeyError as error:
                     raise TreeError(
                         f"{file.path} is to belong to {file.owner}:{file.group}, which the host does not have: "
                         f"run site.yml without --tags, a package makes it"
                     ) from error
-                write(file.path, file.content, uid, gid, file.mode)
+                # Not durable: the next run puts right what a power cut took.
+                write(file.path, file.content, file.mode, owner=owner)
                 if str(file.path).startswith("/etc/sysusers.d/"):
                     run(["systemd-sysusers", str(file.path)])
             tmpfiles = [path for path in self.paths if path.startswith("/etc/tmpfiles.d/") and os.path.exists(path)]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The roles' files on a host: how one is written, and how all are put back while no service has taken the new ones."""
+"""The roles' files on a host: what stands there, and how all are put back while no service has taken the new ones."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ import json
 import os
 import pwd
 import subprocess
-import tempfile
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from ansible_collections.conexizan.xmpp.plugins.module_utils.atomic import write
 
 # One file a role says what the role has installed (NAME.json), another one, as long as a run has not come to its end
 # well, what stood there before (NAME.before).
@@ -48,24 +49,9 @@ def find(path: Path) -> Found | None:
     return Found(path.read_bytes(), status.st_uid, status.st_gid, status.st_mode & 0o7777)
 
 
-def write(path: Path, content: bytes, uid: int, gid: int, mode: int) -> None:
-    """Put *content* at *path* in one step, so that no reader ever sees half a file or a wide mode."""
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as stream:
-            os.fchown(stream.fileno(), uid, gid)
-            os.fchmod(stream.fileno(), mode)
-            # No fsync: it takes seconds on an SD card, and the next run puts right what a power cut took.
-            stream.write(content)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
-
-
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
     """Write what only root may read."""
-    write(path, json.dumps(value, indent=1).encode(), os.getuid(), os.getgid(), 0o600)
+    write(path, json.dumps(value, indent=1).encode(), 0o600, owner=(os.getuid(), os.getgid()))
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
@@ -142,7 +128,7 @@ def put_back(before: Mapping[Path, Found | None], made: Iterable[str]) -> None:
     for path, found in before.items():
         if found is not None:
             make_parents(path)
-            write(path, found.content, found.uid, found.gid, found.mode)
+            write(path, found.content, found.mode, owner=(found.uid, found.gid))
 
 
 def remove_empty(directories: Iterable[str]) -> list[str]:

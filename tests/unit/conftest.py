@@ -3,14 +3,13 @@
 
 from __future__ import annotations
 
-import shutil
+import os
 import sys
 from pathlib import Path
 
 import pytest
 from certificates import acme, files, prune
 
-from . import loading as loading
 from .certificates import Paths, hook, settings
 
 
@@ -24,7 +23,7 @@ def certificate_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
     monkeypatch.setattr(files, "HOOKS", hooks)
     monkeypatch.setattr(acme, "LETSENCRYPT", tmp_path / "letsencrypt")
     monkeypatch.setattr(prune, "USERS", [tmp_path / "nginx"])
-    monkeypatch.setattr(shutil, "chown", lambda *_: None)  # the group is made by the role
+    monkeypatch.setattr(files, "key_owner", lambda: (os.geteuid(), os.getegid()))  # the group is made by the role
     monkeypatch.setattr(sys, "argv", ["xmpp-certificates"])
     settings(home, "selfsigned")
     hook(hooks, "echo told >> $(dirname $0)/told")

@@ -60,6 +60,8 @@ def test_programs_are_found() -> None:
     """Those of coturn and dynamic_dns import a module of the role base, which imports them."""
     assert [role for role in ROLES if NEEDED[role]] == [
         "base",
+        "backup",
+        "certificates",
         "ejabberd",
         "metrics",
         "alerts",

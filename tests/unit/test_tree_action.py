@@ -105,14 +105,14 @@ def test_templates_are_rendered_and_other_files_copied(tmp_path: Path) -> None:
 
 def test_shared_modules_are_found_by_their_names(tmp_path: Path) -> None:
     """A program beside the folder imports them as a module does."""
-    code, output, diffs = run(tmp_path, {"shared": ["report.py", "health/__init__.py"]})
+    code, output, diffs = run(tmp_path, {"shared": ["atomic.py", "health/__init__.py"]})
     assert code == 0, output
     folder = "/usr/local/lib/xmpp/ansible_collections/conexizan/xmpp/plugins/module_utils"
     assert {path for path in diffs if path.startswith("/usr/")} == {
-        f"{folder}/report.py",
+        f"{folder}/atomic.py",
         f"{folder}/health/__init__.py",
     }
-    assert diffs[f"{folder}/report.py"]["added"] == (ROOT / "plugins/module_utils/atomic.py").read_text().splitlines()
+    assert diffs[f"{folder}/atomic.py"]["added"] == (ROOT / "plugins/module_utils/atomic.py").read_text().splitlines()
 
 
 def test_files_and_folders_from_elsewhere_belong_to_the_tree(tmp_path: Path) -> None:

@@ -68,7 +68,7 @@ def test_nobody_looks_for_faults(host: Host) -> None:
     places = "/etc/systemd /etc/tmpfiles.d /etc/xmpp /usr/local /var/lib/xmpp"
     assert named(host, places, "*alert*") == []
     shared = host.check_output("find /usr/local/lib/xmpp/ansible_collections -type f").splitlines()
-    assert {path.rpartition("/")[2] for path in shared} == {"addresses.py", "ejabberd_api.py", "stun.py"}
+    assert {path.rpartition("/")[2] for path in shared} == {"addresses.py", "atomic.py", "ejabberd_api.py", "stun.py"}
 
 
 def test_backup_is_gone_but_not_the_repository(host: Host) -> None:

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from ansible.errors import AnsibleError
+from ansible_collections.conexizan.xmpp.plugins.module_utils import atomic
 
 SUFFIX = ".txt"
 # What earlier versions wrote into the folder above, for all domains together.
@@ -46,11 +47,15 @@ def find(folder: Path, name: str) -> tuple[Path, str] | None:
     return None
 
 
+def owner_in(folder: Path) -> tuple[int, int] | None:
+    """Return to whom what root makes there, after sudo, must belong: to whom the folder belongs."""
+    return (folder.stat().st_uid, folder.stat().st_gid) if os.geteuid() == 0 else None
+
+
 def own(path: Path) -> None:
     """Give what root has made, after sudo, to whom the folder belongs that it lies in."""
-    if os.geteuid() == 0:
-        above = path.parent.stat()
-        os.chown(path, above.st_uid, above.st_gid)
+    if owner := owner_in(path.parent):
+        os.chown(path, *owner)
 
 
 def make_folder(folder: Path) -> None:
@@ -77,17 +82,7 @@ def locked(root: Path) -> Iterator[None]:
 def write(path: Path, text: str) -> None:
     """Write a file, whole or not at all, for nobody else to read; until then its name begins with a dot."""
     make_folder(path.parent)
-    handle, name = tempfile.mkstemp(prefix=".", dir=path.parent)
-    fresh = Path(name)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        own(fresh)
-        fresh.replace(path)
-    finally:
-        fresh.unlink(missing_ok=True)
+    atomic.write(path, text.encode(), owner=owner_in(path.parent), durable=True)
 
 
 def write_ssh_key(path: Path, comment: str) -> None:

@@ -6,9 +6,10 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
-import os
 from pathlib import Path
 from typing import Any
+
+from ansible_collections.conexizan.xmpp.plugins.module_utils import atomic
 
 from .changes import Problem
 
@@ -40,11 +41,5 @@ class Memory:
         text = json.dumps({name: part for name, part in self.state.items() if part})
         if text == self.text or (text == "{}" and not self.text):
             return
-        fresh = STATE.with_name("state.new")
-        with fresh.open("w", encoding="utf-8") as file:
-            fresh.chmod(0o600)  # whatever the umask
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.rename(STATE)
+        atomic.write(STATE, text.encode(), durable=True)
         self.text = text

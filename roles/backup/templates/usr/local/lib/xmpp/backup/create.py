@@ -6,11 +6,12 @@ from __future__ import annotations
 import contextlib
 import datetime
 import json
-import os
 import re
 import subprocess
 import sys
 from typing import Any
+
+from ansible_collections.conexizan.xmpp.plugins.module_utils import atomic
 
 from . import paths, retention, snapshots
 from .errors import INTERRUPTED, BackupError, KeptError
@@ -134,10 +135,4 @@ def run(settings: dict[str, Any]) -> None:
         raise
     finally:
         paths.DESCRIPTION.unlink(missing_ok=True)
-        fresh = paths.STATUS.with_name("status.new")
-        with fresh.open("w", encoding="utf-8") as file:
-            fresh.chmod(0o600)  # whatever the umask
-            json.dump(status, file)
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.rename(paths.STATUS)
+        atomic.write(paths.STATUS, json.dumps(status).encode(), durable=True)

@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import tempfile
+import grp
 import time
 from pathlib import Path
+
+from ansible_collections.conexizan.xmpp.plugins.module_utils import atomic
 
 HOME = Path("/etc/xmpp/certificates")
 HOOKS = Path("/etc/xmpp/certificates.d")
@@ -30,22 +30,19 @@ def open_folder(folder: Path) -> bool:
     return True
 
 
+def key_owner() -> tuple[int, int]:
+    """Return the numbers of root and of the group that may read keys."""
+    return 0, grp.getgrnam(GROUP).gr_gid
+
+
 def write(path: Path, content: bytes, mode: int) -> None:
     """Replace *path* in one step; a key is never readable by more than *mode* says."""
     open_folder(path.parent)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent)
-    with os.fdopen(descriptor, "wb") as stream:
-        stream.write(content)
-        stream.flush()
-        os.fsync(stream.fileno())
-    if mode == KEY_MODE:
-        shutil.chown(temporary, "root", GROUP)
-    os.chmod(temporary, mode)
+    younger = None
     if path.exists():
         # ejabberd reads a file again only if it is younger than the one it has read, by whole seconds.
         younger = max(int(time.time()), int(path.stat().st_mtime) + 1)
-        os.utime(temporary, (younger, younger))
-    os.replace(temporary, path)
+    atomic.write(path, content, mode, owner=key_owner() if mode == KEY_MODE else None, durable=True, modified=younger)
 
 
 def in_use(domain: str) -> tuple[Path, Path]:
