@@ -101,13 +101,19 @@ def test_what_ruff_can_fix_is_fixed_and_lint_passes(clone: Path) -> None:
 
 
 def test_a_wrong_call_between_plugins_is_seen(clone: Path) -> None:
-    """Of a module to what it shares with others, and of what runs on the controller: mypy knows both ends."""
+    """Of a module to what it shares, of what runs on the controller, of a test, of a program: mypy knows both ends."""
     (line,) = re.findall(r"^check mypy (mypy .*)$", (clone / "script/lint").read_text(encoding="utf-8"), re.MULTILINE)
-    calls = {"plugins/modules/tree.py": "content_of(1, 2)", "plugins/action/secrets.py": "files.move(7)"}
+    program = "roles/metrics/templates/usr/local/lib/xmpp/metrics"
+    calls = {
+        "plugins/modules/tree.py": "content_of(1, 2)",
+        "plugins/action/secrets.py": "files.move(7)",
+        "tests/unit/test_services.py": "services.action(NGINX)",
+        program: 'Api().call("stats", name=None)',
+    }
     for file, call in calls.items():
         module = clone / file
         module.write_text(f"{module.read_text(encoding='utf-8')}\n\n{call}\n", encoding="utf-8")
-    said = run(clone, f"! .venv/bin/{line}")
+    said = run(clone, f"python=({program}); ! .venv/bin/{line}")
     for file in calls:
         assert re.search(rf"{file}:\d+: error: .*\[(call-arg|arg-type)\]", said), said
 

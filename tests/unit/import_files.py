@@ -13,11 +13,6 @@ from ansible_collections.conexizan.xmpp.plugins.plugin_utils.import_export impor
     prosody,
 )
 
-from .loading import load
-
-module = load("plugins/modules/ejabberd_import_export.py")
-
-
 PIE = "urn:xmpp:pie:0"
 
 

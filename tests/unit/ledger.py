@@ -7,10 +7,9 @@ from typing import Any
 
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar
+from ansible_collections.conexizan.xmpp.plugins.lookup.ledger import LookupModule
 
-from .loading import ROOT, load
-
-LEDGER = load("plugins/lookup/ledger.py")
+from .loading import ROOT
 
 
 def ledger(settings: dict[str, Any], **options: Any) -> list[dict[str, Any]]:
@@ -21,5 +20,5 @@ def ledger(settings: dict[str, Any], **options: Any) -> list[dict[str, Any]]:
         variables |= loader.load_from_file(str(ROOT / "roles/xmpp" / file), trusted_as_template=True)
     variables |= settings
     templar = Templar(loader=loader, variables=variables)
-    (entries,) = LEDGER.LookupModule(loader=loader, templar=templar).run([], variables, **options)
+    (entries,) = LookupModule(loader=loader, templar=templar).run([], variables, **options)
     return list(entries)

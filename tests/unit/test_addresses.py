@@ -6,20 +6,17 @@ from __future__ import annotations
 import ipaddress
 import re
 import socket
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import addresses
 import pytest
 import yaml
 from aioice import stun
 
 from .loading import ROOT, load
 
-sys.path.insert(0, str(ROOT / "roles/base/templates/usr/local/lib/xmpp"))  # where the programs find it: beside them
-addresses = load("roles/base/templates/usr/local/lib/xmpp/addresses.py")
-sys.modules["addresses"] = addresses
 relay = load("roles/coturn/templates/usr/local/lib/xmpp/relay")
 dynamic_dns = load("roles/dynamic_dns/templates/usr/local/lib/xmpp/dynamic-dns")
 

@@ -16,6 +16,7 @@ import dns.rdatatype
 import dns.zone
 import pytest
 from ansible.errors import AnsibleActionFail
+from ansible_collections.conexizan.xmpp.plugins.filter import dns_records as filters
 from ansible_collections.conexizan.xmpp.plugins.module_utils.report import Row
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.check import dns_queries
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.check.dns_queries import Asker, name_server
@@ -24,9 +25,6 @@ from ansible_collections.conexizan.xmpp.plugins.plugin_utils.settings.notation i
 
 from ..kit.nameserver import NameServer
 from .domains import ACME, certificate, domain, settings
-from .loading import load
-
-filters = load("plugins/filter/dns_records.py")
 
 
 @pytest.fixture

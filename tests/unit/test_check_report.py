@@ -6,11 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-
-from .loading import load
-
-report = load("plugins/filter/check_report.py")
-
+from ansible_collections.conexizan.xmpp.plugins.filter.check_report import check_report
 
 ROWS = [
     {"subject": "a", "status": "pass", "found": "1", "fix": ""},
@@ -37,4 +33,4 @@ BAD = [{"subject": "b", "status": "fail", "found": "3", "fix": "Do that."}]
     ],
 )
 def test_table(rows: dict[str, Any], expected: str) -> None:
-    assert report.check_report(rows) == expected
+    assert check_report(rows) == expected

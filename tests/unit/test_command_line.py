@@ -9,6 +9,8 @@ import re
 import pytest
 import yaml
 from ansible.errors import AnsibleActionFail
+from ansible_collections.conexizan.xmpp.plugins.filter.plain_table import plain_table
+from ansible_collections.conexizan.xmpp.plugins.module_utils.ejabberd_api import unknown
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.command_line.options import (
     refuse_unknown,
     understand,
@@ -16,7 +18,7 @@ from ansible_collections.conexizan.xmpp.plugins.plugin_utils.command_line.option
 )
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.settings.shapes.addresses import localpart
 
-from .loading import ROOT, load
+from .loading import ROOT
 
 DOMAINS = [
     {"domain": "friends.test", "muc": "muc.friends.test"},
@@ -113,18 +115,17 @@ def test_string_need_not_be_quoted_twice(given: dict[str, str], arguments: list[
 
 
 def test_table_has_columns_as_wide_as_they_need() -> None:
-    table = load("plugins/filter/plain_table.py")
     rows = [
         {"name": "maria", "banned": True, "rooms": ["a", "b"]},
         {"name": "bo", "banned": False, "rooms": ["c\x1b[31m", "d\u202e\u200ce"]},
     ]
     columns = {"name": "account", "banned": "banned", "rooms": "rooms"}
-    assert table.plain_table(rows, columns).splitlines() == [
+    assert plain_table(rows, columns).splitlines() == [
         "account  banned  rooms",
         "maria    yes     a, b",
         "bo               c [31m, d \u200ce",
     ]
-    assert table.plain_table([], columns) == "account  banned  rooms"
+    assert plain_table([], columns) == "account  banned  rooms"
 
 
 @pytest.mark.parametrize(
@@ -139,9 +140,8 @@ def test_table_has_columns_as_wide_as_they_need() -> None:
 )
 def test_unknown_name_is_told_without_a_command(name: str, known: list[str], said: str) -> None:
     """It could delete, or destroy, what nobody meant."""
-    api = load("plugins/module_utils/ejabberd_api.py")
     wrong = f'delete is "{name}", which is no account here.{said} playbooks/user.yml alone lists them all.'
-    assert str(api.unknown("delete", name, "account", known)) == wrong
+    assert str(unknown("delete", name, "account", known)) == wrong
 
 
 @pytest.mark.parametrize(

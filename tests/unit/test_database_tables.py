@@ -10,11 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.conexizan.xmpp.plugins.module_utils import database_tables as tables
 
 from .ledger import ledger
-from .loading import load
-
-tables = load("plugins/module_utils/database_tables.py")
 
 # As ejabberd makes them, with what matters here. (On a host, tests/host/ejabberd asks the same of its own.)
 SCHEMA = """

@@ -7,11 +7,9 @@ from typing import Any
 
 import dns.zone
 import pytest
+from ansible_collections.conexizan.xmpp.plugins.filter import dns_records as filters
 
 from .domains import ACME, certificate, domain, settings
-from .loading import load
-
-filters = load("plugins/filter/dns_records.py")
 
 
 def records(wanted: dict[str, Any], *kinds: str) -> list[str]:

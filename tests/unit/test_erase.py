@@ -6,13 +6,9 @@ from __future__ import annotations
 import errno
 import os
 from pathlib import Path
-from typing import Any
 
 import pytest
-
-from .loading import load
-
-erase: Any = load("plugins/modules/erase.py")
+from ansible_collections.conexizan.xmpp.plugins.modules import erase
 
 
 @pytest.fixture
@@ -29,8 +25,8 @@ def disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             raise OSError(errno.EBUSY, "Device or resource busy")
         rmdir(folder)
 
-    monkeypatch.setattr(erase.os, "rmdir", refuse)
-    monkeypatch.setattr(erase.os.path, "ismount", lambda folder: folder == str(path))
+    monkeypatch.setattr(os, "rmdir", refuse)
+    monkeypatch.setattr(os.path, "ismount", lambda folder: folder == str(path))
     return path
 
 

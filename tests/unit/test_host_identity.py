@@ -8,11 +8,8 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-
-from .loading import load
-
-identity = load("plugins/module_utils/host_identity.py")
-removed_domains = load("plugins/filter/removed_domains.py").removed_domains
+from ansible_collections.conexizan.xmpp.plugins.filter.removed_domains import removed_domains
+from ansible_collections.conexizan.xmpp.plugins.module_utils import host_identity as identity
 
 CONFIGURATION = """\
 hosts: ["low.test", "club.test"]

@@ -8,6 +8,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 from ansible.errors import AnsibleActionFail
+from ansible_collections.conexizan.xmpp.plugins.modules.ejabberd_import_export import states
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.import_export import (
     domains,
     elements,
@@ -16,7 +17,7 @@ from ansible_collections.conexizan.xmpp.plugins.plugin_utils.import_export impor
 )
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.settings.notation import yaml_line
 
-from .import_files import PIE, document, file, module, sent
+from .import_files import PIE, document, file, sent
 
 
 def test_file_with_several_accounts(tmp_path: Path) -> None:
@@ -176,11 +177,11 @@ def test_bookmarks_lead_to_where_rooms_are_now(tmp_path: Path) -> None:
 
 
 def test_answer_is_split_where_a_line_ends_and_nowhere_else() -> None:
-    assert module.states("a\tnew\t\tcontacts=2 nodes=0\nb\tfailed\tx\u2028y\u0085z\t\n") == [
+    assert states("a\tnew\t\tcontacts=2 nodes=0\nb\tfailed\tx\u2028y\u0085z\t\n") == [
         {"name": "a", "state": "new", "note": "", "counts": {"contacts": 2, "nodes": 0}},
         {"name": "b", "state": "failed", "note": "x\u2028y\u0085z", "counts": {}},
     ]
-    assert module.states("") == []
+    assert states("") == []
 
 
 @pytest.mark.parametrize(

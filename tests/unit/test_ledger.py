@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 import yaml
 from ansible.errors import AnsibleError
+from ansible_collections.conexizan.xmpp.plugins.lookup.ledger import KEYS
 
-from .ledger import LEDGER, ledger
+from .ledger import ledger
 from .loading import ROOT
 
 FILES = sorted((ROOT / "roles").glob("*/vars/ledger.yml"))
@@ -179,7 +180,7 @@ def test_mistake_names_the_file_and_the_entry(tmp_path: Path, change: dict[str, 
     assert f"roles/one/vars/ledger.yml: {problem}" in str(caught.value)
 
 
-@pytest.mark.parametrize("key", [key for key, (needed, _) in LEDGER.KEYS.items() if needed])
+@pytest.mark.parametrize("key", [key for key, (needed, _) in KEYS.items() if needed])
 def test_missing_key_is_told(tmp_path: Path, key: str) -> None:
     with pytest.raises(AnsibleError, match=f'has no "{key}:"'):
         ledger({}, project=project(tmp_path, {name: value for name, value in ENTRY.items() if name != key}))

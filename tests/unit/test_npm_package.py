@@ -16,10 +16,10 @@ from pathlib import Path
 
 import pytest
 from ansible.errors import AnsibleActionFail
+from ansible_collections.conexizan.xmpp.plugins.action import npm_package
 
-from .loading import ROOT, load
+from .loading import ROOT
 
-npm_package = load("plugins/action/npm_package.py")
 CONTENT = {"package/dist/chat.js": b"// chat\n", "package/dist/deep/de.js": b"// de\n", "package/index.js": b"// no\n"}
 
 

@@ -12,12 +12,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from ansible_collections.conexizan.xmpp.plugins.action.packages import ActionModule
 from ansible_collections.conexizan.xmpp.plugins.module_utils import dpkg
 from ansible_collections.conexizan.xmpp.plugins.module_utils.apt import locks
-
-from .loading import load
-
-packages_action: Any = load("plugins/action/packages.py")
+from ansible_collections.conexizan.xmpp.plugins.plugin_utils.bases import Action
 
 
 @pytest.fixture
@@ -109,11 +107,11 @@ class Host:
 
 def run_action(host: Host, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """Run the action; each call takes a minute."""
-    action = packages_action.ActionModule.__new__(packages_action.ActionModule)
+    action = ActionModule.__new__(ActionModule)
     action._task = SimpleNamespace(args={"name": ["nginx"]})
     action._execute_module = host.execute
-    monkeypatch.setattr(packages_action.Action, "run", lambda *_: {})
-    monkeypatch.setattr(packages_action.time, "monotonic", lambda: host.calls * 60.0)
+    monkeypatch.setattr(Action, "run", lambda *_: {})
+    monkeypatch.setattr(time, "monotonic", lambda: host.calls * 60.0)
     return dict(action.run(None, {"inventory_hostname": "chat"}))
 
 

@@ -14,12 +14,11 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible_collections.conexizan.xmpp.plugins.action.host_facts import strange
+from ansible_collections.conexizan.xmpp.plugins.module_utils import host_identity as identity
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.secrets import files
 
-from .loading import ROOT, load
-
-host_facts = load("plugins/action/host_facts.py")
-identity = load("plugins/module_utils/host_identity.py")
+from .loading import ROOT
 
 PROGRAM = Path(sys.executable).with_name("ansible-playbook")
 NAMES = ("account-admin", "backup", "backup-ssh", "backup-ssh.pub", "coturn", "demo-alice", "upload")
@@ -207,7 +206,7 @@ def test_secrets_that_are_not_the_host_s(held: dict[str, str], tmp_path: Path) -
     }.items():
         (root / place).parent.mkdir(parents=True, exist_ok=True)
         (root / place).write_text(text, encoding="ascii")
-    assert host_facts.strange(held, root / "low.test") == [
+    assert strange(held, root / "low.test") == [
         {"name": "coturn", "state": "another", "found": str(root / "old.test")},
         {"name": "upload", "state": "missing", "found": ""},
     ]
@@ -218,25 +217,24 @@ def test_secrets_of_an_earlier_version_are_the_host_s(held: dict[str, str], tmp_
     root.mkdir()
     for name, text in {"backup": "of the backups", "coturn.txt": "of the relay", "upload": "of uploads"}.items():
         (root / name).write_text(text, encoding="ascii")
-    assert host_facts.strange(held, root / "low.test") == []
+    assert strange(held, root / "low.test") == []
 
 
 LOOK = """
-import importlib.util, os, sys
+import os, sys
 from pathlib import Path
-spec = importlib.util.spec_from_file_location("secret", sys.argv[1])
-secret = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(secret)
+from ansible_collections.conexizan.xmpp.plugins.plugin_utils.secrets import files
 os.setgroups([]), os.setgid(65534), os.setuid(65534)
-root = Path(sys.argv[2])
-print(secret.access_mistake(root, root / "low.test", writing=sys.argv[3] == "w"))
+root = Path(sys.argv[1])
+print(files.access_mistake(root, root / "low.test", writing=sys.argv[2] == "w"))
 """
 
 
 def look(root: Path, mode: str) -> str:
     """What another account is told about the folder."""
-    program = [sys.executable, "-c", LOOK, str(ROOT / "plugins/plugin_utils/secrets/files.py"), str(root), mode]
-    return subprocess.run(program, capture_output=True, text=True, check=True).stdout.strip()
+    program = [sys.executable, "-B", "-c", LOOK, str(root), mode]
+    found = {**os.environ, "PYTHONPATH": str(ROOT / "collections")}
+    return subprocess.run(program, env=found, capture_output=True, text=True, check=True).stdout.strip()
 
 
 @pytest.fixture

@@ -9,10 +9,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-
-from .loading import load
-
-services = load("plugins/modules/services.py")
+from ansible_collections.conexizan.xmpp.plugins.module_utils import tree_files
+from ansible_collections.conexizan.xmpp.plugins.modules import services
 
 NGINX = services.Service("nginx.service", ["/etc/nginx/*", "/etc/systemd/*"], ["/etc/nginx/*"], [], [], [])
 RUNNING = {
@@ -80,14 +78,15 @@ def test_program_that_was_replaced_is_started_anew(tmp_path: Path) -> None:
         after = services.action(NGINX, state, {})
         running.kill()
     assert before is None
+    assert after is not None
     assert after.verb == "restart"
 
 
 def test_changes_of_all_roles_in_this_boot_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(services.tree_files, "MANIFESTS", tmp_path)
+    monkeypatch.setattr(tree_files, "MANIFESTS", tmp_path)
     for name, boot, path in (
-        ("nginx", services.boot_id(), "/etc/nginx/a"),
-        ("website", services.boot_id(), "/etc/nginx/b"),
+        ("nginx", tree_files.boot_id(), "/etc/nginx/a"),
+        ("website", tree_files.boot_id(), "/etc/nginx/b"),
         ("coturn", "an earlier one", "/etc/coturn/c"),
     ):
         (tmp_path / f"{name}.json").write_text(json.dumps({"boot": boot, "changed": {path: 7}}), encoding="utf-8")
@@ -97,9 +96,9 @@ def test_changes_of_all_roles_in_this_boot_count(tmp_path: Path, monkeypatch: py
 @pytest.mark.parametrize("later", ["late", "early"])
 def test_last_change_of_a_file_that_moved_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, later: str) -> None:
     """Whichever role's manifest the file system lists first."""
-    monkeypatch.setattr(services.tree_files, "MANIFESTS", tmp_path)
+    monkeypatch.setattr(tree_files, "MANIFESTS", tmp_path)
     for name in "late", "early":
-        manifest = {"boot": services.boot_id(), "changed": {"/etc/nginx/a": 9 if name == later else 7}}
+        manifest = {"boot": tree_files.boot_id(), "changed": {"/etc/nginx/a": 9 if name == later else 7}}
         (tmp_path / f"{name}.json").write_text(json.dumps(manifest), encoding="utf-8")
     assert services.changes() == {"/etc/nginx/a": 9}
 

@@ -10,10 +10,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+from ansible_collections.conexizan.xmpp.plugins.callback import terminal
 
-from .loading import ROOT, load
-
-terminal = load("plugins/callback/terminal.py")
+from .loading import ROOT
 
 WRONG = 'ban is "x", which is wrong, and this sentence is so long that a terminal of 80 columns takes two lines for it.'
 PLAY = [

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.conexizan.xmpp.plugins.action.tree import heirs
 from ansible_collections.conexizan.xmpp.plugins.module_utils import tree_files
 
-from .loading import ROOT, load
+from .loading import ROOT
 
-tree_action: Any = load("plugins/action/tree.py")
 FILES = {
     "templates/nowhere/plain.j2": "value {{ value }}\n",
     "templates/nowhere/off.j2": "{% if not value %}\nsecret\n{% endif %}\n",
@@ -214,5 +214,5 @@ def test_other_role_that_has_a_file_now_is_found(tmp_path: Path) -> None:
     ):
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_text("", encoding="utf-8")
-    found = tree_action.heirs(tmp_path, {"old"}, ["/etc/a", "/etc/b", "/etc/c", "/etc/gone"])
+    found = heirs(tmp_path, {"old"}, ["/etc/a", "/etc/b", "/etc/c", "/etc/gone"])
     assert found == {"/etc/a": "first", "/etc/b": "second"}
