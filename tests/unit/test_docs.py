@@ -67,7 +67,7 @@ ELSEWHERE = {
     "xmpp-backup commit": ("tests/host/backup/test_backup.py", "xmpp-backup commit"),
     "systemctl reload xmpp-firewall": ("tests/host/firewall/test_firewall.py", "systemctl reload xmpp-firewall"),
     "xmpp-backup rollback": ("tests/restore/test_restore.py", "xmpp-backup rollback"),
-    "ansible-doc -t lookup conexizan.xmpp.ledger": ("tests/unit/ledger.py", "plugins/lookup/ledger.py"),
+    "ansible-doc -t lookup conexizan.xmpp.ledger": ("tests/unit/ledger.py", "plugins.lookup.ledger"),
     "ansible-doc -t lookup conexizan.xmpp.footprint": ("tests/kit/footprint.py", "conexizan.xmpp.footprint"),
     **{
         command: ("tests/kit/collection.py", words)
