@@ -15,8 +15,9 @@ from typing import Any
 import pytest
 import testinfra
 
+from ..kit.accounts import register as register
+from ..kit.order import arrange
 from ..kit.service import Account, Service
-from ..service.conftest import register as register  # the same accounts, by the same name
 from .bystander import Bystander
 from .dawdlers import dawdle
 from .neighbour import Neighbour
@@ -27,10 +28,7 @@ LAST = "test_dawdlers"
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """No test of this folder may hang. What became of those who dawdle is asked last."""
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.timeout(SECONDS_PER_TEST))
-    items.sort(key=lambda item: item.path.stem == LAST)
+    arrange(items, Path(__file__).parent, SECONDS_PER_TEST, {LAST: 1})
 
 
 @pytest.fixture(scope="session")

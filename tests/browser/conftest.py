@@ -18,6 +18,7 @@ from testinfra.host import Host
 
 from ..kit import testbed
 from ..kit.newcomer import reset_limits
+from ..kit.order import arrange
 from ..kit.service import Service
 from .site import SCREENSHOTS, Site, explore
 
@@ -27,9 +28,7 @@ VISITOR = "visitor"
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """No test of this folder may hang. All of a module share an event loop, because they share a browser."""
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.timeout(SECONDS_PER_TEST))
+    arrange(items, Path(__file__).parent, SECONDS_PER_TEST)
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,7 @@ import pytest
 from testinfra.host import Host
 
 from ..kit.hosts import host_named
+from ..kit.order import arrange
 from ..kit.service import Account, Service
 from .between import STATE, Register, part
 
@@ -33,15 +34,12 @@ AFTER = (
     "test_renewal",
     "test_trust",
 )
-TURN = {"test_restore": 1, "test_tls": 2} | dict.fromkeys(AFTER, 3) | {"test_audit": 4, "test_retention": 4}
+TURNS = {"test_restore": 1, "test_tls": 2} | dict.fromkeys(AFTER, 3) | {"test_audit": 4, "test_retention": 4}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """No test of this folder may hang; a longer limit is the test's own."""
-    for item in items:
-        if Path(__file__).parent in item.path.parents and item.get_closest_marker("timeout") is None:
-            item.add_marker(pytest.mark.timeout(SECONDS_PER_TEST))
-    items.sort(key=lambda item: TURN.get(item.path.stem, 0))
+    arrange(items, Path(__file__).parent, SECONDS_PER_TEST, TURNS)
 
 
 @pytest.fixture(scope="session")

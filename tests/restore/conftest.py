@@ -18,6 +18,7 @@ from testinfra.host import Host
 
 from ..kit.clients import Client, affiliate, befriend, login
 from ..kit.hosts import host_named
+from ..kit.order import arrange
 from ..kit.playbook import CHECKOUT, run
 from ..kit.rooms import PRIVATE, configure, enter
 from ..kit.service import Account, Service
@@ -34,9 +35,7 @@ BUNDLE = "eu.siacs.conversations.axolotl.bundles:4223"
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """No test of this folder may hang."""
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.timeout(SECONDS_PER_TEST))
+    arrange(items, Path(__file__).parent, SECONDS_PER_TEST)
 
 
 @dataclass(frozen=True)

@@ -7,26 +7,25 @@ Each test is on its own, with accounts that no other test has touched; those tha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from testinfra.host import Host
 
+from ..kit.accounts import register as register
 from ..kit.erlang import FORGIVE, run_in_erlang
 from ..kit.imports import Transfer
 from ..kit.newcomer import newcomer, reset_limits
+from ..kit.order import arrange
 from ..kit.service import Account, Service
 
 SECONDS_PER_TEST = 180
-ACCOUNTS_AT_ONCE = 12
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """No test of this folder may hang; one that takes longer says so itself."""
-    for item in items:
-        if Path(__file__).parent in item.path.parents and item.get_closest_marker("timeout") is None:
-            item.add_marker(pytest.mark.timeout(SECONDS_PER_TEST))
+    arrange(items, Path(__file__).parent, SECONDS_PER_TEST)
 
 
 @pytest.fixture(scope="module")
@@ -45,26 +44,6 @@ def secrets_dir(host: Host, service: Service) -> Path:
 def admin(secrets_dir: Path) -> Account:
     """The administrator, with the password that was generated for the operator."""
     return Account("admin", (secrets_dir / "account-admin.txt").read_text(encoding="utf-8").strip())
-
-
-@pytest.fixture(scope="module")
-def register(service: Service) -> Iterator[Callable[[int], list[Account]]]:
-    """Gives fresh accounts that no other test has touched: ``alice, bob = register(2)``. Deleted after the module.
-
-    They are made some in advance, because each visit to the host takes as long as a login.
-    """
-    made: list[Account] = []
-    spare: list[Account] = []
-
-    def give(count: int) -> list[Account]:
-        if len(spare) < count:
-            fresh = service.register(max(count, ACCOUNTS_AT_ONCE))
-            made.extend(fresh)
-            spare.extend(fresh)
-        return [spare.pop(0) for _ in range(count)]
-
-    yield give
-    service.unregister(made)
 
 
 @pytest.fixture

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""No test module is imported by another: what tests share is in tests/kit, or beside those that share it."""
+"""No test module is imported by another, nor another folder's conftest: what tests share is in tests/kit."""
 
 from __future__ import annotations
 
@@ -26,11 +26,28 @@ def modules_of_tests(text: str) -> set[str]:
     return {name for name in imported(text) if name.startswith("test_")}
 
 
+def foreign_conftests(text: str) -> list[str]:
+    """Return the imports of a conftest that is not beside the module."""
+    return [
+        ast.unparse(node)
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.Import | ast.ImportFrom) and "conftest" in imported(ast.unparse(node))
+        if not (isinstance(node, ast.ImportFrom) and node.level == 1 and node.module in (None, "conftest"))
+    ]
+
+
+FILES = [path for folder in ("tests", "molecule") for path in sorted((ROOT / folder).rglob("*.py"))]
+TEXTS = {str(path.relative_to(ROOT)): path.read_text(encoding="utf-8") for path in FILES}
+
+
 def test_no_test_module_is_imported_by_another() -> None:
-    files = [path for folder in ("tests", "molecule") for path in sorted((ROOT / folder).rglob("*.py"))]
-    found = {str(path.relative_to(ROOT)): modules_of_tests(path.read_text(encoding="utf-8")) for path in files}
-    assert len(found) > 100
-    assert {path: names for path, names in found.items() if names} == {}
+    assert len(TEXTS) > 100
+    assert {path: names for path, text in TEXTS.items() if (names := modules_of_tests(text))} == {}
+
+
+def test_no_conftest_is_imported_from_another_folder() -> None:
+    assert any("from .conftest import" in text for text in TEXTS.values())
+    assert {path: names for path, text in TEXTS.items() if (names := foreign_conftests(text))} == {}
 
 
 @pytest.mark.parametrize(
@@ -45,3 +62,19 @@ def test_no_test_module_is_imported_by_another() -> None:
 )
 def test_import_of_a_test_module_is_found(text: str) -> None:
     assert modules_of_tests(text) == {"test_x"}
+
+
+@pytest.mark.parametrize(
+    ("text", "foreign"),
+    [
+        ("from .conftest import DOORS", False),
+        ("from . import conftest", False),
+        ("from ..service.conftest import register as register", True),
+        ("from ..service import conftest", True),
+        ("from .. import conftest", True),
+        ("from tests.service.conftest import register", True),
+        ("import tests.service.conftest", True),
+    ],
+)
+def test_import_of_a_conftest_is_found(text: str, foreign: bool) -> None:
+    assert foreign_conftests(text) == [text] * foreign
