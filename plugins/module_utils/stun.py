@@ -27,7 +27,7 @@ def stun_message(kind: int, identity: bytes, attributes: list[tuple[int, bytes]]
 
 
 def stun_attributes(message: bytes) -> dict[int, bytes]:
-    """Return the attributes of a message, but for one that is cut off."""
+    """Return the attributes of a message, but for one that is truncated."""
     found: dict[int, bytes] = {}
     at = 20
     while at + 4 <= len(message):
