@@ -33,8 +33,8 @@ def copies(service: Service) -> None:
 
 
 def complaints(text: str) -> list[str]:
-    """Return the lines that complain."""
-    return [line for line in text.splitlines() if COMPLAINTS.search(line)]
+    """Return the lines that complain, without the one that names the level of the log."""
+    return [line for line in text.splitlines() if COMPLAINTS.search(line) and not line.startswith("Changing loglevel")]
 
 
 def check(service: Service, change: str = "") -> list[str]:
