@@ -114,7 +114,7 @@ def rotation(service: Service, register: Register, secrets_dir: Path) -> Rotatio
     assert in_force(host) == before
     host.check_output(f"systemd-run --quiet --collect --unit=conexizan-test-watch python3 -c {shlex.quote(WATCH)}")
     try:
-        output = site(host, "coturn,nginx,ejabberd,accounts", f"-e new_secrets={','.join(FILES)}")
+        output = site(host, "coturn,uploads,ejabberd,accounts", f"-e new_secrets={','.join(FILES)}")
     finally:
         host.check_output("systemctl stop conexizan-test-watch")
     seen = json.loads(host.check_output(f"cat {SEEN} && rm {SEEN}"))
