@@ -17,6 +17,7 @@ from typing import Any
 
 from ansible import constants
 from ansible.errors import AnsibleActionFail
+from ansible.plugins.loader import filter_loader, test_loader
 from ansible_collections.conexizan.xmpp.plugins.action.npm_package import ActionModule as NpmPackage
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.bases import Action
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.settings.acme_files import check_acme_files
@@ -57,6 +58,10 @@ from ansible_collections.conexizan.xmpp.plugins.plugin_utils.settings.website_di
 # have files and secrets of this machine, or of other hosts, installed there. Ansible loads this file in its main
 # process before the first task begins, whatever configuration there is (roles/xmpp/vars keeps tasks out of the logs).
 constants.INJECT_FACTS_AS_VARS = False
+
+# For the same reason: that process forks a worker for each task, and each worker would load all filters and tests for itself.
+for loader in (filter_loader, test_loader):
+    list(loader.all())
 
 
 class ActionModule(Action):
