@@ -59,7 +59,7 @@ from ansible_collections.conexizan.xmpp.plugins.plugin_utils.settings.website_di
 # process before the first task begins, whatever configuration there is (roles/xmpp/vars keeps tasks out of the logs).
 constants.INJECT_FACTS_AS_VARS = False
 
-# For the same reason: that process forks a worker for each task, and each worker would load all filters and tests for itself.
+# That process forks a worker for each task, which would load all filters and tests for itself (quick-runs.md).
 for loader in (filter_loader, test_loader):
     list(loader.all())
 
