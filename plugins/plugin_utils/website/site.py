@@ -88,7 +88,9 @@ class Site:
         pages = {}
         context = {"text": self.variables[f"__website_{language}"], "page": {"language": language}}
         for name, source in self.sources[language].items():
-            if not self.template(source, f"{{{{ ({source.facts.get('when', 'true')}) | bool }}}}", **context):
+            if "when" in source.facts and not self.template(
+                source, f"{{{{ ({source.facts['when']}) | bool }}}}", **context
+            ):
                 continue
             page = {
                 key: str(self.template(source, value, **context))
