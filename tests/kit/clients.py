@@ -103,6 +103,14 @@ class Client(ClientXMPP):
         else:
             self.ready.set_exception(error)
 
+    def abort(self) -> None:
+        """Cuts the connection, also one that is being closed: asyncio cannot cut one that slixmpp closes twice."""
+        if self.transport and self.transport.is_closing():
+            self.cancel_connection_attempt()
+            self.transport.abort()
+        else:
+            super().abort()
+
     async def start(self) -> None:
         """Connects and logs in; raises Refused if the server does not let the user in."""
         self.ready = asyncio.get_running_loop().create_future()
