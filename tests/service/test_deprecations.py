@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Iterator
 
 import pytest
 import yaml
@@ -27,9 +28,11 @@ RELAY = (
 
 
 @pytest.fixture(autouse=True)
-def copies(service: Service) -> None:
-    """A folder for copies of configurations, which ejabberd may read."""
+def copies(service: Service) -> Iterator[None]:
+    """A folder for copies of configurations, which ejabberd may read. They have secrets, so none stays."""
     service.host.check_output(f"rm -rf {COPY} && install -d -m 0750 -g ejabberd {COPY}")
+    yield
+    service.host.check_output(f"rm -r {COPY}")
 
 
 def complaints(text: str) -> list[str]:
