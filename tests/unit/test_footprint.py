@@ -243,7 +243,7 @@ def told_by(clone: Path, verb: str, *modules: str) -> list[tuple[str, dict[str, 
     """Return what these modules are told by their tasks in a playbook, without the other tasks."""
     (play,) = yaml.safe_load((clone / f"playbooks/{verb}.yml").read_text())
     kept = {key: play[key] for key in ("name", "hosts", "gather_facts", "roles")}
-    variables = play.get("vars", {}) | {"asked": {"words": {}}}
+    variables = play.get("vars", {}) | {"asked": {"options": {}}}
     tasks = [{"conexizan.xmpp.host_facts": {}}, *tasks_of(play["tasks"], set(modules))]
     (clone / "playbooks/part.yml").write_text(json.dumps([kept | {"vars": variables, "tasks": tasks}]))
     return told(clone, "playbooks/part.yml")[1:]
