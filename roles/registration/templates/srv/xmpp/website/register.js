@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Makes an account, takes an invitation (XEP-0445) or sets a new password by speaking XMPP to the server itself (RFC 7395, XEP-0077):
-// its limits and its picture (XEP-0158) are the same for this page and for every app. Nothing is stored.
+// its limits and its CAPTCHA (XEP-0158) are the same for this page and for every app. Nothing is stored.
 // More than 300 lines: one file, without a build step, is what a browser loads and what anybody can read.
 "use strict";
 (() => {
