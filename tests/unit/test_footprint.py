@@ -134,8 +134,8 @@ argument_specs:
   settings:
     short_description: A widget
     options:
-      widget_packages: {type: list, elements: str, default: [widgetd], description: Packages.}
-      widget_services: {type: list, elements: dict, default: [], description: Services.}
+      widget_packages: {type: list, elements: str, description: Packages.}
+      widget_services: {type: list, elements: dict, description: Services.}
 """,
     "tasks/main.yml": """---
 - name: Install the widget's configuration
