@@ -31,6 +31,7 @@ from ansible_collections.conexizan.xmpp.plugins.plugin_utils.settings.each_setti
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.settings.host_settings import HostSettings
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.settings.notation import yaml_line
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.settings.other_variables import (
+    check_derived,
     check_names,
     check_other_names,
     check_roles,
@@ -101,7 +102,8 @@ class ActionModule(Action):
     def check(self, settings: HostSettings, role: Path, places: Places) -> None:
         """Check the settings, then what follows from them: files, and variables of the play's other roles."""
         args = self._task.args
-        check_names(settings, args.get("renamed", {}))
+        derived = check_derived(settings, role, places, self._loader)
+        check_names(settings, args.get("renamed", {}), derived)
         check_each(settings)
         check_across_settings(settings, args.get("taken_ports", {}), args.get("places", []))
         check_acknowledged(settings, int(args.get("changes", 0)))
@@ -113,7 +115,7 @@ class ActionModule(Action):
         check_secrets(settings, self._task.check_mode)
         check_pages(settings, role.parent / "website/pages")
         known = check_roles(settings, role, self._loader)
-        check_other_names(settings, role, known, places, self._display.warning)
+        check_other_names(settings, role, known, derived, places, self._display.warning)
         if not settings.problems:
             self.check_web_chat(settings)
 

@@ -30,7 +30,7 @@ description:
   - C(accounts) and C(groups) are those of the system that the role makes.
   - C(secrets) has files, each with the one service that can read it, or nothing for none.
   - C(looks_for) are packages that the role looks for on the host and does not install.
-  - C(watch) may use C(xmpp_*) and C(__xmpp_*), so that the footprint is the same in every play with the role xmpp.
+  - C(watch) may use the variables of the role xmpp, so that the footprint is the same in every play with that role.
     Everything else is as it stands.
 options:
   _terms:

@@ -20,7 +20,7 @@ description:
   - Returns the entries of all roles, templated, without those whose C(when) is false, with every key present. Those
     with a C(start_page) come first, sorted by it; the others follow, the roles from the last one in C(site.yml), which
     is nearest to people, to the first, which is the system's.
-  - An entry may use C(xmpp_*) and C(__xmpp_*) only, so that the ledger is the same in every play with the role xmpp.
+  - An entry may use the variables of the role xmpp only, so that the ledger is the same in every play with that role.
 options:
   everything: {description: Return also what is switched off., type: bool, default: false}
   project: {description: Folder with C(site.yml) and C(roles)., type: path, default: the project of this plugin}

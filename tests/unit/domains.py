@@ -17,7 +17,7 @@ ACME = {"challenge": "http", "authorities": ["letsencrypt.org", "example.net"]}
 
 
 def domain(name: str, host: str = "", **parts: str) -> dict[str, str]:
-    """Return a domain as __xmpp_domains has it."""
+    """Return a domain as xmpp_derived_domains has it."""
     return {"domain": name, "host": host or name} | {part: f"{part}.{name}" for part in PARTS} | parts
 
 

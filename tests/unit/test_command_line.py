@@ -269,8 +269,8 @@ def names() -> list[str]:
 def test_name_of_an_account_is_the_same_for_everybody() -> None:
     """Whoever makes it: xmpp_admins, playbooks, open registration."""
     variables = yaml.safe_load((ROOT / "roles/xmpp/vars/main.yml").read_text(encoding="utf-8"))
-    good = variables["__xmpp_name_pattern"]
-    reserved = variables["__xmpp_reserved_pattern"].replace("{{ __xmpp_name_pattern }}", good)
+    good = variables["xmpp_derived_name_pattern"]
+    reserved = variables["xmpp_derived_reserved_pattern"].replace("{{ xmpp_derived_name_pattern }}", good)
     reserved = re.sub(r"\{\{.*?\}\}", "admin|info", reserved)
     for name in names():
         allowed = localpart(name) is None

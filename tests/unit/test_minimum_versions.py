@@ -25,7 +25,7 @@ PLAY = f"""
   tasks:
     - ansible.builtin.debug:
         msg: "{{{{ {{'wanted': __base_wanted, 'outdated': __base_outdated is truthy,
-                'untested': __base_untested}} | to_json }}}}"
+                'untested': base_derived_untested}} | to_json }}}}"
 """
 GOOD = {"ejabberd": "26.07-1~bpo13+1", "nginx": "1.26.3-3+deb13u11", "coturn": "4.6.1-2"}
 

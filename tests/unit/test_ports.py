@@ -29,6 +29,6 @@ def test_ports_that_are_opened_are_looked_for(settings: dict[str, Any]) -> None:
     roles = [role for role in FIREWALL if role != "coturn" or settings.get("xmpp_calls", True)]  # else without a file
     rules = "".join(rendered(settings, role, FIREWALL[role].read_text(encoding="utf-8")) for role in roles)
     opened = {int(first) for first in re.findall(r"\b(\d+)\b", re.sub(r"comment.*", "", rules))}
-    ports = rendered(settings, "xmpp", "{{ __xmpp_ports }}")
+    ports = rendered(settings, "xmpp", "{{ xmpp_derived_ports }}")
     looked_for = {port["first"] for port in ports if not port.get("inner")}
     assert opened - {65535} == looked_for

@@ -89,7 +89,7 @@ def test_setting_of_the_command_line_is_advised_for_it(tmp_path: Path, form: str
 )
 def test_what_frees_a_port(tmp_path: Path, inventory: str, lines: list[str]) -> None:
     (tmp_path / "hosts").write_text(inventory)
-    ports = rendered(variables_of(tmp_path), "xmpp", "{{ __xmpp_ports }}")
+    ports = rendered(variables_of(tmp_path), "xmpp", "{{ xmpp_derived_ports }}")
     ways = {port["setting"] + "." for port in ports if port.get("setting")}
     assert len(ways) == len(lines)
     assert all(any(way.endswith(line) for way in ways) for line in lines)

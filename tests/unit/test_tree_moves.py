@@ -84,7 +84,7 @@ class Site:
             "connection": "local",
             "gather_facts": False,
             # As in roles/xmpp/vars.
-            "vars": {"__xmpp_play_roles": "{{ ansible_play_role_names }}"},
+            "vars": {"xmpp_derived_play_roles": "{{ ansible_play_role_names }}"},
             "pre_tasks": [{"ansible.builtin.set_fact": known, "tags": "always"}],
             "roles": [{"role": name, "tags": name} for name in roles] + [{"role": "services", "tags": "always"}],
         }

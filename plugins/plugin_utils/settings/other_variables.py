@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Variables that are no settings: names that nearly are, and those of the play's other roles."""
+"""Variables that are no settings: names that nearly are, what roles compute, and the variables of other roles."""
 
 from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +18,11 @@ from ansible_collections.conexizan.xmpp.plugins.plugin_utils.settings.notation i
     is_template,
     type_mistake,
 )
-from ansible_collections.conexizan.xmpp.plugins.plugin_utils.settings.places import ON_COMMAND_LINE, Places
+from ansible_collections.conexizan.xmpp.plugins.plugin_utils.settings.places import ON_COMMAND_LINE, Places, origin_of
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.settings.problems import Problem, in_one_line
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.settings.role_files import (
     defaults_of,
+    derived_of,
     options_of,
     role_names,
 )
@@ -30,9 +31,37 @@ from ansible_collections.conexizan.xmpp.plugins.plugin_utils.settings.role_files
 ANSIBLE_OWN = ("hostvars", "vars", "groups")
 
 
-def check_names(settings: HostSettings, renamed: Mapping[str, str]) -> None:
+def check_derived(settings: HostSettings, calling: Path, places: Places, loader: Any) -> set[str]:
+    """Refuse values for what the roles of the play compute from the settings for each other; return these names.
+
+    A variable that is set in several places has the value of the last one, but keeps the key of the first: if that is
+    not the one of the role, the inventory or the play has the name as well. What -e sets comes last.
+    """
+    keys = {str(key): key for key in settings.variables if "_derived_" in str(key)}
+    names: set[str] = set()
+    for role in sorted({calling.name, *role_names(settings.variables)}):
+        for own in derived_of(calling.parent / role, loader):
+            name = str(own)
+            names.add(name)
+            place = None
+            if name not in places.extra:
+                source = origin_of(keys.get(name, own))
+                if same_file(source[0], origin_of(own)[0]):
+                    continue
+                place = places.readable(*source) or places.search(name) or places.inventory()
+            wrong = f"{name} is computed from the settings, and cannot be set. Remove it."
+            settings.problems.append(Problem((name,), wrong, place=place))
+    return names
+
+
+def same_file(one: str | None, other: str | None) -> bool:
+    """Whether two paths, which may lead over links, are of the same file; None is where Ansible does not tell."""
+    return one == other or bool(one and other and Path(one).resolve() == Path(other).resolve())
+
+
+def check_names(settings: HostSettings, renamed: Mapping[str, str], derived: Set[str]) -> None:
     """Refuse names that are no settings. Their values are not shown: who knows what they hold."""
-    for name in sorted(settings.variables.keys() - settings.options.keys()):
+    for name in sorted(settings.variables.keys() - settings.options.keys() - derived):
         ours = name.lower().startswith("xmpp_")
         if name in renamed:
             settings.add((name,), f"{name} is now called {renamed[name]}.", settings.example(renamed[name]))
@@ -78,6 +107,7 @@ def check_other_names(
     settings: HostSettings,
     calling: Path,
     known: Mapping[str, set[str]],
+    derived: Set[str],
     places: Places,
     warn: Callable[[str], None],
 ) -> None:
@@ -89,7 +119,7 @@ def check_other_names(
     project = calling.resolve().parents[1]
     ours = (project / "roles", project / "playbooks", project / "site.yml")
     every = set().union(*known.values())
-    for name in sorted(variables.keys() - settings.options.keys() - every):
+    for name in sorted(variables.keys() - settings.options.keys() - every - derived):
         role = next((role for role in known if name.startswith(f"{role}_")), None)
         setting = f"xmpp_{name.lower().replace('-', '_')}"
         if not role and setting not in settings.options:

@@ -24,6 +24,13 @@ def defaults_of(role: Path, loader: Any) -> dict[str, Any]:
     return loader.load_from_file(str(role / "defaults/main.yml"), unsafe=True) or {}
 
 
+def derived_of(role: Path, loader: Any) -> list[str]:
+    """Return the names of what a role computes for others, as its file has them: they know where they are written."""
+    file = role / "vars/main.yml"
+    names = (loader.load_from_file(str(file), unsafe=True) or {}) if file.is_file() else {}
+    return [name for name in names if name.startswith(f"{role.name}_derived_")]
+
+
 def role_names(variables: Mapping[str, Any]) -> list[str]:
     """Return the names of the play's roles, without that of the collection which they may come from."""
     return [name.rpartition(".")[2] for name in variables.get("ansible_play_role_names", ())]

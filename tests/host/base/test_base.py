@@ -11,7 +11,7 @@ from testinfra.host import Host
 
 from tests.kit.playbook import CHECKOUT
 
-TESTED = yaml.safe_load((CHECKOUT / "roles/xmpp/vars/main.yml").read_text(encoding="utf-8"))["__xmpp_tested"]
+TESTED = yaml.safe_load((CHECKOUT / "roles/xmpp/vars/main.yml").read_text(encoding="utf-8"))["xmpp_derived_tested"]
 FROM_BACKPORTS = re.compile(r"ejabberd|erlang-p1-.*|erlang-(jose|idna|erlydtl)")
 
 
@@ -30,7 +30,7 @@ def test_ejabberd_that_lets_anybody_log_in_as_anybody_is_not_installable(host: H
 
 
 def test_what_is_installed_from_backports_is_what_was_tested(host: Host) -> None:
-    """After the tests have passed with another version, roles/xmpp/vars/main.yml (__xmpp_tested) says so."""
+    """After the tests have passed with another version, roles/xmpp/vars/main.yml (xmpp_derived_tested) says so."""
     installed = host.check_output("dpkg-query --show --showformat='${Package} ${Version}\\n'").splitlines()
     found = {name: version for name, version in map(str.split, installed) if FROM_BACKPORTS.fullmatch(name)}
     upstream = {name: version.rpartition("-")[0] for name, version in found.items()}

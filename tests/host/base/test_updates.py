@@ -12,7 +12,7 @@ from testinfra.host import Host
 
 from tests.kit.playbook import CHECKOUT, run
 
-CHANGES: list[str] = yaml.safe_load((CHECKOUT / "roles/xmpp/vars/main.yml").read_text())["__xmpp_changes"]
+CHANGES: list[str] = yaml.safe_load((CHECKOUT / "roles/xmpp/vars/main.yml").read_text())["xmpp_derived_changes"]
 ACKNOWLEDGED = "/etc/xmpp/acknowledged"
 
 

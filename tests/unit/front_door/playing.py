@@ -28,7 +28,12 @@ PLAYBOOK = """
       tags: touch
     - name: Show what follows
       ansible.builtin.fail:
-        msg: "{{ [__xmpp_web_url, __xmpp_domains, __xmpp_certificate_names, __xmpp_rooms, xmpp_contact_addresses] }}"
+        msg:
+          - "{{ xmpp_derived_web_url }}"
+          - "{{ xmpp_derived_domains }}"
+          - "{{ xmpp_derived_certificate_names }}"
+          - "{{ xmpp_derived_rooms }}"
+          - "{{ xmpp_contact_addresses }}"
       tags: follows
 """
 # No host answers there: who passes the front door proves that it needs no host.

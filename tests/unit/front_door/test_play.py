@@ -79,6 +79,39 @@ def test_variables_of_the_other_roles_have_their_type(tmp_path: Path) -> None:
     ]
 
 
+INI = "bad xmpp_domain=friends.test xmpp_derived_s2s=False ansible_host=192.0.2.1\n"
+
+
+@pytest.mark.parametrize(
+    ("inventory", "extra", "wanted"),
+    [
+        (
+            "bad:\n  hosts:\n    bad:\n      xmpp_domain: friends.test\n      xmpp_derived_s2s: false\n"
+            "      metrics_derived_port: 9101\n      ansible_host: 192.0.2.1\n",
+            [],
+            {"metrics_derived_port": "hosts:6", "xmpp_derived_s2s": "hosts:5"},
+        ),
+        (INI, [], {"xmpp_derived_s2s": "hosts:1"}),
+        (
+            INI.replace("xmpp_derived_s2s=False ", ""),
+            ["-e", "xmpp_derived_domains=[]", "-e", "metrics_derived_address=::1"],
+            {"metrics_derived_address": "the command line (-e)", "xmpp_derived_domains": "the command line (-e)"},
+        ),
+        (INI.replace("xmpp_derived_s2s=False ", ""), [], {}),
+    ],
+    ids=["YAML", "INI", "command line", "nothing set"],
+)
+def test_derived_values_cannot_be_set(tmp_path: Path, inventory: str, extra: list[str], wanted: dict[str, str]) -> None:
+    """In an inventory they would have no effect; on the command line, one that contradicts the settings."""
+    (tmp_path / "hosts").write_text(inventory)
+    playbook = PLAYBOOK.replace("  post_tasks:", "    - {role: metrics, tags: others}\n  post_tasks:")
+    (found,) = results(play(tmp_path, "-i", "hosts", *extra, playbook=playbook)).values()
+    assert found["problems"] == [
+        f"{name} is computed from the settings, and cannot be set. Remove it.\n  where:   {place}"
+        for name, place in wanted.items()
+    ]
+
+
 def test_names_without_effect_are_said(tmp_path: Path) -> None:
     """A forgotten xmpp_, or what is of another project's role: nobody knows which, so a word must do."""
     own = {"registration": "open", "Calls": False, "nginx_vhosts": [1], "domain": "friends.test", "nickname": "x"}
