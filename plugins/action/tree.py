@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
+# More than 150 lines: rendering and asking the host need the templar, the task and its play, which an action has.
 """Controller side of ``tree``: render a role's files and hand them to the host in one module call."""
 
 from __future__ import annotations

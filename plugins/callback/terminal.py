@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
+# More than 150 lines: what it refuses and how it says a failure are small functions that no other plugin calls.
 """Ansible's own output, but each failure said once, for people; and aside (to stderr) for -e format=json."""
 
 from __future__ import annotations

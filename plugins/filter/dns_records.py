@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
+# More than 150 lines: both filters print one plan of the zones, whose records depend on those before them.
 """The filters ``dns_records`` and ``dns_zones``: what DNS has to say about the service, as data and as text."""
 
 from __future__ import annotations

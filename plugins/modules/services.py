@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-3.0-or-later
+# More than 150 lines: what systemd says, what to do and the order of doing it are one decision about all units.
 """Enable, start, restart or reload the services of the roles in one round trip."""
 
 from __future__ import annotations
