@@ -48,9 +48,15 @@ def first_refusal(tasks: list[dict[str, Any]], known: dict[str, Any], given: dic
     for task in tasks:
         if taken := task.get("conexizan.xmpp.command_line"):
             verbs, optional = taken.get("verbs", {}), taken.get("optional", {})
-            options = {"changes": taken.get("changes", False), "lists": taken.get("lists", {})}
             try:
-                known["asked"] = understand(given, verbs, optional, DOMAINS, **options)
+                known["asked"] = understand(
+                    given,
+                    verbs,
+                    optional,
+                    DOMAINS,
+                    changes=taken.get("changes", False),
+                    lists=taken.get("lists", {}),
+                )
             except AnsibleActionFail as error:
                 return str(error)
         elif file := task.get("ansible.builtin.import_tasks"):

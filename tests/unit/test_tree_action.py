@@ -29,7 +29,7 @@ FILES = {
 
 
 # No host answers there.
-NOWHERE = {
+NOWHERE: dict[str, Any] = {
     "ansible_connection": "ssh",
     "ansible_host": "192.0.2.1",
     "ansible_ssh_common_args": "-o ConnectTimeout=1",
