@@ -25,11 +25,11 @@ def today(service: Service) -> datetime.date:
 @pytest.fixture
 def since(service: Service) -> str:
     """Yesterday: all accounts that are here already are from long before, but the administrator's."""
-    for statement in (
+    statements = (
         f"UPDATE users SET created_at = '{LONG_AGO}'",
         "UPDATE users SET created_at = date('now') WHERE username = 'admin'",
-    ):
-        run_in_erlang(service, STATEMENT, service.domain, statement)
+    )
+    run_in_erlang(service, STATEMENT, service.domain, *statements)
     return str(today(service) - datetime.timedelta(days=1))
 
 
