@@ -125,18 +125,21 @@ class Bed:
             del self._hosts[name]
             run(["script/testbed", "down", name], what=f"removing the host {name}")
 
-    def site(self, *, small: bool = False) -> Host:
-        """The host with the service on it, with the profile of a small host or without."""
+    def site(self, *, small: bool = False, tags: str = "all") -> Host:
+        """The host with the service on it, with the profile of a small host or without.
+
+        Of one that is deployed already, only parts with these *tags* get another profile.
+        """
         host = self.host(SITE)
         if not self._converged or small != self._small:
             say(f"{SITE}: site.yml{' as a small host' if small else ''}")
             self._small = small
             self._write_inventory(host)
-            self.converge()
+            self.converge(*([f"--tags={tags}"] if self._converged else []))
         return host
 
-    def converge(self, **env: str) -> str:
-        output = self.ansible("ansible-playbook", "site.yml", **env)
+    def converge(self, *arguments: str, **env: str) -> str:
+        output = self.ansible("ansible-playbook", "site.yml", *arguments, **env)
         self._converged = True
         return output
 

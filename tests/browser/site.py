@@ -23,9 +23,13 @@ SCREENSHOTS = CHECKOUT / ".cache" / "screenshots"
 LANGUAGES = ("de", "en")
 # What a phone and a laptop show of a page, in CSS pixels.
 SIZES = {"phone": (360, 740), "desktop": (1280, 800)}
-SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 # Beside what axe-core checks unasked: WCAG 2.2, 2.5.8.
-AXE_OPTIONS = {"rules": {"target-size": {"enabled": True}}, "resultTypes": ["violations"]}
+AXE_OPTIONS: dict[str, Any] = {"rules": {"target-size": {"enabled": True}}, "resultTypes": ["violations"]}
+# What changes with the colors alone.
+OF_COLORS: dict[str, Any] = {
+    "runOnly": {"type": "rule", "values": ["color-contrast", "link-in-text-block"]},
+    "resultTypes": ["violations"],
+}
 
 # What a page left behind in the browser.
 _STORED = """async () => [
@@ -172,6 +176,11 @@ class Visit:
         self.faults += [f"{name} stores {item}" for item in await page.evaluate(_STORED)]
         self.faults += [f"{name}: {fault}" for fault in await accessibility(page)]
 
+    async def check_colors(self, page: Page, name: str, scheme: Literal["light", "dark"]) -> None:
+        """Looks at the page in other colors than before, all else being the same."""
+        await page.emulate_media(color_scheme=scheme)
+        self.faults += [f"{name}, {scheme}: {fault}" for fault in await accessibility(page, OF_COLORS)]
+
     async def end(self) -> list[str]:
         """All that was wrong with this visit."""
         self.faults += [f"cookie {cookie.get('name')}" for cookie in await self.context.cookies()]
@@ -179,11 +188,11 @@ class Visit:
         return self.faults
 
 
-async def accessibility(page: Page) -> list[str]:
+async def accessibility(page: Page, options: dict[str, Any] = AXE_OPTIONS) -> list[str]:
     """What axe-core finds on the page as it is now."""
     if not await page.evaluate("'axe' in window"):
         await page.evaluate((NODE_MODULES / "axe-core" / "axe.min.js").read_text(encoding="utf-8"))
-    result = await page.evaluate("options => axe.run(document, options)", AXE_OPTIONS)
+    result = await page.evaluate("options => axe.run(document, options)", options)
     return [
         f"{violation['help']} ({violation['id']}): {node['html']} {node['failureSummary']}"
         for violation in result["violations"]

@@ -72,11 +72,22 @@ def folder() -> Iterator[Path]:
     try:
         subprocess.run(["tar", "--extract"], cwd=folder, input=packed(), check=True)
         run(folder, "git init --quiet && git add --all")
+        lend_packages(folder)
         yield folder
     finally:
         subprocess.run(["script/testbed", "down", "--any-clone", *HOSTS], cwd=CHECKOUT, check=True)
         # What the test bed keeps there is root's.
         subprocess.run([*as_root, "rm", "-rf", folder], check=True)
+
+
+def lend_packages(folder: Path) -> None:
+    """The .deb files that this clone's hosts have kept, where they take no space: others are downloaded."""
+    kept, state = CHECKOUT / ".cache/testbed/archives", folder / ".cache/testbed"
+    if kept.is_dir() and kept.stat().st_dev == folder.stat().st_dev:
+        state.mkdir(parents=True)
+        script = 'mkdir "$2" && find "$1" -maxdepth 1 -name "*.deb" -exec ln -f -t "$2" {} +'
+        as_root = [] if os.geteuid() == 0 else ["sudo", "--"]
+        subprocess.run([*as_root, "sh", "-c", script, "sh", kept, state / "archives"], check=True)
 
 
 @pytest.fixture

@@ -17,39 +17,50 @@ import pytest
 from ..kit import rooms
 from ..kit.clients import fresh_text, login
 from ..kit.service import Service
-from .between import Register, assert_talk, deploy, refusal
+from .between import Register, assert_talk, deploy, part, refusal
 
 pytestmark = [pytest.mark.timeout(600), pytest.mark.usefixtures("apart")]
 
 Change = Callable[[dict[str, Any]], None]
 
 
-@pytest.fixture
-def change(alpha: Service) -> Iterator[Change]:
-    """Reruns site.yml on alpha with other settings; with the inventory's own afterwards."""
+@pytest.fixture(scope="module")
+def change(alpha: Service, beta: Service) -> Iterator[Change]:
+    """Reruns site.yml on alpha with other settings; with the inventory's own after the last test.
+
+    So each test begins with the settings of the one before, by which those who are disconnected now can talk.
+    """
 
     def rerun(settings: dict[str, Any]) -> None:
         deploy(alpha, "--tags=firewall,ejabberd", settings=settings)
 
     yield rerun
     rerun({})
+    part(alpha, beta)
 
 
 @pytest.mark.parametrize(
-    "settings",
+    ("settings", "blocked"),
     [
-        {"xmpp_federation_block": ["beta.test"]},
-        {"xmpp_federation": "allowlist", "xmpp_federation_allow": ["gamma.test"]},
+        ({"xmpp_federation_block": ["beta.test"]}, "beta"),
+        ({"xmpp_federation": "allowlist", "xmpp_federation_allow": ["beta.test"]}, "gamma"),
     ],
     ids=["blocklist", "allowlist"],
 )
 async def test_blocked_server_is_disconnected_and_others_are_not(
-    alpha: Service, beta: Service, gamma: Service, register: Register, change: Change, settings: dict[str, Any]
+    alpha: Service,
+    beta: Service,
+    gamma: Service,
+    register: Register,
+    change: Change,
+    settings: dict[str, Any],
+    blocked: str,
 ) -> None:
-    """Messages and rooms, both ways; the other domain on the same host still talks to us."""
-    alice, bob, carol = register(alpha), register(beta), register(gamma)
+    """Messages and rooms, both ways; the other domain on the same host talks to us, still, or from then on."""
+    cut, talks = (beta, gamma) if blocked == "beta" else (gamma, beta)
+    alice, bob, carol = register(alpha), register(cut), register(talks)
     unwanted = fresh_text()
-    async with login(alpha, alice) as one, login(beta, bob) as other, login(gamma, carol) as third:
+    async with login(alpha, alice) as one, login(cut, bob) as other, login(talks, carol) as third:
         for client in (one, other, third):
             await client.online()
         async with rooms.made_room(other, **rooms.PUBLIC) as theirs, rooms.made_room(one, **rooms.PUBLIC) as ours:

@@ -63,6 +63,14 @@ class AppServer:
         return stanza
 
 
+@pytest.fixture(scope="module")
+def opened_after(alpha: Service, beta: Service) -> Iterator[None]:
+    """After the last of these tests, alpha talks to everybody again."""
+    yield
+    deploy(alpha, "--tags=firewall,ejabberd")
+    part(alpha, beta)
+
+
 @pytest.fixture(
     scope="module",
     params=[
@@ -71,13 +79,10 @@ class AppServer:
     ],
     ids=["off", "allowlist"],
 )
-def closed(request: pytest.FixtureRequest, alpha: Service, beta: Service) -> Iterator[None]:
+def closed(request: pytest.FixtureRequest, alpha: Service, beta: Service, opened_after: None) -> None:
     """Alpha talks to none of the others, and gamma.test wakes up phones."""
     settings: dict[str, Any] = request.param | {"xmpp_push_servers": ["gamma.test"]}
     deploy(alpha, "--tags=firewall,ejabberd", settings=settings)
-    part(alpha, beta)
-    yield
-    deploy(alpha, "--tags=firewall,ejabberd")
     part(alpha, beta)
 
 

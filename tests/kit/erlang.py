@@ -26,11 +26,11 @@ HOLD = """run([Address, Keeper]) ->
     receive held -> ok end.
 """
 RELEASE = "run([]) -> go = rpc:call(ejabberd@localhost, erlang, send, [held, go])."
-# A statement on ejabberd's own connection to the database, which is the only one that writes.
-STATEMENT = """run([Host, Statement]) ->
-    case rpc:call(ejabberd@localhost, ejabberd_sql, sql_query, [list_to_binary(Host), [list_to_binary(Statement)]]) of
-        {updated, _} -> ok
-    end.
+# Statements on ejabberd's own connection to the database, which is the only one that writes.
+STATEMENT = """run([Host | Statements]) ->
+    [{updated, _} = rpc:call(ejabberd@localhost, ejabberd_sql, sql_query,
+                             [list_to_binary(Host), [list_to_binary(Statement)]])
+     || Statement <- Statements].
 """
 # What was refused is history, as after a start of ejabberd.
 CLEAR_REFUSAL = "run([]) -> true = rpc:call(ejabberd@localhost, ets, delete, [xmpp_writer, last])."
@@ -42,7 +42,10 @@ FORGIVE = """run([]) ->
 
 
 def run_in_erlang(service: Service, script: str, *arguments: str) -> str:
-    """What the function run/1 of this script says, which may call into ejabberd."""
+    """What the function run/1 of this script says, which may call into ejabberd.
+
+    Each call starts an Erlang, which takes longer than what it does: one call for many things is better than many.
+    """
     path = "/run/conexizan-script"
     write = f"cd / && printf %s {shlex.quote(_NODE + script)} > {path}"
     run = f"HOME=/var/lib/ejabberd runuser -u ejabberd -- escript {path} {shlex.join(arguments)}"

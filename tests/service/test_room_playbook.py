@@ -146,9 +146,6 @@ def test_official_room_is_the_administrators_alone(service: Service, host: Host,
             ("destroy=support", "sure=support"),
             "support@muc.site.test is an official room, and site.yml would undo the change",
         ),
-        (("room=news", "moderated=false"), "news@muc.site.test is an official room"),
-        (("destroy=garden",), "sure is missing"),
-        (("destroy=garden", "sure=gardens"), 'sure is "gardens@muc.site.test", which is not the room to destroy'),
         (
             ("destroy=no-such-room", "sure=no-such-room"),
             'destroy is "no-such-room@muc.site.test", which is no room here',
@@ -156,6 +153,7 @@ def test_official_room_is_the_administrators_alone(service: Service, host: Host,
     ],
 )
 def test_what_must_not_be_is_refused(service: Service, words: tuple[str, ...], wrong: str) -> None:
+    """What else is decided before the host is asked: tests/unit/test_refusals.py."""
     done = service.run_playbook("room", *words)
     assert done.returncode == 2
     assert wrong in " ".join((done.stdout + done.stderr).split())

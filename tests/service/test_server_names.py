@@ -73,11 +73,13 @@ INNER = [
     "fe80::1",
 ]
 OWN = ["{0.address}", "{0.address6}", "::ffff:{0.address}"]
-# Says whether ejabberd knows a name: Erlang looks into /etc/hosts now and then.
-KNOWS = """run([Name]) ->
-    Found = [ok || Family <- [inet, inet6],
-                   {ok, _} <- [rpc:call(ejabberd@localhost, inet, gethostbyname, [Name, Family])]],
-    io:put_chars(case Found of [] -> "no"; _ -> "yes" end).
+# Says whether ejabberd knows all names: Erlang looks into /etc/hosts now and then.
+KNOWS = """run(Names) ->
+    Known = fun(Name) ->
+        [] =/= [ok || Family <- [inet, inet6],
+                      {ok, _} <- [rpc:call(ejabberd@localhost, inet, gethostbyname, [Name, Family])]]
+    end,
+    io:put_chars(case lists:all(Known, Names) of true -> "yes"; false -> "no" end).
 """
 
 
@@ -88,7 +90,7 @@ def inner_names(service: Service) -> Iterator[dict[str, str]]:
     lines = "\n".join(f"{address.format(service)} {name}" for address, name in names.items())
     before = service.host.check_output("cat /etc/hosts")
     service.host.check_output(f"echo {shlex.quote(lines)} >>/etc/hosts")
-    wait_for(lambda: all(run_in_erlang(service, KNOWS, name) == "yes" for name in names.values()))
+    wait_for(lambda: run_in_erlang(service, KNOWS, *names.values()) == "yes")
     yield names
     service.host.check_output(f"echo {shlex.quote(before)} >/etc/hosts")
 

@@ -126,12 +126,10 @@ def test_invitation_for_many_is_no_way_around_the_others(service: Service) -> No
     assert take(service, token, newcomer()) == "item-not-found"
 
 
+# What else is decided before the host is asked: tests/unit/test_refusals.py.
 REFUSED = {
     ("withdraw=nothing",): 'withdraw is "nothing", which is no invitation here',
     ("uses=301",): "uses is 301, which is more than 300",
-    ("uses=30", "days=8"): "days is 8, which is more than 7",
-    ("days=2",): "days needs uses: an invitation to one account is always valid for 7 days",
-    ("uses=30", "user=maria"): "user cannot be combined with uses: a name is for one account",
 }
 
 
