@@ -88,12 +88,35 @@ def test_timer_that_deletes_expired_data_runs(host: Host, timer: str) -> None:
     assert host.service(f"{timer}.timer").is_enabled
 
 
-def test_module_that_a_power_cut_left_half_written_is_made_anew(host: Host) -> None:
-    """ejabberd would not start with it."""
-    beam = "/run/ejabberd/modules/mod_xmpp_login_throttle.beam"
-    whole = host.file(beam).size
-    host.check_output(f"truncate --size=100 {beam} && systemctl restart ejabberd")
-    assert host.file(beam).size == whole
+def compiled(host: Host) -> str:
+    """Which compiled modules ejabberd runs, and since when they are there."""
+    folder = "/run/ejabberd-modules"
+    assert host.check_output(f"findmnt --noheadings --output FSTYPE --target {folder}") == "tmpfs"
+    assert len(host.check_output(f"ls {folder}").split()) == 2, "one folder, and what leads to it"
+    return str(host.check_output(f"stat --format='%n %i %Z' {folder}/[0-9a-f]*/*.beam"))
+
+
+def test_modules_are_compiled_once(host: Host) -> None:
+    """ejabberd, which cannot change them, restarts with the same; when a source changes, all are made anew."""
+    assert host.run("runuser -u ejabberd -- touch /run/ejabberd-modules/current/mod_xmpp_archive.beam").rc != 0
+    before = compiled(host)
+    host.check_output("systemctl restart ejabberd")
+    assert compiled(host) == before
+    source = "/usr/local/lib/xmpp/modules/mod_xmpp_archive.erl"
+    host.check_output(f"cp --preserve {source} /run/source.erl && echo >> {source} && systemctl restart ejabberd")
+    try:
+        assert compiled(host) != before
+        assert host.service("ejabberd").is_running
+    finally:
+        host.check_output(f"cp --preserve /run/source.erl {source} && rm /run/source.erl && systemctl restart ejabberd")
+
+
+def test_modules_that_are_not_all_compiled_are_not_used(host: Host) -> None:
+    """ejabberd would not start with them; a compiler that is killed leaves a folder without the name of the sources."""
+    before = compiled(host)
+    host.check_output("cd /run/ejabberd-modules && rm current && mv [0-9a-f]* tmphalf && truncate --size=100 tmphalf/*")
+    host.check_output("systemctl restart ejabberd")
+    assert len(compiled(host).splitlines()) == len(before.splitlines())
     assert host.service("ejabberd").is_running
 
 

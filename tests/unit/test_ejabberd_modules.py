@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""When the Erlang modules are compiled anew, and that nothing half done is used."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .loading import load
+
+modules: Any = load("roles/ejabberd/templates/usr/local/lib/xmpp/ejabberd-modules")
+
+
+@pytest.fixture
+def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A host with two sources, an Erlang, and a compiler that copies; in `log` is what it was called with."""
+    for name, content in {"modules/a.erl": "a", "modules/b.erl": "b", "erlang/27/OTP_VERSION": "27.3"}.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(content, encoding="ascii")
+    (tmp_path / "compiled").mkdir()
+    monkeypatch.setattr(modules, "SOURCES", tmp_path / "modules")
+    monkeypatch.setattr(modules, "ERLANG", tmp_path / "erlang")
+    monkeypatch.setattr(modules, "COMPILED", tmp_path / "compiled")
+    monkeypatch.setattr(sys, "argv", ["ejabberd-modules"])
+
+    def compiler(command: list[str], **options: Any) -> None:
+        assert options == {"check": True, "cwd": "/", "env": modules.ENVIRONMENT}
+        *_, folder, first, _second = command
+        (Path(folder) / "a.beam").write_text("compiled " + Path(first).read_text(encoding="ascii"), encoding="ascii")
+        with (tmp_path / "log").open("a", encoding="ascii") as log:
+            log.write("called\n")
+        if Path(first).read_text(encoding="ascii") == "wrong":
+            raise subprocess.CalledProcessError(1, command)
+
+    monkeypatch.setattr(modules.subprocess, "run", compiler)
+    return tmp_path
+
+
+def calls(host: Path) -> int:
+    return len((host / "log").read_text(encoding="ascii").splitlines())
+
+
+def content(host: Path) -> str:
+    return (host / "compiled/current/a.beam").read_text(encoding="ascii")
+
+
+@pytest.mark.parametrize(
+    ("changed", "text", "times"),
+    [("", "", 1), ("modules/a.erl", "A", 2), ("modules/c.erl", "", 2), ("erlang/27/OTP_VERSION", "27.4", 2)],
+)
+def test_compiled_again_when_anything_changed(
+    host: Path, changed: str, text: str, times: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    modules.main()
+    if changed:
+        (host / changed).write_text(text, encoding="ascii")
+        if changed.endswith("c.erl"):
+            (host / "modules/b.erl").unlink()  # the number stays, the name is another
+    modules.main()
+    assert calls(host) == times
+    assert content(host) == ("compiled A" if text == "A" else "compiled a")
+    assert len(list((host / "compiled").iterdir())) == 2, "what was before is gone"
+
+
+def test_what_cannot_be_compiled_leaves_what_was(host: Path) -> None:
+    modules.main()
+    (host / "modules/a.erl").write_text("wrong", encoding="ascii")
+    with pytest.raises(subprocess.CalledProcessError):
+        modules.main()
+    assert content(host) == "compiled a"
+    (host / "modules/a.erl").write_text("right", encoding="ascii")
+    modules.main()
+    assert content(host) == "compiled right"
+    assert len(list((host / "compiled").iterdir())) == 2
+
+
+def test_looking_compiles_nothing(
+    host: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    modules.main()
+    monkeypatch.setattr(sys, "argv", ["ejabberd-modules", "--look"])
+    modules.main()
+    folder = capsys.readouterr().out.strip()
+    assert Path(folder) == (host / "compiled/current").resolve()
+    (host / "modules/a.erl").write_text("A", encoding="ascii")
+    modules.main()
+    assert (capsys.readouterr().out.strip(), calls(host)) == ("", 1)
