@@ -70,6 +70,14 @@ def manifest_of(role: str) -> dict[str, Any]:
     return found if found.get("boot") == boot_id() else found | {"boot": boot_id(), "changed": {}}
 
 
+def written() -> set[str]:
+    """Return the paths that roles have installed, or had begun to install when they were interrupted."""
+    paths = set()
+    for path in [*MANIFESTS.glob("*.json"), *MANIFESTS.glob("*.before")]:
+        paths |= set((read_json(path) or {"files": {}})["files"])
+    return paths
+
+
 def digest(files: Iterable[tuple[str, str, str, str, int]]) -> str:
     """Return one checksum of a role's files: path, checksum of the content, owner, group and mode of each."""
     return hashlib.sha256(json.dumps(sorted(files)).encode()).hexdigest()
