@@ -105,6 +105,16 @@ def test_folder_that_is_not_its_own_becomes_so(host: Host) -> None:
     assert host.service("ejabberd").is_running
 
 
+@pytest.mark.parametrize(
+    ("unit", "folder"),
+    [("ejabberd", "/var/lib/ejabberd"), ("ejabberd", "/srv/xmpp/upload"), ("nginx", "/srv/xmpp/upload")],
+)
+def test_disk_that_is_missing_is_waited_for(host: Host, unit: str, folder: str) -> None:
+    """Without it, ejabberd would begin an empty database, where every name is free."""
+    needed = host.check_output(f"systemctl show --property=RequiresMountsFor --value {unit}.service")
+    assert folder in needed.split()
+
+
 def test_our_modules_compile_without_a_warning(host: Host) -> None:
     """Against the ejabberd that is there: as a rule, what the compiler warns of is a mistake."""
     compiled = host.run(
