@@ -5,27 +5,31 @@
 %% What the domain itself sends (alerts of faults) has no archive but that of its receiver: it would be one of nobody, which is there even if the
 %% receiver keeps none, and from which nothing is deleted together with an account.
 %% Offline messages are limited, too: large ones are refused from 16 MiB on, small ones by their number (xmpp.yml).
-%% Hooks: store_mam_message, offline_message_hook, remove_user. Without this module only their age (xmpp-expire) limits archives.
+%% The owner of an archive can empty it, for which XEP-0313 has no way: <delete xmlns='conexizan:archive'/>, set, to the account itself.
+%% Hooks: store_mam_message, offline_message_hook, remove_user; one IQ. Without this module only their age (xmpp-expire) limits archives.
 -module(mod_xmpp_archive).
 -behaviour(gen_mod).
 -export([start/2, stop/1, reload/3, depends/2, mod_options/1, mod_opt_type/1, mod_doc/0]).
--export([stored/8, waits/1, account_removed/2]).
+-export([stored/8, waits/1, account_removed/2, decode_iq_subel/1, empty/1]).
 
 -define(LEAST, 2048).        %% bytes that a message counts
 -define(SOME, 500).          %% messages that are looked at, or deleted, at once
 -define(LARGE, 16384).       %% bytes; a thousand that are smaller may wait
 -define(MAILBOX, 16777216).  %% bytes
 -define(WAITING, mod_xmpp_archive_mailbox).
+-define(OWN, <<"conexizan:archive">>).
 
 start(Host, _Opts) ->
     xmpp_start:attempt(?MODULE, fun() ->
         ets:whereis(?MODULE) =:= undefined andalso ets:new(?MODULE, [named_table, public, {heir, group_leader(), none}]),
         xmpp_queue:new(?MODULE, 1),
         xmpp_sum:new(?WAITING),
+        gen_iq_handler:add_iq_handler(ejabberd_sm, Host, ?OWN, ?MODULE, empty),
         hooks(add, Host)
     end).
 
 stop(Host) ->
+    gen_iq_handler:remove_iq_handler(ejabberd_sm, Host, ?OWN),
     hooks(delete, Host).
 
 hooks(Do, Host) ->
@@ -86,7 +90,32 @@ delete(Host, Which) ->
     case ejabberd_sql:sql_query(Host, [<<"DELETE FROM archive WHERE rowid IN (SELECT rowid FROM archive ">>, Which,
                                        " LIMIT ", integer_to_list(?SOME), ")"]) of
         {updated, ?SOME} -> delete(Host, Which);
-        _ -> ok
+        {updated, _} -> ok;
+        _ -> failed
+    end.
+
+%% It is no element that ejabberd knows.
+decode_iq_subel(El) -> El.
+
+%% Up to now; answered when it is done.
+empty(IQ) ->
+    Owner = jid:remove_resource(jid:tolower(xmpp:get_from(IQ))),
+    case {xmpp:get_type(IQ), jid:tolower(xmpp:get_to(IQ))} of
+        {set, {User, Server, _} = Owner} ->
+            Where = ["WHERE server_host = ", quote(Server), " AND username = ", quote(User),
+                     " AND timestamp <= ", integer_to_list(erlang:system_time(microsecond))],
+            Work = fun() ->
+                xmpp_fair:belongs(self(), {User, Server}, all),
+                ejabberd_router:route(case delete(Server, Where) of
+                                          ok -> xmpp:make_iq_result(IQ);
+                                          failed -> xmpp:make_error(IQ, xmpp:err_internal_server_error())
+                                      end)
+            end,
+            case xmpp_queue:add(?MODULE, {Server, User}, Work) of
+                ok -> ignore;
+                full -> xmpp:make_error(IQ, xmpp:err_resource_constraint(<<"It is being done.">>, xmpp:get_lang(IQ)))
+            end;
+        _ -> xmpp:make_error(IQ, xmpp:err_not_allowed())
     end.
 
 waits({_, Packet} = Acc) ->
