@@ -33,11 +33,23 @@ module.exports = [
   {
     files: ["roles/registration/templates/srv/xmpp/website/register.js"],
     languageOptions: {
-      sourceType: "script",
       globals: outside(
-        "atob", "Blob", "clearTimeout", "createImageBitmap", "crypto", "document", "DOMParser", "fetch", "history", "location",
-        "matchMedia", "setTimeout", "WebSocket", "window", "XMLSerializer",
+        "atob", "Blob", "createImageBitmap", "document", "history", "location", "matchMedia", "window",
         "QRCode", // of qrcode.js, which the page loads when it has to show a code
+      ),
+    },
+  },
+  {
+    files: ["roles/website/templates/srv/xmpp/website/*.js"],
+    languageOptions: {
+      globals: outside("clearTimeout", "crypto", "document", "DOMParser", "fetch", "location", "setTimeout", "WebSocket", "XMLSerializer"),
+    },
+  },
+  {
+    files: ["roles/website/templates/srv/xmpp/website/account/*.js"],
+    languageOptions: {
+      globals: outside(
+        "atob", "Blob", "btoa", "confirm", "crypto", "document", "location", "setTimeout", "TextDecoder", "TextEncoder", "URL", "XMLSerializer",
       ),
     },
   },

@@ -31,9 +31,12 @@ CROWD = """([url, count]) => {
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.usefixtures("limits_reset_before")]
 
-WORDS: dict[str, dict[str, Any]] = yaml.safe_load(
-    (CHECKOUT / "roles" / "website" / "vars" / "main" / "register.yml").read_text(encoding="utf-8")
-)["__website_register"]
+_VARS = CHECKOUT / "roles" / "website" / "vars" / "main"
+_PAGE = yaml.safe_load((_VARS / "register.yml").read_text(encoding="utf-8"))["__website_register"]
+_SHARED = yaml.safe_load((_VARS / "scripts.yml").read_text(encoding="utf-8"))["__website_said"]
+WORDS: dict[str, dict[str, Any]] = {
+    language: {**page, "said": _SHARED[language] | page["said"]} for language, page in _PAGE.items()
+}
 
 
 @pytest.fixture

@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from playwright.async_api import Browser, Page, expect
 
@@ -31,14 +29,6 @@ _KEPT = """async () => JSON.stringify(localStorage) + (await Promise.all((await 
         };
     })
 ))).join('')"""
-
-
-@pytest.fixture
-def pair(service: Service) -> Iterator[list[Account]]:
-    """Two accounts that no other test has touched."""
-    accounts = service.register(2)
-    yield accounts
-    service.unregister(accounts)
 
 
 async def enter(page: Page, account: Account, *, trusted: bool = False) -> None:

@@ -152,7 +152,7 @@ def test_donations_have_a_page_and_codes(everything: Rendered) -> None:
         ("little", "en/privacy/index", "Whom you call", "our server passes the call on"),
         ("little", "de/faq/index", "Es ist abgeschaltet, bis", "Solange es eingeschaltet ist"),
         ("little", "en/rooms/index", "Your app can list the public rooms", "search of the public rooms"),
-        ("web chat", "en/index", "Scripts run only in the web chat.", "no script either"),
+        ("web chat", "en/index", "Scripts run only on the account page and in the web chat.", "no script either"),
     ],
 )
 def test_text_follows_the_setting(configuration: str, page: str, there: str, missing: str) -> None:

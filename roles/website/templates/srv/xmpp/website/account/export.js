@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The account page: one file of what the account has (XEP-0227), as playbooks/export.yml writes it without the keys of the password. It is put together
+// in the browser. What no session can read is not in it: messages that wait for an app, requests that have not been answered, uploaded files.
+import { at, said } from "/page.js";
+import { NS, element } from "/xmpp.js";
+import { about, act, ask, me } from "./parts.js";
+
+const PIE = "urn:xmpp:pie:0";
+const PUBSUB = "http://jabber.org/protocol/pubsub";
+const OWNER = `${PUBSUB}#owner`;
+const MAM = "urn:xmpp:mam:2";
+const RSM = "http://jabber.org/protocol/rsm";
+const PRIVACY = "jabber:iq:privacy";
+const PRIVATE = "jabber:iq:private";
+// Private storage has no table of contents; these are what apps use.
+const KNOWN = [["storage", "storage:bookmarks"], ["roster", "roster:delimiter"], ["storage", "storage:rosternotes"], ["storage", "storage:metacontacts"]];
+// What a node is, to whom; the rest is how a server runs it.
+const KEPT = ["access_model", "max_items", "persist_items", "roster_groups_allowed", "send_last_published_item", "title", "type"];
+
+const named = (root, namespace, name) => [...root.getElementsByTagNameNS(namespace, name)];
+const page = (after) => element(RSM, "set", {}, element(RSM, "max", {}, "50"), ...(after ? [element(RSM, "after", {}, after)] : []));
+const around = (namespace, name, children) => (children.length ? [element(namespace, name, {}, ...children)] : []);
+
+// What somebody does not have is no error.
+async function got(payload) {
+  try {
+    return (await ask("get", payload)).firstElementChild;
+  } catch (refusal) {
+    if (refusal.conditions?.includes("item-not-found")) return null;
+    throw refusal;
+  }
+}
+
+async function profile() {
+  const card = await got(element("vcard-temp", "vCard"));
+  return card?.childElementCount ? [card] : [];
+}
+
+async function settings() {
+  const stored = [];
+  for (const [name, namespace] of KNOWN) {
+    const query = await got(element(PRIVATE, "query", {}, element(namespace, name)));
+    if (query?.firstElementChild.childNodes.length) stored.push(query.firstElementChild);
+  }
+  return around(PRIVATE, "query", stored);
+}
+
+async function blocked() {
+  const lists = await got(element(PRIVACY, "query"));
+  const parts = [];
+  for (const one of lists.children) {
+    const name = one.getAttribute("name");
+    if (one.localName === "default" && name) parts.push(element(PRIVACY, "default", { name }));
+    if (one.localName === "list") parts.push(...(await got(element(PRIVACY, "query", {}, element(PRIVACY, "list", { name })))).children);
+  }
+  return around(PRIVACY, "query", parts);
+}
+
+async function contacts() {
+  const roster = await got(element("jabber:iq:roster", "query"));
+  return around("jabber:iq:roster", "query", [...roster.children]);
+}
+
+// A large node comes in pages.
+async function items(node) {
+  const all = [];
+  for (let after = ""; ; ) {
+    const answer = await got(element(PUBSUB, "pubsub", {}, element(PUBSUB, "items", { node }), page(after)));
+    const more = named(answer, PUBSUB, "item");
+    all.push(...more);
+    after = named(answer, RSM, "last")[0]?.textContent;
+    if (!after || !more.length || all.length >= Number(named(answer, RSM, "count")[0]?.textContent)) return element(PUBSUB, "items", { node }, ...all);
+  }
+}
+
+async function configuration(node) {
+  const fields = named(await got(element(OWNER, "pubsub", {}, element(OWNER, "configure", { node }))), NS.form, "field")
+    .filter((field) => KEPT.includes(field.getAttribute("var").replace("pubsub#", "")))
+    .map((field) => element(NS.form, "field", { var: field.getAttribute("var") }, ...[...field.children].filter((one) => one.localName === "value")));
+  const type = element(NS.form, "field", { var: "FORM_TYPE" }, element(NS.form, "value", {}, `${PUBSUB}#node_config`));
+  return element(OWNER, "configure", { node }, element(NS.form, "x", { type: "submit" }, type, ...fields));
+}
+
+async function nodes() {
+  const owned = named(await got(element(PUBSUB, "pubsub", {}, element(PUBSUB, "affiliations"))), PUBSUB, "affiliation")
+    .filter((one) => one.getAttribute("affiliation") === "owner")
+    .map((one) => one.getAttribute("node"));
+  const [forms, stored] = [[], []];
+  for (const node of owned) {
+    forms.push(await configuration(node));
+    stored.push(await items(node));
+  }
+  return [...around(OWNER, "pubsub", forms), ...around(PUBSUB, "pubsub", stored)];
+}
+
+// Page by page, each as text: an archive is large.
+async function archive(progress) {
+  const results = [];
+  const { stream } = me;
+  const heard = (stanza) => {
+    const [result] = named(stanza, MAM, "result");
+    if (result) results.push(new XMLSerializer().serializeToString(result));
+  };
+  for (let after = ""; ; ) {
+    stream.heard = heard;
+    const answer = await ask("set", element(MAM, "query", {}, page(after))).finally(() => {
+      stream.heard = () => {};
+    });
+    progress(results.length);
+    after = named(answer, RSM, "last")[0]?.textContent;
+    if (!after || named(answer, MAM, "fin")[0].getAttribute("complete") === "true") return results;
+  }
+}
+
+async function whole(progress) {
+  const text = (one) => new XMLSerializer().serializeToString(one);
+  const parts = [];
+  for (const part of [profile, settings, blocked, contacts, nodes]) parts.push(...(await part()).map(text));
+  const messages = at("with-archive").checked ? await archive(progress) : [];
+  if (messages.length) parts.push(`<archive xmlns="${PIE}#mam">`, ...messages, "</archive>");
+  const shell = text(element(PIE, "server-data", {}, element(PIE, "host", { jid: me.domain }, element(PIE, "user", { name: me.name }, "|"))));
+  const [begin, end] = shell.split(">|<");
+  return ['<?xml version="1.0" encoding="UTF-8"?>\n', begin, ">", ...parts, "<", end, "\n"];
+}
+
+at("export").querySelector("form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  const part = at("export");
+  act(part, async () => {
+    const file = new Blob(await whole((count) => {
+      part.querySelector('[role="status"]').textContent = about("fetched", count);
+    }), { type: "application/xml" });
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(file);
+    link.download = `${me.name}@${me.domain}.xml`;
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 60000);
+    return said("exported");
+  });
+});
