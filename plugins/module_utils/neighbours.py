@@ -19,7 +19,7 @@ from ansible_collections.conexizan.xmpp.plugins.module_utils.firewalls.rules imp
 CONTAINERS = re.compile(r"docker|libpod|containerd|podman|lxc|machine-|conmon")
 LOOPBACK = ("127.", "[::1]", "[::ffff:127.")
 # Programs that want ports of the service as a rule.
-RIVALS = ("apache2", "caddy", "haproxy", "lighttpd", "openresty", "prosody")
+COMMON_SERVERS = ("apache2", "caddy", "haproxy", "lighttpd", "openresty", "prosody")
 WILDCARDS = ("0.0.0.0", "[::]", "*")  # noqa: S104  (to compare with)
 # A port of the service, as modules take it (host_facts has what each of it means).
 PORT: dict[str, dict[str, Any]] = {
@@ -157,15 +157,17 @@ def way_out(one: Socket, those: list[tuple[Socket, dict[str, Any]]]) -> str:
     return f"Either {'; or '.join(ways)}." if len(ways) > 1 else f"{ways[0][0].upper()}{ways[0][1:]}."
 
 
-def next_boot(found: list[Socket], wants: Path = Path("/etc/systemd/system/multi-user.target.wants")) -> str:
+def enabled_but_stopped(found: list[Socket], wants: Path = Path("/etc/systemd/system/multi-user.target.wants")) -> str:
     """Return which of the usual programs are stopped now and start with the host: the service may be too late then."""
     run = {one.unit for one in found}
-    stopped = [name for name in RIVALS if os.path.lexists(wants / f"{name}.service") and f"{name}.service" not in run]
+    stopped = [
+        name for name in COMMON_SERVERS if os.path.lexists(wants / f"{name}.service") and f"{name}.service" not in run
+    ]
     if not stopped:
         return ""
     return (
-        f"{', '.join(stopped)} does not run now, but starts with the host, and may take a port of the service before "
-        f"it. If nobody needs it, on the host: systemctl disable {' '.join(stopped)}"
+        f"Stopped, but enabled: {', '.join(stopped)}. At the next boot, these may take a port of the service first. If "
+        f"nobody needs them, on the host: systemctl disable {' '.join(stopped)}"
     )
 
 

@@ -24,6 +24,8 @@ from ansible_collections.conexizan.xmpp.plugins.module_utils.atomic import write
 MANIFESTS = Path("/var/lib/xmpp/tree")
 STAMPS = Path("/var/lib/systemd/timers")
 SYSTEMD = "/etc/systemd/system/"
+# What a file says that a role has written (ansible_managed).
+MANAGED = "Managed by Ansible: changes made here are lost"
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from ansible_collections.conexizan.xmpp.plugins.module_utils import dpkg, neighbours, nginx_sites, tree_files
 from ansible_collections.conexizan.xmpp.plugins.module_utils.apt.command import PackagesError
-from ansible_collections.conexizan.xmpp.plugins.module_utils.facts import closing, departures, renewals, taken
+from ansible_collections.conexizan.xmpp.plugins.module_utils.facts import closing, removals, renewals, taken
 from ansible_collections.conexizan.xmpp.plugins.module_utils.firewalls import host as firewall
 from ansible_collections.conexizan.xmpp.plugins.module_utils.firewalls import iptables
+from certificates import acme
 
 from .firewall_rules import UFW
 
@@ -25,9 +26,9 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for folder in folders.values():
         (folder / "systemd/system").mkdir(parents=True)
     monkeypatch.setattr(taken, "SYSTEMD", f"{tmp_path}/etc/systemd/system/")
-    monkeypatch.setattr(
-        taken, "ELSEWHERE", tuple(f"{folders[name]}/systemd/system/" for name in ("usr/local/lib", "usr/lib", "run"))
-    )
+    hiding = tuple(f"{folders[name]}/systemd/system/" for name in ("run", "usr/local/lib"))
+    monkeypatch.setattr(taken, "HIDING", hiding)
+    monkeypatch.setattr(taken, "ELSEWHERE", (*hiding, f"{folders['usr/lib']}/systemd/system/"))
     return tmp_path
 
 
@@ -51,15 +52,17 @@ def test_masked_unit_is_said_to_be(host: Path) -> None:
         (host / "etc/systemd/system" / name).symlink_to("/dev/null")
     (ours,) = taken.taken_names([f"{host}/etc/systemd/system/xmpp-backup.timer"], set())
     assert ours.endswith("and the service needs it: systemctl unmask xmpp-backup.timer")
-    (debians,) = taken.replaced_units(["nginx.service", "coturn.service"], set())
-    assert debians.endswith("and the service needs it: systemctl unmask coturn.service")
+    (host / "run/systemd/system/ejabberd.service").symlink_to("/dev/null")
+    faults = taken.replaced_units(["nginx.service", "coturn.service", "ejabberd.service"], set())
+    assert [fault.rpartition(" ")[2] for fault in faults] == ["coturn.service", "ejabberd.service"]
+    assert all("and the service needs it: systemctl unmask " in fault for fault in faults)
 
 
 def test_files_of_the_operators_are_named_together(host: Path) -> None:
     paths = [host / name for name in ("sudoers", "dropin.conf", "ours", "interrupted", "link", "missing")]
     for path in paths[:4]:
         path.write_text("mine")
-    paths[3].write_text("# Managed by Ansible: changes made here are lost\n")
+    paths[3].write_text(f"# {tree_files.MANAGED}\n")
     paths[4].symlink_to("missing")
     (fault,) = taken.taken_names([str(path) for path in paths], {str(paths[2])})
     assert fault.startswith(f"The service would replace {paths[0]}, {paths[1]}, {paths[4]}, which it has not written.")
@@ -102,20 +105,20 @@ Remv logwatch:amd64 [7.12-2]
 
 
 def test_packages_that_need_what_goes_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(departures, "run", lambda *_: PLAN)
-    others = departures.dragged_along(["rsyslog"])
+    monkeypatch.setattr(removals, "run", lambda *_: PLAN)
+    others = removals.dependents(["rsyslog"])
     assert others == ["logwatch", "rsyslog-gnutls"]
-    assert "apt would remove logwatch, rsyslog-gnutls with that." in departures.missed(["rsyslog"], others)
-    assert departures.dragged_along(["rsyslog", "rsyslog-gnutls", "logwatch"]) == []
-    assert departures.missed(["rsyslog"], []) == ""
+    assert "apt would remove logwatch, rsyslog-gnutls with that." in removals.dependents_fault(["rsyslog"], others)
+    assert removals.dependents(["rsyslog", "rsyslog-gnutls", "logwatch"]) == []
+    assert removals.dependents_fault(["rsyslog"], []) == ""
 
 
 def test_broken_apt_is_left_to_the_task_that_uses_it(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: str) -> str:
         raise PackagesError("broken")
 
-    monkeypatch.setattr(departures, "run", broken)
-    assert departures.dragged_along(["rsyslog"]) == []
+    monkeypatch.setattr(removals, "run", broken)
+    assert removals.dependents(["rsyslog"]) == []
 
 
 def test_logs_that_go_are_named_once(tmp_path: Path) -> None:
@@ -125,12 +128,14 @@ def test_logs_that_go_are_named_once(tmp_path: Path) -> None:
         (tmp_path / name).write_text("line")
     (tmp_path / "wtmp").touch()
     patterns = [f"{tmp_path}/{name}" for name in ("journal/*", "syslog", "syslog.*", "wtmp", "empty/*")]
-    logs = departures.old_logs(patterns)
+    logs = removals.old_logs(patterns)
     assert logs == [f"{tmp_path}/journal", f"{tmp_path}/syslog.1"]
-    words = departures.farewell(["rsyslog", "wtmpdb"], logs)
-    assert words.startswith("The service removes rsyslog, wtmpdb (playbooks/remove.yml reinstalls it). It deletes what")
-    assert departures.farewell([], logs).startswith("The service deletes what was logged before: ")
-    assert departures.farewell([], []) == ""
+    words = removals.removal_notice(["rsyslog", "wtmpdb"], logs)
+    assert words.startswith(
+        "The service removes rsyslog, wtmpdb, which playbooks/remove.yml reinstalls. The service deletes"
+    )
+    assert removals.removal_notice([], logs).startswith("The service deletes what was logged before: ")
+    assert removals.removal_notice([], []) == ""
 
 
 @pytest.mark.parametrize(
@@ -151,14 +156,18 @@ def test_jails_that_see_nothing_any_more(
     for name, text in files.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
-    monkeypatch.setattr(departures, "PROGRAM", tmp_path)
-    assert departures.blind_jails(["/var/log/mail.log*"], tmp_path) == jails
-    assert bool(departures.blind(jails)) is bool(jails)
-    monkeypatch.setattr(departures, "PROGRAM", tmp_path / "missing")
-    assert departures.blind_jails(["/var/log/mail.log*"], tmp_path) == []
+    monkeypatch.setattr(removals, "PROGRAM", tmp_path)
+    assert removals.jails_without_logs(["/var/log/mail.log*"], tmp_path) == jails
+    assert bool(removals.jails_notice(jails)) is bool(jails)
+    monkeypatch.setattr(removals, "PROGRAM", tmp_path / "missing")
+    assert removals.jails_without_logs(["/var/log/mail.log*"], tmp_path) == []
 
 
 # ---------------------------------------------------------------------- certificates of others
+
+
+def test_our_certificates_are_known_by_their_names() -> None:
+    assert renewals.LINEAGE == acme.LINEAGE
 
 
 RENEWAL = """version = 4.0.0
@@ -282,8 +291,8 @@ def test_program_that_comes_back_with_the_next_boot_is_named(tmp_path: Path) -> 
     for name in ("apache2.service", "prosody.service", "cron.service"):
         (tmp_path / name).symlink_to("nowhere")
     found = neighbours.parse_sockets(listening("tcp", "*:8080", "apache2.service"))
-    assert neighbours.next_boot(found, tmp_path).startswith("prosody does not run now, but starts with the host")
-    assert neighbours.next_boot(found, tmp_path / "missing") == ""
+    assert neighbours.enabled_but_stopped(found, tmp_path).startswith("Stopped, but enabled: prosody. At the next boot")
+    assert neighbours.enabled_but_stopped(found, tmp_path / "missing") == ""
 
 
 def test_ports_that_programs_get_unasked(tmp_path: Path) -> None:

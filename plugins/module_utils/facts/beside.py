@@ -7,7 +7,7 @@ import subprocess
 from typing import Any
 
 from ansible_collections.conexizan.xmpp.plugins.module_utils import neighbours, nginx_sites, tree_files
-from ansible_collections.conexizan.xmpp.plugins.module_utils.facts import closing, departures, renewals, taken
+from ansible_collections.conexizan.xmpp.plugins.module_utils.facts import closing, removals, renewals, taken
 from ansible_collections.conexizan.xmpp.plugins.module_utils.facts.addresses import own_addresses, wrong_addresses
 from ansible_collections.conexizan.xmpp.plugins.module_utils.firewalls import host
 from ansible_collections.conexizan.xmpp.plugins.module_utils.firewalls.rules import Chains
@@ -22,7 +22,7 @@ def said(*command: str) -> str:
 
 def rsyslog_files() -> list[str]:
     """Return the files by which the operator configured rsyslog."""
-    return departures.own_rsyslog(
+    return removals.own_rsyslog(
         changed=said("dpkg", "--verify", RSYSLOG), owned=said("dpkg-query", "--search", "/etc/rsyslog.d/*")
     )
 
@@ -54,14 +54,14 @@ def look_around(
         *taken.taken_names(asked["files"], written),
         *taken.replaced_units(list(dict.fromkeys(port["unit"] for port in ports)), written),
         *(renewals.lost_renewals(confined=asked["acme"]) if "certificates" not in facts["trees"] else []),
-        departures.wrong_rsyslog(rsyslog_files()) if RSYSLOG in leaving else "",
-        departures.missed(leaving, departures.dragged_along(leaving)) if leaving else "",
+        removals.wrong_rsyslog(rsyslog_files()) if RSYSLOG in leaving else "",
+        removals.dependents_fault(leaving, removals.dependents(leaving)) if leaving else "",
     ]
     first = facts["acknowledged"] < 0  # later the operator knows, and what was there is gone
     notes = [
-        departures.farewell(leaving, departures.old_logs(asked["deletes"]) if first else []),
-        neighbours.next_boot(sockets),
-        departures.blind(departures.blind_jails(asked["deletes"])) if first else "",
+        removals.removal_notice(leaving, removals.old_logs(asked["deletes"]) if first else []),
+        neighbours.enabled_but_stopped(sockets),
+        removals.jails_notice(removals.jails_without_logs(asked["deletes"])) if first else "",
         closing.sentence(unreachable(asked, facts, outer, sockets if first else [], further, chains)),
     ]
     return list(filter(None, faults)), list(filter(None, notes))

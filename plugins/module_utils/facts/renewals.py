@@ -10,7 +10,7 @@ LETSENCRYPT = Path("/etc/letsencrypt")
 DROPINS = Path("/etc/systemd/system/certbot.service.d")
 # They take port 80, or rewrite a configuration of a web server that is not in use any more.
 ALONE = ("standalone", "nginx", "apache")
-OURS = "xmpp_"
+LINEAGE = "xmpp_"  # as LINEAGE in acme.py of the role certificates
 
 
 def parameters(text: str) -> dict[str, str]:
@@ -31,7 +31,7 @@ def lost_renewals(*, confined: bool) -> list[str]:
     """
     faults = []
     for path in sorted((LETSENCRYPT / "renewal").glob("*.conf")):
-        if path.stem.startswith(OURS):
+        if path.stem.startswith(LINEAGE):
             continue
         found = parameters(path.read_text(encoding="utf-8", errors="replace"))
         way = found.get("authenticator", "")

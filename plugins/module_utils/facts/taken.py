@@ -7,12 +7,14 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from ansible_collections.conexizan.xmpp.plugins.module_utils.tree_files import SYSTEMD
+from ansible_collections.conexizan.xmpp.plugins.module_utils.tree_files import MANAGED, SYSTEMD
 
+# Where a unit hides that of a package, besides SYSTEMD.
+HIDING = ("/run/systemd/system/", "/usr/local/lib/systemd/system/")
 # Where else systemd finds a unit of the same name, which ours would hide.
-ELSEWHERE = ("/usr/local/lib/systemd/system/", "/usr/lib/systemd/system/", "/run/systemd/system/")
+ELSEWHERE = (*HIDING, "/usr/lib/systemd/system/")
 # In what the roles write: of a run that was interrupted before it could write it down. Programs have the second.
-SIGNS = (b"Managed by Ansible: changes made here are lost", b"SPDX-License-Identifier: GPL-3.0-or-later")
+MARKS_OF_OURS = (MANAGED.encode(), b"SPDX-License-Identifier: GPL-3.0-or-later")
 UNITS = (".service", ".timer", ".socket")
 
 
@@ -28,10 +30,10 @@ def is_ours(path: Path, written: set[str]) -> bool:
     if path.is_symlink() or not path.is_file():
         return False
     content = path.read_bytes()
-    return not content or any(sign in content for sign in SIGNS)
+    return not content or any(mark in content for mark in MARKS_OF_OURS)
 
 
-def strangers(paths: list[str], written: set[str]) -> Iterator[Path]:
+def files_of_others(paths: list[str], written: set[str]) -> Iterator[Path]:
     """Yield what is at the places of the roles' files, and no role has written."""
     for path in map(Path, paths):
         if not is_ours(path, written):
@@ -43,7 +45,7 @@ def strangers(paths: list[str], written: set[str]) -> Iterator[Path]:
 def taken_names(paths: list[str], written: set[str]) -> list[str]:
     """Return what the service would replace, and how to keep it."""
     faults, files = [], []
-    for path in strangers(paths, written):
+    for path in files_of_others(paths, written):
         if path.suffix not in UNITS or f"{path.parent}/" not in (SYSTEMD, *ELSEWHERE):
             files.append(str(path))
         elif masked(path):
@@ -69,7 +71,7 @@ def replaced_units(units: list[str], written: set[str]) -> list[str]:
     """
     faults = []
     for unit in units:
-        for folder in (SYSTEMD, "/run/systemd/system/", "/usr/local/lib/systemd/system/"):
+        for folder in (SYSTEMD, *HIDING):
             path = Path(folder, unit)
             if not os.path.lexists(path):
                 continue

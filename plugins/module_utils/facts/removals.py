@@ -42,7 +42,7 @@ def wrong_rsyslog(files: list[str]) -> str:
     )
 
 
-def dragged_along(packages: list[str]) -> list[str]:
+def dependents(packages: list[str]) -> list[str]:
     """Return what apt would remove besides *packages*, because it needs them."""
     try:
         plan = run("apt-get", "purge", "--simulate", "--option=Debug::NoLocking=1", *OPTIONS, *packages)
@@ -51,7 +51,7 @@ def dragged_along(packages: list[str]) -> list[str]:
     return sorted({*re.findall(r"^(?:Purg|Remv) ([^\s:]+)", plan, re.MULTILINE)} - {*packages})
 
 
-def missed(packages: list[str], others: list[str]) -> str:
+def dependents_fault(packages: list[str], others: list[str]) -> str:
     """Return that other packages need what the service removes."""
     if not others:
         return ""
@@ -72,20 +72,20 @@ def old_logs(patterns: list[str]) -> list[str]:
     return sorted(set(found.values()))
 
 
-def farewell(packages: list[str], logs: list[str]) -> str:
+def removal_notice(packages: list[str], logs: list[str]) -> str:
     """Return what goes for good, and what comes back with playbooks/remove.yml."""
     words = []
     if packages:
-        words.append(f"The service removes {', '.join(packages)} (playbooks/remove.yml reinstalls it).")
+        words.append(f"The service removes {', '.join(packages)}, which playbooks/remove.yml reinstalls.")
     if logs:
         words.append(
-            f"{'It' if packages else 'The service'} deletes what was logged before: {', '.join(logs)}. If you need "
-            "that, copy it first: it does not come back."
+            f"The service deletes what was logged before: {', '.join(logs)}. If you need that, copy it first: it does "
+            "not come back."
         )
     return " ".join(words)
 
 
-def blind_jails(deleted: list[str], folder: Path = FAIL2BAN) -> list[str]:
+def jails_without_logs(deleted: list[str], folder: Path = FAIL2BAN) -> list[str]:
     """Return the jails of fail2ban that are on and read what nobody writes any more (jail.conf(5))."""
     if not PROGRAM.exists():
         return []
@@ -107,12 +107,12 @@ def blind_jails(deleted: list[str], folder: Path = FAIL2BAN) -> list[str]:
     return found
 
 
-def blind(jails: list[str]) -> str:
+def jails_notice(jails: list[str]) -> str:
     """Return what becomes of jails of fail2ban, in words."""
     if not jails:
         return ""
     return (
-        f"fail2ban sees nothing any more in {', '.join(jails)}: logs of logins are not kept, and sshd writes no "
-        "addresses. sshd itself refuses addresses that fail for a while (PerSourcePenalties). Switch these jails off "
-        f"in /etc/fail2ban/jail.local: [{jails[0]}] and below it, enabled = false"
+        f"fail2ban finds nothing to read any more in these jails: {', '.join(jails)}. Logs of logins are not kept, and "
+        "sshd writes no addresses. sshd itself refuses addresses that fail for a while (PerSourcePenalties). Switch "
+        f"these jails off in /etc/fail2ban/jail.local: [{jails[0]}] and below it, enabled = false"
     )
