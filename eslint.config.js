@@ -34,7 +34,7 @@ module.exports = [
     files: ["roles/registration/templates/srv/xmpp/website/register.js"],
     languageOptions: {
       globals: outside(
-        "atob", "Blob", "createImageBitmap", "document", "history", "location", "matchMedia", "window",
+        "Blob", "createImageBitmap", "document", "history", "location", "matchMedia", "window",
         "QRCode", // of qrcode.js, which the page loads when it has to show a code
       ),
     },
@@ -42,14 +42,14 @@ module.exports = [
   {
     files: ["roles/website/templates/srv/xmpp/website/*.js"],
     languageOptions: {
-      globals: outside("clearTimeout", "crypto", "document", "DOMParser", "fetch", "location", "setTimeout", "WebSocket", "XMLSerializer"),
+      globals: outside("atob", "clearTimeout", "crypto", "document", "DOMParser", "fetch", "location", "setTimeout", "WebSocket", "XMLSerializer"),
     },
   },
   {
     files: ["roles/website/templates/srv/xmpp/website/account/*.js"],
     languageOptions: {
       globals: outside(
-        "atob", "Blob", "btoa", "confirm", "crypto", "document", "location", "setTimeout", "TextDecoder", "TextEncoder", "URL", "XMLSerializer",
+        "Blob", "btoa", "confirm", "crypto", "document", "location", "setTimeout", "TextDecoder", "TextEncoder", "URL", "XMLSerializer",
       ),
     },
   },

@@ -2,7 +2,7 @@
 // Makes an account, takes an invitation (XEP-0445) or sets a new password by speaking XMPP to the server itself (RFC 7395, XEP-0077):
 // its limits and its picture (XEP-0158) are the same for this page and for every app. Nothing is stored.
 import { at, newPassword, said, show } from "./page.js";
-import { NS as SHARED, Problem, Refusal, Stream, element } from "./xmpp.js";
+import { NS as SHARED, Problem, Refusal, Stream, element, fromBase64 } from "./xmpp.js";
 
 const NS = { ...SHARED, bits: "urn:xmpp:bob", invitation: "urn:xmpp:pars:0", ours: "conexizan:registration" };
 // What the server's answer means (RFC 6120 8.3.3), by the names of the sentences on the page.
@@ -61,21 +61,15 @@ async function knock(domain, token) {
 }
 
 async function enter(door, name, password, digits) {
-  const query = element(NS.register, "query");
+  let children;
   if (door.challenge) {
     const fields = { FORM_TYPE: NS.register, username: name, password, challenge: door.challenge, ocr: digits };
-    const form = element(
-      NS.form,
-      "x",
-      { type: "submit" },
-      ...Object.entries(fields).map(([key, value]) => element(NS.form, "field", { var: key }, element(NS.form, "value", {}, value))),
-    );
-    query.append(query.ownerDocument.importNode(form, true));
+    const form = Object.entries(fields).map(([key, value]) => element(NS.form, "field", { var: key }, element(NS.form, "value", {}, value)));
+    children = [element(NS.form, "x", { type: "submit" }, ...form)];
   } else {
-    for (const [key, value] of Object.entries({ username: name, password }))
-      query.append(query.ownerDocument.importNode(element(NS.register, key, {}, value), true));
+    children = Object.entries({ username: name, password }).map(([key, value]) => element(NS.register, key, {}, value));
   }
-  await ask(door.stream, "set", query);
+  await ask(door.stream, "set", element(NS.register, "query", {}, ...children));
 }
 
 let invitation = null; // {kind, name, domain, token, uri, shared} from what follows the # in the address
@@ -98,8 +92,7 @@ function readInvitation() {
 }
 
 async function draw(picture) {
-  const bytes = Uint8Array.from(atob(picture.data.replace(/\s/g, "")), (letter) => letter.charCodeAt(0));
-  const image = await createImageBitmap(new Blob([bytes], { type: picture.type }));
+  const image = await createImageBitmap(new Blob([fromBase64(picture.data)], { type: picture.type }));
   Object.assign(at("drawing"), { width: image.width, height: image.height });
   at("drawing").getContext("2d").drawImage(image, 0, 0);
 }

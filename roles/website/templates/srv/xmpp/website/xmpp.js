@@ -7,6 +7,11 @@ export const NS = {
   client: "jabber:client",
   register: "jabber:iq:register",
   form: "jabber:x:data",
+  roster: "jabber:iq:roster",
+  pubsub: "http://jabber.org/protocol/pubsub",
+  owner: "http://jabber.org/protocol/pubsub#owner",
+  archive: "urn:xmpp:mam:2",
+  pages: "http://jabber.org/protocol/rsm",
 };
 const PATIENCE = 20000; // milliseconds until a server that says nothing counts as not reachable
 
@@ -30,6 +35,8 @@ export class Refusal extends Error {
     this.conditions = [...answer.querySelectorAll("error > *")].map((why) => why.localName);
   }
 }
+
+export const fromBase64 = (text) => Uint8Array.from(atob(text.replace(/\s/g, "")), (letter) => letter.charCodeAt(0));
 
 export function element(namespace, name, attributes = {}, ...children) {
   const made = document.implementation.createDocument(namespace, name).documentElement;

@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // The account page: what goes into the archive (XEP-0313, XEP-0441), how much is in it, and how it is emptied (mod_xmpp_archive.erl).
 import { at, said } from "/page.js";
-import { element } from "/xmpp.js";
+import { NS, element } from "/xmpp.js";
 import { act, address, ask, figure, onSubmit } from "./parts.js";
 
-const MAM = "urn:xmpp:mam:2";
-const RSM = "http://jabber.org/protocol/rsm";
 const OFFLINE = "http://jabber.org/protocol/offline";
 const LONG = 600000; // milliseconds; a full archive is deleted in portions
 const EXCEPTIONS = ["always", "never"];
@@ -28,11 +26,11 @@ export const forget = () => {
 };
 
 export async function load() {
-  const { firstElementChild: prefs } = await ask("get", element(MAM, "prefs"));
+  const { firstElementChild: prefs } = await ask("get", element(NS.archive, "prefs"));
   if (!edited) fill(prefs);
-  const none = element(RSM, "set", {}, element(RSM, "max", {}, "0"));
-  const archived = await ask("set", element(MAM, "query", {}, none));
-  figure("archived", archived.getElementsByTagNameNS(RSM, "count")[0].textContent);
+  const none = element(NS.pages, "set", {}, element(NS.pages, "max", {}, "0"));
+  const archived = await ask("set", element(NS.archive, "query", {}, none));
+  figure("archived", archived.getElementsByTagNameNS(NS.pages, "count")[0].textContent);
   // Asked for their number, they stay where they are until an app comes.
   const waiting = await ask("get", element("http://jabber.org/protocol/disco#info", "query", { node: OFFLINE }));
   figure("waiting", waiting.querySelector('field[var="number_of_messages"] > value').textContent);
@@ -41,9 +39,9 @@ export async function load() {
 onSubmit("archive", async () => {
   const exceptions = EXCEPTIONS.map((kind) => {
     const addresses = at(`archive-${kind}`).value.split("\n").filter((line) => line.trim());
-    return element(MAM, kind, {}, ...addresses.map((line) => element(MAM, "jid", {}, address(line))));
+    return element(NS.archive, kind, {}, ...addresses.map((line) => element(NS.archive, "jid", {}, address(line))));
   });
-  const { firstElementChild: prefs } = await ask("set", element(MAM, "prefs", { default: form.elements.archive.value }, ...exceptions));
+  const { firstElementChild: prefs } = await ask("set", element(NS.archive, "prefs", { default: form.elements.archive.value }, ...exceptions));
   fill(prefs);
   return said("saved");
 });

@@ -2,13 +2,11 @@
 // The account page: the apps that are logged in, and the devices that others encrypt for (XEP-0384 in both of its versions).
 // No single session is ended here: its app would come back at once. A new password ends all.
 import { at } from "/page.js";
-import { element } from "/xmpp.js";
-import { about, act, ask, figure, list, me } from "./parts.js";
+import { NS, element, fromBase64 } from "/xmpp.js";
+import { about, act, ask, figure, got, list, me } from "./parts.js";
 
 const ITEMS = "http://jabber.org/protocol/disco#items";
 const VERSION = "jabber:iq:version";
-const PUBSUB = "http://jabber.org/protocol/pubsub";
-const OWNER = `${PUBSUB}#owner`;
 const APP_PATIENCE = 5000; // milliseconds; an app that sleeps does not answer
 const OLD = "eu.siacs.conversations.axolotl";
 const NEW = "urn:xmpp:omemo:2";
@@ -40,13 +38,13 @@ async function sessions() {
   Promise.all(others.map(app)).then(show); // nobody has to wait for an app that sleeps
 }
 
-const item = (node) => ask("get", element(PUBSUB, "pubsub", {}, element(PUBSUB, "items", { node, max_items: "1" })));
+const item = (node) => got(element(NS.pubsub, "pubsub", {}, element(NS.pubsub, "items", { node, max_items: "1" })));
 
 // As apps show it: the key without the byte that tells its kind.
 async function fingerprint(id) {
   try {
     const key = (await item(`${OLD}.bundles:${id}`)).querySelector("identityKey").textContent;
-    const bytes = Array.from(atob(key.replace(/\s/g, "")), (letter) => letter.charCodeAt(0).toString(16).padStart(2, "0"));
+    const bytes = Array.from(fromBase64(key), (byte) => byte.toString(16).padStart(2, "0"));
     return bytes.slice(-32).join("").replace(/.{8}(?=.)/g, "$& ");
   } catch {
     return "";
@@ -54,21 +52,16 @@ async function fingerprint(id) {
 }
 
 async function devices({ node, device }) {
-  try {
-    return [...(await item(node)).getElementsByTagNameNS(device, "device")].map((one) => one.cloneNode());
-  } catch (refusal) {
-    if (refusal.conditions?.includes("item-not-found")) return [];
-    throw refusal;
-  }
+  return [...((await item(node))?.getElementsByTagNameNS(device, "device") || [])].map((one) => one.cloneNode());
 }
 
 async function remove(kind, id) {
   const left = (await devices(kind)).filter((one) => one.getAttribute("id") !== id);
   const root = element(...kind.root, {}, ...left);
-  await ask("set", element(PUBSUB, "pubsub", {}, element(PUBSUB, "publish", { node: kind.node }, element(PUBSUB, "item", { id: "current" }, root))));
+  await ask("set", element(NS.pubsub, "pubsub", {}, element(NS.pubsub, "publish", { node: kind.node }, element(NS.pubsub, "item", { id: "current" }, root))));
   const keys = kind.device === OLD
-    ? element(OWNER, "pubsub", {}, element(OWNER, "delete", { node: `${OLD}.bundles:${id}` }))
-    : element(PUBSUB, "pubsub", {}, element(PUBSUB, "retract", { node: `${NEW}:bundles` }, element(PUBSUB, "item", { id })));
+    ? element(NS.owner, "pubsub", {}, element(NS.owner, "delete", { node: `${OLD}.bundles:${id}` }))
+    : element(NS.pubsub, "pubsub", {}, element(NS.pubsub, "retract", { node: `${NEW}:bundles` }, element(NS.pubsub, "item", { id })));
   try {
     await ask("set", keys);
   } catch (refusal) {

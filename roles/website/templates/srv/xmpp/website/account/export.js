@@ -3,13 +3,9 @@
 // in the browser. What no session can read is not in it: messages that wait for an app, requests that have not been answered, uploaded files.
 import { at, said } from "/page.js";
 import { NS, element } from "/xmpp.js";
-import { about, act, ask, me } from "./parts.js";
+import { about, act, ask, got, me } from "./parts.js";
 
 const PIE = "urn:xmpp:pie:0";
-const PUBSUB = "http://jabber.org/protocol/pubsub";
-const OWNER = `${PUBSUB}#owner`;
-const MAM = "urn:xmpp:mam:2";
-const RSM = "http://jabber.org/protocol/rsm";
 const PRIVACY = "jabber:iq:privacy";
 const PRIVATE = "jabber:iq:private";
 // Private storage has no table of contents; these are what apps use.
@@ -18,18 +14,8 @@ const KNOWN = [["storage", "storage:bookmarks"], ["roster", "roster:delimiter"],
 const KEPT = ["access_model", "max_items", "persist_items", "roster_groups_allowed", "send_last_published_item", "title", "type"];
 
 const named = (root, namespace, name) => [...root.getElementsByTagNameNS(namespace, name)];
-const page = (after) => element(RSM, "set", {}, element(RSM, "max", {}, "50"), ...(after ? [element(RSM, "after", {}, after)] : []));
+const page = (after) => element(NS.pages, "set", {}, element(NS.pages, "max", {}, "50"), ...(after ? [element(NS.pages, "after", {}, after)] : []));
 const around = (namespace, name, children) => (children.length ? [element(namespace, name, {}, ...children)] : []);
-
-// What somebody does not have is no error.
-async function got(payload) {
-  try {
-    return (await ask("get", payload)).firstElementChild;
-  } catch (refusal) {
-    if (refusal.conditions?.includes("item-not-found")) return null;
-    throw refusal;
-  }
-}
 
 async function profile() {
   const card = await got(element("vcard-temp", "vCard"));
@@ -57,32 +43,32 @@ async function blocked() {
 }
 
 async function contacts() {
-  const roster = await got(element("jabber:iq:roster", "query"));
-  return around("jabber:iq:roster", "query", [...roster.children]);
+  const roster = await got(element(NS.roster, "query"));
+  return around(NS.roster, "query", [...roster.children]);
 }
 
 // A large node comes in pages.
 async function items(node) {
   const all = [];
   for (let after = ""; ; ) {
-    const answer = await got(element(PUBSUB, "pubsub", {}, element(PUBSUB, "items", { node }), page(after)));
-    const more = named(answer, PUBSUB, "item");
+    const answer = await got(element(NS.pubsub, "pubsub", {}, element(NS.pubsub, "items", { node }), page(after)));
+    const more = named(answer, NS.pubsub, "item");
     all.push(...more);
-    after = named(answer, RSM, "last")[0]?.textContent;
-    if (!after || !more.length || all.length >= Number(named(answer, RSM, "count")[0]?.textContent)) return element(PUBSUB, "items", { node }, ...all);
+    after = named(answer, NS.pages, "last")[0]?.textContent;
+    if (!after || !more.length || all.length >= Number(named(answer, NS.pages, "count")[0]?.textContent)) return element(NS.pubsub, "items", { node }, ...all);
   }
 }
 
 async function configuration(node) {
-  const fields = named(await got(element(OWNER, "pubsub", {}, element(OWNER, "configure", { node }))), NS.form, "field")
+  const fields = named(await got(element(NS.owner, "pubsub", {}, element(NS.owner, "configure", { node }))), NS.form, "field")
     .filter((field) => KEPT.includes(field.getAttribute("var").replace("pubsub#", "")))
     .map((field) => element(NS.form, "field", { var: field.getAttribute("var") }, ...[...field.children].filter((one) => one.localName === "value")));
-  const type = element(NS.form, "field", { var: "FORM_TYPE" }, element(NS.form, "value", {}, `${PUBSUB}#node_config`));
-  return element(OWNER, "configure", { node }, element(NS.form, "x", { type: "submit" }, type, ...fields));
+  const type = element(NS.form, "field", { var: "FORM_TYPE" }, element(NS.form, "value", {}, `${NS.pubsub}#node_config`));
+  return element(NS.owner, "configure", { node }, element(NS.form, "x", { type: "submit" }, type, ...fields));
 }
 
 async function nodes() {
-  const owned = named(await got(element(PUBSUB, "pubsub", {}, element(PUBSUB, "affiliations"))), PUBSUB, "affiliation")
+  const owned = named(await got(element(NS.pubsub, "pubsub", {}, element(NS.pubsub, "affiliations"))), NS.pubsub, "affiliation")
     .filter((one) => one.getAttribute("affiliation") === "owner")
     .map((one) => one.getAttribute("node"));
   const [forms, stored] = [[], []];
@@ -90,7 +76,7 @@ async function nodes() {
     forms.push(await configuration(node));
     stored.push(await items(node));
   }
-  return [...around(OWNER, "pubsub", forms), ...around(PUBSUB, "pubsub", stored)];
+  return [...around(NS.owner, "pubsub", forms), ...around(NS.pubsub, "pubsub", stored)];
 }
 
 // Page by page, each as text: an archive is large.
@@ -98,17 +84,17 @@ async function archive(progress) {
   const results = [];
   const { stream } = me;
   const heard = (stanza) => {
-    const [result] = named(stanza, MAM, "result");
+    const [result] = named(stanza, NS.archive, "result");
     if (result) results.push(new XMLSerializer().serializeToString(result));
   };
   for (let after = ""; ; ) {
     stream.heard = heard;
-    const answer = await ask("set", element(MAM, "query", {}, page(after))).finally(() => {
+    const answer = await ask("set", element(NS.archive, "query", {}, page(after))).finally(() => {
       stream.heard = () => {};
     });
     progress(results.length);
-    after = named(answer, RSM, "last")[0]?.textContent;
-    if (!after || named(answer, MAM, "fin")[0].getAttribute("complete") === "true") return results;
+    after = named(answer, NS.pages, "last")[0]?.textContent;
+    if (!after || named(answer, NS.archive, "fin")[0].getAttribute("complete") === "true") return results;
   }
 }
 

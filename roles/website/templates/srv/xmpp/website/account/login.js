@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Logs in with address and password: SCRAM (RFC 5802, RFC 7677) by the browser's own cryptography. The password is not sent, and not kept.
 // Channel binding is no part of it: browsers do not let a page read what it would bind to.
-import { Problem, Refusal, Stream, element } from "/xmpp.js";
+import { Problem, Refusal, Stream, element, fromBase64 } from "/xmpp.js";
 
 const SASL = "urn:ietf:params:xml:ns:xmpp-sasl";
 const BIND = "urn:ietf:params:xml:ns:xmpp-bind";
@@ -10,7 +10,6 @@ const MOST_ITERATIONS = 1_000_000;
 
 const utf8 = (text) => new TextEncoder().encode(text);
 const toBase64 = (bytes) => btoa(String.fromCharCode(...bytes));
-const fromBase64 = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
 // As far as SASLprep (RFC 4013) goes for what people type: spaces are spaces, and a letter is the same however it is composed.
 const prepared = (text) => text.replace(/[\u00a0\u1680\u2000-\u200b\u202f\u205f\u3000]/g, " ").normalize("NFKC");
 
@@ -62,7 +61,7 @@ async function authenticated(name, domain, password) {
     await authenticate(stream, name, password);
   } catch (problem) {
     stream.close();
-    // mod_xmpp_login_throttle.erl
+    // A stream that ends like this: too many wrong passwords (mod_xmpp_login_throttle.erl).
     throw problem.condition === "policy-violation" ? new Problem("guesses") : problem;
   }
   return stream;
@@ -88,4 +87,3 @@ export async function login(name, domain, password) {
   }
   return stream;
 }
-

@@ -11,6 +11,16 @@ export const ask = (type, payload, options) => {
   return me.stream.ask(type, payload, options);
 };
 
+// What somebody does not have is no error.
+export async function got(payload) {
+  try {
+    return (await ask("get", payload)).firstElementChild;
+  } catch (refusal) {
+    if (refusal.conditions?.includes("item-not-found")) return null;
+    throw refusal;
+  }
+}
+
 export const about = (name, what) => said(name).replace("#", what);
 
 const MEANING = { "not-acceptable": "refused", "not-allowed": "refused" };

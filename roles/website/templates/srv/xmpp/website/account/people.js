@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // The account page: contacts (RFC 6121) and blocked addresses (XEP-0191).
 import { at, said } from "/page.js";
-import { element } from "/xmpp.js";
+import { NS, element } from "/xmpp.js";
 import { about, address, ask, figure, list, onSubmit } from "./parts.js";
 
-const ROSTER = "jabber:iq:roster";
 const BLOCKING = "urn:xmpp:blocking";
 
 const jid = (item) => item.getAttribute("jid");
@@ -18,7 +17,7 @@ function contact(item) {
     text: [item.getAttribute("name"), groups, state && said(state)].filter(Boolean).join(" · "),
     sure: "sure-contact",
     button: ["remove", async () => {
-      await ask("set", element(ROSTER, "query", {}, element(ROSTER, "item", { jid: jid(item), subscription: "remove" })));
+      await ask("set", element(NS.roster, "query", {}, element(NS.roster, "item", { jid: jid(item), subscription: "remove" })));
       await contacts();
       return about("removed", jid(item));
     }],
@@ -26,7 +25,7 @@ function contact(item) {
 }
 
 export async function contacts() {
-  const items = [...(await ask("get", element(ROSTER, "query"))).querySelectorAll("item")].sort(byAddress);
+  const items = [...(await ask("get", element(NS.roster, "query"))).querySelectorAll("item")].sort(byAddress);
   figure("contacts", items.length);
   list("contact-list", items.map(contact));
 }

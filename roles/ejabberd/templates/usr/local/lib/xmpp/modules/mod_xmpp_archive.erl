@@ -113,7 +113,7 @@ empty(IQ) ->
             end,
             case xmpp_queue:add(?MODULE, {Server, User}, Work) of
                 ok -> ignore;
-                full -> xmpp:make_error(IQ, xmpp:err_resource_constraint(<<"It is being done.">>, xmpp:get_lang(IQ)))
+                full -> xmpp:make_error(IQ, xmpp:err_resource_constraint(<<"The archive is being emptied already.">>, xmpp:get_lang(IQ)))
             end;
         _ -> xmpp:make_error(IQ, xmpp:err_not_allowed())
     end.
