@@ -5,27 +5,19 @@ from __future__ import annotations
 
 import base64
 import re
-from typing import Any
-from xml.etree import ElementTree as ET
 
 import pytest
-import yaml
 from playwright.async_api import Page, expect
 
 from ..kit.clients import Client, Refused, login
 from ..kit.service import PATIENCE, Account, Service
-from .site import CHECKOUT
+from .site import words
 
-TEXTS = CHECKOUT / "roles" / "website" / "vars" / "main"
-WORDS: dict[str, dict[str, Any]] = yaml.safe_load((TEXTS / "account.yml").read_text(encoding="utf-8"))[
-    "__website_account"
-]
-SHARED: dict[str, dict[str, str]] = yaml.safe_load((TEXTS / "scripts.yml").read_text(encoding="utf-8"))[
-    "__website_said"
-]
-DEVICES = "eu.siacs.conversations.axolotl.devicelist"
-BUNDLES = "eu.siacs.conversations.axolotl.bundles"
+WORDS = words("account")
 OMEMO = "eu.siacs.conversations.axolotl"
+DEVICES = f"{OMEMO}.devicelist"
+BUNDLES = f"{OMEMO}.bundles"
+OMEMO_2 = "urn:xmpp:omemo:2"
 PUBSUB = "http://jabber.org/protocol/pubsub"
 MAM = "urn:xmpp:mam:2"
 BLOCKING = "urn:xmpp:blocking"
@@ -34,7 +26,7 @@ ROSTER = "jabber:iq:roster"
 
 def said(language: str, name: str, about: str = "") -> str:
     """What the page says."""
-    return str((SHARED[language] | WORDS[language]["said"])[name]).replace("#", about)
+    return str(WORDS[language]["said"][name]).replace("#", about)
 
 
 async def enter(page: Page, account: Account) -> None:
@@ -58,10 +50,6 @@ async def tells(page: Page, part: str, sentence: str, role: str = "status") -> N
     await expect(page.locator(f"#{part} [role={role}]")).to_have_text(sentence, timeout=PATIENCE * 1000)
 
 
-async def answer(client: Client, payload: str) -> ET.Element:
-    return await client.query("get", payload)
-
-
 async def publish_keys(client: Client, *ids: str) -> None:
     """As an app does for each of its devices."""
     for one in ids:
@@ -82,7 +70,7 @@ async def publish(client: Client, node: str, content: str, name: str = "current"
     await client.query("set", f"<pubsub xmlns='{PUBSUB}'>{item}{options}</pubsub>")
 
 
-async def refused(service: Service, account: Account) -> None:
+async def assert_refused(service: Service, account: Account) -> None:
     with pytest.raises(Refused):
         async with login(service, account):
             pass

@@ -38,6 +38,12 @@ def service(host: Host) -> Service:
 
 
 @pytest.fixture
+def limits_reset_before(service: Service) -> None:
+    """The limits of the test machine's address are unused, as if nobody had registered or mistyped a password there."""
+    reset_limits(service)
+
+
+@pytest.fixture
 def pair(service: Service) -> Iterator[list[Account]]:
     """Two accounts that no other test has touched."""
     accounts = service.register(2)

@@ -7,37 +7,32 @@ import asyncio
 
 import pytest
 from playwright.async_api import Browser, Locator, Page, expect
+from slixmpp.exceptions import IqError
 
 from ..kit.clients import befriend, login
-from ..kit.newcomer import newcomer, reset_limits
+from ..kit.newcomer import newcomer
 from ..kit.service import PATIENCE, Account, Service
 from .account import (
     BLOCKING,
+    BUNDLES,
     DEVICES,
     MAM,
     OMEMO,
     PUBSUB,
     ROSTER,
     WORDS,
-    answer,
+    assert_refused,
     enter,
     filled,
     publish_keys,
-    refused,
     said,
     tells,
 )
-from .site import LANGUAGES, SCHEMES, Visit
+from .site import LANGUAGES, SCHEMES, Visit, typed
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.usefixtures("limits_reset_before")]
 
 TABS = 60  # from one end of the page to the other
-
-
-@pytest.fixture
-def limits_reset_before(service: Service) -> None:
-    """Nobody has mistyped a password so far."""
-    reset_limits(service)
 
 
 @pytest.mark.parametrize(("language", "size"), [("de", "phone"), ("en", "desktop")])
@@ -82,7 +77,7 @@ async def test_people_look_after_their_account(
         await page.fill("#archive-never", f"{friend.jid}\n\nelsewhere.test")
         await page.locator("#archive button[type=submit]").click()
         await tells(page, "archive", said(language, "saved"))
-        prefs = (await answer(phone, f"<prefs xmlns='{MAM}'/>"))[0]
+        prefs = (await phone.query("get", f"<prefs xmlns='{MAM}'/>"))[0]
         assert prefs.get("default") == "roster"
         assert {jid.text for jid in prefs.iterfind(f"{{{MAM}}}never/*")} == {friend.jid, "elsewhere.test"}
         await page.locator("#empty-archive").click()
@@ -96,33 +91,36 @@ async def test_people_look_after_their_account(
         await expect(page.locator("#omemo li").first).to_contain_text("31313131")
         await page.locator("#omemo li", has_text="1111").get_by_role("button").click()
         await tells(page, "devices", said(language, "removed", "1111"))
-        left = await answer(phone, f"<pubsub xmlns='{PUBSUB}'><items node='{DEVICES}'/></pubsub>")
+        left = await phone.query("get", f"<pubsub xmlns='{PUBSUB}'><items node='{DEVICES}'/></pubsub>")
         assert [device.get("id") for device in left.iter(f"{{{OMEMO}}}device")] == ["2222"]
+        with pytest.raises(IqError) as gone:
+            await phone.query("get", f"<pubsub xmlns='{PUBSUB}'><items node='{BUNDLES}:1111'/></pubsub>")
+        assert gone.value.condition == "item-not-found"
 
         await page.locator("#contact-list li", has_text=friend.jid).get_by_role("button").click()
         await tells(page, "contacts", said(language, "removed", friend.jid))
-        assert len((await answer(phone, f"<query xmlns='{ROSTER}'/>"))[0]) == 0
+        assert len((await phone.query("get", f"<query xmlns='{ROSTER}'/>"))[0]) == 0
 
         await page.locator("#blocked-list").get_by_role("button").click()
         await tells(page, "blocked", said(language, "unblocked", "pest@elsewhere.test"))
         await page.fill("#block", "Spam.Example")
         await page.locator("#blocked button[type=submit]").click()
         await tells(page, "blocked", said(language, "blocked-now", "spam.example"))
-        blocked = await answer(phone, f"<blocklist xmlns='{BLOCKING}'/>")
+        blocked = await phone.query("get", f"<blocklist xmlns='{BLOCKING}'/>")
         assert [item.get("jid") for item in blocked[0]] == ["spam.example"]
 
         await page.fill("#password", "abc")
         await expect(page.locator("#strength-words")).to_have_text(said(language, "weak"))
         changed = newcomer(member.name)
         await page.fill("#password", changed.password)
-        gone = asyncio.ensure_future(phone.wait_until("disconnected", PATIENCE))
+        ended = asyncio.ensure_future(phone.wait_until("disconnected", PATIENCE))
         await page.locator("#new-password button[type=submit]").click()
         await tells(page, "new-password", said(language, "changed"))
-        await gone
+        await ended
         await expect(page.locator("#password")).to_have_value("")
         await filled(page)
         await visit.check(page, f"account-changed-{language}")
-    await refused(service, member)
+    await assert_refused(service, member)
     async with login(service, changed):
         pass
 
@@ -141,11 +139,11 @@ async def test_people_look_after_their_account(
     await page.fill("#delete-password", changed.password)
     await page.locator("#delete button").click()
     await tells(page, "outside", said(language, "deleted"))
-    assert changed.password not in await page.content()
+    assert changed.password not in await typed(page)
     await visit.check(page, f"account-deleted-{language}")
     # When ejabberd ends a session, it ends the WebSocket before the stream in it, which the browser remarks upon.
     assert [fault for fault in await visit.end() if "Data frame received after close" not in fault] == []
-    await refused(service, changed)
+    await assert_refused(service, changed)
     accounts = await asyncio.to_thread(service.api, ("registered_users", {"host": service.domain}))
     assert member.name not in accounts[0]
 
@@ -177,6 +175,9 @@ async def test_keyboard_is_enough(browser: Browser, service: Service, pair: list
     await page.keyboard.press("Enter")
     await tells(page, "archive", said("en", "saved"))
     await expect(page.locator("#archive button[type=submit]")).to_be_focused()
+    async with login(service, member) as phone:
+        prefs = (await phone.query("get", f"<prefs xmlns='{MAM}'/>"))[0]
+    assert prefs.get("default") == "roster"
     await reach(page, page.locator("#block"))
     await page.keyboard.type(friend.jid)
     await page.keyboard.press("Enter")
@@ -194,7 +195,7 @@ async def test_keyboard_is_enough(browser: Browser, service: Service, pair: list
     await tells(page, "outside", said("en", "logged-out"))
     await expect(page.locator("#block")).to_have_value("")
     await expect(page.locator("#address")).to_have_value("")
-    assert member.name not in await page.content()
+    assert member.name not in await page.content() + await typed(page)
     assert await visit.end() == []
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
-from playwright.async_api import Browser
+from playwright.async_api import Browser, Page
 
 from ..kit.clients import befriend, login
 from ..kit.service import Account, Service
@@ -19,7 +19,10 @@ from .site import Visit
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 PIE = "{urn:xmpp:pie:0}"
+ARCHIVE = "{urn:xmpp:pie:0#mam}archive"
+RESULT = "{urn:xmpp:mam:2}result"
 ROOMS = 60  # more than a page of items
+MESSAGES = 60  # more than a page of the archive
 
 
 def comparable(element: ET.Element) -> tuple[Any, ...]:
@@ -28,17 +31,59 @@ def comparable(element: ET.Element) -> tuple[Any, ...]:
     return element.tag, sorted(element.attrib.items()), (element.text or "").strip(), inside
 
 
-async def test_file_has_what_export_writes(
+def user_in(file: Path) -> ET.Element:
+    """The one account in a file."""
+    (user,) = ET.parse(file).getroot().iter(f"{PIE}user")
+    return user
+
+
+def archive_of(user: ET.Element) -> list[tuple[str, str]]:
+    """Seconds and texts of archived messages."""
+    stamps, texts = "{urn:xmpp:delay}delay", ".//{jabber:client}body"
+    return sorted(
+        (next(result.iter(stamps)).get("stamp", "")[:19], result.findtext(texts, "")) for result in user.iter(RESULT)
+    )
+
+
+def without_archive(user: ET.Element) -> ET.Element:
+    """The account with everything else."""
+    rest = ET.Element(user.tag, user.attrib)
+    rest.extend([part for part in user if part.tag != ARCHIVE])
+    return rest
+
+
+async def run(service: Service, playbook: str, *options: str) -> str:
+    """What a playbook says, in one line."""
+    done = await asyncio.to_thread(service.run_playbook, playbook, *options)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return " ".join(done.stdout.split())
+
+
+async def download(page: Page, file: Path) -> Path:
+    """The file that the page makes, as it is set; returns where it is."""
+    async with page.expect_download() as started:
+        await page.locator("#export button").click()
+    made = await started.value
+    assert made.suggested_filename == f"{await page.locator('#who').inner_text()}.xml"
+    await made.save_as(file)
+    await tells(page, "export", said("de", "exported"))
+    return file
+
+
+async def test_file_has_what_export_writes_and_can_be_imported(
     browser: Browser, service: Service, pair: list[Account], tmp_path: Path
 ) -> None:
-    """Element by element; what playbooks/import.yml makes of that is known (tests/service/test_import_export.py)."""
+    """Element by element, with the archive or without; into an account of the same name, as the operator makes it."""
     member, friend = pair
     async with login(service, member) as phone, login(service, friend) as other:
         await phone.online()
         await other.online()
         await befriend(phone, other)
         phone.say(friend.jid, "to & <fro>")
+        for number in range(MESSAGES):
+            phone.say(friend.jid, f"message {number}")
         await other.hear("to & <fro>")
+        await other.hear(f"message {MESSAGES - 1}")
         item = f"<item jid='{friend.jid}' name='A friend'><group>Friends &amp; Co</group></item>"
         for payload in (
             f"<query xmlns='{ROSTER}'>{item}</query>",
@@ -55,18 +100,25 @@ async def test_file_has_what_export_writes(
     visit = await Visit.begin(browser, service.domain, accept_downloads=True)
     page = await visit.open("/de/account/")
     await enter(page, member)
-    async with page.expect_download() as started:
-        await page.locator("#export button").click()
-    download = await started.value
-    assert download.suggested_filename == f"{member.jid}.xml"
-    (made,) = ET.parse(await download.path()).getroot().iter(f"{PIE}user")
-    await tells(page, "export", said("de", "exported"))
+    made = user_in(await download(page, tmp_path / "made.xml"))
+    await page.locator("#with-archive").uncheck()
+    small = user_in(await download(page, tmp_path / "small.xml"))
     assert await visit.end() == []
-    file = tmp_path / "export.xml"
-    done = await asyncio.to_thread(
-        service.run_playbook, "export", f"user={member.name}", f"file={file}", "password=false"
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    (written,) = ET.parse(file).getroot().iter(f"{PIE}user")
+    # The service's own file of the account.
+    own = ("export", f"user={member.name}", "password=false")
+    await run(service, *own, f"file={tmp_path / 'written.xml'}")
+    written = user_in(tmp_path / "written.xml")
     assert len(list(made.iter("{urn:xmpp:bookmarks:1}conference"))) == ROOMS
+    assert len(list(made.iter(RESULT))) == MESSAGES + 1
     assert comparable(made) == comparable(written)
+    assert list(small.iter(ARCHIVE)) == []
+    assert comparable(small) == comparable(without_archive(written))
+    await asyncio.to_thread(service.unregister, [member])
+    await asyncio.to_thread(service.api, ("register", {"user": member.name, "host": service.domain}))
+    told = await run(service, "import", f"file={tmp_path / 'made.xml'}", "complete=true")
+    assert "1 existed already and were completed" in told
+    await run(service, *own, f"file={tmp_path / 'imported.xml'}")
+    imported = user_in(tmp_path / "imported.xml")
+    # The server numbers what it archives itself.
+    assert archive_of(imported) == archive_of(made)
+    assert comparable(without_archive(imported)) == comparable(without_archive(made))

@@ -8,11 +8,11 @@ from playwright.async_api import Browser, Page, expect
 
 from ..kit.clients import befriend, login
 from ..kit.service import Account, Service
+from .account import DEVICES
 from .site import LANGUAGES, Visit
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-DEVICES = "eu.siacs.conversations.axolotl.devicelist"
 EVENT = "{http://jabber.org/protocol/pubsub#event}"
 # Where a chat and its password would be found afterwards: everything that outlives the tab.
 _KEPT = """async () => JSON.stringify(localStorage) + (await Promise.all((await indexedDB.databases()).map(
