@@ -49,7 +49,8 @@ module.exports = [
     files: ["roles/website/templates/srv/xmpp/website/account/*.js"],
     languageOptions: {
       globals: outside(
-        "Blob", "btoa", "confirm", "crypto", "document", "location", "setTimeout", "TextDecoder", "TextEncoder", "URL", "XMLSerializer",
+        "Blob", "btoa", "confirm", "crypto", "document", "location", "setTimeout", "TextDecoder", "TextEncoder", "URL", "window",
+        "XMLSerializer",
       ),
     },
   },

@@ -74,9 +74,13 @@ class Socket:
 
 
 def unit_of(path: str) -> str:
-    """Return the unit in the path of a control group."""
+    """Return the unit in the path of a control group: the outermost, or a container in it.
+
+    What is further in, a user or a container has named: as one of ours, or with what a terminal or a shell reads.
+    """
     names = [part for part in path.split("/") if part.endswith((".service", ".socket", ".scope"))]
-    return names[-1] if names else ""
+    found = [name for name in names[-1:] if CONTAINERS.match(name)] or names
+    return found[0] if found and re.fullmatch(r"[\w.@:\\-]+", found[0], re.ASCII) else ""
 
 
 def parse_sockets(text: str) -> list[Socket]:

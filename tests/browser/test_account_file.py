@@ -115,7 +115,7 @@ async def test_file_has_what_export_writes_and_can_be_imported(
     assert comparable(small) == comparable(without_archive(written))
     await asyncio.to_thread(service.unregister, [member])
     await asyncio.to_thread(service.api, ("register", {"user": member.name, "host": service.domain}))
-    told = await run(service, "import", f"file={tmp_path / 'made.xml'}", "complete=true")
+    told = await run(service, "import", f"file={tmp_path / 'made.xml'}", f"user={member.name}", "complete=true")
     assert "1 existed already and were completed" in told
     await run(service, *own, f"file={tmp_path / 'imported.xml'}")
     imported = user_in(tmp_path / "imported.xml")

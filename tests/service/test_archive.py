@@ -235,6 +235,9 @@ async def test_an_archive_is_emptied_by_its_owner_alone(service: Service, regist
         with pytest.raises(IqError) as refusal:
             await other.query("set", delete, to=alice.jid)
         assert refusal.value.condition == "not-allowed"
+        with pytest.raises(IqError) as refusal:
+            await client.query("set", "<preview xmlns='conexizan:archive'/>")
+        assert refusal.value.condition == "bad-request"
         assert await client.archive() == WORDS[:3]
         await client.query("set", delete)
         assert await client.archive() == []

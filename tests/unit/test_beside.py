@@ -54,14 +54,16 @@ def test_masked_unit_is_said_to_be(host: Path) -> None:
     assert ours.endswith("and the service needs it: systemctl unmask xmpp-backup.timer")
     (host / "run/systemd/system/ejabberd.service").symlink_to("/dev/null")
     faults = taken.replaced_units(["nginx.service", "coturn.service", "ejabberd.service"], set())
-    assert [fault.rpartition(" ")[2] for fault in faults] == ["coturn.service", "ejabberd.service"]
-    assert all("and the service needs it: systemctl unmask " in fault for fault in faults)
+    assert [fault.partition("needs it: ")[2] for fault in faults] == [
+        "systemctl unmask coturn.service",
+        "systemctl unmask --runtime ejabberd.service",
+    ]
 
 
 def test_files_of_the_operators_are_named_together(host: Path) -> None:
     paths = [host / name for name in ("sudoers", "dropin.conf", "ours", "interrupted", "link", "missing")]
     for path in paths[:4]:
-        path.write_text("mine")
+        path.write_text("mine, with an SPDX-License-Identifier: GPL-3.0-or-later")
     paths[3].write_text(f"# {tree_files.MANAGED}\n")
     paths[4].symlink_to("missing")
     (fault,) = taken.taken_names([str(path) for path in paths], {str(paths[2])})
@@ -127,7 +129,8 @@ def test_logs_that_go_are_named_once(tmp_path: Path) -> None:
     for name in ("syslog.1", "syslog.2.gz"):
         (tmp_path / name).write_text("line")
     (tmp_path / "wtmp").touch()
-    patterns = [f"{tmp_path}/{name}" for name in ("journal/*", "syslog", "syslog.*", "wtmp", "empty/*")]
+    (tmp_path / "dangling").symlink_to("missing")
+    patterns = [f"{tmp_path}/{name}" for name in ("journal/*", "syslog", "syslog.*", "wtmp", "dangling", "empty/*")]
     logs = removals.old_logs(patterns)
     assert logs == [f"{tmp_path}/journal", f"{tmp_path}/syslog.1"]
     words = removals.removal_notice(["rsyslog", "wtmpdb"], logs)
@@ -147,6 +150,7 @@ def test_logs_that_go_are_named_once(tmp_path: Path) -> None:
         ({"jail.local": "[DEFAULT]\nenabled = yes\n[mine]\nfilter = sshd[mode=aggressive]\n[other]\n"}, ["mine"]),
         ({"jail.local": "[exim]\nenabled = 1\nlogpath = /var/log/exim4/mainlog\n"}, []),
         ({"jail.local": "[dovecot]\nenabled = true\nlogpath = /srv/a\n  /var/log/mail.log\n"}, ["dovecot"]),
+        ({"jail.local": "[sshd]\nenabled\n", "jail.d/c.conf": "[sshd]\nenabled = true\n"}, ["sshd"]),
         ({"jail.local": "no section", "jail.d/b.local": "[pam-generic]\nenabled=on\n"}, ["pam-generic"]),
     ],
 )
@@ -175,6 +179,7 @@ archive_dir = /etc/letsencrypt/archive/{name}
 [renewalparams]
 account = 0123
 authenticator = {way}
+server =
 webroot_path = /var/www/shop,
 [[webroot_map]]
 shop.test = /var/www/shop
@@ -272,6 +277,24 @@ def test_what_the_firewall_closes_is_said() -> None:
     assert " and UDP 53 (run-1.scope), 5353 " in words
     assert words.endswith(": tcp dport 25 accept")
     assert closing.sentence([]) == ""
+
+
+@pytest.mark.parametrize(
+    ("path", "unit"),
+    [
+        ("/system.slice/exim4.service", "exim4.service"),
+        ("/system.slice/system-postgresql.slice/postgresql@15-main.service", "postgresql@15-main.service"),
+        ("/user.slice/user-1000.slice/session-2.scope", "session-2.scope"),
+        ("/user.slice/user-1000.slice/user@1000.service/app.slice/nginx.service", "user@1000.service"),
+        ("/user.slice/user-1000.slice/user@1000.service/user.slice/libpod-0a.scope", "libpod-0a.scope"),
+        ("/machine.slice/systemd-nspawn@web.service/payload/system.slice/nginx.service", "systemd-nspawn@web.service"),
+        ("/system.slice/a$(reboot).service", ""),
+        ("/system.slice/\x1b[31m.service", ""),
+    ],
+)
+def test_unit_is_named_by_the_host_alone(path: str, unit: str) -> None:
+    """What a user or a container calls its own is printed in a command for root, and could be called as one of ours."""
+    assert neighbours.unit_of(path) == unit
 
 
 def test_ports_of_containers_stay_reachable(monkeypatch: pytest.MonkeyPatch) -> None:

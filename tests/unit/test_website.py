@@ -13,7 +13,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from .loading import ROOT
-from .site_pages import CONFIGURATIONS, MONERO, NAME, ROOM, SITE, SIZE_LIMIT, Page, Rendered, render, rendered
+from .site_pages import CONFIGURATIONS, MONERO, NAME, ROOM, SITE, SIZE_LIMIT, Page, Rendered, render, rendered, write
 
 
 @pytest.fixture(params=CONFIGURATIONS)
@@ -159,6 +159,35 @@ def test_text_follows_the_setting(configuration: str, page: str, there: str, mis
     words = " ".join(Page(page, rendered(configuration)[f"{page}.html"]).words.split())
     assert there in words
     assert missing not in words
+
+
+ACCOUNT_PAGES = {
+    "no page": "---\ntitle: x\nwhen: false\n---\n",
+    "a page of the operator's": "---\ntitle: Mine\n---\nWrite to me.\n",
+}
+
+
+@pytest.mark.parametrize("own", ACCOUNT_PAGES)
+def test_what_only_the_account_page_can_do_is_said_only_with_it(tmp_path: Path, own: str) -> None:
+    """A page in its place has no script; where there is none, nothing leads to it."""
+    write(tmp_path, {f"website/{language}/account.md": ACCOUNT_PAGES[own] for language in ("de", "en")})
+    site = render(tmp_path, {})
+    assert ("en/account/index.html" in site) == (own != "no page")
+    for language, here in (("de", "auf dieser website"), ("en", "on this web site")):
+        for name in ("", "faq/", "privacy/", "terms/"):
+            words = " ".join(Page(name, site[f"{language}/{name}index.html"]).words.split()).lower()
+            texts = [rendered("defaults")[f"{language}/{name}index.html"], site[f"{language}/{name}index.html"]]
+            with_it, without = (" ".join(Page(name, text).words.split()).lower().count(here) for text in texts)
+            assert with_it > without, (language, name)
+            main = site[f"{language}/{name}index.html"].partition("</header>")[2].partition("<footer>")[0]
+            assert "account/" not in main, (language, name)
+            assert not re.search(r" [,.;:]|,,", words), (language, name)
+
+
+def test_account_page_is_for_all_domains(everything: Rendered) -> None:
+    page = Page("en/account/", everything["en/account/index.html"])
+    assert page.values("form", "data-domains") == ["friends.test family.test"]
+    assert "ends in @friends.test or @family.test" in page.words
 
 
 def test_only_the_languages_of_the_service_are_there(tmp_path: Path) -> None:

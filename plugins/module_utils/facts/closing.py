@@ -21,7 +21,8 @@ Closed = tuple[str, int, str]  # protocol, port, who has it
 
 def opened_ports() -> set[int]:
     """Return the numbers in what is opened by files in the folder of our firewall, the operator's among them."""
-    texts = [path.read_text(encoding="utf-8") for path in sorted(Path("/etc/xmpp/firewall.d").glob("*.nft"))]
+    files = [path for path in sorted(Path("/etc/xmpp/firewall.d").glob("*.nft")) if path.is_file()]
+    texts = [path.read_text(encoding="utf-8", errors="replace") for path in files]
     return {int(number) for text in texts for number in re.findall(r"(?<![\d.:])\d{1,5}(?![\d.:])", text)}
 
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import configparser
+import contextlib
 import glob
 import os
 import re
@@ -66,7 +67,9 @@ def old_logs(patterns: list[str]) -> list[str]:
     found: dict[str, str] = {}
     for pattern in patterns:
         for path in sorted(glob.glob(pattern)):
-            if os.path.isdir(path) or os.path.getsize(path):
+            with contextlib.suppress(OSError):  # a link to nothing, or gone meanwhile
+                if not os.path.isdir(path) and not os.path.getsize(path):
+                    continue
                 place = os.path.dirname(path) if pattern.endswith("/*") else path
                 found.setdefault(place if pattern.endswith("/*") else pattern, place)
     return sorted(set(found.values()))
@@ -89,7 +92,7 @@ def jails_without_logs(deleted: list[str], folder: Path = FAIL2BAN) -> list[str]
     """Return the jails of fail2ban that are on and read what nobody writes any more (jail.conf(5))."""
     if not PROGRAM.exists():
         return []
-    parser = configparser.RawConfigParser(strict=False, allow_no_value=True)
+    parser = configparser.RawConfigParser(strict=False)
     files = ["jail.conf", "jail.d/*.conf", "jail.local", "jail.d/*.local"]
     for path in (path for pattern in files for path in sorted(folder.glob(pattern))):
         try:

@@ -16,7 +16,7 @@ LINEAGE = "xmpp_"  # as LINEAGE in acme.py of the role certificates
 def parameters(text: str) -> dict[str, str]:
     """Return what is in a file of certbot's about one certificate (the section renewalparams)."""
     section = re.split(r"^\[+\s*renewalparams\s*\]+\s*$", text, flags=re.MULTILINE)[-1].partition("\n[")[0]
-    return dict(re.findall(r"^(\w+)\s*=\s*(.*?)\s*$", section, re.MULTILINE))
+    return dict(re.findall(r"^(\w+)[ \t]*=[ \t]*(.*?)[ \t]*$", section, re.MULTILINE))
 
 
 def own_dropin() -> bool:

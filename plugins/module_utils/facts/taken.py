@@ -15,12 +15,19 @@ HIDING = ("/run/systemd/system/", "/usr/local/lib/systemd/system/")
 ELSEWHERE = (*HIDING, "/usr/lib/systemd/system/")
 # In what the roles write: of a run that was interrupted before it could write it down. Programs have the second.
 MARKS_OF_OURS = (MANAGED.encode(), b"SPDX-License-Identifier: GPL-3.0-or-later")
+# Where the roles have files with the second alone; the operator may have files of that license elsewhere.
+PROGRAMS = ("/usr/local/", "/etc/nginx/njs/")
 UNITS = (".service", ".timer", ".socket")
 
 
 def masked(path: Path) -> bool:
     """Tell whether a unit is masked there (systemctl(1))."""
     return os.path.realpath(path) == "/dev/null"
+
+
+def unmask(path: Path) -> str:
+    """Return the command that ends it; a mask of this boot alone is in HIDING's first folder."""
+    return f"systemctl unmask {'--runtime ' if f'{path.parent}/' == HIDING[0] else ''}{path.name}"
 
 
 def is_ours(path: Path, written: set[str]) -> bool:
@@ -30,7 +37,8 @@ def is_ours(path: Path, written: set[str]) -> bool:
     if path.is_symlink() or not path.is_file():
         return False
     content = path.read_bytes()
-    return not content or any(mark in content for mark in MARKS_OF_OURS)
+    managed, license_mark = MARKS_OF_OURS
+    return not content or managed in content or (license_mark in content and str(path).startswith(PROGRAMS))
 
 
 def files_of_others(paths: list[str], written: set[str]) -> Iterator[Path]:
@@ -49,7 +57,7 @@ def taken_names(paths: list[str], written: set[str]) -> list[str]:
         if path.suffix not in UNITS or f"{path.parent}/" not in (SYSTEMD, *ELSEWHERE):
             files.append(str(path))
         elif masked(path):
-            faults.append(f"{path.name} is masked ({path}), and the service needs it: systemctl unmask {path.name}")
+            faults.append(f"{path.name} is masked ({path}), and the service needs it: {unmask(path)}")
         else:
             faults.append(
                 f"{path} is a unit of yours, and the service has one of the same name. Give yours another one, on the "
@@ -76,7 +84,7 @@ def replaced_units(units: list[str], written: set[str]) -> list[str]:
             if not os.path.lexists(path):
                 continue
             if masked(path):
-                faults.append(f"{unit} is masked ({path}), and the service needs it: systemctl unmask {unit}")
+                faults.append(f"{unit} is masked ({path}), and the service needs it: {unmask(path)}")
             elif f"{SYSTEMD}{unit}.d/xmpp.conf" not in written and not os.path.realpath(path).startswith("/usr/lib/"):
                 faults.append(
                     f"{path} is a unit of yours in the place of Debian's, and the service would run its own program in "

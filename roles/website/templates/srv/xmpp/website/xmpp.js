@@ -38,6 +38,10 @@ export class Refusal extends Error {
 
 export const fromBase64 = (text) => Uint8Array.from(atob(text.replace(/\s/g, "")), (letter) => letter.charCodeAt(0));
 
+export const randomId = () => crypto.getRandomValues(new Uint32Array(2)).join("-");
+
+export const bare = (jid) => jid.split("/")[0];
+
 export function element(namespace, name, attributes = {}, ...children) {
   const made = document.implementation.createDocument(namespace, name).documentElement;
   for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
@@ -61,7 +65,8 @@ export class Stream {
     this.domain = domain;
     this.arrived = []; // what belongs to the stream itself, until it is read
     this.waiting = null; // who reads
-    this.asked = new Map(); // who waits for an answer, by the id of the question
+    this.asked = new Map(); // who waits for an answer, and from whom, by the id of the question
+    this.jid = ""; // whose session it is, after a login
     this.over = null; // the Problem that ended the stream, or a promise of it
     this.heard = () => {}; // told of each stanza that nobody asked for
     this.ended = () => {};
@@ -88,12 +93,11 @@ export class Stream {
     const name = arrived?.localName;
     if (!arrived || name === "close" || name === "error") {
       if (this.over) return;
-      if (name === "error") this.over = new Problem("server", { condition: arrived.firstElementChild?.localName });
-      else this.over = this.wasOpen ? new Problem("unreachable") : whyRefused();
-      for (const tell of [...this.asked.values(), this.waiting]) tell?.(null);
+      if (name === "error") this.end(new Problem("server", { condition: arrived.firstElementChild?.localName }));
+      else this.end(this.wasOpen ? new Problem("unreachable") : whyRefused());
       this.ended();
-    } else if (name === "iq" && this.asked.has(arrived.getAttribute("id"))) {
-      this.asked.get(arrived.getAttribute("id"))(arrived);
+    } else if (name === "iq" && this.isAnswer(arrived)) {
+      this.asked.get(arrived.getAttribute("id")).tell(arrived);
     } else if (arrived.namespaceURI === NS.client) {
       this.heard(arrived);
     } else if (this.waiting) {
@@ -101,6 +105,21 @@ export class Stream {
     } else {
       this.arrived.push(arrived);
     }
+  }
+
+  // Whoever waits for something on this stream learns why nothing will come.
+  end(problem) {
+    this.over = problem;
+    for (const { tell } of this.asked.values()) tell(null);
+    this.waiting?.(null);
+  }
+
+  // Of whom was asked; without an address, that is the account or its server.
+  isAnswer(iq) {
+    const asked = this.asked.get(iq.getAttribute("id"));
+    const from = iq.getAttribute("from") || "";
+    if (!asked || !["result", "error"].includes(iq.getAttribute("type"))) return false;
+    return asked.to ? from === asked.to : !this.jid || ["", bare(this.jid), this.domain].includes(bare(from));
   }
 
   send(stanza) {
@@ -142,10 +161,10 @@ export class Stream {
 
   // Questions may be asked side by side. Without *to*, the account itself is asked.
   async ask(type, payload, { to, patience } = {}) {
-    const id = crypto.getRandomValues(new Uint32Array(1))[0].toString(36);
+    const id = randomId();
     try {
-      const answer = await this.next((resolve) => {
-        this.asked.set(id, resolve);
+      const answer = await this.next((tell) => {
+        this.asked.set(id, { tell, to });
         this.send(element(NS.client, "iq", { type, id, ...(to && { to }) }, payload));
       }, patience);
       if (answer.getAttribute("type") === "result") return answer;
@@ -159,5 +178,6 @@ export class Stream {
     this.ended = () => {};
     this.socket.onclose = null;
     this.socket.close();
+    if (!this.over) this.end(new Problem("unreachable"));
   }
 }

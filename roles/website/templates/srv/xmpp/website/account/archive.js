@@ -2,14 +2,17 @@
 // The account page: what goes into the archive (XEP-0313, XEP-0441), how much is in it, and how it is emptied (mod_xmpp_archive.erl).
 import { at, said } from "/page.js";
 import { NS, element } from "/xmpp.js";
-import { act, address, ask, figure, onSubmit } from "./parts.js";
+import { act, address, ask, figure, meant, onSubmit } from "./parts.js";
 
 const OFFLINE = "http://jabber.org/protocol/offline";
 const LONG = 600000; // milliseconds; a full archive is deleted in portions
 const EXCEPTIONS = ["always", "never"];
 
 const form = at("archive").querySelector("form");
+const save = form.querySelector("button");
 let edited = false; // what somebody has entered is not replaced
+// What is not known yet would be deleted by saving.
+save.disabled = true;
 form.addEventListener("input", () => {
   edited = true;
 });
@@ -19,10 +22,12 @@ function fill(prefs) {
   for (const kind of EXCEPTIONS)
     at(`archive-${kind}`).value = [...prefs.querySelectorAll(`${kind} > jid`)].map((jid) => jid.textContent).join("\n");
   edited = false;
+  save.disabled = false;
 }
 
 export const forget = () => {
   edited = false;
+  save.disabled = true;
 };
 
 export async function load() {
@@ -47,7 +52,7 @@ onSubmit("archive", async () => {
 });
 
 at("empty-archive").addEventListener("click", () => confirm(said("sure-archive")) && act(at("archive"), async () => {
-  await ask("set", element("conexizan:archive", "delete"), { patience: LONG });
+  await meant({ "resource-constraint": "emptying" }, ask("set", element("conexizan:archive", "delete"), { patience: LONG }));
   await load();
   return said("emptied");
 }));

@@ -2,7 +2,7 @@
 // The account page: the apps that are logged in, and the devices that others encrypt for (XEP-0384 in both of its versions).
 // No single session is ended here: its app would come back at once. A new password ends all.
 import { at } from "/page.js";
-import { NS, element, fromBase64 } from "/xmpp.js";
+import { NS, Problem, bare, element, fromBase64 } from "/xmpp.js";
 import { about, act, ask, figure, got, list, me } from "./parts.js";
 
 const ITEMS = "http://jabber.org/protocol/disco#items";
@@ -29,11 +29,12 @@ async function app(jid) {
 
 async function sessions() {
   const items = await ask("get", element(ITEMS, "query"));
-  const { jid: own } = me.stream;
+  const { stream } = me;
+  const own = stream.jid;
   const others = [...items.querySelectorAll("item")]
     .map((one) => one.getAttribute("jid"))
-    .filter((jid) => jid !== own && jid.startsWith(`${own.split("/")[0]}/`)); // among the nodes of the account
-  const show = (rows) => list("sessions", rows, "no-session");
+    .filter((jid) => jid !== own && jid.startsWith(`${bare(own)}/`)); // among the nodes of the account
+  const show = (rows) => me.stream === stream && list("sessions", rows, "no-session");
   show(others.map((jid) => ({ title: resource(jid) })));
   Promise.all(others.map(app)).then(show); // nobody has to wait for an app that sleeps
 }
@@ -46,7 +47,8 @@ async function fingerprint(id) {
     const key = (await item(`${OLD}.bundles:${id}`)).querySelector("identityKey").textContent;
     const bytes = Array.from(fromBase64(key), (byte) => byte.toString(16).padStart(2, "0"));
     return bytes.slice(-32).join("").replace(/.{8}(?=.)/g, "$& ");
-  } catch {
+  } catch (problem) {
+    if (problem instanceof Problem) throw problem; // the session has ended
     return "";
   }
 }

@@ -2,7 +2,7 @@
 // The account page: one file of what the account has (XEP-0227), as playbooks/export.yml writes it without the keys of the password. It is put together
 // in the browser. What no session can read is not in it: messages that wait for an app, requests that have not been answered, uploaded files.
 import { at, said } from "/page.js";
-import { NS, element } from "/xmpp.js";
+import { NS, bare, element, randomId } from "/xmpp.js";
 import { about, act, ask, got, me } from "./parts.js";
 
 const PIE = "urn:xmpp:pie:0";
@@ -83,13 +83,18 @@ async function nodes() {
 async function archive(progress) {
   const results = [];
   const { stream } = me;
-  const heard = (stanza) => {
-    const [result] = named(stanza, NS.archive, "result");
-    if (result) results.push(new XMLSerializer().serializeToString(result));
-  };
   for (let after = ""; ; ) {
-    stream.heard = heard;
-    const answer = await ask("set", element(NS.archive, "query", {}, page(after))).finally(() => {
+    const queryid = randomId();
+    // From the own archive, and an answer to this: anybody could send a message that looks like one.
+    stream.heard = (stanza) => {
+      const from = stanza.getAttribute("from");
+      if (stanza.localName !== "message" || (from && from !== bare(stream.jid))) return;
+      const result = [...stanza.children].find((one) => one.namespaceURI === NS.archive && one.localName === "result");
+      if (result?.getAttribute("queryid") !== queryid) return;
+      result.removeAttribute("queryid");
+      results.push(new XMLSerializer().serializeToString(result));
+    };
+    const answer = await ask("set", element(NS.archive, "query", { queryid }, page(after))).finally(() => {
       stream.heard = () => {};
     });
     progress(results.length);

@@ -6,12 +6,15 @@ import { Problem, Refusal, Stream, element, fromBase64 } from "/xmpp.js";
 const SASL = "urn:ietf:params:xml:ns:xmpp-sasl";
 const BIND = "urn:ietf:params:xml:ns:xmpp-bind";
 const HASHES = ["SHA-512", "SHA-256", "SHA-1"]; // the last for accounts that came from elsewhere with no other key
-const MOST_ITERATIONS = 1_000_000;
+const ITERATIONS = { least: 4096, most: 1_000_000 }; // RFC 7677
 
 const utf8 = (text) => new TextEncoder().encode(text);
 const toBase64 = (bytes) => btoa(String.fromCharCode(...bytes));
-// As far as SASLprep (RFC 4013) goes for what people type: spaces are spaces, and a letter is the same however it is composed.
-const prepared = (text) => text.replace(/[\u00a0\u1680\u2000-\u200b\u202f\u205f\u3000]/g, " ").normalize("NFKC");
+// As ejabberd prepares it (RFC 3454), as far as people type it: what has no width goes, spaces are spaces, a letter is the same however it is composed.
+// (Written as an alternation, since some of these join with what stands before them.)
+const NOTHING = /\u00ad|\u034f|\u1806|[\u180b-\u180d]|[\u200b-\u200d]|\u2060|[\ufe00-\ufe0f]|\ufeff/g;
+const SPACES = /[\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]/g;
+const prepared = (text) => text.replace(NOTHING, "").replace(SPACES, " ").normalize("NFKC");
 
 async function hmac(hash, key, text) {
   const imported = await crypto.subtle.importKey("raw", key, { name: "HMAC", hash }, false, ["sign"]);
@@ -30,7 +33,7 @@ const parts = (message) => Object.fromEntries(message.split(",").map((part) => [
 async function answer(stream, message, name = "response", attributes = {}) {
   stream.send(element(SASL, name, attributes, toBase64(utf8(message))));
   const said = await stream.read();
-  if (said.localName === "failure") throw new Problem("wrong");
+  if (said.localName === "failure") throw new Problem(said.getElementsByTagNameNS(SASL, "not-authorized").length ? "wrong" : "server");
   return new TextDecoder().decode(fromBase64(said.textContent));
 }
 
@@ -41,9 +44,10 @@ async function authenticate(stream, name, password) {
   const nonce = toBase64(crypto.getRandomValues(new Uint8Array(24)));
   const first = `n=${name.replaceAll("=", "=3D").replaceAll(",", "=2C")},r=${nonce}`;
   const challenge = await answer(stream, `n,,${first}`, "auth", { mechanism: `SCRAM-${hash}` });
-  const { r, s, i } = parts(challenge);
+  const { m, r, s, i } = parts(challenge);
   const iterations = Number(i);
-  if (!r?.startsWith(nonce) || !s || !(iterations > 0 && iterations <= MOST_ITERATIONS)) throw new Problem("server");
+  // An extension (m) must be understood, and none is.
+  if (m || !r?.startsWith(nonce) || !s || !(iterations >= ITERATIONS.least && iterations <= ITERATIONS.most)) throw new Problem("server");
   const key = await salted(hash, password, fromBase64(s), iterations);
   const clientKey = await hmac(hash, key, "Client Key");
   const final = `c=biws,r=${r}`;

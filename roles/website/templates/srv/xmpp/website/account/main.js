@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The account page: logs in and out, changes the password, deletes the account (XEP-0077). It is an XMPP client like any other, and shows nobody
-// that it is there (it sends no presence). Nothing is stored; the password is forgotten as soon as it has been used.
+// The account page: logs in and out, changes the password, deletes the account (XEP-0077). It is an XMPP client like any other, and sends no
+// presence, so no app shows it to others. Nothing is stored; the password is forgotten as soon as it has been used.
 import { at, newPassword, said, show, showsPassword } from "/page.js";
 import { NS, Problem, element } from "/xmpp.js";
 import * as archive from "./archive.js";
 import * as devices from "./devices.js";
 import "./export.js";
 import { check, login } from "./login.js";
-import { act, ask, focusOn, me, onSubmit } from "./parts.js";
+import { act, ask, focusOn, me, meant, onSubmit } from "./parts.js";
 import * as people from "./people.js";
 
 const outside = at("outside");
@@ -24,6 +24,10 @@ function typedAddress() {
 function leave(sentence, role) {
   me.stream?.close();
   me.stream = null;
+  // What is hidden can be read all the same. It is fetched again; passwords are not kept for anybody.
+  for (const told of document.querySelectorAll(".rows, .figures dd")) told.textContent = "";
+  for (const id of ["password", "delete-password"]) at(id).value = "";
+  rate();
   show("inside", false);
   show("outside");
   for (const told of outside.querySelectorAll("[role]")) told.textContent = told.getAttribute("role") === role ? sentence : "";
@@ -33,16 +37,16 @@ function leave(sentence, role) {
 // The next person finds nothing of the last one.
 function clear() {
   for (const form of document.querySelectorAll("form")) form.reset();
-  for (const told of document.querySelectorAll("#inside [role], .rows, .figures dd, #who")) told.textContent = "";
+  for (const told of document.querySelectorAll("#inside [role], #who")) told.textContent = "";
   at("username").value = "";
   me.name = "";
   archive.forget();
-  rate();
 }
 
 async function enter() {
   const [name, domain] = typedAddress();
   const stream = await login(name, domain, at("login-password").value);
+  if (stream.over) throw await stream.over;
   if (me.name && (name !== me.name || domain !== me.domain)) clear();
   Object.assign(me, { name, domain, stream });
   stream.ended = () => leave(said("expired"), "alert");
@@ -75,12 +79,18 @@ at("logout").addEventListener("click", () => {
   clear();
   leave(said("logged-out"), "status");
 });
+// A browser may bring the page back as it was left.
+window.addEventListener("pagehide", () => {
+  clear();
+  leave("", "status");
+});
 
 const registered = (...children) => element(NS.register, "query", {}, ...children);
 
 onSubmit("new-password", async () => {
   const password = at("password").value;
-  await ask("set", registered(element(NS.register, "username", {}, me.name), element(NS.register, "password", {}, password)), { to: me.domain });
+  const changed = registered(element(NS.register, "username", {}, me.name), element(NS.register, "password", {}, password));
+  await meant({ "not-acceptable": "refused", "not-allowed": "refused" }, ask("set", changed, { to: me.domain }));
   at("new-password").querySelector("form").reset();
   rate();
   act(at("devices"), devices.load);

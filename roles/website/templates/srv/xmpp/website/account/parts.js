@@ -6,9 +6,13 @@ import { Problem, Refusal } from "/xmpp.js";
 // The account, with the stream that is logged in to it; null before and after.
 export const me = { name: "", domain: "", stream: null };
 
-export const ask = (type, payload, options) => {
-  if (!me.stream) throw new Problem("expired");
-  return me.stream.ask(type, payload, options);
+// An answer that comes after the logout is not for whoever is logged in by then.
+export const ask = async (type, payload, options) => {
+  const { stream } = me;
+  if (!stream) throw new Problem("expired");
+  const answer = await stream.ask(type, payload, options);
+  if (me.stream !== stream) throw new Problem("expired");
+  return answer;
 };
 
 // What somebody does not have is no error.
@@ -21,14 +25,18 @@ export async function got(payload) {
   }
 }
 
-export const about = (name, what) => said(name).replace("#", what);
+export const about = (name, what) => said(name).replace("#", () => what); // in a string, $ would mean something
 
-const MEANING = { "not-acceptable": "refused", "not-allowed": "refused" };
+const sentence = (problem) => (problem instanceof Problem ? problem.sentence : said("server"));
 
-function sentence(problem) {
-  if (problem instanceof Problem) return problem.sentence;
-  const meant = problem instanceof Refusal && problem.conditions.map((condition) => MEANING[condition]).find(Boolean);
-  return said(meant || "server");
+// The same question, with the sentence of what its refusal means.
+export async function meant(sentences, asked) {
+  try {
+    return await asked;
+  } catch (refusal) {
+    const name = refusal instanceof Refusal && refusal.conditions.map((condition) => sentences[condition]).find(Boolean);
+    throw name ? new Problem(name) : refusal;
+  }
 }
 
 // Runs what somebody asked for in a part of the page, locked meanwhile, and says there how it went. The action returns a sentence, or nothing.

@@ -14,6 +14,7 @@
 
 -define(LEAST, 2048).        %% bytes that a message counts
 -define(SOME, 500).          %% messages that are looked at, or deleted, at once
+-define(PORTION, 4194304).   %% bytes that are deleted at once, and one message: there is one connection to the database
 -define(LARGE, 16384).       %% bytes; a thousand that are smaller may wait
 -define(MAILBOX, 16777216).  %% bytes
 -define(WAITING, mod_xmpp_archive_mailbox).
@@ -87,10 +88,11 @@ place([], Left) ->
     Left.
 
 delete(Host, Which) ->
-    case ejabberd_sql:sql_query(Host, [<<"DELETE FROM archive WHERE rowid IN (SELECT rowid FROM archive ">>, Which,
-                                       " LIMIT ", integer_to_list(?SOME), ")"]) of
-        {updated, ?SOME} -> delete(Host, Which);
-        {updated, _} -> ok;
+    case ejabberd_sql:sql_query(Host, [<<"DELETE FROM archive WHERE rowid IN (SELECT id FROM (SELECT id, sum(size) OVER (ORDER BY id) - size AS earlier "
+                                         "FROM (SELECT rowid AS id, coalesce(octet_length(xml), 0) + coalesce(octet_length(txt), 0) AS size FROM archive ">>,
+                                       Which, " LIMIT ", integer_to_list(?SOME), ")) WHERE earlier < ", integer_to_list(?PORTION), ")"]) of
+        {updated, 0} -> ok;
+        {updated, _} -> delete(Host, Which);
         _ -> failed
     end.
 
@@ -100,8 +102,8 @@ decode_iq_subel(El) -> El.
 %% Up to now; answered when it is done.
 empty(IQ) ->
     Owner = jid:remove_resource(jid:tolower(xmpp:get_from(IQ))),
-    case {xmpp:get_type(IQ), jid:tolower(xmpp:get_to(IQ))} of
-        {set, {User, Server, _} = Owner} ->
+    case {xmpp:get_type(IQ), jid:tolower(xmpp:get_to(IQ)), xmpp:get_els(IQ)} of
+        {set, {User, Server, _} = Owner, [{xmlel, <<"delete">>, _, _}]} ->
             Where = ["WHERE server_host = ", quote(Server), " AND username = ", quote(User),
                      " AND timestamp <= ", integer_to_list(erlang:system_time(microsecond))],
             Work = fun() ->
@@ -115,6 +117,7 @@ empty(IQ) ->
                 ok -> ignore;
                 full -> xmpp:make_error(IQ, xmpp:err_resource_constraint(<<"The archive is being emptied already.">>, xmpp:get_lang(IQ)))
             end;
+        {set, Owner, _} -> xmpp:make_error(IQ, xmpp:err_bad_request());
         _ -> xmpp:make_error(IQ, xmpp:err_not_allowed())
     end.
 
