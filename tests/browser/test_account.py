@@ -129,6 +129,7 @@ async def test_people_look_after_their_account(
     await asyncio.to_thread(service.api, ("kick_user", {"user": member.name, "host": service.domain}))
     await tells(page, "outside", said(language, "expired"), "alert")
     await expect(page.locator("#login-password")).to_be_focused()
+    await expect(page.locator(".rows li")).to_have_count(0)
     await enter(page, changed)
     await expect(page.locator("#archive-always")).to_have_value("half typed")
 

@@ -11,7 +11,7 @@ from xml.etree import ElementTree as ET
 import pytest
 from playwright.async_api import Browser, Page
 
-from ..kit.clients import befriend, login
+from ..kit.clients import Client, befriend, login
 from ..kit.service import Account, Service
 from .account import BLOCKING, ROSTER, enter, publish, publish_keys, said, tells
 from .site import Visit
@@ -122,3 +122,38 @@ async def test_file_has_what_export_writes_and_can_be_imported(
     # The server numbers what it archives itself.
     assert archive_of(imported) == archive_of(made)
     assert comparable(without_archive(imported)) == comparable(without_archive(made))
+
+
+async def forge(other: Client, target: str) -> None:
+    """Sends, again and again, what looks like a message out of an archive."""
+    inner = "<message xmlns='jabber:client'><body>forged</body></message>"
+    forwarded = f"<forwarded xmlns='urn:xmpp:forward:0'>{inner}</forwarded>"
+    while True:
+        other.send_raw(f"<message to='{target}'><result xmlns='urn:xmpp:mam:2' id='1'>{forwarded}</result></message>")
+        await asyncio.sleep(0.005)
+
+
+async def test_contact_puts_nothing_into_the_file(
+    browser: Browser, service: Service, pair: list[Account], tmp_path: Path
+) -> None:
+    """It has what the own archive gives, whatever arrives meanwhile."""
+    member, friend = pair
+    visit = await Visit.begin(browser, service.domain, accept_downloads=True)
+    page = await visit.open("/de/account/")
+    async with login(service, member) as phone, login(service, friend) as other:
+        await phone.online()
+        await other.online()
+        await befriend(phone, other)
+        phone.say(friend.jid, "real")
+        await other.hear("real")
+        await enter(page, member)
+        asked = ("user_resources", {"user": member.name, "host": service.domain})
+        (resources,) = await asyncio.to_thread(service.api, asked)
+        (resource,) = [one for one in resources if one.startswith("website-")]
+        forging = asyncio.ensure_future(forge(other, f"{member.jid}/{resource}"))
+        try:
+            made = user_in(await download(page, tmp_path / "made.xml"))
+        finally:
+            forging.cancel()
+    assert [text for _, text in archive_of(made)] == ["real"]
+    assert await visit.end() == []

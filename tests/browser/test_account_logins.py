@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who can log in on the account page, what a login is to others, and what the page says to whom it does not let in."""
+"""Who can log in on the account page, what others notice of it, and what the page says to whom it does not let in."""
 
 from __future__ import annotations
 
@@ -65,7 +65,23 @@ async def test_account_of_the_other_domain(browser: Browser, service: Service, r
         pass
 
 
-async def test_nobody_sees_a_login_and_it_takes_no_messages(
+async def test_password_is_prepared_as_the_server_does(browser: Browser, service: Service, pair: list[Account]) -> None:
+    """A letter of two characters, spaces that are none of ASCII's, and what has no width (RFC 3454)."""
+    member = pair[0]
+    changed = Account(member.name, f"{newcomer().password} na\u0308h\u00adma\u200bschine\u00a0\u3000und mehr")
+    visit = await Visit.begin(browser, service.domain)
+    page = await visit.open("/en/account/")
+    await enter(page, member)
+    await page.fill("#password", changed.password)
+    await page.locator("#new-password button[type=submit]").click()
+    await tells(page, "new-password", said("en", "changed"))
+    await page.locator("#logout").click()
+    await tells(page, "outside", said("en", "logged-out"))
+    await enter(page, changed)
+    assert await visit.end() == []
+
+
+async def test_login_sends_no_presence_and_takes_no_messages(
     browser: Browser, service: Service, pair: list[Account]
 ) -> None:
     """Messages that wait are counted, and the app still gets them."""

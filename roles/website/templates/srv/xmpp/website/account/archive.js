@@ -32,7 +32,7 @@ export const forget = () => {
 
 export async function load() {
   const { firstElementChild: prefs } = await ask("get", element(NS.archive, "prefs"));
-  if (!edited) fill(prefs);
+  if (!edited || save.disabled) fill(prefs);
   const none = element(NS.pages, "set", {}, element(NS.pages, "max", {}, "0"));
   const archived = await ask("set", element(NS.archive, "query", {}, none));
   figure("archived", archived.getElementsByTagNameNS(NS.pages, "count")[0].textContent);
