@@ -296,9 +296,3 @@ def test_unchanged_page_is_not_sent_again(site: Site, language: str) -> None:
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
 def test_pages_cannot_be_written_to(site: Site, method: str) -> None:
     assert site.get("/en/", method=method).status == http.client.METHOD_NOT_ALLOWED
-
-
-def test_nginx_needs_the_disk_of_uploads(host: Host) -> None:
-    """Without it, uploads would be written below the place where it is mounted later."""
-    needed = host.check_output("systemctl show --property=RequiresMountsFor --value nginx.service")
-    assert "/srv/xmpp/upload" in needed.split()
