@@ -33,11 +33,24 @@ module.exports = [
   {
     files: ["roles/registration/templates/srv/xmpp/website/register.js"],
     languageOptions: {
-      sourceType: "script",
       globals: outside(
-        "atob", "Blob", "clearTimeout", "createImageBitmap", "crypto", "document", "DOMParser", "fetch", "history", "location",
-        "matchMedia", "setTimeout", "WebSocket", "window", "XMLSerializer",
+        "Blob", "createImageBitmap", "document", "history", "location", "matchMedia", "window",
         "QRCode", // of qrcode.js, which the page loads when it has to show a code
+      ),
+    },
+  },
+  {
+    files: ["roles/website/templates/srv/xmpp/website/*.js"],
+    languageOptions: {
+      globals: outside("atob", "clearTimeout", "crypto", "document", "DOMParser", "fetch", "location", "setTimeout", "WebSocket", "XMLSerializer"),
+    },
+  },
+  {
+    files: ["roles/website/templates/srv/xmpp/website/account/*.js"],
+    languageOptions: {
+      globals: outside(
+        "Blob", "btoa", "confirm", "crypto", "document", "location", "setTimeout", "TextDecoder", "TextEncoder", "URL", "window",
+        "XMLSerializer",
       ),
     },
   },

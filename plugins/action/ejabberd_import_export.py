@@ -13,7 +13,12 @@ from typing import Any
 from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.bases import Action
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.import_export import prosody
-from ansible_collections.conexizan.xmpp.plugins.plugin_utils.import_export.domains import apart, choose, service_of
+from ansible_collections.conexizan.xmpp.plugins.plugin_utils.import_export.domains import (
+    apart,
+    choose,
+    only,
+    service_of,
+)
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.import_export.elements import Moves, batches, user
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.import_export.files import FIX, Wrong, read
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.import_export.report import (
@@ -50,7 +55,8 @@ class ActionModule(Action):
         file = Path(str(args["file"])).expanduser()
         if args["verb"] in CHECKS:
             words = (args.get("source", ""), args.get("target", ""), dict(args["domains"]))
-            return result | self._bring(file, *words, verb=args["verb"])
+            account = str(args.get("account", "")).lower()
+            return result | self._bring(file, *words, verb=args["verb"], account=account)
         return result | self._give(args["verb"], args["account"], file)
 
     def _call(self, verb: str, **args: object) -> dict[str, Any]:
@@ -63,7 +69,9 @@ class ActionModule(Action):
             raise AnsibleActionFail(str(done.get("msg", "the module failed")))
         return done
 
-    def _bring(self, file: Path, source: str, target: str, services: Moves, verb: str = "import") -> dict[str, Any]:
+    def _bring(
+        self, file: Path, source: str, target: str, services: Moves, verb: str = "import", account: str = ""
+    ) -> dict[str, Any]:
         try:
             try:
                 stored = prosody.rooms(file.absolute())
@@ -75,7 +83,12 @@ class ActionModule(Action):
                 raise Wrong(f"with {sources(theirs)}, {ONLY_PROSODY}", MIGRATE)
             found = read(file) if not stored or any(file.glob("*.xml")) else {}
             unread = [one for one in theirs if not is_read(one["address"], found)]
+            if source and account:
+                target = target or account.partition("@")[2]
             into = choose(found, source, target, list(services), str(file))
+            if account:
+                there = [f"{name.lower()}@{new}" for old, new in into.items() for name in found.get(old, {})]
+                only(account, [*there, *(room["address"] for room in stored)])
             domains = sorted({room["address"].partition("@")[2] for room in stored})
             apart(domains, (*into, *found))
             moves = into | {domain: service_of(domain, into, target, services) for domain in domains}

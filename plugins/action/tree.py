@@ -15,7 +15,7 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.template import trust_as_template
-from ansible_collections.conexizan.xmpp.plugins.module_utils.tree_files import digest
+from ansible_collections.conexizan.xmpp.plugins.module_utils.tree_files import MANAGED, digest
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.bases import Action
 
 # Jinja as Ansible's own `template` sets it, plus lstrip_blocks: a block tag may be indented with what it guards.
@@ -115,7 +115,7 @@ class ActionModule(Action):
         """Return the wanted files; a template that renders to white space only is not wanted (its feature is off)."""
         templates = role / "templates"
         # The same in every file: with the role's name in it, a role with another name would restart what reads them.
-        variables["ansible_managed"] = "Managed by Ansible: changes made here are lost"
+        variables["ansible_managed"] = MANAGED
         unused = set(permissions)
         wanted: list[tuple[str, bytes, str]] = [(path, content, "0644") for path, content in more.items()]
         # What several roles have, they include from where it is written once.

@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-# More than 150 lines: what a footprint may contain, how it is checked and how it is joined are read together.
 """The footprint: what roles bring to a host beside the files of their templates, and leave there as they run."""
 
 from __future__ import annotations
@@ -30,7 +29,8 @@ description:
     nothing may be a symbolic link.
   - C(accounts) and C(groups) are those of the system that the role makes.
   - C(secrets) has files, each with the one service that can read it, or nothing for none.
-  - C(looks_for) are packages that the role looks for on the host and does not install.
+  - C(looks_for) are packages that the role looks for on the host and does not install, C(removes) those that it
+    removes, and C(deletes) the logs that it deletes (patterns).
   - C(watch) may use the variables of the role xmpp, so that the footprint is the same in every play with that role.
     Everything else is as it stands.
 options:
@@ -39,7 +39,8 @@ options:
       - Which part is wanted. A key of a role's file is the union of all roles, in alphabetical order; C(groups) and
         C(accounts) begin with the last role of C(site.yml).
       - C(services) and C(timers) are the units that must run with these settings, those that run with any first.
-      - C(logs_nobody) has the names of services, C(confined) all services, C(package_services) package to service,
+      - C(logs_nobody) has the names of services, C(confined) all services, C(files) the paths of the
+        roles' templates outside of C(places), C(package_services) package to service,
         C(package_places) package to places, C(package_accounts) package to account.
     required: true
   role: {description: The role whose part is wanted; all of them without., type: str, default: ""}
@@ -52,8 +53,8 @@ _raw:
   type: list
 """
 
-LISTS = ("places", "places_in_others", "made", "folders", "accounts", "groups", "looks_for")
-PATHS = ("places", "places_in_others", "folders")
+LISTS = ("places", "places_in_others", "made", "folders", "accounts", "groups", "looks_for", "removes", "deletes")
+PATHS = ("places", "places_in_others", "folders", "deletes")
 UNIT: dict[str, tuple[type, ...]] = {"package": (str,), "watch": (bool, str), "logs_nobody": (bool,)}
 PACKAGE: dict[str, tuple[type, ...]] = {"account": (str,), "places": (list,)}
 KEYS = ("units", "packages", "secrets", *LISTS)
@@ -139,6 +140,7 @@ class LookupModule(Lookup):
                 unit["package"]: name for name, unit in merged("units", all_of).items() if unit.get("package")
             },
             "package_places": lambda all_of: of_packages(all_of, "places"),
+            "files": lambda all_of: files_of(Path(project), joined("places", all_of)),
             "package_accounts": lambda all_of: of_packages(all_of, "account"),
         }
         for term in terms:
@@ -169,6 +171,17 @@ class LookupModule(Lookup):
             if wanted:
                 found.append(name)
         return sorted(found, key=lambda name: (units[name]["watch"] is not True, name.removesuffix(suffix)))
+
+
+def files_of(project: Path, places: list[str]) -> list[str]:
+    """Return where the templates of all roles are installed; what is in folders of the service has no other owner."""
+    paths = {
+        "/" + file.relative_to(templates).as_posix().removesuffix(".j2")
+        for templates in project.glob("roles/*/templates")
+        for file in templates.rglob("*")
+        if file.is_file() and file.parent.name != "__pycache__"
+    }
+    return sorted(path for path in paths if not any(path.startswith(f"{place}/") for place in places))
 
 
 def joined(key: str, footprints: list[dict[str, Any]]) -> list[str]:

@@ -20,6 +20,13 @@ def untouched(path: Path, package_name: str) -> bool:
     return f"\n {package_name} {digest}" in STATUS.read_text(encoding="utf-8", errors="replace")
 
 
+def stanza(package: str) -> str:
+    """Return what dpkg knows of an installed package; nothing of one that is not."""
+    pattern = rf"^Package: {re.escape(package)}\nStatus: \S+ ok installed\n.*?(?=\n\n|\Z)"
+    match = re.search(pattern, STATUS.read_text(encoding="utf-8", errors="replace"), re.MULTILINE | re.DOTALL)
+    return match[0] if match else ""
+
+
 def installed() -> set[str]:
     """Return the names of all installed packages, from dpkg's database."""
     pattern = r"^Package: (\S+)\nStatus: \S+ ok installed$"

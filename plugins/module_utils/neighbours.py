@@ -14,10 +14,12 @@ from typing import Any
 
 from ansible_collections.conexizan.xmpp.plugins.module_utils.dpkg import untouched
 from ansible_collections.conexizan.xmpp.plugins.module_utils.firewalls import closed_ports, host
-from ansible_collections.conexizan.xmpp.plugins.module_utils.firewalls.rules import PASSED
+from ansible_collections.conexizan.xmpp.plugins.module_utils.firewalls.rules import PASSED, Chains
 
 CONTAINERS = re.compile(r"docker|libpod|containerd|podman|lxc|machine-|conmon")
 LOOPBACK = ("127.", "[::1]", "[::ffff:127.")
+# Programs that want ports of the service as a rule.
+COMMON_SERVERS = ("apache2", "caddy", "haproxy", "lighttpd", "openresty", "prosody")
 WILDCARDS = ("0.0.0.0", "[::]", "*")  # noqa: S104  (to compare with)
 # A port of the service, as modules take it (host_facts has what each of it means).
 PORT: dict[str, dict[str, Any]] = {
@@ -53,6 +55,11 @@ class Socket:
         return self.address.startswith(LOOPBACK)
 
     @property
+    def holder_known(self) -> bool:
+        """Whether it is of a program: the kernel's own (WireGuard) have none."""
+        return bool(self.unit or self.program or self.pid)
+
+    @property
     def holder(self) -> str:
         """The owner, as text."""
         program = f"{self.program}, pid {self.pid}" if self.program and self.pid != 1 else ""
@@ -67,9 +74,13 @@ class Socket:
 
 
 def unit_of(path: str) -> str:
-    """Return the unit in the path of a control group."""
+    """Return the unit in the path of a control group: the outermost, or a container in it.
+
+    What is further in, a user or a container has named: as one of ours, or with what a terminal or a shell reads.
+    """
     names = [part for part in path.split("/") if part.endswith((".service", ".socket", ".scope"))]
-    return names[-1] if names else ""
+    found = [name for name in names[-1:] if CONTAINERS.match(name)] or names
+    return found[0] if found and re.fullmatch(r"[\w.@:\\-]+", found[0], re.ASCII) else ""
 
 
 def parse_sockets(text: str) -> list[Socket]:
@@ -150,6 +161,20 @@ def way_out(one: Socket, those: list[tuple[Socket, dict[str, Any]]]) -> str:
     return f"Either {'; or '.join(ways)}." if len(ways) > 1 else f"{ways[0][0].upper()}{ways[0][1:]}."
 
 
+def enabled_but_stopped(found: list[Socket], wants: Path = Path("/etc/systemd/system/multi-user.target.wants")) -> str:
+    """Return which of the usual programs are stopped now and start with the host: the service may be too late then."""
+    run = {one.unit for one in found}
+    stopped = [
+        name for name in COMMON_SERVERS if os.path.lexists(wants / f"{name}.service") and f"{name}.service" not in run
+    ]
+    if not stopped:
+        return ""
+    return (
+        f"Stopped, but enabled: {', '.join(stopped)}. At the next boot, these may take a port of the service first. If "
+        f"nobody needs them, on the host: systemctl disable {' '.join(stopped)}"
+    )
+
+
 def missing_localhost() -> str:
     """Return what is wrong with the name localhost on this host."""
     try:
@@ -210,11 +235,24 @@ def relay_of_others(trees: list[str], ports: list[dict[str, Any]]) -> str:
     )
 
 
-def shut_ports(ports: list[dict[str, Any]], addresses: list[str]) -> list[closed_ports.Shut]:
+def families_of(addresses: list[str]) -> list[str]:
+    """Return the families of addresses, in nftables' words; both without any."""
+    return [family for family, sign in (("ip", "."), ("ip6", ":")) if any(sign in one for one in addresses)] or [
+        "ip",
+        "ip6",
+    ]
+
+
+def shut_ports(
+    ports: list[dict[str, Any]], addresses: list[str], chains: Chains | None = None
+) -> list[closed_ports.Shut]:
     """Return other firewalls that block ports of the service."""
-    families = [family for family, sign in (("ip", "."), ("ip6", ":")) if any(sign in one for one in addresses)]
     found: list[closed_ports.Shut] = closed_ports.shut(
-        host.read(), ports, families or ["ip", "ip6"], host.default_interfaces(), frozenset(addresses)
+        host.read() if chains is None else chains,
+        ports,
+        families_of(addresses),
+        host.default_interfaces(),
+        frozenset(addresses),
     )
     return found
 
@@ -232,19 +270,3 @@ def shut_words(one: closed_ports.Shut, *, firewall: bool) -> str:
         f"{one.owner}, a firewall of this host, blocks {closed_ports.listed(one.ports)} ({one.where}). "
         f"Open these: {closed_ports.opening(one)}.{way}"
     )
-
-
-def no_longer_reached(found: list[Socket], open_ports: set[int], further: dict[int, str]) -> list[str]:
-    """Return what others can reach today and our firewall will shut: programs, and web sites by their files."""
-    those = {
-        one.port: further.get(one.port) or one.unit or one.program or "?"
-        for one in found
-        if one.protocol == "tcp" and not one.loopback
-    }
-    return [f"{port} ({who})" for port, who in sorted((those | further).items()) if port not in open_ports]
-
-
-def opened_ports() -> set[int]:
-    """Return the numbers in what is opened by files in the folder of our firewall, the operator's among them."""
-    texts = [path.read_text(encoding="utf-8") for path in sorted(Path("/etc/xmpp/firewall.d").glob("*.nft"))]
-    return {int(number) for text in texts for number in re.findall(r"(?<![\d.:])\d{1,5}(?![\d.:])", text)}

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.conexizan.xmpp.plugins.module_utils.dpkg import untouched
+from ansible_collections.conexizan.xmpp.plugins.module_utils.dpkg import stanza, untouched
 from ansible_collections.conexizan.xmpp.plugins.module_utils.neighbours import LOOPBACK, WILDCARDS
 
 NGINX = Path("/etc/nginx")
@@ -75,6 +75,19 @@ class Listen:
 def own_default() -> bool:
     """Tell whether the site that Debian brings with nginx is somebody's own by now."""
     return DEFAULT.exists() and not untouched(DEFAULT, "/etc/nginx/sites-available/default")
+
+
+def not_debians() -> str:
+    """Return that the package nginx is of another archive: Debian's modules do not load into it."""
+    package = stanza("nginx")
+    if not package or re.search(r"^Provides:.*\bnginx-abi-", package, re.MULTILINE):
+        return ""
+    version = re.search(r"^Version: (\S+)", package, re.MULTILINE)
+    return (
+        f"nginx {version[1] if version else ''} is not Debian's, and the modules that the service needs do not load "
+        "into it. Take its archive out of /etc/apt/sources.list.d, and install Debian's, on the host: apt-get update "
+        "&& apt-get install --allow-downgrades nginx/trixie"
+    )
 
 
 def sites() -> list[str]:

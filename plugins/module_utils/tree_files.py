@@ -24,6 +24,8 @@ from ansible_collections.conexizan.xmpp.plugins.module_utils.atomic import write
 MANIFESTS = Path("/var/lib/xmpp/tree")
 STAMPS = Path("/var/lib/systemd/timers")
 SYSTEMD = "/etc/systemd/system/"
+# What a file says that a role has written (ansible_managed).
+MANAGED = "Managed by Ansible: changes made here are lost"
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,14 @@ def manifest_of(role: str) -> dict[str, Any]:
     found = read_json(MANIFESTS / f"{role}.json") or empty
     # Before a reboot: every unit has been started since.
     return found if found.get("boot") == boot_id() else found | {"boot": boot_id(), "changed": {}}
+
+
+def written() -> set[str]:
+    """Return the paths that roles have installed, or had begun to install when they were interrupted."""
+    paths = set()
+    for path in [*MANIFESTS.glob("*.json"), *MANIFESTS.glob("*.before")]:
+        paths |= set((read_json(path) or {"files": {}})["files"])
+    return paths
 
 
 def digest(files: Iterable[tuple[str, str, str, str, int]]) -> str:

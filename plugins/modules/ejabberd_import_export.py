@@ -38,7 +38,8 @@ options:
       the controller.
     type: path
   account:
-    description: Address of the account to export.
+    description: >-
+      Address of the account to export. Of a task that imports, the only one that may be in the files; empty for all.
     type: str
     default: ''
   source:

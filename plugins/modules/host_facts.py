@@ -21,7 +21,7 @@ options:
   ports:
     description: >-
       Ports that the service needs. With any, what else is on the host is looked at too: who has them, whose firewall
-      shuts them, which web sites and whose relay are there.
+      shuts them, which web sites, files and units and whose relay are there; and what the service takes away is said.
     type: list
     elements: dict
     default: []
@@ -69,6 +69,29 @@ options:
     type: list
     elements: str
     default: []
+  files:
+    description: Paths at which roles put files; what others have there is reported.
+    type: list
+    elements: str
+    default: []
+  removes:
+    description: Packages that the service removes.
+    type: list
+    elements: str
+    default: []
+  deletes:
+    description: Logs that the service deletes (shell patterns).
+    type: list
+    elements: str
+    default: []
+  acme:
+    description: Whether the service uses certbot.
+    type: bool
+    default: false
+  mdns:
+    description: Whether the firewall of the service lets mDNS in.
+    type: bool
+    default: false
   secrets:
     description:
       - C(folder), where the service's secrets are on the controller, and C(accounts), the addresses of administrators.
@@ -122,7 +145,8 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.conexizan.xmpp.plugins.module_utils import neighbours
 from ansible_collections.conexizan.xmpp.plugins.module_utils.facts.gather import gather
 
-LISTS = ("packages", "own_units", "names", "folders", "places")
+LISTS = ("packages", "own_units", "names", "folders", "places", "files", "removes", "deletes")
+FLAGS = ("firewall", "acme", "mdns")
 
 
 def main() -> None:
@@ -133,7 +157,7 @@ def main() -> None:
             "apart": {"type": "str", "default": ""},
             "ports": {"type": "list", "elements": "dict", "default": [], "options": neighbours.PORT},
             "https_port": {"type": "int", "default": 443},
-            "firewall": {"type": "bool", "default": False},
+            **{name: {"type": "bool", "default": False} for name in FLAGS},
             "without_firewall": {"type": "str", "default": ""},
             "secrets": {"type": "dict", "no_log": False},
             "metrics": {"type": "str", "default": ""},
@@ -141,13 +165,9 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    facts, shut = gather(module.params)
-    if shut and not facts["beside"]:
-        module.warn(
-            f"The firewall of the service closes TCP {', '.join(shut)} to the outside. To open a "
-            "port, add a line like this to /etc/xmpp/firewall.d/own.nft, and run systemctl reload xmpp-firewall: "
-            f"tcp dport {shut[0].split()[0]} accept"
-        )
+    facts, notes = gather(module.params)
+    for note in notes if not facts["beside"] else []:
+        module.warn(note)
     module.exit_json(changed=False, ansible_facts={"xmpp_host": facts})
 
 

@@ -33,6 +33,12 @@ options:
     description: Let packages start their services, for those that come back as they were.
     type: bool
     default: false
+  units:
+    description:
+      - The service of each package that roles configure. What of it is there and not in use before the first package
+        comes is written down, too.
+    type: dict
+    default: {}
   places:
     description:
       - Folders that go with a package, by its name; C(own) are those of the service itself. Only where C(state) is
@@ -98,7 +104,7 @@ from ansible_collections.conexizan.xmpp.plugins.module_utils.apt.locks import (
     WaitingError,
     lock,
 )
-from ansible_collections.conexizan.xmpp.plugins.module_utils.apt.record import foreign, write_down
+from ansible_collections.conexizan.xmpp.plugins.module_utils.apt.record import foreign, idle, write_down
 from ansible_collections.conexizan.xmpp.plugins.module_utils.apt.versions import HeldError, refuse_holds, refuse_old
 
 
@@ -110,6 +116,7 @@ def main() -> None:
             "name": {"type": "list", "elements": "str", "required": True},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             "start": {"type": "bool", "default": False},
+            "units": {"type": "dict", "default": {}},
             "places": {"type": "dict", "default": {}},
             "made": {"type": "list", "elements": "str", "default": []},
         },
@@ -144,10 +151,11 @@ def main() -> None:
                 # Finish what a power cut interrupted, if anything; apt refuses to go on otherwise.
                 run("dpkg", "--force-confdef", "--force-confold", "--configure", "-a")
                 before = dpkg.installed()
+                unused = idle(module.params["units"], before)
                 try:
                     plan = run("apt-get", verb, *OPTIONS, *wanted)
                 finally:
-                    write_down(before, dpkg.installed())
+                    write_down(before, dpkg.installed(), unused)
             pattern = r"^Setting up (\S+?)(?::\S+)? \((\S+)\)" if present else r"^Removing (\S+?)(?::\S+)? \((\S+)\)"
     except WaitingError as error:  # before its kind
         module.exit_json(changed=False, packages=[], waits=error.report)

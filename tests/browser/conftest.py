@@ -19,7 +19,7 @@ from testinfra.host import Host
 from ..kit import testbed
 from ..kit.newcomer import reset_limits
 from ..kit.order import arrange
-from ..kit.service import Service
+from ..kit.service import Account, Service
 from .site import SCREENSHOTS, Site, explore
 
 SECONDS_PER_TEST = 240
@@ -35,6 +35,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def service(host: Host) -> Service:
     """The service on the host under test."""
     return Service.of(host)
+
+
+@pytest.fixture
+def limits_reset_before(service: Service) -> None:
+    """The limits of the test machine's address are unused, as if nobody had registered or mistyped a password there."""
+    reset_limits(service)
+
+
+@pytest.fixture
+def pair(service: Service) -> Iterator[list[Account]]:
+    """Two accounts that no other test has touched."""
+    accounts = service.register(2)
+    yield accounts
+    service.unregister(accounts)
 
 
 @pytest.fixture(scope="session")

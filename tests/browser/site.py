@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import SplitResult, urldefrag, urljoin, urlsplit
 
+import yaml
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, Request, WebSocket
 
 from ..kit.service import Answer, Service
@@ -21,6 +22,8 @@ NODE_MODULES = CHECKOUT / ".cache" / "node" / "node_modules"
 SCREENSHOTS = CHECKOUT / ".cache" / "screenshots"
 
 LANGUAGES = ("de", "en")
+# The service's other domain (molecule/inventory/host_vars/browser.yml).
+MORE_DOMAIN = "family.test"
 # What a phone and a laptop show of a page, in CSS pixels.
 SIZES = {"phone": (360, 740), "desktop": (1280, 800)}
 # Beside what axe-core checks unasked: WCAG 2.2, 2.5.8.
@@ -39,6 +42,16 @@ _STORED = """async () => [
 ]"""
 # By how many CSS pixels the page is wider than the screen.
 _OVERHANG = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+
+
+def words(page: str) -> dict[str, dict[str, Any]]:
+    """What a page with a script says by language, and its script (`said`)."""
+    folder = CHECKOUT / "roles" / "website" / "vars" / "main"
+    own, shared = (
+        yaml.safe_load((folder / f"{file}.yml").read_text(encoding="utf-8"))[f"__website_{name}"]
+        for file, name in ((page, page), ("scripts", "said"))
+    )
+    return {language: {**texts, "said": shared[language] | texts["said"]} for language, texts in own.items()}
 
 
 class Markup(HTMLParser):
@@ -186,6 +199,12 @@ class Visit:
         self.faults += [f"cookie {cookie.get('name')}" for cookie in await self.context.cookies()]
         await self.context.close()
         return self.faults
+
+
+async def typed(page: Page) -> str:
+    """What is in all fields of a page: its markup does not show that."""
+    script = "[...document.querySelectorAll('input, textarea')].map(field => field.value).join('\\n')"
+    return str(await page.evaluate(script))
 
 
 async def accessibility(page: Page, options: dict[str, Any] = AXE_OPTIONS) -> list[str]:

@@ -16,7 +16,7 @@ from .site import LANGUAGES, SCREENSHOTS, SIZES, Site, Visit, is_ours, name_of, 
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-START_BYTES = 60_000
+PAGE_BYTES = 60_000
 # How long the start page may take to be painted, in paints of a page of bare text.
 TIMES = 4
 PAINTS = 9
@@ -147,18 +147,19 @@ async def test_page_is_well_behaved(browser: Browser, service: Service, site: Si
     assert await visit.end() == []
 
 
+@pytest.mark.parametrize("path", ["", "account/", "register/"])
 @pytest.mark.parametrize("language", LANGUAGES)
-async def test_start_page_is_small(browser: Browser, service: Service, language: str) -> None:
+async def test_page_is_small(browser: Browser, service: Service, language: str, path: str) -> None:
     """All that is transferred, with headers, for a browser that has nothing of it yet."""
     visit = await Visit.begin(browser, service.domain, locale=language)
     requests: list[Request] = []
     visit.context.on("requestfinished", lambda request: requests.append(request))
-    page = await visit.open("/")
+    page = await visit.open("/" if not path else f"/{language}/{path}")
     await page.wait_for_load_state("networkidle")
-    assert page.url == f"https://{service.domain}/{language}/"
+    assert page.url == f"https://{service.domain}/{language}/{path}"
     sizes = {request.url: await request.sizes() for request in requests}
     assert len(sizes) >= 3
-    assert sum(size["responseHeadersSize"] + size["responseBodySize"] for size in sizes.values()) < START_BYTES
+    assert sum(size["responseHeadersSize"] + size["responseBodySize"] for size in sizes.values()) < PAGE_BYTES
     assert await visit.end() == []
 
 

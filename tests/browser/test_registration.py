@@ -7,16 +7,14 @@ import asyncio
 import re
 import time
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
-import yaml
 from playwright.async_api import Browser, Page, expect
 
 from ..kit.clients import login
 from ..kit.newcomer import Flood, newcomer, read_picture, reset_limits
 from ..kit.service import Account, Service
-from .site import CHECKOUT, SCREENSHOTS, Visit
+from .site import SCREENSHOTS, Visit, typed, words
 
 FLOOD_SECONDS = 3600  # more than the page can take to answer
 STRANGERS = 80  # of one address, xmpp_websocket.erl
@@ -31,15 +29,7 @@ CROWD = """([url, count]) => {
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.usefixtures("limits_reset_before")]
 
-WORDS: dict[str, dict[str, Any]] = yaml.safe_load(
-    (CHECKOUT / "roles" / "website" / "vars" / "main" / "register.yml").read_text(encoding="utf-8")
-)["__website_register"]
-
-
-@pytest.fixture
-def limits_reset_before(service: Service) -> None:
-    """The limits of the test machine's address are unused, as if nobody had registered from it."""
-    reset_limits(service)
+WORDS = words("register")
 
 
 @pytest.fixture
@@ -120,7 +110,7 @@ async def test_account_is_made_on_the_page(
     await digits.fill(await read(service, visit))
     await proceed.click()
     await see_account(page, account, language)
-    assert account.password not in await page.content()
+    assert account.password not in await typed(page)
     await visit.check(page, f"register-done-{language}")
     assert await visit.end() == []
     await works(service, account)
@@ -240,7 +230,7 @@ async def test_who_meets_a_limit_is_told_so(browser: Browser, service: Service, 
 async def test_flood_is_told_when_to_come_back(browser: Browser, service: Service, guest: Account) -> None:
     """In the words of the server, in the page's language; only a new picture has to be typed again."""
     said = {"de": r"frühestens in (\d+) Minuten noch einmal", "en": r"in (\d+) minutes or later"}
-    for language, words in said.items():
+    for language, pattern in said.items():
         visit = await Visit.begin(browser, service.domain, "phone")
         page = await visit.open(f"/{language}/register/")
         name, password, digits, proceed = (
@@ -253,8 +243,8 @@ async def test_flood_is_told_when_to_come_back(browser: Browser, service: Servic
         await digits.fill(await read(service, visit))
         flood = await asyncio.to_thread(Flood, service, FLOOD_SECONDS)
         await proceed.click()
-        await see_problem(page, re.compile(words))
-        told = re.search(words, await page.get_by_role("alert").inner_text())
+        await see_problem(page, re.compile(pattern))
+        told = re.search(pattern, await page.get_by_role("alert").inner_text())
         assert told is not None
         assert int(told[1]) in flood.minutes()
         await expect(page.locator("#picture")).to_be_hidden()

@@ -3,18 +3,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from playwright.async_api import Browser, Page, expect
 
 from ..kit.clients import befriend, login
 from ..kit.service import Account, Service
+from .account import DEVICES
 from .site import LANGUAGES, Visit
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-DEVICES = "eu.siacs.conversations.axolotl.devicelist"
 EVENT = "{http://jabber.org/protocol/pubsub#event}"
 # Where a chat and its password would be found afterwards: everything that outlives the tab.
 _KEPT = """async () => JSON.stringify(localStorage) + (await Promise.all((await indexedDB.databases()).map(
@@ -31,14 +29,6 @@ _KEPT = """async () => JSON.stringify(localStorage) + (await Promise.all((await 
         };
     })
 ))).join('')"""
-
-
-@pytest.fixture
-def pair(service: Service) -> Iterator[list[Account]]:
-    """Two accounts that no other test has touched."""
-    accounts = service.register(2)
-    yield accounts
-    service.unregister(accounts)
 
 
 async def enter(page: Page, account: Account, *, trusted: bool = False) -> None:

@@ -8,6 +8,7 @@ from typing import Literal
 from xml.etree import ElementTree as ET
 
 import pytest
+from slixmpp.exceptions import IqError
 from slixmpp.xmlstream.handler import Callback
 from slixmpp.xmlstream.matcher import MatchXPath
 
@@ -220,3 +221,27 @@ def test_answers_that_are_not_read_take_little_memory(service: Service, register
             asker.send("".join(f"<iq type='{kind}' id='q{number}'>{query}</iq>" for number in range(60)))
         grown = max(int(run_in_erlang(service, MEMORY)) - before for _ in range(6))
         assert grown < 48 * MIB, f"{grown / MIB:.0f} MiB"
+
+
+async def test_an_archive_is_emptied_by_its_owner_alone(service: Service, register: Register) -> None:
+    """As the account page does it; what others have stays with them."""
+    alice, bob = register(2)
+    delete = "<delete xmlns='conexizan:archive'/>"
+    async with login(service, alice) as client, login(service, bob) as other:
+        await other.online()
+        for word in WORDS[:3]:
+            client.say(bob.jid, word)
+        await other.hear(WORDS[2])
+        with pytest.raises(IqError) as refusal:
+            await other.query("set", delete, to=alice.jid)
+        assert refusal.value.condition == "not-allowed"
+        with pytest.raises(IqError) as refusal:
+            await client.query("set", "<preview xmlns='conexizan:archive'/>")
+        assert refusal.value.condition == "bad-request"
+        assert await client.archive() == WORDS[:3]
+        await client.query("set", delete)
+        assert await client.archive() == []
+        assert await other.archive() == WORDS[:3]
+        client.say(bob.jid, "afterwards")
+        await other.hear("afterwards")
+        assert await client.archive() == ["afterwards"]

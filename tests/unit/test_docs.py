@@ -27,7 +27,7 @@ TESTS = {
     "check": "tests/service/test_check.py tests/unit/test_check_playbooks.py",
     "dns": "tests/service/test_check.py",
     "export": "tests/service/test_import_export.py tests/kit/imports.py",
-    "import": "tests/service/test_import_export.py tests/service/test_import_files.py tests/kit/imports.py",
+    "import": "tests/service/test_import_files.py tests/kit/imports.py tests/browser/test_account_file.py",
     "invite": "tests/browser/test_registration.py tests/service/test_workshops.py tests/service/test_invitations.py",
     "notice": "tests/service/test_notices.py",
     "remove": "molecule/off/tests/test_removed.py",

@@ -154,6 +154,8 @@ places_in_others: [/var/lib/ejabberd/widget]
 made: [/var/lib/widgetd/*]
 folders: [/srv/widget]
 looks_for: [other-widgetd]
+removes: [widget-logger]
+deletes: [/var/log/widget.log*]
 secrets: {/etc/widget/widget.conf: widgetd.service}
 """,
 }
@@ -254,6 +256,9 @@ def test_new_role_is_known_to_the_site(clone: Path) -> None:
     said = dict(told(clone, "site.yml", "--tags", "widget"))
     assert {"widgetd", "other-widgetd"} <= set(said["host_facts"]["packages"])
     assert "widgetd.service" in said["host_facts"]["own_units"]
+    assert "/etc/widget/widget.conf" in said["host_facts"]["files"]
+    assert "widget-logger" in {*said["host_facts"]["packages"]} & {*said["host_facts"]["removes"]}
+    assert "/var/log/widget.log*" in said["host_facts"]["deletes"]
     assert "/srv/widget" in said["host_facts"]["folders"]
     assert {"/srv/widget", "/var/lib/widgetd"} <= set(said["host_facts"]["places"])
     assert "widgetd.service" in [service["unit"] for service in said["services"]["services"]]

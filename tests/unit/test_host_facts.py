@@ -13,9 +13,9 @@ from ansible_collections.conexizan.xmpp.plugins.module_utils import dpkg, tree_f
 from ansible_collections.conexizan.xmpp.plugins.module_utils.addresses import source_address
 from ansible_collections.conexizan.xmpp.plugins.module_utils.facts import (
     addresses,
-    beside,
     memory,
     packages,
+    removals,
     service,
     ssh,
 )
@@ -243,7 +243,7 @@ def test_rsyslog_of_the_operator(tmp_path: Path, files: dict[str, str], changed:
     for name, text in files.items():
         (tmp_path / name).write_text(text)
     owned = f"postfix: {tmp_path}/postfix.conf\n"
-    assert beside.own_rsyslog(tmp_path, changed, owned) == [
+    assert removals.own_rsyslog(tmp_path, changed, owned) == [
         name if name.startswith("/") else str(tmp_path / name) for name in found
     ]
 

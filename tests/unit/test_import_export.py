@@ -201,3 +201,21 @@ def test_room_that_cannot_be_is_told() -> None:
     wrong = [{"address": "a b@muc.test", "state": "wrong", "note": "is no name that a room can have"}]
     with pytest.raises(AnsibleActionFail, match="1 of 1 rooms cannot be taken: a b@"):
         report.complain("f", [], wrong, yaml_line)
+
+
+@pytest.mark.parametrize(
+    ("addresses", "complaint"),
+    [
+        (["anna@new.test"], ""),
+        (["anna@new.test", "admin@new.test"], "with admin@new.test, while user is anna@new.test"),
+        (["anna@other.test"], "with anna@other.test, while"),
+        (["anna@new.test", "garden@rooms.new.test"], "with garden@rooms.new.test, while"),
+    ],
+)
+def test_file_of_one_account_has_nothing_of_others(addresses: list[str], complaint: str) -> None:
+    """Its owner could give the operator accounts, and contacts and messages of others, to import."""
+    if complaint:
+        with pytest.raises(files.Wrong, match=complaint):
+            domains.only("anna@new.test", addresses)
+    else:
+        domains.only("anna@new.test", addresses)

@@ -217,14 +217,6 @@ def test_only_what_a_package_brought_is_untouched(tmp_path: Path, monkeypatch: p
     assert not dpkg.untouched(tmp_path / "missing", "/etc/a")
 
 
-def test_what_our_firewall_will_shut_is_said() -> None:
-    text = SS + '\ntcp LISTEN 0 9 127.0.0.1:25 0.0.0.0:* users:(("master",pid=9,fd=4)) ' + IN.format("postfix.service")
-    found = neighbours.no_longer_reached(
-        neighbours.parse_sockets(text), {80, 443, 5222}, {8081: "/etc/nginx/sites-enabled/a"}
-    )
-    assert found == ["8081 (/etc/nginx/sites-enabled/a)", "9090 (cockpit.socket)"]
-
-
 @pytest.mark.parametrize(
     ("text", "expected"),
     [

@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ansible_collections.conexizan.xmpp.plugins.module_utils import dpkg, tree_files
@@ -177,6 +179,27 @@ def test_record_knows_how_the_host_was(monkeypatch: pytest.MonkeyPatch, tmp_path
         "gone": ["rsyslog"],
         "been": ["coturn"],
     }
+
+
+def test_services_that_were_not_in_use_are_known(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Of packages that were there before; asked once, before the service comes."""
+    written = tmp_path / "packages.json"
+    monkeypatch.setattr(record, "RECORD", written)
+    answers = {"is-active": "active\ninactive\n", "is-enabled": "disabled\nenabled\n"}
+
+    def systemctl(command: list[str], **_: Any) -> subprocess.CompletedProcess[str]:
+        assert command[2:] == ["nginx.service", "coturn.service"]
+        return subprocess.CompletedProcess(command, 3, answers[command[1]], "")
+
+    monkeypatch.setattr(subprocess, "run", systemctl)
+    units = {"nginx": "nginx.service", "coturn": "coturn.service", "ejabberd": "ejabberd.service"}
+    before = {"nginx", "coturn", "bash"}
+    found = record.idle(units, before)
+    assert found == {"stopped": ["coturn.service"], "disabled": ["nginx.service"]}
+    record.write_down(before, before | {"ejabberd"}, found)
+    assert record.idle(units, before | {"ejabberd"}) == {}
+    record.write_down(before, before)
+    assert json.loads(written.read_text(encoding="utf-8")) == {"added": ["ejabberd"], "gone": [], "been": [], **found}
 
 
 def test_what_nobody_brought_is_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

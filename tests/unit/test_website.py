@@ -13,7 +13,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from .loading import ROOT
-from .site_pages import CONFIGURATIONS, MONERO, NAME, ROOM, SITE, SIZE_LIMIT, Page, Rendered, render, rendered
+from .site_pages import CONFIGURATIONS, MONERO, NAME, ROOM, SITE, SIZE_LIMIT, Page, Rendered, render, rendered, write
 
 
 @pytest.fixture(params=CONFIGURATIONS)
@@ -152,13 +152,42 @@ def test_donations_have_a_page_and_codes(everything: Rendered) -> None:
         ("little", "en/privacy/index", "Whom you call", "our server passes the call on"),
         ("little", "de/faq/index", "Es ist abgeschaltet, bis", "Solange es eingeschaltet ist"),
         ("little", "en/rooms/index", "Your app can list the public rooms", "search of the public rooms"),
-        ("web chat", "en/index", "Scripts run only in the web chat.", "no script either"),
+        ("web chat", "en/index", "Scripts run only on the account page and in the web chat.", "no script either"),
     ],
 )
 def test_text_follows_the_setting(configuration: str, page: str, there: str, missing: str) -> None:
     words = " ".join(Page(page, rendered(configuration)[f"{page}.html"]).words.split())
     assert there in words
     assert missing not in words
+
+
+ACCOUNT_PAGES = {
+    "no page": "---\ntitle: x\nwhen: false\n---\n",
+    "a page of the operator's": "---\ntitle: Mine\n---\nWrite to me.\n",
+}
+
+
+@pytest.mark.parametrize("own", ACCOUNT_PAGES)
+def test_what_only_the_account_page_can_do_is_said_only_with_it(tmp_path: Path, own: str) -> None:
+    """A page in its place has no script; where there is none, nothing leads to it."""
+    write(tmp_path, {f"website/{language}/account.md": ACCOUNT_PAGES[own] for language in ("de", "en")})
+    site = render(tmp_path, {})
+    assert ("en/account/index.html" in site) == (own != "no page")
+    for language, here in (("de", "auf dieser website"), ("en", "on this web site")):
+        for name in ("", "faq/", "privacy/", "terms/"):
+            words = " ".join(Page(name, site[f"{language}/{name}index.html"]).words.split()).lower()
+            texts = [rendered("defaults")[f"{language}/{name}index.html"], site[f"{language}/{name}index.html"]]
+            with_it, without = (" ".join(Page(name, text).words.split()).lower().count(here) for text in texts)
+            assert with_it > without, (language, name)
+            main = site[f"{language}/{name}index.html"].partition("</header>")[2].partition("<footer>")[0]
+            assert "account/" not in main, (language, name)
+            assert not re.search(r" [,.;:]|,,", words), (language, name)
+
+
+def test_account_page_is_for_all_domains(everything: Rendered) -> None:
+    page = Page("en/account/", everything["en/account/index.html"])
+    assert page.values("form", "data-domains") == ["friends.test family.test"]
+    assert "ends in @friends.test or @family.test" in page.words
 
 
 def test_only_the_languages_of_the_service_are_there(tmp_path: Path) -> None:

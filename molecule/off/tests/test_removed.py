@@ -119,6 +119,7 @@ def test_nothing_of_it_listens(host: Host) -> None:
 
 def test_what_ran_before_runs_by_its_own_configuration(host: Host) -> None:
     assert host.service("rsyslog").is_running
+    assert not host.service("nginx").is_enabled, "nor was it before"
     asked = "import urllib.request; print(urllib.request.urlopen('http://127.0.0.1:8081/').read().decode())"
     assert host.check_output(f'python3 -c "{asked}"') == "shop"
 

@@ -6,7 +6,8 @@ from __future__ import annotations
 import fnmatch
 import json
 import os
-from collections.abc import Iterator
+import subprocess
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from ansible_collections.conexizan.xmpp.plugins.module_utils import dpkg, tree_files
@@ -45,14 +46,32 @@ def foreign(folders: list[str], made: list[str]) -> list[str]:
     return [name for folder in folders if os.path.isdir(folder) for name in found(Path(folder))]
 
 
-def write_down(before: set[str], after: set[str]) -> None:
-    """Add to the record what came (C(added)), what went (C(gone)), and what came and went again (C(been))."""
+def idle(units: Mapping[str, str], before: set[str]) -> dict[str, list[str]]:
+    """Return which services of packages that are there did not run, and which are not enabled; before ours only."""
+    there = [unit for package, unit in units.items() if package in before]
+    if RECORD.exists() or not there:
+        return {}
+
+    def without(verb: str, words: tuple[str, ...]) -> list[str]:
+        answers = subprocess.run(["systemctl", verb, *there], capture_output=True, text=True, check=False).stdout
+        return [unit for unit, answer in zip(there, answers.split(), strict=False) if answer in words]
+
+    found = {"stopped": without("is-active", ("inactive", "failed")), "disabled": without("is-enabled", ("disabled",))}
+    return {key: ones for key, ones in found.items() if ones}
+
+
+def write_down(before: set[str], after: set[str], idle_before: Mapping[str, list[str]] | None = None) -> None:
+    """Add to the record what came (C(added)), what went (C(gone)), and what came and went again (C(been)).
+
+    And, by C(idle), which services were there and not in use.
+    """
     record: dict[str, list[str]] = {"added": [], "gone": [], "been": []}
     if RECORD.exists():
         record |= json.loads(RECORD.read_text(encoding="utf-8"))
     came, went = after - before, before - after
     added, gone, been = (set(record[key]) for key in ("added", "gone", "been"))
-    record = {
+    record |= idle_before or {}
+    record |= {
         "added": sorted((added | came - gone) - went),
         "gone": sorted((gone | went - added) - came),
         "been": sorted((been | went & added) - came),

@@ -1,72 +1,91 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What on the host does not go with the service, in words, and what its firewall will shut."""
+"""What on the host does not go with the service, in words, and what the service changes for others there."""
 
 from __future__ import annotations
 
-import re
 import subprocess
-from pathlib import Path
 from typing import Any
 
-from ansible_collections.conexizan.xmpp.plugins.module_utils import neighbours
+from ansible_collections.conexizan.xmpp.plugins.module_utils import neighbours, nginx_sites, tree_files
+from ansible_collections.conexizan.xmpp.plugins.module_utils.facts import closing, removals, renewals, taken
 from ansible_collections.conexizan.xmpp.plugins.module_utils.facts.addresses import own_addresses, wrong_addresses
-from ansible_collections.conexizan.xmpp.plugins.module_utils.nginx_sites import web_sites
+from ansible_collections.conexizan.xmpp.plugins.module_utils.firewalls import host
+from ansible_collections.conexizan.xmpp.plugins.module_utils.firewalls.rules import Chains
+
+RSYSLOG = "rsyslog"
 
 
-def own_rsyslog(folder: Path = Path("/etc/rsyslog.d"), changed: str = "", owned: str = "") -> list[str]:
-    """Return the files by which the operator configured rsyslog.
-
-    *changed* is what C(dpkg --verify) says of the package, *owned* what C(dpkg-query --search) says of the folder.
-    """
-    files = re.findall(r"^..5\S* +c (/\S+)$", changed, re.MULTILINE)
-    of_packages = {line.partition(": ")[2] for line in owned.splitlines()}
-    for path in sorted(folder.glob("*.conf")):
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-        if str(path) not in of_packages and any(line.strip() and not line.strip().startswith("#") for line in lines):
-            files.append(str(path))
-    return files
+def said(*command: str) -> str:
+    """Return what a program says."""
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout
 
 
-def wrong_rsyslog() -> list[str]:
-    """Return that the rsyslog of this host has a task of its own, in words: the service removes it."""
-
-    def said(*command: str) -> str:
-        return subprocess.run(command, capture_output=True, text=True, check=False).stdout
-
-    files = own_rsyslog(
-        changed=said("dpkg", "--verify", "rsyslog"), owned=said("dpkg-query", "--search", "/etc/rsyslog.d/*")
+def rsyslog_files() -> list[str]:
+    """Return the files by which the operator configured rsyslog."""
+    return removals.own_rsyslog(
+        changed=said("dpkg", "--verify", RSYSLOG), owned=said("dpkg-query", "--search", "/etc/rsyslog.d/*")
     )
-    if not files:
-        return []
-    return [
-        f"rsyslog has configuration of yours: {', '.join(files)}. The service removes rsyslog, which would write to "
-        "disk, or send to other hosts, what the journal holds in memory for a day; what you use it for would end. If "
-        "it may go, remove it yourself, on the host: apt-get purge rsyslog. Else the service needs another host."
-    ]
 
 
 def look_around(
     asked: dict[str, Any], facts: dict[str, Any], sockets: list[neighbours.Socket]
 ) -> tuple[list[str], list[str]]:
-    """Return what on the host does not go with the service, and what will not be reached any more from outside."""
+    """Return what on the host does not go with the service, and what others there should know before it is changed."""
     ports = neighbours.whole(asked["ports"])
     places = (asked["metrics"], asked["stun_server"])
     outer = [port for port in ports if not port["inner"]]
     addresses = [one for one in (facts["ipv4"], facts["ipv6"]) if one]
-    sites, further = web_sites(facts["trees"], asked["https_port"], asked["names"], ports)
+    chains = host.read()
+    sites, further = nginx_sites.web_sites(facts["trees"], asked["https_port"], asked["names"], ports)
+    leaving = [name for name in asked["removes"] if name in facts["versions"]]
+    written = tree_files.written()
     faults = [
         neighbours.missing_localhost(),
         neighbours.without_nftables(asked["without_firewall"]) if asked["firewall"] else "",
         *neighbours.held_ports(sockets, ports, asked["own_units"]),
-        *(neighbours.shut_words(one, firewall=asked["firewall"]) for one in neighbours.shut_ports(outer, addresses)),
+        *(
+            neighbours.shut_words(one, firewall=asked["firewall"])
+            for one in neighbours.shut_ports(outer, addresses, chains)
+        ),
+        nginx_sites.not_debians(),
         *sites,
         neighbours.relay_of_others(facts["trees"], ports),
         *(wrong_addresses(*places, own_addresses()) if any(places) else []),
-        *(wrong_rsyslog() if "rsyslog" in facts["versions"] else []),
+        *taken.taken_names(asked["files"], written),
+        *taken.replaced_units(list(dict.fromkeys(port["unit"] for port in ports)), written),
+        *(renewals.lost_renewals(confined=asked["acme"]) if "certificates" not in facts["trees"] else []),
+        removals.wrong_rsyslog(rsyslog_files()) if RSYSLOG in leaving else "",
+        removals.dependents_fault(leaving, removals.dependents(leaving)) if leaving else "",
     ]
+    first = facts["acknowledged"] < 0  # later the operator knows, and what was there is gone
+    notes = [
+        removals.removal_notice(leaving, removals.old_logs(asked["deletes"]) if first else []),
+        neighbours.enabled_but_stopped(sockets),
+        removals.jails_notice(removals.jails_without_logs(asked["deletes"])) if first else "",
+        closing.sentence(unreachable(asked, facts, outer, sockets if first else [], further, chains)),
+    ]
+    return list(filter(None, faults)), list(filter(None, notes))
+
+
+def unreachable(
+    asked: dict[str, Any],
+    facts: dict[str, Any],
+    needed: list[dict[str, Any]],
+    sockets: list[neighbours.Socket],
+    further: dict[int, str],
+    chains: Chains,
+) -> list[closing.Closed]:
+    """Return what the firewall of the service closes; web sites of the operator's in every run, which come later."""
     if not asked["firewall"]:
-        return list(filter(None, faults)), []
-    opened = {port["first"] for port in outer} | set(facts["ssh_ports"]) | neighbours.opened_ports()
-    # On the first run of everything, later of web sites alone: those the operator puts there and expects to be seen.
-    others = sockets if facts["acknowledged"] < 0 else []
-    return list(filter(None, faults)), neighbours.no_longer_reached(others, opened, further)
+        return []
+    if asked["mdns"]:
+        sockets = [one for one in sockets if (one.protocol, one.port) != closing.MDNS]
+    addresses = [one for one in (facts["ipv4"], facts["ipv6"]) if one]
+    return closing.closing(
+        sockets,
+        needed,
+        set(facts["ssh_ports"]) | closing.opened_ports(),
+        further,
+        passed=closing.passed_on(chains, sockets, addresses),
+        any_port=closing.own_ports(),
+    )

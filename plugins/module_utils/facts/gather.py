@@ -28,7 +28,7 @@ def os_release() -> dict[str, str]:
 
 
 def gather(asked: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """Return the facts, by what the module is *asked*, and what will not be reached any more from outside."""
+    """Return the facts, by what the module is *asked*, and what others on the host should know."""
     release = os_release()
     codename = release.get("VERSION_CODENAME", "")
     uri, keyring = packages.mirror(codename)
@@ -62,5 +62,5 @@ def gather(asked: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
         "identity": identity(roles, changed.get("added", []), half_restored=half_restored),
     }
     facts["own_default_site"] = own_default()
-    facts["beside"], shut = look_around(asked, facts, sockets) if asked["ports"] else ([], [])
-    return facts, shut
+    facts["beside"], notes = look_around(asked, facts, sockets) if asked["ports"] else ([], [])
+    return facts, notes

@@ -32,6 +32,15 @@ def choose(found: Accounts, source: str, target: str, domains: list[str], file: 
     return {domain: domain for domain in found}
 
 
+def only(account: str, addresses: Iterable[str]) -> None:
+    """Raise Wrong if files have anything of others: their owner may have put it there, for the operator to import."""
+    if others := sorted({*addresses} - {account}):
+        raise Wrong(
+            f"with {', '.join(others[:10])}, while user is {account}",
+            f"If {account} is to get what the file has, take all else out of it; to import all, leave -e user= out",
+        )
+
+
 def service_of(domain: str, into: Moves, target: str, services: Moves) -> str:
     """Return the domain that another server's rooms move to; *services* are those of our rooms, by domain."""
     of = [new for old, new in into.items() if domain.endswith(f".{old}")]

@@ -142,7 +142,7 @@ class Site:
             "menu": sorted_by("menu"),
             "footer": sorted_by("footer"),
             "pages": sorted(pages),
-            "scripts": any(page["script"] for page in pages.values()),
+            "scripts": sorted(page["name"] for page in pages.values() if page["script"]),
             "static": sorted(self.static),
             "notices": [self.spoken(notice, language) for notice in self.notices],
         }

@@ -128,6 +128,13 @@ def test_folder_that_is_not_its_own_becomes_so(host: Host) -> None:
     assert host.service("ejabberd").is_running
 
 
+@pytest.mark.parametrize("folder", ["/var/lib/ejabberd", "/srv/xmpp/upload"])
+def test_unit_needs_the_disk_of_its_data(host: Host, folder: str) -> None:
+    """Without it, ejabberd would begin an empty database, where every name is free."""
+    needed = host.check_output("systemctl show --property=RequiresMountsFor --value ejabberd.service")
+    assert folder in needed.split()
+
+
 def test_our_modules_compile_without_a_warning(host: Host) -> None:
     """Against the ejabberd that is there: as a rule, what the compiler warns of is a mistake."""
     compiled = host.run(

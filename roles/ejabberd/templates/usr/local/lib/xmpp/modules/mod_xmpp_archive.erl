@@ -5,27 +5,32 @@
 %% What the domain itself sends (alerts of faults) has no archive but that of its receiver: it would be one of nobody, which is there even if the
 %% receiver keeps none, and from which nothing is deleted together with an account.
 %% Offline messages are limited, too: large ones are refused from 16 MiB on, small ones by their number (xmpp.yml).
-%% Hooks: store_mam_message, offline_message_hook, remove_user. Without this module only their age (xmpp-expire) limits archives.
+%% The owner of an archive can empty it, for which XEP-0313 has no way: <delete xmlns='conexizan:archive'/>, set, to the account itself.
+%% Hooks: store_mam_message, offline_message_hook, remove_user; one IQ. Without this module only their age (xmpp-expire) limits archives.
 -module(mod_xmpp_archive).
 -behaviour(gen_mod).
 -export([start/2, stop/1, reload/3, depends/2, mod_options/1, mod_opt_type/1, mod_doc/0]).
--export([stored/8, waits/1, account_removed/2]).
+-export([stored/8, waits/1, account_removed/2, decode_iq_subel/1, empty/1]).
 
 -define(LEAST, 2048).        %% bytes that a message counts
 -define(SOME, 500).          %% messages that are looked at, or deleted, at once
+-define(PORTION, 4194304).   %% bytes that are deleted at once, and one message: there is one connection to the database
 -define(LARGE, 16384).       %% bytes; a thousand that are smaller may wait
 -define(MAILBOX, 16777216).  %% bytes
 -define(WAITING, mod_xmpp_archive_mailbox).
+-define(OWN, <<"conexizan:archive">>).
 
 start(Host, _Opts) ->
     xmpp_start:attempt(?MODULE, fun() ->
         ets:whereis(?MODULE) =:= undefined andalso ets:new(?MODULE, [named_table, public, {heir, group_leader(), none}]),
         xmpp_queue:new(?MODULE, 1),
         xmpp_sum:new(?WAITING),
+        gen_iq_handler:add_iq_handler(ejabberd_sm, Host, ?OWN, ?MODULE, empty),
         hooks(add, Host)
     end).
 
 stop(Host) ->
+    gen_iq_handler:remove_iq_handler(ejabberd_sm, Host, ?OWN),
     hooks(delete, Host).
 
 hooks(Do, Host) ->
@@ -83,10 +88,37 @@ place([], Left) ->
     Left.
 
 delete(Host, Which) ->
-    case ejabberd_sql:sql_query(Host, [<<"DELETE FROM archive WHERE rowid IN (SELECT rowid FROM archive ">>, Which,
-                                       " LIMIT ", integer_to_list(?SOME), ")"]) of
-        {updated, ?SOME} -> delete(Host, Which);
-        _ -> ok
+    case ejabberd_sql:sql_query(Host, [<<"DELETE FROM archive WHERE rowid IN (SELECT id FROM (SELECT id, sum(size) OVER (ORDER BY id) - size AS earlier "
+                                         "FROM (SELECT rowid AS id, coalesce(octet_length(xml), 0) + coalesce(octet_length(txt), 0) AS size FROM archive ">>,
+                                       Which, " LIMIT ", integer_to_list(?SOME), ")) WHERE earlier < ", integer_to_list(?PORTION), ")"]) of
+        {updated, 0} -> ok;
+        {updated, _} -> delete(Host, Which);
+        _ -> failed
+    end.
+
+%% It is no element that ejabberd knows.
+decode_iq_subel(El) -> El.
+
+%% Up to now; answered when it is done.
+empty(IQ) ->
+    Owner = jid:remove_resource(jid:tolower(xmpp:get_from(IQ))),
+    case {xmpp:get_type(IQ), jid:tolower(xmpp:get_to(IQ)), xmpp:get_els(IQ)} of
+        {set, {User, Server, _} = Owner, [{xmlel, <<"delete">>, _, _}]} ->
+            Where = ["WHERE server_host = ", quote(Server), " AND username = ", quote(User),
+                     " AND timestamp <= ", integer_to_list(erlang:system_time(microsecond))],
+            Work = fun() ->
+                xmpp_fair:belongs(self(), {User, Server}, all),
+                ejabberd_router:route(case delete(Server, Where) of
+                                          ok -> xmpp:make_iq_result(IQ);
+                                          failed -> xmpp:make_error(IQ, xmpp:err_internal_server_error())
+                                      end)
+            end,
+            case xmpp_queue:add(?MODULE, {Server, User}, Work) of
+                ok -> ignore;
+                full -> xmpp:make_error(IQ, xmpp:err_resource_constraint(<<"The archive is being emptied already.">>, xmpp:get_lang(IQ)))
+            end;
+        {set, Owner, _} -> xmpp:make_error(IQ, xmpp:err_bad_request());
+        _ -> xmpp:make_error(IQ, xmpp:err_not_allowed())
     end.
 
 waits({_, Packet} = Acc) ->

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The account page: contacts (RFC 6121) and blocked addresses (XEP-0191).
+import { at, said } from "/page.js";
+import { NS, element } from "/xmpp.js";
+import { about, address, ask, figure, list, onSubmit } from "./parts.js";
+
+const BLOCKING = "urn:xmpp:blocking";
+
+const jid = (item) => item.getAttribute("jid");
+const byAddress = (one, other) => jid(one).localeCompare(jid(other));
+
+function contact(item) {
+  const state = item.getAttribute("ask") ? "asked" : { both: "", to: "to", from: "from" }[item.getAttribute("subscription")] ?? "listed";
+  const groups = [...item.querySelectorAll("group")].map((group) => group.textContent).join(", ");
+  return {
+    title: jid(item),
+    text: [item.getAttribute("name"), groups, state && said(state)].filter(Boolean).join(" · "),
+    sure: "sure-contact",
+    button: ["remove", async () => {
+      await ask("set", element(NS.roster, "query", {}, element(NS.roster, "item", { jid: jid(item), subscription: "remove" })));
+      await contacts();
+      return about("removed", jid(item));
+    }],
+  };
+}
+
+export async function contacts() {
+  const items = [...(await ask("get", element(NS.roster, "query"))).querySelectorAll("item")].sort(byAddress);
+  figure("contacts", items.length);
+  list("contact-list", items.map(contact));
+}
+
+const change = (verb, who) => ask("set", element(BLOCKING, verb, {}, element(BLOCKING, "item", { jid: who })));
+
+export async function blocked() {
+  const items = [...(await ask("get", element(BLOCKING, "blocklist"))).querySelectorAll("item")].sort(byAddress);
+  figure("blocked", items.length);
+  list("blocked-list", items.map((item) => ({
+    title: jid(item),
+    button: ["unblock", async () => {
+      await change("unblock", jid(item));
+      await blocked();
+      return about("unblocked", jid(item));
+    }],
+  })));
+}
+
+onSubmit("blocked", async () => {
+  const who = address(at("block").value);
+  await change("block", who);
+  at("block").value = "";
+  await blocked();
+  return about("blocked-now", who);
+});

@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The account page: what people do there themselves, and what becomes of it on the server."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from playwright.async_api import Browser, Locator, Page, expect
+from slixmpp.exceptions import IqError
+
+from ..kit.clients import befriend, login
+from ..kit.newcomer import newcomer
+from ..kit.service import PATIENCE, Account, Service
+from .account import (
+    BLOCKING,
+    BUNDLES,
+    DEVICES,
+    MAM,
+    OMEMO,
+    PUBSUB,
+    ROSTER,
+    WORDS,
+    assert_refused,
+    enter,
+    filled,
+    publish_keys,
+    said,
+    tells,
+)
+from .site import LANGUAGES, SCHEMES, Visit, typed
+
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.usefixtures("limits_reset_before")]
+
+TABS = 60  # from one end of the page to the other
+
+
+@pytest.mark.parametrize(("language", "size"), [("de", "phone"), ("en", "desktop")])
+async def test_people_look_after_their_account(
+    browser: Browser, service: Service, pair: list[Account], language: str, size: str
+) -> None:
+    """All parts of the page, each with what the server has afterwards."""
+    member, friend = pair
+    visit = await Visit.begin(browser, service.domain, size)
+    visit.context.on("page", lambda page: page.on("dialog", lambda dialog: asyncio.ensure_future(dialog.accept())))
+    async with login(service, member, plugins=("xep_0092",)) as phone, login(service, friend) as other:
+        await phone.online()
+        await other.online()
+        await befriend(phone, other)
+        phone.say(friend.jid, "hello")
+        await other.hear("hello")
+        await phone.query("set", f"<block xmlns='{BLOCKING}'><item jid='pest@elsewhere.test'/></block>")
+        await publish_keys(phone, "1111", "2222")
+
+        # A wrong password, and an address of somebody else's server; nothing has to be typed again.
+        page = await visit.open(f"/{language}/account/")
+        await page.fill("#address", "maria@elsewhere.test")
+        await page.fill("#login-password", "wrong")
+        await page.locator("#login button").click()
+        await expect(page.locator("#outside [role=alert]")).to_contain_text(f"@{service.domain}")
+        await page.fill("#address", member.name.upper())
+        await page.locator("#login button").click()
+        await tells(page, "outside", said(language, "wrong"), "alert")
+        await expect(page.locator("#login-password")).to_have_value("wrong")
+        await visit.check(page, f"account-wrong-{language}")
+        await enter(page, member)
+        await expect(page.locator("#inside")).to_be_focused()
+        for figure, number in {"archived": 1, "waiting": 0, "contacts": 1, "blocked": 1, "omemo": 2}.items():
+            await expect(page.locator(f"#figure-{figure}")).to_have_text(str(number))
+        for scheme in SCHEMES:
+            await visit.check(page, f"account-{language}", scheme)
+
+        await page.locator("input[name=archive][value=roster]").check()
+        await page.fill("#archive-never", "two@@elsewhere.test")
+        await page.locator("#archive button[type=submit]").click()
+        await tells(page, "archive", said(language, "no-address", "two@@elsewhere.test"), "alert")
+        await page.fill("#archive-never", f"{friend.jid}\n\nelsewhere.test")
+        await page.locator("#archive button[type=submit]").click()
+        await tells(page, "archive", said(language, "saved"))
+        prefs = (await phone.query("get", f"<prefs xmlns='{MAM}'/>"))[0]
+        assert prefs.get("default") == "roster"
+        assert {jid.text for jid in prefs.iterfind(f"{{{MAM}}}never/*")} == {friend.jid, "elsewhere.test"}
+        await page.locator("#empty-archive").click()
+        await tells(page, "archive", said(language, "emptied"))
+        await expect(page.locator("#figure-archived")).to_have_text("0")
+        assert await phone.archive() == []
+        assert await other.archive() == ["hello"]
+
+        await expect(page.locator("#sessions li")).to_have_count(1)
+        await expect(page.locator("#sessions")).to_contain_text("Slixmpp")
+        await expect(page.locator("#omemo li").first).to_contain_text("31313131")
+        await page.locator("#omemo li", has_text="1111").get_by_role("button").click()
+        await tells(page, "devices", said(language, "removed", "1111"))
+        left = await phone.query("get", f"<pubsub xmlns='{PUBSUB}'><items node='{DEVICES}'/></pubsub>")
+        assert [device.get("id") for device in left.iter(f"{{{OMEMO}}}device")] == ["2222"]
+        with pytest.raises(IqError) as gone:
+            await phone.query("get", f"<pubsub xmlns='{PUBSUB}'><items node='{BUNDLES}:1111'/></pubsub>")
+        assert gone.value.condition == "item-not-found"
+
+        await page.locator("#contact-list li", has_text=friend.jid).get_by_role("button").click()
+        await tells(page, "contacts", said(language, "removed", friend.jid))
+        assert len((await phone.query("get", f"<query xmlns='{ROSTER}'/>"))[0]) == 0
+
+        await page.locator("#blocked-list").get_by_role("button").click()
+        await tells(page, "blocked", said(language, "unblocked", "pest@elsewhere.test"))
+        await page.fill("#block", "Spam.Example")
+        await page.locator("#blocked button[type=submit]").click()
+        await tells(page, "blocked", said(language, "blocked-now", "spam.example"))
+        blocked = await phone.query("get", f"<blocklist xmlns='{BLOCKING}'/>")
+        assert [item.get("jid") for item in blocked[0]] == ["spam.example"]
+
+        await page.fill("#password", "abc")
+        await expect(page.locator("#strength-words")).to_have_text(said(language, "weak"))
+        changed = newcomer(member.name)
+        await page.fill("#password", changed.password)
+        ended = asyncio.ensure_future(phone.wait_until("disconnected", PATIENCE))
+        await page.locator("#new-password button[type=submit]").click()
+        await tells(page, "new-password", said(language, "changed"))
+        await ended
+        await expect(page.locator("#password")).to_have_value("")
+        await filled(page)
+        await visit.check(page, f"account-changed-{language}")
+    await assert_refused(service, member)
+    async with login(service, changed):
+        pass
+
+    # A session that ends takes nothing along that was entered.
+    await page.fill("#archive-always", "half typed")
+    await asyncio.to_thread(service.api, ("kick_user", {"user": member.name, "host": service.domain}))
+    await tells(page, "outside", said(language, "expired"), "alert")
+    await expect(page.locator("#login-password")).to_be_focused()
+    await expect(page.locator(".rows li")).to_have_count(0)
+    await enter(page, changed)
+    await expect(page.locator("#archive-always")).to_have_value("half typed")
+
+    await page.fill("#delete-password", member.password)
+    await page.locator("#delete-sure").check()
+    await page.locator("#delete button").click()
+    await tells(page, "delete", said(language, "wrong"), "alert")
+    await page.fill("#delete-password", changed.password)
+    await page.locator("#delete button").click()
+    await tells(page, "outside", said(language, "deleted"))
+    assert changed.password not in await typed(page)
+    await visit.check(page, f"account-deleted-{language}")
+    # When ejabberd ends a session, it ends the WebSocket before the stream in it, which the browser remarks upon.
+    assert [fault for fault in await visit.end() if "Data frame received after close" not in fault] == []
+    await assert_refused(service, changed)
+    accounts = await asyncio.to_thread(service.api, ("registered_users", {"host": service.domain}))
+    assert member.name not in accounts[0]
+
+
+async def reach(page: Page, target: Locator) -> None:
+    """By the Tab key alone."""
+    for _ in range(TABS):
+        await page.keyboard.press("Tab")
+        if await target.evaluate("element => element === document.activeElement"):
+            return
+    raise AssertionError(f"the Tab key does not reach {target}")
+
+
+async def test_keyboard_is_enough(browser: Browser, service: Service, pair: list[Account]) -> None:
+    """From the login to the logout, without a pointer; the next person finds nothing of what was entered."""
+    member, friend = pair
+    visit = await Visit.begin(browser, service.domain)
+    page = await visit.open("/en/account/#archive")
+    for field, text in (("#address", member.jid), ("#login-password", member.password)):
+        await reach(page, page.locator(field))
+        await page.keyboard.type(text)
+    await page.keyboard.press("Enter")
+    # The link led to a part.
+    await expect(page.locator("#archive")).to_be_focused()
+    await filled(page)
+    await reach(page, page.locator("input[name=archive]:checked"))
+    await page.keyboard.press("ArrowDown")
+    await reach(page, page.locator("#archive button[type=submit]"))
+    await page.keyboard.press("Enter")
+    await tells(page, "archive", said("en", "saved"))
+    await expect(page.locator("#archive button[type=submit]")).to_be_focused()
+    async with login(service, member) as phone:
+        prefs = (await phone.query("get", f"<prefs xmlns='{MAM}'/>"))[0]
+    assert prefs.get("default") == "roster"
+    await reach(page, page.locator("#block"))
+    await page.keyboard.type(friend.jid)
+    await page.keyboard.press("Enter")
+    await tells(page, "blocked", said("en", "blocked-now", friend.jid))
+    await page.keyboard.press("Shift+Tab")
+    await expect(page.locator("#blocked-list button")).to_be_focused()
+    await page.keyboard.press("Space")
+    await tells(page, "blocked", said("en", "unblocked", friend.jid))
+    # The row is gone, its part has the focus.
+    await expect(page.locator("#blocked")).to_be_focused()
+    await page.keyboard.press("Tab")
+    await page.keyboard.type("draft@elsewhere.test")
+    await page.locator("#logout").focus()
+    await page.keyboard.press("Enter")
+    await tells(page, "outside", said("en", "logged-out"))
+    await expect(page.locator("#block")).to_have_value("")
+    await expect(page.locator("#address")).to_have_value("")
+    assert member.name not in await page.content() + await typed(page)
+    assert await visit.end() == []
+
+
+async def test_without_scripts_it_is_said_so(browser: Browser, service: Service) -> None:
+    visit = await Visit.begin(browser, service.domain, java_script_enabled=False)
+    for language in LANGUAGES:
+        page = await visit.open(f"/{language}/account/")
+        await expect(page.locator("noscript p")).to_be_visible()
+        await expect(page.locator("noscript p")).to_have_text(WORDS[language]["no_script"])
+        await expect(page.locator("#outside")).to_be_hidden()
+    answer = await service.fetch("GET", f"https://{service.domain}/account", headers={"Accept-Language": "de"})
+    assert (answer.status, answer.headers["location"]) == (302, "/de/account/")
