@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
+# More than 150 lines: what is read, refused, sent and told of one run, in this order.
 """The controller's half of the module ejabberd_import_export: reads and writes files of XEP-0227.
 
 What a Prosody stores beside them is read as well. All accounts and rooms are checked before the first one is made.

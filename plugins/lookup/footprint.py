@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
+# More than 150 lines: what a footprint may contain, how it is checked and how it is joined are read together.
 """The footprint: what roles bring to a host beside the files of their templates, and leave there as they run."""
 
 from __future__ import annotations
