@@ -204,6 +204,18 @@ class Service:
             seconds=seconds,
         )
 
+    def succeed(self, name: str, *words: str) -> str:
+        """What a playbook says that has succeeded."""
+        done = self.run_playbook(name, *words)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def fail(self, name: str, *words: str) -> str:
+        """What a playbook says that has failed, in one line."""
+        done = self.run_playbook(name, *words)
+        assert done.returncode == 2, done.stdout + done.stderr
+        return " ".join((done.stdout + done.stderr).split())
+
     def checkpoint(self) -> None:
         """Moves the database's write-ahead log into its file now; the service does so by itself every few minutes."""
         self.host.check_output("systemctl start xmpp-checkpoint.service")

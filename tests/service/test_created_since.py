@@ -43,16 +43,12 @@ def flood(service: Service, since: str) -> Iterator[list[Account]]:
 
 def user(service: Service, *words: str) -> str:
     """What the playbook says that has succeeded."""
-    done = service.run_playbook("user", *words)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    return service.succeed("user", *words)
 
 
 def refused(service: Service, *words: str) -> str:
     """What the playbook says that has failed, in one line."""
-    done = service.run_playbook("user", *words)
-    assert done.returncode == 2, done.stdout + done.stderr
-    said = " ".join((done.stdout + done.stderr).split())
+    said = service.fail("user", *words)
     assert "changed=0" in said
     return said
 

@@ -27,16 +27,12 @@ BIND = "<bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/>"
 
 def user(service: Service, *words: str) -> str:
     """What the playbook says that has succeeded."""
-    done = service.run_playbook("user", *words)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    return service.succeed("user", *words)
 
 
 def refused(service: Service, *words: str) -> str:
     """What the playbook says that has failed, in one line."""
-    done = service.run_playbook("user", *words)
-    assert done.returncode == 2, done.stdout + done.stderr
-    return " ".join((done.stdout + done.stderr).split())
+    return service.fail("user", *words)
 
 
 def listed(service: Service) -> dict[str, dict[str, Any]]:
