@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, async_playwright
-from testinfra.host import Host
 
 from ..kit import testbed
+from ..kit.accounts import service as service
 from ..kit.newcomer import reset_limits
 from ..kit.order import arrange
 from ..kit.service import Account, Service
@@ -29,12 +29,6 @@ VISITOR = "visitor"
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """No test of this folder may hang. All of a module share an event loop, because they share a browser."""
     arrange(items, Path(__file__).parent, SECONDS_PER_TEST)
-
-
-@pytest.fixture(scope="module")
-def service(host: Host) -> Service:
-    """The service on the host under test."""
-    return Service.of(host)
 
 
 @pytest.fixture

@@ -28,7 +28,7 @@ from .account import (
     said,
     tells,
 )
-from .site import LANGUAGES, SCHEMES, Visit, typed
+from .site import LANGUAGES, Visit, typed
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.usefixtures("limits_reset_before")]
 
@@ -67,8 +67,9 @@ async def test_people_look_after_their_account(
         await expect(page.locator("#inside")).to_be_focused()
         for figure, number in {"archived": 1, "waiting": 0, "contacts": 1, "blocked": 1, "omemo": 2}.items():
             await expect(page.locator(f"#figure-{figure}")).to_have_text(str(number))
-        for scheme in SCHEMES:
-            await visit.check(page, f"account-{language}", scheme)
+        await visit.check(page, f"account-{language}")
+        await visit.check_colors(page, f"account-{language}", "dark")
+        await page.emulate_media(color_scheme="light")
 
         await page.locator("input[name=archive][value=roster]").check()
         await page.fill("#archive-never", "two@@elsewhere.test")

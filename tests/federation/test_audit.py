@@ -9,7 +9,7 @@ import pytest
 from testinfra.host import Host
 
 from ..kit.clients import login
-from ..kit.service import DATABASE, Service
+from ..kit.service import DATABASE, Service, wait_for
 from .between import Register, audit, run_playbook
 from .day import household
 
@@ -17,11 +17,23 @@ pytestmark = pytest.mark.timeout(600)
 
 ODD = "/var/log/odd.log"
 # What the services write themselves meanwhile is not there to be compared; neither is what is read in /etc and /var, as
-# timers and a login do.
+# by a login.
 STAMPS = (
     "find /etc /home /opt /root /srv /usr/local /var -xdev -type f -not -path '/var/lib/ejabberd/*'"
     " -printf '%p %T@ %C@\\n' | sort; find /home /opt /root /srv /usr/local -xdev -type f -printf '%p %A@\\n' | sort"
 )
+
+
+@pytest.fixture
+def timers_at_rest(alpha: Service) -> Iterator[None]:
+    """What timers start writes down when it ran. That is waited for if it is under way, and nothing new begins."""
+    units = alpha.host.check_output("systemctl list-units --type=timer --state=active --plain --no-legend")
+    timers = [unit.split()[0] for unit in units.splitlines()]
+    alpha.host.check_output(f"systemctl stop {' '.join(timers)}")
+    services = " ".join(timer.replace(".timer", ".service") for timer in timers)
+    wait_for(lambda: "activating" not in alpha.host.run(f"systemctl is-active {services}").stdout.split())
+    yield
+    alpha.host.check_output(f"systemctl start {' '.join(timers)}")
 
 
 @pytest.fixture
@@ -32,6 +44,7 @@ def odd_log(alpha: Service) -> Iterator[None]:
     alpha.host.check_output(f"rm {ODD}")
 
 
+@pytest.mark.usefixtures("timers_at_rest")
 async def test_everything_is_in_the_ledger_and_nothing_is_touched(
     alpha: Service, names: Host, register: Register
 ) -> None:

@@ -11,14 +11,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from testinfra.host import Host
 
+from ..kit.accounts import admin as admin
+from ..kit.accounts import guest as guest
 from ..kit.accounts import register as register
+from ..kit.accounts import secrets_dir as secrets_dir
+from ..kit.accounts import service as service
 from ..kit.erlang import FORGIVE, run_in_erlang
-from ..kit.imports import Transfer
-from ..kit.newcomer import newcomer, reset_limits
+from ..kit.newcomer import reset_limits
 from ..kit.order import arrange
-from ..kit.service import Account, Service
+from ..kit.service import Service
 
 SECONDS_PER_TEST = 180
 
@@ -26,24 +28,6 @@ SECONDS_PER_TEST = 180
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """No test of this folder may hang; one that takes longer says so itself."""
     arrange(items, Path(__file__).parent, SECONDS_PER_TEST)
-
-
-@pytest.fixture(scope="module")
-def service(host: Host) -> Service:
-    """The service on the host under test."""
-    return Service.of(host)
-
-
-@pytest.fixture(scope="module")
-def secrets_dir(host: Host, service: Service) -> Path:
-    """Where the secrets that were generated for the operator are."""
-    return Path(host.ansible("ansible.builtin.debug", "var=xmpp_secrets_dir")["xmpp_secrets_dir"], service.domain)
-
-
-@pytest.fixture(scope="module")
-def admin(secrets_dir: Path) -> Account:
-    """The administrator, with the password that was generated for the operator."""
-    return Account("admin", (secrets_dir / "account-admin.txt").read_text(encoding="utf-8").strip())
 
 
 @pytest.fixture
@@ -57,22 +41,6 @@ def limits_reset_after(service: Service) -> Iterator[None]:
 def limits_reset_before(service: Service) -> None:
     """The limits of the test machine's address are unused, as if nobody had registered from it."""
     reset_limits(service)
-
-
-@pytest.fixture
-def guest(service: Service) -> Iterator[Account]:
-    """A name and a password; if it becomes an account, that is deleted afterwards."""
-    account = newcomer()
-    yield account
-    service.unregister([account])
-
-
-@pytest.fixture
-def transfer(service: Service, tmp_path: Path) -> Iterator[Transfer]:
-    """Imports and exports accounts; those that were imported are deleted afterwards."""
-    made = Transfer(service, tmp_path)
-    yield made
-    service.unregister([Account(name, "", service.domain) for name in made.names])
 
 
 @pytest.fixture

@@ -24,16 +24,16 @@ from .loading import ROOT
 TESTS = {
     "audit": "tests/federation/test_audit.py tests/federation/between.py",
     "backup": "tests/restore/test_restore.py",
-    "check": "tests/service/test_check.py tests/unit/test_check_playbooks.py",
-    "dns": "tests/service/test_check.py",
-    "export": "tests/service/test_import_export.py tests/kit/imports.py",
-    "import": "tests/service/test_import_files.py tests/kit/imports.py tests/browser/test_account_file.py",
-    "invite": "tests/browser/test_registration.py tests/service/test_workshops.py tests/service/test_invitations.py",
-    "notice": "tests/service/test_notices.py",
+    "check": "tests/operations/test_check.py tests/unit/test_check_playbooks.py",
+    "dns": "tests/operations/test_check.py",
+    "export": "tests/operations/test_import_export.py tests/kit/imports.py",
+    "import": "tests/operations/test_import_files.py tests/kit/imports.py tests/browser/test_account_file.py",
+    "invite": "tests/browser/test_registration.py tests/operations/test_workshops.py tests/service/test_invitations.py",
+    "notice": "tests/operations/test_notices.py",
     "remove": "molecule/off/tests/test_removed.py",
     "restore": "tests/restore/test_restore.py",
-    "room": "tests/service/test_room_playbook.py",
-    "user": "tests/service/test_people.py tests/service/test_created_since.py",
+    "room": "tests/operations/test_room_playbook.py",
+    "user": "tests/operations/test_people.py tests/operations/test_created_since.py",
 }
 # All lines of blocks that begin with ansible-playbook, and some more, are run as they stand there.
 WORD_FOR_WORD = "tests/docs/test_word_for_word.py"
@@ -63,7 +63,7 @@ OTHERS = (
 # The rest: by which words in which file it is run.
 ELSEWHERE = {
     "script/new-inventory DOMAIN ADDRESS": ("tests/unit/test_new_inventory.py", "script/new-inventory"),
-    "xmpp-alerts --test": ("tests/service/test_alerts.py", "xmpp-alerts --test"),
+    "xmpp-alerts --test": ("tests/operations/test_alerts.py", "xmpp-alerts --test"),
     "xmpp-backup commit": ("tests/host/backup/test_backup.py", "xmpp-backup commit"),
     "systemctl reload xmpp-firewall": ("tests/host/firewall/test_firewall.py", "systemctl reload xmpp-firewall"),
     "xmpp-backup rollback": ("tests/restore/test_restore.py", "xmpp-backup rollback"),

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Accounts are imported with a SHA-1 key of their password and no other, as ejabberd and Prosody keep it by default.
 
-This host lets them log in (xmpp_sha1_passwords); what becomes of them elsewhere: tests/service/test_import_export.py.
+This host lets them log in (xmpp_sha1_passwords). What becomes of them elsewhere is in
+tests/operations/test_import_export.py.
 """
 
 from __future__ import annotations

@@ -281,7 +281,7 @@ def test_new_password_of_an_administrator_makes_the_file_old(service: Service) -
 
 
 # One of each verb; what else is decided before the host is asked: tests/unit/test_refusals.py.
-WRONG = {
+WRONG: dict[tuple[str, ...], str] = {
     ("ban=nobody-of-that-name", "reason=x"): 'ban is "nobody-of-that-name@site.test", which is no account here',
     ("delete=mallory", "sure=malory"): 'sure is "malory@site.test", which is not the account to delete',
 }

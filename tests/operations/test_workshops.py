@@ -125,7 +125,7 @@ def test_invitation_for_many_is_no_way_around_the_others(service: Service) -> No
 
 
 # What else is decided before the host is asked: tests/unit/test_refusals.py.
-REFUSED = {
+REFUSED: dict[tuple[str, ...], str] = {
     ("withdraw=nothing",): 'withdraw is "nothing", which is no invitation here',
     ("uses=301",): "uses is 301, which is more than 300",
 }
