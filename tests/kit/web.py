@@ -8,10 +8,11 @@ from collections.abc import Awaitable, Callable
 from xml.etree import ElementTree as ET
 
 from .scram import Scram
-from .service import Account, Service
+from .service import PATIENCE, Account, Service
 from .stream import SASL
 
 Exchange = Callable[[str], Awaitable[ET.Element]]
+FRAMING = "urn:ietf:params:xml:ns:xmpp-framing"
 XRD = "{http://docs.oasis-open.org/ns/xri/xrd-1.0}"
 LINKS = {
     "urn:xmpp:alt-connections:websocket": "wss://",
@@ -30,6 +31,22 @@ async def authenticate(exchange: Exchange, account: Account) -> None:
     success = await exchange(f"<response xmlns='{SASL[1:-1]}'>{final}</response>")
     assert success.tag == f"{SASL}success", ET.tostring(success)
     scram.verify(base64.b64decode(success.text or ""))
+
+
+async def login_over_websocket(service: Service, account: Account) -> None:
+    """Logs in as a client in a browser does (RFC 7395), no further."""
+    async with (
+        service.web() as web,
+        web.ws_connect(f"wss://{service.domain}/ws", protocols=("xmpp",)) as socket,
+    ):
+
+        async def exchange(xml: str) -> ET.Element:
+            await socket.send_str(xml)
+            return ET.fromstring(await socket.receive_str(timeout=PATIENCE))
+
+        await exchange(f"<open xmlns='{FRAMING}' to='{service.domain}' version='1.0'/>")
+        await socket.receive_str(timeout=PATIENCE)
+        await authenticate(exchange, account)
 
 
 async def linked(service: Service, kind: str) -> dict[str, str]:

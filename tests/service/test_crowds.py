@@ -18,7 +18,7 @@ from ..kit.newcomer import REGISTER, reset_limits
 from ..kit.service import Account, Register, Service
 from ..kit.sessions import SM
 from ..kit.stream import CLIENT
-from ..kit.web import BIND, authenticate
+from ..kit.web import BIND, FRAMING, authenticate
 
 # For hundreds of connections on a machine that runs other tests as well.
 pytestmark = pytest.mark.timeout(600)
@@ -29,7 +29,6 @@ USER = f"{{{MUC}#user}}"
 CARBONS = "{urn:xmpp:carbons:2}"
 FORWARDED = "{urn:xmpp:forward:0}forwarded"
 MAM = "urn:xmpp:mam:2"
-FRAMING = "urn:ietf:params:xml:ns:xmpp-framing"
 STRANGERS = 80  # of one address, xmpp_websocket.erl
 SPEAKERS, TICKS = 20, 3  # messages a second in all, seconds
 

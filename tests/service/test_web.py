@@ -13,12 +13,12 @@ from xml.etree import ElementTree as ET
 import aiohttp
 import pytest
 
-from ..kit.clients import login
+from ..kit.clients import Refused, login
 from ..kit.service import PATIENCE, Account, Register, Service
 from ..kit.stream import CLIENT, STREAMS
-from ..kit.web import BIND, LINKS, Exchange, assert_link_works, authenticate, linked
+from ..kit.web import BIND, FRAMING, LINKS, assert_link_works, authenticate, linked, login_over_websocket
 
-FRAMING = "urn:ietf:params:xml:ns:xmpp-framing"
+GUESSES = 60  # at once
 HTTPBIND = "http://jabber.org/protocol/httpbind"
 
 
@@ -64,23 +64,24 @@ async def test_login_and_message_over_websocket(service: Service, register: Regi
 
 async def test_websocket_refuses_a_wrong_password(service: Service, register: Register) -> None:
     (alice,) = register(1)
-    async with (
-        service.web() as web,
-        web.ws_connect(f"wss://{service.domain}/ws", protocols=("xmpp",)) as socket,
-    ):
+    with pytest.raises(AssertionError, match="not-authorized"):
+        await login_over_websocket(service, Account(alice.name, "not the password"))
 
-        async def exchange(xml: str) -> ET.Element:
-            await socket.send_str(xml)
-            return ET.fromstring(await socket.receive_str(timeout=PATIENCE))
 
-        await exchange(f"<open xmlns='{FRAMING}' to='{service.domain}' version='1.0'/>")
-        await socket.receive_str(timeout=PATIENCE)
+@pytest.mark.attack("guessing passwords")
+@pytest.mark.usefixtures("forgiven")
+async def test_guesses_over_websocket_count_with_the_others(service: Service, register: Register) -> None:
+    """nginx tells an address of IPv4 as it is, a listener for both families as one of IPv6."""
+    (owner,) = register(1)
+    guesser = Account(owner.name, "not the password")
+    for _ in range(GUESSES):
         with pytest.raises(AssertionError, match="not-authorized"):
-            await wrong_password(exchange, alice)
-
-
-async def wrong_password(exchange: Exchange, account: Account) -> None:
-    await authenticate(exchange, Account(account.name, "not the password"))
+            await login_over_websocket(service, guesser)
+    with pytest.raises(AssertionError, match="policy-violation"):
+        await login_over_websocket(service, owner)
+    with pytest.raises(Refused, match="policy-violation"):
+        async with login(service, owner):
+            pass
 
 
 async def test_login_and_message_over_bosh(service: Service, register: Register) -> None:

@@ -55,6 +55,9 @@ make_group(Host, Group) ->
         _ -> ok
     end.
 
+%% One address of IPv4, by whatever it comes: written as one of IPv6 by a listener for both, and as it is by nginx.
+narrow(#{ip := {{0, 0, 0, 0, 0, 16#FFFF, High, Low}, Port}} = State, _Start) ->
+    State#{ip := {{High bsr 8, High band 255, Low bsr 8, Low band 255}, Port}};
 %% A line has a /64 of IPv6 at least. ejabberd never learns the rest of the address, and so all its limits count by the /64.
 narrow(#{ip := {{A, B, C, D, _, _, _, _}, Port}} = State, _Start) when {A, B, C, D} =/= {0, 0, 0, 0} ->
     State#{ip := {{A, B, C, D, 0, 0, 0, 0}, Port}};
