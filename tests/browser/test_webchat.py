@@ -9,7 +9,7 @@ from playwright.async_api import Browser, Page, expect
 from ..kit.clients import befriend, login
 from ..kit.service import Account, Service
 from .account import DEVICES
-from .site import LANGUAGES, Visit
+from .site import LANGUAGES, MORE_DOMAIN, Visit
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -50,7 +50,8 @@ async def test_policy_names_nobody_else(service: Service) -> None:
     assert directives["script-src"] == {"'self'", "'wasm-unsafe-eval'"}
     assert "'unsafe-inline'" not in directives["style-src-elem"]
     hosts = {source for sources in directives.values() for source in sources if "//" in source}
-    assert hosts == {f"wss://{service.domain}/ws", f"https://{service.name('upload')}"}
+    uploads = {f"https://{service.name('upload')}", f"https://upload.{MORE_DOMAIN}"}
+    assert hosts == {f"wss://{service.domain}/ws", *uploads}
 
 
 async def test_program_never_changes_under_its_address(service: Service) -> None:

@@ -174,10 +174,13 @@ export class Stream {
     }
   }
 
+  // The server ends the connection, after what it has sent by then (RFC 7395, 3.6): a browser takes it for a fault if that comes later.
   close() {
+    const goes = this.isOpen && !this.over;
     this.ended = () => {};
-    this.socket.onclose = null;
-    this.socket.close();
+    this.heard = () => {};
     if (!this.over) this.end(new Problem("unreachable"));
+    if (goes) this.send(element(NS.framing, "close"));
+    setTimeout(() => this.socket.close(), goes ? PATIENCE : 0);
   }
 }
