@@ -12,6 +12,7 @@ number or of true is refused rather than guessed at: in a template, the string "
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,8 @@ constants.INJECT_FACTS_AS_VARS = False
 # That process forks a worker for each task, which would load all filters and tests for itself (quick-runs.md).
 for loader in (filter_loader, test_loader):
     list(loader.all())
+# What has been loaded by now stays to the end. A worker that looked for garbage in it would get a copy of its own.
+gc.freeze()
 
 
 class ActionModule(Action):
