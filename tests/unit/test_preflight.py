@@ -4,10 +4,13 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
+import pytest
 import yaml
 
 from .loading import ROOT
+from .role_files import rendered
 
 PREFLIGHT = ROOT / "roles/preflight"
 
@@ -20,3 +23,34 @@ def test_every_fault_is_refused_by_a_task() -> None:
     refused = [re.fullmatch(r"not __preflight_faults\.(\w+)", condition) for condition in conditions]
     assert all(refused), conditions
     assert sorted(found[1] for found in refused if found) == sorted(faults)
+
+
+DEBIAN: dict[str, Any] = {
+    "release": "trixie",
+    "mirror": "http://deb.debian.org/debian",
+    "has_ipv6": True,
+    "acknowledged": -1,
+    "beside": [],
+    "links": {},
+    "inside": "",
+    "half_restored": False,
+    "identity": {"foreign": [], "served": {}, "population": {}, "strange_secrets": []},
+}
+
+
+@pytest.mark.parametrize(
+    ("facts", "found"),
+    [
+        ({}, []),
+        ({"release": "bookworm"}, ["release"]),
+        ({"release": ""}, ["release"]),
+        ({"mirror": ""}, ["release"]),
+        ({"has_ipv6": False}, ["no_ipv6"]),
+    ],
+)
+def test_systems_that_are_refused(facts: dict[str, Any], found: list[str]) -> None:
+    """Another release, no archive of it to install from, and a kernel without IPv6."""
+    release = yaml.safe_load((ROOT / "roles/base/vars/main.yml").read_text())["base_derived_release"]
+    settings = {"base_derived_release": release, "ansible_facts": {"xmpp_host": DEBIAN | facts}}
+    faults = rendered(settings, "preflight", "{{ __preflight_faults }}")
+    assert [name for name, fault in faults.items() if fault] == found
