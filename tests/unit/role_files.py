@@ -15,6 +15,19 @@ from ansible_collections.conexizan.xmpp.plugins.module_utils import role_tree
 
 from .loading import ROOT
 
+# What host_facts says of a host that the service was never on, and that nothing speaks against.
+BARE_HOST: dict[str, Any] = {
+    "release": "trixie",
+    "mirror": "http://deb.debian.org/debian",
+    "has_ipv6": True,
+    "acknowledged": -1,
+    "beside": [],
+    "links": {},
+    "inside": "",
+    "half_restored": False,
+    "identity": {"foreign": [], "served": {}, "population": {}, "known_secrets": [], "strange_secrets": []},
+}
+
 
 def wanted(path: Path, content: bytes = b"one\n", mode: int = 0o644) -> Any:
     """Return a file that belongs to whoever runs the tests."""

@@ -18,6 +18,7 @@ from ansible.errors import AnsibleError
 from ..kit.collection import environment, unpacked
 from ..kit.footprint import footprint
 from .loading import ROOT
+from .role_files import BARE_HOST
 
 FILES = sorted((ROOT / "roles").glob("*/vars/footprint.yml"))
 assert len(FILES) > 5, "the roles are elsewhere"
@@ -170,20 +171,14 @@ with open(os.environ["TOLD"], "a") as stream:
     print(json.dumps([name, {key: value for key, value in told.items() if not key.startswith("_")}]), file=stream)
 print(json.dumps({"changed": False, "rows": [], "packages": [], "foreign": [], "ansible_facts": {"xmpp_host": HOST}}))
 """
-HOST: dict[str, Any] = {
+HOST = BARE_HOST | {
     "versions": {"widgetd": "1"},
     "packages": {"added": ["widgetd"], "gone": [], "been": []},
     "trees": ["widget"],
-    "acknowledged": -1,
-    "beside": [],
-    "links": {},
-    "inside": "",
-    "half_restored": False,
     "time_daemon": "",
     "memory_mib": 4096,
     "ipv4": "192.0.2.1",
     "ipv6": "",
-    "identity": {"foreign": [], "served": {}, "population": {}, "known_secrets": [], "strange_secrets": []},
 }
 STAND_INS = ("audit", "erase", "group", "host_facts", "host_health", "packages", "services", "tree", "user")
 

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from .loading import ROOT
-from .role_files import rendered
+from .role_files import BARE_HOST, rendered
 
 PREFLIGHT = ROOT / "roles/preflight"
 
@@ -23,19 +23,6 @@ def test_every_fault_is_refused_by_a_task() -> None:
     refused = [re.fullmatch(r"not __preflight_faults\.(\w+)", condition) for condition in conditions]
     assert all(refused), conditions
     assert sorted(found[1] for found in refused if found) == sorted(faults)
-
-
-DEBIAN: dict[str, Any] = {
-    "release": "trixie",
-    "mirror": "http://deb.debian.org/debian",
-    "has_ipv6": True,
-    "acknowledged": -1,
-    "beside": [],
-    "links": {},
-    "inside": "",
-    "half_restored": False,
-    "identity": {"foreign": [], "served": {}, "population": {}, "strange_secrets": []},
-}
 
 
 @pytest.mark.parametrize(
@@ -51,6 +38,6 @@ DEBIAN: dict[str, Any] = {
 def test_systems_that_are_refused(facts: dict[str, Any], found: list[str]) -> None:
     """Another release, no archive of it to install from, and a kernel without IPv6."""
     release = yaml.safe_load((ROOT / "roles/base/vars/main.yml").read_text())["base_derived_release"]
-    settings = {"base_derived_release": release, "ansible_facts": {"xmpp_host": DEBIAN | facts}}
+    settings = {"base_derived_release": release, "ansible_facts": {"xmpp_host": BARE_HOST | facts}}
     faults = rendered(settings, "preflight", "{{ __preflight_faults }}")
     assert [name for name, fault in faults.items() if fault] == found
