@@ -22,7 +22,7 @@ NODE_MODULES = CHECKOUT / ".cache" / "node" / "node_modules"
 SCREENSHOTS = CHECKOUT / ".cache" / "screenshots"
 
 LANGUAGES = ("de", "en")
-# The service's other domain (molecule/inventory/host_vars/browser.yml).
+# The service's other domain (molecule/inventory/host_vars/outside.yml).
 MORE_DOMAIN = "family.test"
 # What a phone and a laptop show of a page, in CSS pixels.
 SIZES = {"phone": (360, 740), "desktop": (1280, 800)}

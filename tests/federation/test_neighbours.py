@@ -21,25 +21,26 @@ PAIRS = list(itertools.permutations(["alpha", "beta", "gamma"], 2))
 APART = [("alpha", "beta"), ("beta", "alpha"), ("alpha", "gamma"), ("gamma", "alpha")]
 
 # One domain's transaction has the database's lock for a second, while somebody registers at the other one.
-TRANSACTION = """run([Host]) ->
-    {ok, Tokens, _} = erl_scan:string(
-        "ejabberd_sql:sql_transaction(list_to_binary(Host), fun() ->"
-        "    {updated, 0} = ejabberd_sql:sql_query_t([<<\\"DELETE FROM motd WHERE username = ''\\">>]),"
-        "    Asker ! begun, timer:sleep(1000), ended end)."),
-    {ok, Code} = erl_parse:parse_exprs(Tokens),
-    Bindings = [{'Host', Host}, {'Asker', self()}],
-    Call = erpc:send_request(ejabberd@localhost, erl_eval, exprs, [Code, Bindings]),
+TRANSACTION = """run([Domain]) ->
+    Host = list_to_binary(Domain),
+    Asker = self(),
+    spawn_link(fun() ->
+        Asker ! {done, ejabberd_sql:sql_transaction(Host, fun() ->
+            {updated, 0} = ejabberd_sql:sql_query_t([<<"DELETE FROM motd WHERE username = ''">>]),
+            Asker ! begun,
+            timer:sleep(1000),
+            ended
+        end)}
+    end),
     receive begun -> ok end,
-    [Other] = ejabberd(ejabberd_option, hosts, []) -- [list_to_binary(Host)],
-    io:format("~0tp", [ejabberd(ejabberd_auth, try_register, [<<"meanwhile">>, Other, <<"of-no-account-9f3k">>])]),
-    ejabberd(ejabberd_auth, remove_user, [<<"meanwhile">>, Other]),
-    {value, {atomic, ended}, _} = erpc:receive_response(Call).
-ejabberd(Module, Function, Arguments) -> rpc:call(ejabberd@localhost, Module, Function, Arguments).
+    [Other] = ejabberd_option:hosts() -- [Host],
+    io:format("~0tp", [ejabberd_auth:try_register(<<"meanwhile">>, Other, <<"of-no-account-9f3k">>)]),
+    ejabberd_auth:remove_user(<<"meanwhile">>, Other),
+    receive {done, Result} -> {atomic, ended} = Result end.
 """
 
 CONNECTIONS = """run([]) ->
-    Names = rpc:call(ejabberd@localhost, erlang, registered, []),
-    [io:format("~s ", [Name]) || Name <- Names, lists:prefix("ejabberd_sqlite_", atom_to_list(Name))].
+    [io:format("~s ", [Name]) || Name <- registered(), lists:prefix("ejabberd_sqlite_", atom_to_list(Name))].
 """
 
 

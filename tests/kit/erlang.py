@@ -1,56 +1,91 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What runs inside ejabberd, as only root may let it."""
+"""What runs inside ejabberd, as only root may let it.
+
+It is asked by erl_call, a small program that comes with Erlang: to start an Erlang that calls into ejabberd's takes
+longer than what most of the tests ask for.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import json
 import shlex
 from collections.abc import Iterator
 
 from .service import Service
 
-# As root may: a hidden node beside ejabberd's own, so that what follows can call into it.
-_NODE = """#!/usr/bin/env escript
-%%! -kernel inet_dist_use_interface {127,0,0,1}
-main(Arguments) ->
-    {ok, _} = net_kernel:start('digits@localhost', #{name_domain => shortnames, hidden => true, dist_listen => false}),
-    run(Arguments).
+# Interprets the functions of a script, as escript does, and calls run/1 of them.
+_RUN = """
+Parse = fun Parse(Text, Line) ->
+    case erl_scan:tokens([], Text, Line) of
+        {done, {ok, Tokens, Next}, Rest} ->
+            {ok, Form} = erl_parse:parse_form(Tokens),
+            [Form | Parse(Rest, Next)];
+        {more, _} ->
+            "" = string:trim(Text),
+            []
+    end
+end,
+Run = fun() ->
+    Functions = maps:from_list([{{Name, Arity}, Clauses} || {function, _, Name, Arity, Clauses} <- Parse(Script, 1)]),
+    Call = fun Call(Name, Given) ->
+        Clauses = maps:get({Name, length(Given)}, Functions),
+        {Body, Bindings} = erl_eval:match_clause(Clauses, Given, erl_eval:new_bindings(), {value, Call}),
+        {value, Value, _} = erl_eval:exprs(Body, Bindings, {value, Call}),
+        Value
+    end,
+    Call(run, [Arguments])
+end,
+try Run() of
+    _ -> io:put_chars(End)
+catch
+    Class:Reason:Stack -> io:format("~p ~p~n~p", [Class, Reason, Stack])
+end.
 """
-# It stands still as long as another process of ejabberd wants it to.
+# Follows what a script has said, if it came to its end.
+_END = "\nand all went well"
+# It stands still as long as another process wants it to.
 HOLD = """run([Address, Keeper]) ->
     [Name, Host] = binary:split(list_to_binary(Address), <<"@">>),
-    {ok, Tokens, _} = erl_scan:string(
-        "register(held, self()), erlang:suspend_process(" ++ Keeper ++ "), Asker ! held, receive go -> ok end."),
+    {ok, Tokens, _} = erl_scan:string(Keeper ++ "."),
     {ok, Code} = erl_parse:parse_exprs(Tokens),
-    spawn(ejabberd@localhost, erl_eval, exprs, [Code, [{'Name', Name}, {'Host', Host}, {'Asker', self()}]]),
+    {value, Process, _} = erl_eval:exprs(Code, [{'Name', Name}, {'Host', Host}]),
+    Asker = self(),
+    spawn(fun() ->
+        register(held, self()),
+        erlang:suspend_process(Process),
+        Asker ! held,
+        receive go -> ok end
+    end),
     receive held -> ok end.
 """
-RELEASE = "run([]) -> go = rpc:call(ejabberd@localhost, erlang, send, [held, go])."
+RELEASE = "run([]) -> held ! go."
 # Statements on ejabberd's own connection to the database, which is the only one that writes.
 STATEMENT = """run([Host | Statements]) ->
-    [{updated, _} = rpc:call(ejabberd@localhost, ejabberd_sql, sql_query,
-                             [list_to_binary(Host), [list_to_binary(Statement)]])
+    [{updated, _} = ejabberd_sql:sql_query(list_to_binary(Host), [list_to_binary(Statement)])
      || Statement <- Statements].
 """
 # What was refused is history, as after a start of ejabberd.
-CLEAR_REFUSAL = "run([]) -> true = rpc:call(ejabberd@localhost, ets, delete, [xmpp_writer, last])."
+CLEAR_REFUSAL = "run([]) -> ets:delete(xmpp_writer, last)."
 # Nobody has guessed wrong.
 FORGIVE = """run([]) ->
     Wrong = [{{'_', '$1'}, [{is_integer, '$1'}], [true]}],
-    true = is_integer(rpc:call(ejabberd@localhost, ets, select_delete, [mod_xmpp_login_throttle, Wrong])).
+    ets:select_delete(mod_xmpp_login_throttle, Wrong).
 """
 
 
 def run_in_erlang(service: Service, script: str, *arguments: str) -> str:
-    """What the function run/1 of this script says, which may call into ejabberd.
-
-    Each call starts an Erlang, which takes longer than what it does: one call for many things is better than many.
-    """
-    path = "/run/conexizan-script"
-    write = f"cd / && printf %s {shlex.quote(_NODE + script)} > {path}"
-    run = f"HOME=/var/lib/ejabberd runuser -u ejabberd -- escript {path} {shlex.join(arguments)}"
-    said: str = service.host.check_output(f"{write} && {run}; status=$?; rm {path}; exit $status")
-    return said
+    """What the function run/1 of this script says, in a process of ejabberd."""
+    assert all(text.isascii() for text in (script, *arguments))
+    # Strings are written in JSON as they are in Erlang.
+    given = {"Script": f"{script}\n", "Arguments": arguments, "End": _END}
+    text = "".join(f"{name} = {json.dumps(value)},\n" for name, value in given.items()) + _RUN
+    ask = "erl_call -R -sname ejabberd@localhost -e -fetch_stdout -no_result_term"
+    said: str = service.host.check_output(
+        f"cd / && printf %s {shlex.quote(text)} | HOME=/var/lib/ejabberd runuser -u ejabberd -- {ask}"
+    )
+    assert said.endswith(_END), said
+    return said.removesuffix(_END)
 
 
 @contextlib.contextmanager

@@ -23,7 +23,7 @@ PLAIN = "/register/plain/"  # the page of the server's own form
 
 # A person reads the digits off the picture. Here root asks ejabberd's memory for them, which nobody else can.
 _DIGITS = """run([Challenge]) ->
-    case rpc:call(ejabberd@localhost, ets, lookup, [captcha, list_to_binary(Challenge)]) of
+    case ets:lookup(captcha, list_to_binary(Challenge)) of
         [Entry] -> io:put_chars(element(4, Entry));
         [] -> io:put_chars("none")
     end.
@@ -31,25 +31,23 @@ _DIGITS = """run([Challenge]) ->
 # Who made an account is in mod_register's table, how often anybody asked for pictures with who draws them, all else in
 # the tables of xmpp_token_bucket.erl (whose secret stays).
 _RESET = """run([]) ->
-    {atomic, ok} = ejabberd(mnesia, clear_table, [mod_register_ip]),
-    ok = ejabberd(supervisor, terminate_child, [ejabberd_sup, ejabberd_captcha]),
-    {ok, _} = ejabberd(supervisor, restart_child, [ejabberd_sup, ejabberd_captcha]),
-    [ejabberd(ets, select_delete, [Table, [{{'_', '$1'}, [{is_integer, '$1'}], [true]}]])
+    {atomic, ok} = mnesia:clear_table(mod_register_ip),
+    ok = supervisor:terminate_child(ejabberd_sup, ejabberd_captcha),
+    {ok, _} = supervisor:restart_child(ejabberd_sup, ejabberd_captcha),
+    [ets:select_delete(Table, [{{'_', '$1'}, [{is_integer, '$1'}], [true]}])
         || Table <- [mod_xmpp_login_throttle, mod_xmpp_guard_known, mod_xmpp_reports, mod_xmpp_spam,
                      mod_xmpp_registration_rate, mod_xmpp_registration_lines, mod_xmpp_outgoing, mod_xmpp_rooms,
                      xmpp_bosh],
-        ejabberd(ets, whereis, [Table]) =/= undefined].
-ejabberd(Module, Function, Arguments) -> rpc:call(ejabberd@localhost, Module, Function, Arguments).
+        ets:whereis(Table) =/= undefined].
 """
 # The limit of the service is used up, and lets the next one in after so many seconds.
 _FLOOD = """run([Domain, Seconds]) ->
     Table = mod_xmpp_registration_rate,
-    Secret = ejabberd(ets, lookup_element, [Table, secret, 2]),
-    PerHour = ejabberd(gen_mod, get_module_opt, [list_to_binary(Domain), Table, per_hour]),
-    Full = ejabberd(erlang, monotonic_time, [millisecond])
+    Secret = ets:lookup_element(Table, secret, 2),
+    PerHour = gen_mod:get_module_opt(list_to_binary(Domain), Table, per_hour),
+    Full = erlang:monotonic_time(millisecond)
         + round((PerHour - 1) * 3600000 / PerHour) + list_to_integer(Seconds) * 1000,
-    true = ejabberd(ets, insert, [Table, {crypto:mac(hmac, sha256, Secret, term_to_binary(all)), Full}]).
-ejabberd(Module, Function, Arguments) -> rpc:call(ejabberd@localhost, Module, Function, Arguments).
+    ets:insert(Table, {crypto:mac(hmac, sha256, Secret, term_to_binary(all)), Full}).
 """
 
 

@@ -15,9 +15,13 @@ def arrange(
 ) -> None:
     """No test of a folder may hang: without a limit of its own, it gets this one. Modules come by their *turns*.
 
-    Those without one come first (0); of the same turn, all stay in their order.
+    Those without one come first (0); of the same turn, all stay in their order. Tests of other folders stay where
+    they are.
     """
-    for item in items:
-        if folder in item.path.parents and item.get_closest_marker("timeout") is None:
+    places = [place for place, item in enumerate(items) if folder in item.path.parents]
+    own = [items[place] for place in places]
+    for item in own:
+        if item.get_closest_marker("timeout") is None:
             item.add_marker(pytest.mark.timeout(seconds))
-    items.sort(key=lambda item: turns.get(item.path.stem, 0))
+    for place, item in zip(places, sorted(own, key=lambda item: turns.get(item.path.stem, 0)), strict=True):
+        items[place] = item

@@ -28,13 +28,10 @@ KEEPERS: dict[Keeper, str] = {
 }
 # The log's file is the first part of the process's state.
 FLUSH = """run([Host, End]) ->
-    Flusher = rpc:call(ejabberd@localhost, gen_mod, get_module_proc, [list_to_binary(Host), mod_xmpp_durable_ack]),
-    {File, _, _} = rpc:call(ejabberd@localhost, sys, get_state, [Flusher]),
-    {ok, Tokens, _} = erl_scan:string("fun(State) -> setelement(1, State, File) end."),
-    {ok, [Change]} = erl_parse:parse_exprs(Tokens),
+    Flusher = gen_mod:get_module_proc(list_to_binary(Host), mod_xmpp_durable_ack),
+    {File, _, _} = sys:get_state(Flusher),
     New = filename:rootname(File, "/none") ++ End,
-    {value, Function, _} = rpc:call(ejabberd@localhost, erl_eval, expr, [Change, [{'File', New}]]),
-    {New, _, _} = rpc:call(ejabberd@localhost, sys, replace_state, [Flusher, Function]).
+    {New, _, _} = sys:replace_state(Flusher, fun(State) -> setelement(1, State, New) end).
 """
 # Where a contact is when somebody writes.
 Contact = Literal["online", "asleep", "away"]

@@ -150,7 +150,7 @@ def test_of_many_requests_at_once_some_are_refused(service: Service, register: R
         assert told(stream, WAITING + 1) == [False] * (WAITING + 1)
 
 
-MEMORY = 'run([]) -> io:format("~b", [rpc:call(ejabberd@localhost, erlang, memory, [total])]).'
+MEMORY = 'run([]) -> io:format("~b", [erlang:memory(total)]).'
 
 
 @pytest.mark.attack("requesting large nodes (XEP-0060), also from other servers")

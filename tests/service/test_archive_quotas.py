@@ -26,8 +26,7 @@ ROWS = 100_000  # of an archive that is read slowly
 SOME = 25_000
 # ---------------------------------------------------------------------- quota
 SET_QUOTA = """run([Host, Size]) ->
-    ok = rpc:call(ejabberd@localhost, gen_mod, update_module,
-                  [list_to_binary(Host), mod_xmpp_archive, #{quota_mib => list_to_integer(Size)}]).
+    ok = gen_mod:update_module(list_to_binary(Host), mod_xmpp_archive, #{quota_mib => list_to_integer(Size)}).
 """
 LEAST = 2048  # bytes that a message counts
 MAILBOX = 16 * MIB

@@ -139,9 +139,8 @@ async def test_room_goes_with_the_last_of_its_people(service: Service, register:
 
 # A room that hangs: root stops it, and lets it go on.
 _HANG = """run([Verb, Name, Service]) ->
-    Address = [list_to_binary(Name), list_to_binary(Service)],
-    {ok, Room} = rpc:call(ejabberd@localhost, mod_muc, find_online_room, Address),
-    ok = rpc:call(ejabberd@localhost, sys, list_to_atom(Verb), [Room]).
+    {ok, Room} = mod_muc:find_online_room(list_to_binary(Name), list_to_binary(Service)),
+    ok = sys:(list_to_atom(Verb))(Room).
 """
 
 

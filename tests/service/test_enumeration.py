@@ -24,7 +24,7 @@ from ..kit.stream import BIND2_REQUEST, CLIENT, DEVICE, FAST, SASL, SASL2, Strea
 MECHANISMS = ["SCRAM-SHA-256", "SCRAM-SHA-256-PLUS", "SCRAM-SHA-512", "SCRAM-SHA-512-PLUS"]
 PORT_TLS = 5223
 # What the module knows of the accounts here is an hour old at most; the test does not wait for it.
-_LOOK_AGAIN = "run([]) -> true = rpc:call(ejabberd@localhost, ets, delete_all_objects, [ejabberd_auth_nobody])."
+_LOOK_AGAIN = "run([]) -> ets:delete_all_objects(ejabberd_auth_nobody)."
 
 
 def nobody() -> Account:

@@ -182,11 +182,11 @@ def test_who_got_in_before_a_restart_is_not_kept_out_after_it(service: Service, 
 
 # An account gets in from so many networks; says how many of these are remembered.
 GET_IN = """run([Name, Host, Networks]) ->
-    Known = fun() -> rpc:call(ejabberd@localhost, ets, info, [mod_xmpp_guard_known, size]) end,
+    Known = fun() -> ets:info(mod_xmpp_guard_known, size) end,
     Before = Known(),
-    [#{} = rpc:call(ejabberd@localhost, mod_xmpp_login_throttle, judge,
-                    [#{ip => {{16#2001, 16#db8, 0, Network, 0, 0, 0, 0}, 1}, lserver => list_to_binary(Host)},
-                     true, list_to_binary(Name)])
+    [#{} = mod_xmpp_login_throttle:judge(
+               #{ip => {{16#2001, 16#db8, 0, Network, 0, 0, 0, 0}, 1}, lserver => list_to_binary(Host)},
+               true, list_to_binary(Name))
      || Network <- lists:seq(1, list_to_integer(Networks))],
     io:put_chars(integer_to_list(Known() - Before)).
 """

@@ -16,19 +16,17 @@ WORKER = "whereis(ejabberd_sql_xmpp_0)"
 # many were in a statement and how many waited, and whether each was taken. One has a character that ends a statement.
 STORE = """run([Host, Name, Count, Bad, Then]) ->
     Server = list_to_binary(Host),
-    Peer = rpc:call(ejabberd@localhost, jid, decode, [<<"peer@", Server/binary>>]),
-    Keys = [rpc:async_call(ejabberd@localhost, mod_mam_sql, store, row(Number, Server, list_to_binary(Name), Peer, Bad))
+    Peer = jid:decode(<<"peer@", Server/binary>>),
+    Keys = [rpc:async_call(node(), mod_mam_sql, store, row(Number, Server, list_to_binary(Name), Peer, Bad))
             || Number <- lists:seq(1, list_to_integer(Count))],
     Sizes = sizes(list_to_integer(Count)),
     case Then of
-        "go" -> go = rpc:call(ejabberd@localhost, erlang, send, [held, go]);
-        "kill" ->
-            Worker = rpc:call(ejabberd@localhost, erlang, whereis, [ejabberd_sql_xmpp_0]),
-            true = rpc:call(ejabberd@localhost, erlang, exit, [Worker, kill])
+        "go" -> held ! go;
+        "kill" -> exit(whereis(ejabberd_sql_xmpp_0), kill)
     end,
     io:format("~p ~p", tuple_to_list(Sizes)),
     [io:format(" ~s", [case rpc:yield(Key) of ok -> taken; {error, _} -> refused end]) || Key <- Keys],
-    [rpc:call(ejabberd@localhost, erlang, send, [held, go]) || Then =:= "kill"].
+    [held ! go || Then =:= "kill"].
 
 row(Number, Server, Name, Peer, Bad) ->
     Nick = case integer_to_list(Number) of
@@ -39,7 +37,7 @@ row(Number, Server, Name, Peer, Bad) ->
     [{xmlel, <<"message">>, [], [Body]}, Server, {Name, Server}, chat, Peer, Nick, recv, Number, <<>>, false].
 
 sizes(Count) ->
-    {_, Tables} = rpc:call(ejabberd@localhost, sys, get_state, [xmpp_rows]),
+    {_, Tables} = sys:get_state(xmpp_rows),
     Found = [{length(Rows), queue:len(Waiting)} || {Waiting, {_, _, Rows}} <- maps:values(Tables)],
     case Found of
         [{Under, Waiting}] when Under + Waiting =:= Count -> {Under, Waiting};

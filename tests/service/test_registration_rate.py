@@ -49,31 +49,29 @@ SAID = {
 }
 # The digits of a picture, for a newcomer who comes a minute after the last one, or from another address.
 _DIGITS_OF_NEXT = """run([Challenge, Which]) ->
-    {atomic, ok} = ejabberd(mnesia, clear_table, [mod_register_ip]),
+    {atomic, ok} = mnesia:clear_table(mod_register_ip),
     Which =:= "same" orelse
-        ejabberd(ets, select_delete, [mod_xmpp_registration_lines, [{{'_', '$1'}, [{is_integer, '$1'}], [true]}]]),
-    [Entry] = ejabberd(ets, lookup, [captcha, list_to_binary(Challenge)]),
+        ets:select_delete(mod_xmpp_registration_lines, [{{'_', '$1'}, [{is_integer, '$1'}], [true]}]),
+    [Entry] = ets:lookup(captcha, list_to_binary(Challenge)),
     io:put_chars(element(4, Entry)).
-ejabberd(Module, Function, Arguments) -> rpc:call(ejabberd@localhost, Module, Function, Arguments).
 """
 # When the limit of the service is as new again, in milliseconds of ejabberd's clock.
 _FULL_AT = """run([]) ->
-    Rows = rpc:call(ejabberd@localhost, ets, tab2list, [mod_xmpp_registration_rate]),
-    [Time] = [Time || {_, Time} <- Rows, is_integer(Time)],
+    [Time] = [Time || {_, Time} <- ets:tab2list(mod_xmpp_registration_rate), is_integer(Time)],
     io:put_chars(integer_to_list(Time)).
 """
 _PASS = """run([Seconds]) ->
-    Rows = rpc:call(ejabberd@localhost, ets, tab2list, [mod_xmpp_registration_rate]),
-    [Moved] = [{Key, Time - list_to_integer(Seconds) * 1000} || {Key, Time} <- Rows, is_integer(Time)],
-    true = rpc:call(ejabberd@localhost, ets, insert, [mod_xmpp_registration_rate, Moved]).
+    Table = mod_xmpp_registration_rate,
+    [Moved] = [{Key, Time - list_to_integer(Seconds) * 1000} || {Key, Time} <- ets:tab2list(Table), is_integer(Time)],
+    ets:insert(Table, Moved).
 """
 # What a stream in each of these states is for the limit.
 _MARK = """run(States) ->
     Module = "mod_xmpp_registration_rate",
     [begin
-         {ok, Tokens, _} = erl_scan:string(Module ++ ":mark(" ++ State ++ ", packet), get(" ++ Module ++ ")."),
+         {ok, Tokens, _} = erl_scan:string(Module ++ ":mark(" ++ State ++ ", packet), erase(" ++ Module ++ ")."),
          {ok, Code} = erl_parse:parse_exprs(Tokens),
-         {value, Mark, _} = rpc:call(ejabberd@localhost, erl_eval, exprs, [Code, []]),
+         {value, Mark, _} = erl_eval:exprs(Code, []),
          io:format("~0p~n", [Mark])
      end || State <- States].
 """

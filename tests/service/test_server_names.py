@@ -77,7 +77,7 @@ OWN = ["{0.address}", "{0.address6}", "::ffff:{0.address}"]
 KNOWS = """run(Names) ->
     Known = fun(Name) ->
         [] =/= [ok || Family <- [inet, inet6],
-                      {ok, _} <- [rpc:call(ejabberd@localhost, inet, gethostbyname, [Name, Family])]]
+                      {ok, _} <- [inet:gethostbyname(Name, Family)]]
     end,
     io:put_chars(case lists:all(Known, Names) of true -> "yes"; false -> "no" end).
 """

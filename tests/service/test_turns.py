@@ -10,19 +10,15 @@ from ..kit.service import Service
 
 SLOW, PAUSE = 5, 2  # seconds: of the slow statement, and of the longest pause after it
 # What an account's next statement takes in milliseconds, alone, and after one that took so many seconds.
-TURNS = """run([Host, Seconds]) ->
-    {ok, Tokens, _} = erl_scan:string(
-        "xmpp_fair:belongs(self(), turns, all), "
-        "Now = fun() -> erlang:monotonic_time(millisecond) end, "
-        "Select = fun() -> {selected, _, _} = ejabberd_sql:sql_query(Host, [<<\\"SELECT 1\\">>]) end, "
-        "Ask = fun() -> Began = Now(), Select(), Now() - Began end, "
-        "Alone = Ask(), "
-        "{atomic, ok} = ejabberd_sql:sql_transaction(Host, fun() -> timer:sleep(1000 * Seconds) end), "
-        "Asker ! {Alone, Ask()}."),
-    {ok, Code} = erl_parse:parse_exprs(Tokens),
-    Known = [{'Host', list_to_binary(Host)}, {'Seconds', list_to_integer(Seconds)}, {'Asker', self()}],
-    spawn(ejabberd@localhost, erl_eval, exprs, [Code, Known]),
-    receive {Alone, After} -> io:format("~b ~b", [Alone, After]) end.
+TURNS = """run([Domain, Seconds]) ->
+    Host = list_to_binary(Domain),
+    xmpp_fair:belongs(self(), turns, all),
+    Now = fun() -> erlang:monotonic_time(millisecond) end,
+    Select = fun() -> {selected, _, _} = ejabberd_sql:sql_query(Host, [<<"SELECT 1">>]) end,
+    Ask = fun() -> Began = Now(), Select(), Now() - Began end,
+    Alone = Ask(),
+    {atomic, ok} = ejabberd_sql:sql_transaction(Host, fun() -> timer:sleep(1000 * list_to_integer(Seconds)) end),
+    io:format("~b ~b", [Alone, Ask()]).
 """
 
 

@@ -148,21 +148,34 @@ HINTS["-e with JSON"] = HINTS["YAML"] | {
 }
 
 
+# What is told by one run: of those in inventories, each is a host; what the command line sets, it sets for all hosts.
+RUNS = [[name for name in HINTS if not name.startswith("-e")], *([name] for name in HINTS if name.startswith("-e"))]
+
+
+def slug_of(notation: str) -> str:
+    return re.sub("[^a-z]+", "_", notation.lower()).strip("_")
+
+
 def written(folder: Path, notation: str, lines: list[str]) -> list[str]:
-    """Write an inventory with these settings, in a format, and return the options of Ansible that use it."""
-    (folder / "group_vars").mkdir(exist_ok=True)
-    others = NOWHERE | {name: value for name, value in GOOD.items() if name not in "".join(lines)}
-    (folder / "group_vars/all.yml").write_text(yaml.safe_dump(others))
+    """Write an inventory with these settings, in a format, and return the options of Ansible that use it.
+
+    It is a folder of the format's name, with a host of that name in a group.
+    """
+    name = slug_of(notation)
+    inventory = folder / name
+    (inventory / "group_vars").mkdir(exist_ok=True, parents=True)
+    others = NOWHERE | {setting: value for setting, value in GOOD.items() if setting not in "".join(lines)}
+    (inventory / "group_vars/all.yml").write_text(yaml.safe_dump(others))
     text = {
-        "INI": "[services]\nfirst\n[services:vars]\n" + "\n".join(lines),
-        "INI, host line": "first " + " ".join(lines),
+        "INI": f"[of_{name}]\n{name}\n[of_{name}:vars]\n" + "\n".join(lines),
+        "INI, host line": f"{name} " + " ".join(lines),
     }
     if notation == "YAML":
-        (folder / "hosts.yml").write_text("services: {hosts: {first: }}\n")
-        (folder / "group_vars/services.yml").write_text("\n".join(lines) + "\n")
-        return ["-i", "hosts.yml"]
-    (folder / "hosts").write_text(text.get(notation, "first") + "\n")
-    return ["-i", "hosts", *(shlex.split(" ".join(lines)) if notation.startswith("-e") else [])]
+        (inventory / "hosts.yml").write_text(f"of_{name}: {{hosts: {{{name}: }}}}\n")
+        (inventory / f"group_vars/of_{name}.yml").write_text("\n".join(lines) + "\n")
+        return ["-i", f"{name}/hosts.yml"]
+    (inventory / "hosts").write_text(text.get(notation, name) + "\n")
+    return ["-i", f"{name}/hosts", *(shlex.split(" ".join(lines)) if notation.startswith("-e") else [])]
 
 
 def in_format(notation: str, name: str, value: Any) -> str:
@@ -177,45 +190,60 @@ def in_format(notation: str, name: str, value: Any) -> str:
     return f"{name}={shlex.quote(text) if notation == 'INI, host line' else text}"
 
 
-@pytest.mark.parametrize("notation", HINTS)
-def test_example_is_in_the_format_of_its_place_and_passes(tmp_path: Path, notation: str) -> None:
-    wrong = {name: WRONG[name] for name in HINTS[notation]}
-    options = written(tmp_path, notation, [in_format(notation, name, value) for name, value in wrong.items()])
-    found = results(play(tmp_path, *options))["first"]["problems"]
-    told = {problem.split()[0]: problem.splitlines() for problem in found}
-    assert told.keys() == wrong.keys()
-    places = {"YAML": r"group_vars/services\.yml:\d", "-e": r"the command line \(-e\)", "INI": r"hosts:\d"}
-    for name, (first, where, *_) in told.items():
-        assert first.endswith(f"{HINTS[notation][name]}."), first
-        assert re.fullmatch(f"  where:   {places[re.split('[ ,]', notation)[0]]}", where), where
+@pytest.mark.parametrize("notations", RUNS, ids="; ".join)
+def test_example_is_in_the_format_of_its_place_and_passes(tmp_path: Path, notations: list[str]) -> None:
+    def problems(lines: dict[str, list[str]]) -> dict[str, list[str]]:
+        options = [word for notation in notations for word in written(tmp_path, notation, lines[notation])]
+        found = results(play(tmp_path, *options))
+        return {notation: found[slug_of(notation)]["problems"] for notation in notations}
+
+    wrong = {notation: {name: WRONG[name] for name in HINTS[notation]} for notation in notations}
+    found = problems(
+        {
+            notation: [in_format(notation, name, value) for name, value in settings.items()]
+            for notation, settings in wrong.items()
+        }
+    )
+    examples = {}
+    for notation, settings in wrong.items():
+        told = {problem.split()[0]: problem.splitlines() for problem in found[notation]}
+        assert told.keys() == settings.keys()
+        place = {
+            "YAML": r"yaml/group_vars/of_yaml\.yml:\d",
+            "INI": r"ini/hosts:\d",
+            "INI, host line": "ini_host_line/hosts:1",
+        }.get(notation, r"the command line \(-e\)")
+        for name, (first, where, *_) in told.items():
+            assert first.endswith(f"{HINTS[notation][name]}."), first
+            assert re.fullmatch(f"  where:   {place}", where), where
+        examples[notation] = [
+            "\n".join(line.removeprefix("  example: ").removeprefix(" " * 11) for line in lines[2:])
+            for lines in told.values()
+        ]
+        assert examples[notation][list(told).index("xmpp_calls")] == {
+            "YAML": "xmpp_calls: false",
+            "INI": "xmpp_calls=False",
+            "INI, host line": "xmpp_calls=False",
+        }.get(notation, """-e '{"xmpp_calls": false}'""")
     # Fed back as they are, they pass.
-    examples = [
-        "\n".join(line.removeprefix("  example: ").removeprefix(" " * 11) for line in lines[2:])
-        for lines in told.values()
-    ]
-    assert examples[list(told).index("xmpp_calls")] == {
-        "YAML": "xmpp_calls: false",
-        "INI": "xmpp_calls=False",
-        "INI, host line": "xmpp_calls=False",
-    }.get(notation, """-e '{"xmpp_calls": false}'""")
-    options = written(tmp_path, notation, examples)
-    assert results(play(tmp_path, *options))["first"]["problems"] == []
+    assert problems(examples) == {notation: [] for notation in notations}
 
 
-@pytest.mark.parametrize(
-    ("file", "text", "example"),
-    [
-        ("hosts", "[services]\nfirst ansible_host=192.0.2.1\n", "xmpp_domain=friends.example"),
-        ("hosts.ini", "first ansible_host=192.0.2.1\n", "xmpp_domain=friends.example"),
-        ("hosts", "services:\n  hosts:\n    first:\n", "xmpp_domain: friends.example"),
-        ("hosts.yml", "services:\n  hosts:\n    first:\n", "xmpp_domain: friends.example"),
-    ],
-)
-def test_example_of_a_setting_that_is_missing(tmp_path: Path, file: str, text: str, example: str) -> None:
+def test_example_of_a_setting_that_is_missing(tmp_path: Path) -> None:
     """It has no line yet, so it is in the format of the inventory."""
-    (tmp_path / file).write_text(text)
-    (problem,) = results(play(tmp_path, "-i", file))["first"]["problems"]
-    assert problem.splitlines()[1:] == [f"  where:   {file}", f"  example: {example}"]
+    inventories = {
+        "group/hosts": ("[services]\ngroup ansible_host=192.0.2.1\n", "xmpp_domain=friends.example"),
+        "line/hosts.ini": ("line ansible_host=192.0.2.1\n", "xmpp_domain=friends.example"),
+        "plain/hosts": ("services:\n  hosts:\n    plain:\n", "xmpp_domain: friends.example"),
+        "named/hosts.yml": ("services:\n  hosts:\n    named:\n", "xmpp_domain: friends.example"),
+    }
+    for file, (text, _) in inventories.items():
+        (tmp_path / file).parent.mkdir()
+        (tmp_path / file).write_text(text)
+    found = results(play(tmp_path, *(word for file in inventories for word in ("-i", file))))
+    for file, (_, example) in inventories.items():
+        (problem,) = found[Path(file).parent.name]["problems"]
+        assert problem.splitlines()[1:] == [f"  where:   {file}", f"  example: {example}"]
 
 
 def test_command_line_is_named_although_the_inventory_has_the_setting_too(tmp_path: Path) -> None:

@@ -79,37 +79,56 @@ def test_variables_of_the_other_roles_have_their_type(tmp_path: Path) -> None:
     ]
 
 
-INI = "bad xmpp_domain=friends.test xmpp_derived_s2s=False ansible_host=192.0.2.1\n"
+INI = "xmpp_domain=friends.test ansible_host=192.0.2.1"
 
 
 @pytest.mark.parametrize(
-    ("inventory", "extra", "wanted"),
+    ("inventories", "extra", "wanted"),
     [
         (
-            "bad:\n  hosts:\n    bad:\n      xmpp_domain: friends.test\n      xmpp_derived_s2s: false\n"
-            "      metrics_derived_port: 9101\n      ansible_host: 192.0.2.1\n",
+            {
+                "yaml": "bad:\n  hosts:\n    yaml:\n      xmpp_domain: friends.test\n      xmpp_derived_s2s: false\n"
+                "      metrics_derived_port: 9101\n      ansible_host: 192.0.2.1\n",
+                "ini": f"ini {INI} xmpp_derived_s2s=False\n",
+                "none": f"none {INI}\n",
+            },
             [],
-            {"metrics_derived_port": "hosts:6", "xmpp_derived_s2s": "hosts:5"},
+            {
+                "yaml": {"metrics_derived_port": "yaml/hosts:6", "xmpp_derived_s2s": "yaml/hosts:5"},
+                "ini": {"xmpp_derived_s2s": "ini/hosts:1"},
+                "none": {},
+            },
         ),
-        (INI, [], {"xmpp_derived_s2s": "hosts:1"}),
         (
-            INI.replace("xmpp_derived_s2s=False ", ""),
+            {"none": f"none {INI}\n"},
             ["-e", "xmpp_derived_domains=[]", "-e", "metrics_derived_address=::1"],
-            {"metrics_derived_address": "the command line (-e)", "xmpp_derived_domains": "the command line (-e)"},
+            {
+                "none": {
+                    "metrics_derived_address": "the command line (-e)",
+                    "xmpp_derived_domains": "the command line (-e)",
+                }
+            },
         ),
-        (INI.replace("xmpp_derived_s2s=False ", ""), [], {}),
     ],
-    ids=["YAML", "INI", "command line", "nothing set"],
+    ids=["inventory", "command line"],
 )
-def test_derived_values_cannot_be_set(tmp_path: Path, inventory: str, extra: list[str], wanted: dict[str, str]) -> None:
+def test_derived_values_cannot_be_set(
+    tmp_path: Path, inventories: dict[str, str], extra: list[str], wanted: dict[str, dict[str, str]]
+) -> None:
     """In an inventory they would have no effect; on the command line, one that contradicts the settings."""
-    (tmp_path / "hosts").write_text(inventory)
+    for name, text in inventories.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "hosts").write_text(text)
+    options = [word for name in inventories for word in ("-i", f"{name}/hosts")]
     playbook = PLAYBOOK.replace("  post_tasks:", "    - {role: metrics, tags: others}\n  post_tasks:")
-    (found,) = results(play(tmp_path, "-i", "hosts", *extra, playbook=playbook)).values()
-    assert found["problems"] == [
-        f"{name} is computed from the settings, and cannot be set. Remove it.\n  where:   {place}"
-        for name, place in wanted.items()
-    ]
+    found = results(play(tmp_path, *options, *extra, playbook=playbook))
+    assert {host: result["problems"] for host, result in found.items()} == {
+        host: [
+            f"{name} is computed from the settings, and cannot be set. Remove it.\n  where:   {place}"
+            for name, place in places.items()
+        ]
+        for host, places in wanted.items()
+    }
 
 
 def test_names_without_effect_are_said(tmp_path: Path) -> None:
