@@ -31,6 +31,9 @@ from ..kit.newcomer import (
 from ..kit.service import Account, Register, Service
 from ..kit.stream import connected
 
+FORM = "{jabber:x:data}"
+MAKE_LINK = "<command xmlns='http://jabber.org/protocol/commands' node='urn:xmpp:invite#invite' action='execute'/>"
+
 
 # ---------------------------------------------------------------------- invitations
 @pytest.mark.usefixtures("limits_reset_before")
@@ -60,6 +63,25 @@ def test_used_invitation_is_deleted(service: Service, guest: Account) -> None:
     tokens = [invitation["token"] for invitation in service.api(("list_invites", {"host": service.domain}))[0]]
     assert token not in tokens
     assert not service.stored(token)
+
+
+@pytest.mark.attack("creating accounts without solving the CAPTCHA")
+async def test_link_to_contacts_is_no_invitation_to_an_account(
+    service: Service, register: Register, admin: Account
+) -> None:
+    """XEP-0379: every account can make any number of these. Of an administrator's it is one."""
+    (member,) = register(1)
+    answers = []
+    for account in (admin, member):
+        async with login(service, account) as client:
+            made = await client.query("set", MAKE_LINK, to=service.domain)
+        (link,) = (
+            field.findtext(f"{FORM}value", "") for field in made.iter(f"{FORM}field") if field.get("var") == "uri"
+        )
+        with connected(service) as stream:
+            stream.starttls()
+            answers.append(refusal(show_invitation(stream, re.split("preauth=|;", link)[2])))
+    assert answers == ["", "item-not-found"]
 
 
 @pytest.mark.parametrize("kind", ["made up", "expired", "withdrawn"])
