@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from testinfra.host import Host
+
 CHECKOUT = Path(__file__).resolve().parents[2]
 INVENTORY = CHECKOUT / "molecule" / "inventory"
 # What is in the repository of nobody who clones this.
@@ -34,6 +36,12 @@ def run(
         check=False,
         timeout=seconds,
     )
+
+
+def run_on(host: Host, playbook: str, *arguments: str, seconds: float) -> subprocess.CompletedProcess[str]:
+    """Runs a playbook on the host under test, with the inventory of this run of the tests."""
+    backend = host.backend
+    return run(playbook, *arguments, inventory=backend.ansible_inventory, limit=backend.host, seconds=seconds)
 
 
 def packed() -> bytes:

@@ -194,15 +194,8 @@ class Service:
 
     def run_playbook(self, name: str, *words: str, seconds: int = PLAYBOOK_SECONDS) -> subprocess.CompletedProcess[str]:
         """Runs playbooks/NAME.yml as an operator does, from this run's inventory; *words* follow -e, or are options."""
-        backend = self.host.backend
         extra = [part for word in words for part in ([word] if word.startswith("--") else ["--extra-vars", word])]
-        return playbook.run(
-            f"playbooks/{name}.yml",
-            *extra,
-            inventory=backend.ansible_inventory,
-            limit=backend.host,
-            seconds=seconds,
-        )
+        return playbook.run_on(self.host, f"playbooks/{name}.yml", *extra, seconds=seconds)
 
     def succeed(self, name: str, *words: str) -> str:
         """What a playbook says that has succeeded."""

@@ -12,7 +12,6 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from ..kit import playbook
 from ..kit.clients import Client, login
 from ..kit.erlang import CLEAR_REFUSAL, run_in_erlang
 from ..kit.service import Account, Service, sql, wait_for
@@ -188,18 +187,9 @@ async def test_nothing_is_told_while_somebody_works_on_the_host(service: Service
 @pytest.fixture
 def program(service: Service) -> Iterator[None]:
     """xmpp_alert_command is set, to a program that only root may read and that shows in the journal what it gets."""
-    backend = service.host.backend
 
     def deploy(*settings: str) -> None:
-        extra = [part for setting in settings for part in ("-e", setting)]
-        done = playbook.run(
-            "site.yml",
-            *("--tags", "alerts", *extra),
-            inventory=backend.ansible_inventory,
-            limit=backend.host,
-            seconds=180,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
+        service.succeed("../site", "--tags=alerts", *settings)
         age(service)
 
     lines = ["#!/bin/sh", "while read -r line; do echo got: $line; done"]

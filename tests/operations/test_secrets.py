@@ -18,7 +18,7 @@ from testinfra.host import Host
 
 from ..kit.clients import Refused, login
 from ..kit.newcomer import REGISTER
-from ..kit.playbook import run
+from ..kit.playbook import run_on
 from ..kit.service import Account, Register, Service
 from ..kit.traces import holding
 from ..kit.turn import Credentials, credentials_of, relay
@@ -59,8 +59,7 @@ pytestmark = pytest.mark.timeout(2 * PLAYBOOK_SECONDS)
 
 def attempt(host: Host, *options: str) -> subprocess.CompletedProcess[str]:
     """Run site.yml on the host under test."""
-    backend = host.backend
-    return run("site.yml", *options, inventory=backend.ansible_inventory, limit=backend.host, seconds=PLAYBOOK_SECONDS)
+    return run_on(host, "site.yml", *options, seconds=PLAYBOOK_SECONDS)
 
 
 def site(host: Host, tags: str, *options: str) -> str:

@@ -18,7 +18,7 @@ from .loading import ROOT
 # What host_facts says of a host that the service was never on, and that nothing speaks against.
 BARE_HOST: dict[str, Any] = {
     "release": "trixie",
-    "mirror": "http://deb.debian.org/debian",
+    "mirror": "http://mirror.test/debian",
     "has_ipv6": True,
     "acknowledged": -1,
     "beside": [],

@@ -20,7 +20,6 @@ from pathlib import Path
 import pytest
 from testinfra.host import Host
 
-from tests.kit import playbook
 from tests.kit.clients import Refused, befriend, login
 from tests.kit.old_server import PORT, at_old, copy, tunnel
 from tests.kit.service import Account, Service
@@ -114,16 +113,8 @@ def test_people_with_a_sha1_key_move_in_and_log_in(service: Service, old_ejabber
     copy(service.host, f"{PLACE}/out/*", tmp_path)
     (tmp_path / "prosody.xml").write_text(as_prosody_gives_out(old[2]), encoding="utf-8")
     try:
-        backend = service.host.backend
-        done = playbook.run(
-            "playbooks/import.yml",
-            *("-e", f"file={tmp_path}", "-e", f"domain={OLD}"),
-            inventory=backend.ansible_inventory,
-            limit=backend.host,
-            seconds=120,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        assert "Accounts: 3 imported, 0 existed already and were not changed." in done.stdout
+        said = service.succeed("import", f"file={tmp_path}", f"domain={OLD}")
+        assert "Accounts: 3 imported, 0 existed already and were not changed." in said
         asyncio.run(assert_it_is_there(service, *moved[:2]))
         asyncio.run(assert_password_alone_lets_in(service, moved[2]))
     finally:

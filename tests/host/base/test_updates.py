@@ -10,7 +10,7 @@ import pytest
 import yaml
 from testinfra.host import Host
 
-from tests.kit.playbook import CHECKOUT, run
+from tests.kit.playbook import CHECKOUT, run_on
 
 CHANGES: list[str] = yaml.safe_load((CHECKOUT / "roles/xmpp/vars/main.yml").read_text())["xmpp_derived_changes"]
 ACKNOWLEDGED = "/etc/xmpp/acknowledged"
@@ -18,16 +18,7 @@ ACKNOWLEDGED = "/etc/xmpp/acknowledged"
 
 def deploy(host: Host, *words: str) -> subprocess.CompletedProcess[str]:
     """Ask what site.yml would do, as far as the role that judges by it."""
-    backend = host.backend
-    return run(
-        "site.yml",
-        "--check",
-        "--tags=preflight",
-        *words,
-        inventory=backend.ansible_inventory,
-        limit=backend.host,
-        seconds=120,
-    )
+    return run_on(host, "site.yml", "--check", "--tags=preflight", *words, seconds=120)
 
 
 @pytest.fixture

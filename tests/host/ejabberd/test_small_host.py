@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from testinfra.host import Host
 
-from tests.kit.playbook import run
+from tests.kit.playbook import run_on
 
 SMALL = "+S 1:1"  # of __ejabberd_small_flags
 MEMORY = "/run/meminfo"
@@ -16,17 +16,7 @@ MEMORY = "/run/meminfo"
 
 def plan(host: Host, *words: str) -> str:
     """Return what site.yml would do with ejabberd."""
-    backend = host.backend
-    done = run(
-        "site.yml",
-        "--check",
-        "--diff",
-        "--tags=ejabberd",
-        *words,
-        inventory=backend.ansible_inventory,
-        limit=backend.host,
-        seconds=240,
-    )
+    done = run_on(host, "site.yml", "--check", "--diff", "--tags=ejabberd", *words, seconds=240)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
