@@ -78,10 +78,15 @@ async def test_link_to_contacts_is_no_invitation_to_an_account(
         (link,) = (
             field.findtext(f"{FORM}value", "") for field in made.iter(f"{FORM}field") if field.get("var") == "uri"
         )
+        token = re.split("preauth=|;", link)[2]
         with connected(service) as stream:
             stream.starttls()
-            answers.append(refusal(show_invitation(stream, re.split("preauth=|;", link)[2])))
+            answers.append(refusal(show_invitation(stream, token)))
     assert answers == ["", "item-not-found"]
+    with connected(service) as stream:
+        stream.starttls()
+        assert refusal(show_invitation(stream, invite(service))) == ""
+        assert refusal(show_invitation(stream, token)) == "item-not-found", "also after one that holds"
 
 
 @pytest.mark.parametrize("kind", ["made up", "expired", "withdrawn"])
