@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from ..kit import testbed
 from ..kit.documentation import ALL, GUIDES, PLAYBOOK, fences
 from ..kit.playbook import CHECKOUT, packed
 
@@ -46,7 +47,7 @@ def host(command: str, given: bytes = b"", *, code: int = 0) -> str:
 @pytest.fixture(scope="module", autouse=True)
 def bare_host() -> Iterator[None]:
     """A host with a clone of this, and the inventory filled in; apt asks nobody."""
-    subprocess.run(["script/testbed", "up", "--fresh", NAME], cwd=CHECKOUT, check=True, capture_output=True)
+    testbed.up(NAME)
     try:
         host("tar --extract", packed())
         host("tee /etc/apt/apt.conf.d/99yes", b'APT::Get::Assume-Yes "true";')
@@ -57,7 +58,7 @@ def bare_host() -> Iterator[None]:
         host("apt-get update")
         yield
     finally:
-        subprocess.run(["script/testbed", "down", NAME], cwd=CHECKOUT, check=True)
+        testbed.down(NAME)
 
 
 def test_on_the_host_itself() -> None:

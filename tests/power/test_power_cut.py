@@ -55,7 +55,8 @@ def container(host: Host) -> str:
 
 
 def power(word: str, host: Host) -> None:
-    subprocess.run([CHECKOUT / "script/testbed", word, container(host)], check=True, capture_output=True, timeout=120)
+    command = [CHECKOUT / "script/testbed", word, container(host)]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, timeout=120)
 
 
 def power_up(host: Host) -> Service:

@@ -18,9 +18,9 @@ import pytest
 from slixmpp.exceptions import IqError
 from testinfra.host import Host
 
+from ..kit import testbed
 from ..kit.clients import ADMIN, Refused, fresh_text, login
 from ..kit.hosts import host_named
-from ..kit.playbook import CHECKOUT
 from ..kit.rooms import enter, refusal
 from ..kit.service import Account, Service
 from .conftest import BUNDLE, DOMAIN, REPOSITORY, Life, in_s3, live, run_playbook, send_file
@@ -222,7 +222,7 @@ def choice(lost: Service, life: Life, vault: Host) -> Choice:
 @pytest.fixture(scope="module")
 def found(life: Life, choice: Choice, pytestconfig: pytest.Config) -> Service:
     """The service on a bare host of another name and architecture, after the first one is gone."""
-    subprocess.run([CHECKOUT / "script/testbed", "down", "lost"], check=True, timeout=60)
+    testbed.down("lost")
     done = run_playbook("playbooks/restore.yml", limit="found", settings=in_s3() | {"snapshot": choice.snapshot})
     assert done.returncode == 0, done.stdout
     # Who trusted the first one's authority trusts this one.

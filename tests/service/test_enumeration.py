@@ -193,13 +193,20 @@ QUESTIONS = {
 
 
 def answers(stream: Stream, asking: Account, about: Account, question: str) -> set[str]:
-    """The shapes of all that comes before the answer to what is asked next, but for the other apps' news."""
+    """The shapes of all that comes until a request after it is answered, but for the other apps' news.
+
+    Each IQ is answered, if not in that order: an archive is read beside everything else (mod_xmpp_pages).
+    """
     to, to_app = f" to='{about.jid}' id='question'", f" to='{about.jid}/app' id='question'"
     stream.send(question.format(to=to, to_app=to_app, me=asking.jid))
     stream.send("<iq type='get' id='next'><ping xmlns='urn:xmpp:ping'/></iq>")
-    came = set()
-    while (stanza := stream.read()).get("id") != "next":
-        came.add(shape(stanza, about).replace(f'name="{about.name}"', 'name="NAME"'))
+    came, open_ = set(), ["next"] + ["question"] * question.count("<iq ")
+    while open_:
+        stanza = stream.read()
+        if stanza.tag == f"{CLIENT}iq" and stanza.get("id") in open_:
+            open_.remove(str(stanza.get("id")))
+        if stanza.get("id") != "next":
+            came.add(shape(stanza, about).replace(f'name="{about.name}"', 'name="NAME"'))
     return came
 
 
