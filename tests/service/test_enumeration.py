@@ -193,10 +193,7 @@ QUESTIONS = {
 
 
 def answers(stream: Stream, asking: Account, about: Account, question: str) -> set[str]:
-    """The shapes of all that comes until a request after it is answered, but for the other apps' news.
-
-    Each IQ is answered, if not in that order: an archive is read beside everything else (mod_xmpp_pages).
-    """
+    """The shapes of all that comes until each IQ is answered, in whatever order, and a request after them."""
     to, to_app = f" to='{about.jid}' id='question'", f" to='{about.jid}/app' id='question'"
     stream.send(question.format(to=to, to_app=to_app, me=asking.jid))
     stream.send("<iq type='get' id='next'><ping xmlns='urn:xmpp:ping'/></iq>")
