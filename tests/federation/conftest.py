@@ -27,7 +27,6 @@ JUDGES_SECONDS = 1500
 # testssl.sh takes minutes: it begins first, tests that leave alpha alone run meanwhile, those that do not come after.
 AFTER = (
     "test_blocking",
-    "test_dns_provider",
     "test_dynamic_address",
     "test_orders",
     "test_outage",

@@ -7,14 +7,16 @@ import json
 import re
 import shlex
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from ansible.plugins.loader import init_plugin_loader
+from testinfra.backend.base import CommandResult
 from testinfra.host import Host
 
 from ..kit.playbook import CHECKOUT
 from ..kit.service import Service
-from .between import deploy, run_playbook
+from .between import deploy
 from .certificates import certificate_at, names_in
 from .provider import PORT, SECRET, at, ovh, provider
 
@@ -34,50 +36,50 @@ def challenges(names: Host) -> str:
 
 @pytest.fixture(scope="module", autouse=True)
 def _provider(beta: Service, names: Host) -> Iterator[None]:
-    """A provider runs. Afterwards nothing is left of it, and the settings are those of the inventory."""
+    """A provider runs. Afterwards the settings are those of the inventory."""
     with provider(names):
         yield
-    deploy(beta, TAGS)
-    assert beta.host.run(f"test -e {SETTINGS}").failed
-    assert beta.host.run("grep 'Package: lego' /etc/apt/preferences.d/xmpp").failed
-    beta.host.check_output(RENEW)
-    assert beta.host.run(f"test -e {LEGO}").failed
+    deploy(beta, "--tags=certificates")
+
+
+def renew(beta: Service, settings: dict[str, Any]) -> CommandResult:
+    """Let the timer's service find that the certificate of beta.test is due, with these settings."""
+    given = json.loads(beta.host.check_output(f"cat {SETTINGS}"))
+    given |= {"provider": settings["xmpp_dns_provider"], "credentials": settings["xmpp_dns_credentials"]}
+    beta.host.check_output(f"echo {shlex.quote(json.dumps(given))} > {SETTINGS}")
+    beta.host.check_output(f"rm -f {LEGO}/*/certificates/beta.test.crt")
+    return beta.host.run(RENEW)
+
+
+def test_order(beta: Service, gamma: Service, names: Host) -> None:
+    """All domains get a certificate, the records of the challenges are removed, and the secret is root's alone."""
+    before = [certificate_at(one, one.domain, 5223) for one in (beta, gamma)]
+    deploy(beta, TAGS, settings=ovh() | MORE)
+    now = [certificate_at(one, one.domain, 5223) for one in (beta, gamma)]
+    assert not [one for one in now if one in before]
+    assert "talk.beta.test" in names_in(now[0])
+    assert "_acme-challenge" not in challenges(names)
+    assert beta.host.check_output(f"stat --format='%U %a' {SETTINGS}; find {LEGO} -perm /077") == "root 600"
+    assert beta.host.check_output(f"grep -rl {SECRET} /etc /run /srv /tmp /usr/local /var") == SETTINGS
+    assert json.loads(beta.host.check_output("/usr/local/sbin/xmpp-certificates"))["changed"] is False
 
 
 def test_wrong_secret_is_told_and_changes_nothing(beta: Service) -> None:
     before = certificate_at(beta, beta.domain, 5223)
-    done = run_playbook("site.yml", TAGS, limit="beta", settings=ovh("eev5iePhuCh9"))
-    assert done.returncode != 0
-    said = " ".join((done.stdout + done.stderr).split())
+    assert renew(beta, ovh("eev5iePhuCh9")).failed
+    said = beta.host.check_output("journalctl --unit=xmpp-certificates.service --output=cat")
     assert "No change to the certificate of beta.test: no certificate could be ordered" in said
     assert re.search(r"by records at ovh \(xmpp_dns_provider\): (\S+\.)?beta\.test: .*Invalid signature", said)
     assert "eev5iePhuCh9" not in said
     assert certificate_at(beta, beta.domain, 5223) == before
 
 
-def test_order(beta: Service, gamma: Service, names: Host) -> None:
-    """All domains get a certificate, the records of the challenges are removed, and the secret is root's alone."""
-    before = [certificate_at(one, one.domain, 5223) for one in (beta, gamma)]
-    deploy(beta, "--tags=certificates", settings=ovh() | MORE)
-    now = [certificate_at(one, one.domain, 5223) for one in (beta, gamma)]
-    assert not [one for one in now if one in before]
-    assert "talk.beta.test" in names_in(now[0])
-    assert "_acme-challenge" not in challenges(names)
-    assert beta.host.check_output(f"stat --format='%U %a' {SETTINGS}; find {LEGO} -perm /077") == "root 600"
-    assert beta.host.check_output(f"grep -rl {SECRET} /etc /srv /tmp /usr/local /var") == SETTINGS
-    assert json.loads(beta.host.check_output("/usr/local/sbin/xmpp-certificates"))["changed"] is False
-
-
 def test_renewal_by_the_timer(beta: Service, names: Host) -> None:
     """In its sandbox, and by another provider than the order: what is set now counts."""
-    given = json.loads(beta.host.check_output(f"cat {SETTINGS}"))
-    settings = at("httpreq", HTTPREQ_ENDPOINT=f"http://names.test:{PORT}", HTTPREQ_USERNAME="operator")
-    credentials = settings["xmpp_dns_credentials"] | {"HTTPREQ_PASSWORD": SECRET}
-    given |= {"provider": settings["xmpp_dns_provider"], "credentials": credentials}
-    beta.host.check_output(f"echo {shlex.quote(json.dumps(given))} > {SETTINGS}")
     before = certificate_at(beta, beta.domain, 5223)
-    beta.host.check_output(f"rm {LEGO}/*/certificates/beta.test.crt")
-    beta.host.check_output(RENEW)
+    credentials = {"HTTPREQ_ENDPOINT": f"http://names.test:{PORT}", "HTTPREQ_USERNAME": "operator"}
+    done = renew(beta, at("httpreq", **credentials, HTTPREQ_PASSWORD=SECRET))
+    assert done.succeeded, beta.host.check_output("journalctl --unit=xmpp-certificates.service --output=cat")
     assert certificate_at(beta, beta.domain, 5223) != before
     assert "_acme-challenge" not in challenges(names)
 
@@ -94,7 +96,7 @@ def test_list_of_providers_is_a_part_of_what_lego_knows(beta: Service) -> None:
 
 
 def test_order_by_a_plugin_of_certbot(beta: Service, names: Host) -> None:
-    """Where Debian's lego cannot do it. The plugin's library has the address of the interface from a file."""
+    """Where Debian's lego cannot do it; nothing is left of lego. The plugin's library finds the interface by a file."""
     beta.host.check_output(f"printf '[CloudFlare]\nbase_url = {INTERFACE}\n' > {LIBRARY}")
     before = certificate_at(beta, beta.domain, 5223)
     try:
@@ -103,4 +105,7 @@ def test_order_by_a_plugin_of_certbot(beta: Service, names: Host) -> None:
         beta.host.check_output(f"rm {LIBRARY}")
     assert certificate_at(beta, beta.domain, 5223) != before
     assert "_acme-challenge" not in challenges(names)
-    assert beta.host.run(f"test -e {SETTINGS}").failed
+    assert beta.host.check_output("stat --format='%U %a' /etc/xmpp/certificates/dns.ini") == "root 600"
+    beta.host.check_output(RENEW)
+    left = beta.host.check_output("find /etc/xmpp -name 'lego*'; grep -rl 'Package: lego' /etc/apt || test $? = 1")
+    assert left == ""

@@ -75,13 +75,13 @@ def cloudflare(stub: Stub, method: str, path: list[str], query: dict[str, str], 
 
 
 def desec(stub: Stub, method: str, path: list[str], query: dict[str, str], headers: Headers, body: Any) -> Answer:
-    """A family that is not named would get the address of the connection."""
+    """A family that is not named would get the address of the connection. A zone is asked once a minute."""
     if headers.get("Authorization") != "Token right":
         return 401, "badauth"
     for key, kind in (("myipv4", "A"), ("myipv6", "AAAA")):
-        if query[key] != "preserve":
-            stub.records[query["hostname"], kind] = query[key].split(",")
-    return 200, "good"
+        for name in query["hostname"].split(",") if query[key] != "preserve" else ():
+            stub.records[name, kind] = query[key].split(",")
+    return (200, "good") if len(stub.asked) == 1 else (429, "Request was throttled.")
 
 
 def duckdns(stub: Stub, method: str, path: list[str], query: dict[str, str], headers: Headers, body: Any) -> Answer:

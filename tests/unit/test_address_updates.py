@@ -102,6 +102,34 @@ def test_answer_of_a_provider_cannot_show_a_credential(monkeypatch: pytest.Monke
         address_updates.update("desec", {"DESEC_TOKEN": "hunter-two"}, ZONE, NEW)
 
 
+def test_credential_is_found_whatever_stands_around_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a part of an address, at the place where an answer is truncated, and a short one only as a word."""
+    secrets = {"DESEC_TOKEN": "hunter two+two", "OTHER_KEY": "er"}
+    for said, told in (
+        ("GET /?auth=Token%20hunter%20two%2Btwo", "GET /?auth=Token%20(a credential)"),
+        ("GET /?auth=Tokenhunter+two%2Btwo&er", "GET /?auth=Token(a credential)&(a credential)"),
+        ("x" * 295 + " hunter two+two", "x" * 295 + " (a c"),
+        ("other\n\x1b[2J signs", "other [2J signs"),
+    ):
+
+        def echo(*_: object, said: str = said) -> None:
+            raise address_updates.Refused(said)
+
+        monkeypatch.setitem(address_updates.UPDATES, "desec", echo)
+        with pytest.raises(address_updates.Refused) as caught:
+            address_updates.update("desec", secrets, ZONE, NEW)
+        assert str(caught.value) == told
+
+
+def test_domain_of_duckdns_has_one_address_of_a_family(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else it would be told every five minutes."""
+    with provider("duckdns", monkeypatch) as stub:
+        changes = [Change(ZONE, "A", ["203.0.113.7", "203.0.113.8"])]
+        with pytest.raises(address_updates.Refused, match=r"not 203\.0\.113\.7 and 203\.0\.113\.8"):
+            address_updates.update("duckdns", CREDENTIALS["duckdns"], ZONE, changes)
+        assert stub.asked == []
+
+
 def test_no_credential_follows_a_redirection(monkeypatch: pytest.MonkeyPatch) -> None:
     with running("gandiv5", OLD) as stub:
         monkeypatch.setitem(SPEAKS, "gandiv5", lambda *_: (307, {}))
@@ -132,3 +160,5 @@ def test_code_of_a_second_factor(monkeypatch: pytest.MonkeyPatch) -> None:
     """The example of RFC 6238, appendix B, of its last six digits."""
     monkeypatch.setattr(time, "time", lambda: 1111111109.0)
     assert address_updates.one_time_code("GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ") == "081804"
+    with pytest.raises(address_updates.Refused, match="is not base32"):
+        address_updates.one_time_code("GEZDGN")

@@ -6,9 +6,9 @@ from __future__ import annotations
 import re
 
 import pytest
-import yaml
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.settings.dns_providers import PROVIDERS
 
+from ..kit.footprint import footprint
 from .loading import ROOT
 
 
@@ -25,9 +25,13 @@ def test_page_has_the_list() -> None:
     assert list(PROVIDERS) == sorted(PROVIDERS)
 
 
-def test_role_knows_which_client_orders() -> None:
-    plugins = yaml.safe_load((ROOT / "roles/certificates/vars/main.yml").read_text())["__certificates_plugins"]
-    assert [name for name, provider in PROVIDERS.items() if provider.client != "lego"] == plugins
+@pytest.mark.parametrize("name", PROVIDERS)
+def test_who_orders_is_who_must_run(name: str) -> None:
+    """certbot has a timer of its own; lego has none."""
+    settings = {"xmpp_certificates": "acme", "xmpp_acme_challenge": "dns", "xmpp_dns_provider": name}
+    assert ("certbot.timer" in footprint("timers", settings)) == (PROVIDERS[name].client == "certbot")
+    for other in ({"xmpp_acme_challenge": "http"}, {"xmpp_dns_provider": ""}):
+        assert "certbot.timer" in footprint("timers", settings | other)
 
 
 @pytest.mark.parametrize(

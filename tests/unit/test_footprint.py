@@ -59,14 +59,10 @@ def test_what_must_run_follows_from_the_settings(settings: dict[str, Any], servi
     assert footprint("services", settings) == [f"{name}.service" for name in services]
 
 
-@pytest.mark.parametrize(
-    ("certificates", "provider", "certbot"),
-    [("acme", "", 1), ("acme", "cloudflare", 1), ("acme", "desec", 0), ("provided", "", 0)],
-)
-def test_timers_that_must_run_follow_from_the_settings(certificates: str, provider: str, certbot: int) -> None:
+@pytest.mark.parametrize(("certificates", "certbot"), [("acme", ["certbot.timer"]), ("selfsigned", [])])
+def test_timers_that_must_be_active_follow_from_the_settings(certificates: str, certbot: list[str]) -> None:
     timers = ["apt-daily.timer", "apt-daily-upgrade.timer", "systemd-tmpfiles-clean.timer"]
-    settings = {"xmpp_certificates": certificates, "xmpp_acme_challenge": "dns", "xmpp_dns_provider": provider}
-    assert footprint("timers", settings) == timers + ["certbot.timer"] * certbot
+    assert footprint("timers", {"xmpp_certificates": certificates}) == timers + certbot
 
 
 def test_folders_without_links_are_deleted_with_the_service() -> None:

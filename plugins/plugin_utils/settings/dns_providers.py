@@ -8,8 +8,14 @@ a few of those that lego's own pages have.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from dataclasses import dataclass
+
+URL = re.compile(r"https?://[^\s/]+(/\S*)?")
+WAITING = ("_PROPAGATION_TIMEOUT", "_POLLING_INTERVAL")
+# What else lego would not refuse, or only during the order.
+ONLY = {"HTTPREQ_MODE": re.compile("RAW"), "INWX_SHARED_SECRET": re.compile("[A-Za-z2-7 ]+")}
 
 
 @dataclass(frozen=True)
@@ -20,6 +26,8 @@ class Provider:
     # Alternatives: the credentials of one of them must be given.
     needed: tuple[tuple[str, ...], ...]
     optional: tuple[str, ...] = ()
+    # What may stand in the place of the address of its interface.
+    endpoints: tuple[str, ...] = ()
     # What orders certificates with it: certbot has a plugin in Debian for one that Debian's lego does not know.
     client: str = "lego"
     # Whether the host can change its addresses there too: in UPDATES of roles/dynamic_dns/…/address_updates.py.
@@ -31,8 +39,18 @@ class Provider:
         credentials = [name for names in self.needed for name in names]
         # lego waits until all name servers of the provider have a record: so many seconds, asking every so many.
         prefix = self.needed[0][0].partition("_")[0]
-        waiting = [f"{prefix}_PROPAGATION_TIMEOUT", f"{prefix}_POLLING_INTERVAL"] if self.client == "lego" else []
+        waiting = [prefix + ending for ending in WAITING] if self.client == "lego" else []
         return list(dict.fromkeys([*credentials, *self.optional, *waiting]))
+
+    def wrong(self, key: str, value: str) -> str | None:
+        """Return what is wrong with a credential, in words that do not quote it."""
+        if key.endswith("_ENDPOINT") and value not in self.endpoints and not URL.fullmatch(value):
+            return f"is neither a URL nor one of: {', '.join(self.endpoints)}" if self.endpoints else "is not a URL"
+        if key.endswith(WAITING) and not re.fullmatch("[1-9][0-9]{0,3}", value):
+            return "is not a number of seconds, from 1 to 9999"
+        if key in ONLY and not ONLY[key].fullmatch(value):
+            return f"does not match {ONLY[key].pattern}"
+        return None
 
     def missing(self, given: Collection[str]) -> str:
         """Return the credentials that are missing, in words: those of the alternative that was begun, or all."""
@@ -68,6 +86,7 @@ PROVIDERS: dict[str, Provider] = {
             ("OVH_ENDPOINT", "OVH_APPLICATION_KEY", "OVH_APPLICATION_SECRET", "OVH_CONSUMER_KEY"),
             ("OVH_ENDPOINT", "OVH_CLIENT_ID", "OVH_CLIENT_SECRET"),
         ),
+        endpoints=("ovh-eu", "ovh-ca", "ovh-us"),
         addresses=True,
     ),
 }

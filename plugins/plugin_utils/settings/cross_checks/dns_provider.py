@@ -45,8 +45,11 @@ def check_credentials(settings: HostSettings, name: str) -> None:
         return
     provider = PROVIDERS[name]
     example = yaml_line(CREDENTIALS, dict.fromkeys(provider.needed[0], "…"))
-    for key in given:
-        if key not in provider.known:
+    for key, value in given.items():
+        if key in provider.known:
+            if wrong := provider.wrong(key, value):
+                settings.complain((CREDENTIALS, key), value, wrong, example, discreet=True)
+        else:
             near = difflib.get_close_matches(str(key), provider.known, n=1)
             maybe = f"Did you mean {near[0]}?" if near else f"{name} takes {', '.join(provider.known)}."
             settings.add((CREDENTIALS, key), f'{CREDENTIALS} has the unknown key "{key}". {maybe}', example)

@@ -5,8 +5,6 @@ from __future__ import annotations
 
 import base64
 
-from ansible_collections.conexizan.xmpp.plugins.plugin_utils.settings.dns_providers import PROVIDERS
-
 from ..known import NAMES, Cases
 
 CASES: Cases = {
@@ -72,50 +70,6 @@ CASES: Cases = {
             ("xmpp_acme_challenge", 'is "dns", but xmpp_dns_key_name is not set'),
             ("xmpp_acme_challenge", 'is "dns", but xmpp_dns_key_secret is not set'),
         ],
-    ),
-    **{
-        f"order by {provider} with {', '.join(given) or 'nothing'}": (
-            {
-                "xmpp_acme_challenge": "dns",
-                "xmpp_dns_provider": provider,
-                "xmpp_dns_credentials": dict.fromkeys(given, "hunter 2"),
-            },
-            [(label, words)] if words else [],
-        )
-        for provider, given, label, words in (
-            ("desec", ["DESEC_TOKEN", "DESEC_PROPAGATION_TIMEOUT"], "", ""),
-            ("desec", [], "xmpp_dns_provider", 'is "desec", but xmpp_dns_credentials has no DESEC_TOKEN.'),
-            ("ovh", ["OVH_ENDPOINT", "OVH_CLIENT_ID", "OVH_CLIENT_SECRET"], "", ""),
-            ("ovh", [], "xmpp_dns_provider", "OVH_CONSUMER_KEY, or OVH_ENDPOINT and OVH_CLIENT_ID and"),
-            ("ovh", ["OVH_ENDPOINT", "OVH_CLIENT_ID"], "xmpp_dns_provider", "has no OVH_CLIENT_SECRET."),
-        )
-    },
-    "order by a provider, all wrong": (
-        {
-            "xmpp_acme_challenge": "dns",
-            "xmpp_dns_provider": "desec",
-            "xmpp_dns_credentials": {"DESEC_TOKN": "hunter 2", "DESEC_TOKEN": 7, "HETZNER_API_TOKEN": "hunter 2"},
-            "xmpp_dns_server": "192.0.2.53",
-        },
-        [
-            ("xmpp_dns_provider", "and xmpp_dns_server are both set"),
-            ("xmpp_dns_credentials (DESEC_TOKEN)", "which is an integer, but must be a string"),
-        ],
-    ),
-    "provider with credentials of another": (
-        {
-            "xmpp_acme_challenge": "dns",
-            "xmpp_dns_provider": "desec",
-            "xmpp_dns_credentials": {"DESEC_TOKN": "hunter 2", "DESEC_TOKEN": "hunter 2", "HETZNER_API_TOKEN": "h"},
-        },
-        [
-            ("xmpp_dns_credentials", 'has the unknown key "DESEC_TOKN". Did you mean DESEC_TOKEN?'),
-            ("xmpp_dns_credentials", 'has the unknown key "HETZNER_API_TOKEN". desec takes DESEC_TOKEN, DESEC_PROP'),
-        ],
-    ),
-    "unknown provider": (
-        {"xmpp_acme_challenge": "dns", "xmpp_dns_provider": "deSEC", "xmpp_dns_credentials": {"DESEC_TOKEN": "h"}},
-        [("xmpp_dns_provider", f"is not a DNS provider that is known here: {', '.join(PROVIDERS)}.")],
     ),
     "order without a hook": (
         {"xmpp_acme_challenge": "hook"},

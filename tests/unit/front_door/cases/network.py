@@ -46,28 +46,6 @@ CASES: Cases = {
             for name in ("xmpp_dns_server", "xmpp_dns_key_name", "xmpp_dns_key_secret")
         ],
     ),
-    "dynamic address at a provider": (
-        {
-            "xmpp_dynamic_address": True,
-            "xmpp_dns_provider": "duckdns",
-            "xmpp_dns_credentials": {"DUCKDNS_TOKEN": "hunter 2"},
-        },
-        [],
-    ),
-    "dynamic address at a provider that takes none": (
-        {
-            "xmpp_dynamic_address": True,
-            "xmpp_dns_provider": "ionos",
-            "xmpp_dns_credentials": {"IONOS_API_KEY": "hunter 2"},
-        },
-        [
-            (
-                "xmpp_dns_provider",
-                "takes no addresses from the host (xmpp_dynamic_address); these do: cloudflare, desec, duckdns, "
-                "gandiv5, hetzner, inwx, ovh.",
-            )
-        ],
-    ),
     "name server and key": (
         {
             "xmpp_dns_server": "https://dns.test",

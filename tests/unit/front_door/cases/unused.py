@@ -14,19 +14,6 @@ CASES: Cases = {
             for name, value in (("xmpp_acme_challenge", "dns"), ("xmpp_acme_email", "op@friends.test"))
         ],
     ),
-    "provider without its challenge": (
-        {"xmpp_dns_provider": "desec", "xmpp_dns_credentials": {"DESEC_TOKEN": "hunter 2"}},
-        [
-            (
-                "xmpp_dns_provider",
-                "is not used: it is for certificates by DNS (xmpp_acme_challenge) and for xmpp_dynamic_address",
-            )
-        ],
-    ),
-    "credentials without a provider": (
-        {"xmpp_dns_credentials": {"DESEC_TOKEN": "hunter 2"}},
-        [("xmpp_dns_credentials", "is not used, because xmpp_dns_provider is empty")],
-    ),
     "hook without its challenge": (
         {"xmpp_acme_hook_file": "DIR/hook.sh"},
         [("xmpp_acme_hook_file", 'is not used, because xmpp_acme_challenge is "http"')],

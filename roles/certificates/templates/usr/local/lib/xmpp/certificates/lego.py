@@ -16,6 +16,7 @@ import urllib.parse
 from pathlib import Path
 from typing import Any
 
+from credentials import without_credentials
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
@@ -24,9 +25,6 @@ from .x509 import key_pem, load, load_key, names_of, public_key, remaining
 
 # A provider may need 20 minutes until all its name servers have a record.
 ORDER_SECONDS = 3600
-# The credentials that are secret, by their names; others say where the provider is.
-SECRET = re.compile(r"_(KEY|PASSWORD|SECRET|TOKEN)$")
-HIDDEN = "(a credential)"
 SHOWN_MAX = 3  # names with an error
 
 
@@ -74,18 +72,6 @@ def is_elliptic(key: Path) -> bool:
         return isinstance(load_key(key), ec.EllipticCurvePrivateKey)
     except ValueError:
         return False
-
-
-def without_credentials(output: str, secrets: list[str]) -> str:
-    """Return what lego printed without the credentials, which some providers take as a part of an address."""
-    forms = {
-        form(secret) for secret in secrets if secret for form in (str, urllib.parse.quote, urllib.parse.quote_plus)
-    }
-    if not forms:
-        return output
-    longest_first = "|".join(map(re.escape, sorted(forms, key=len, reverse=True)))
-    # Not within words: one may be short.
-    return re.sub(rf"(?<![A-Za-z0-9])({longest_first})(?![A-Za-z0-9])", HIDDEN, output)
 
 
 def explain(output: str, directory: str, provider: str) -> str:
@@ -144,9 +130,8 @@ def order(domain: str, names: list[str], settings: dict[str, Any]) -> None:
     except subprocess.TimeoutExpired as error:
         raise files.CertificateError(f"lego did not get a certificate within {ORDER_SECONDS} seconds") from error
     if done.returncode:
-        secrets = [value for name, value in given["credentials"].items() if SECRET.search(name)]
-        secrets.append(given["eab"]["secret"])
-        raise files.CertificateError(explain(without_credentials(done.stdout, secrets), directory, given["provider"]))
+        secrets = {**given["credentials"], "EAB_SECRET": given["eab"]["secret"].rstrip("=")}
+        raise files.CertificateError(without_credentials(explain(done.stdout, directory, given["provider"]), secrets))
 
 
 def update(domain: str, names: list[str], settings: dict[str, Any]) -> bool:
