@@ -13,9 +13,10 @@ from testinfra.host import Host
 
 from ..kit.service import Service
 from .between import STATE, deploy, run_playbook
+from .provider import ovh, provider
 
 # Nobody's: AS112's second network (RFC 7534), and its IPv6 one.
-MOVED, MOVED6 = "192.175.48.77", "2620:4f:8000::77"
+MOVED, MOVED6, AGAIN = "192.175.48.77", "2620:4f:8000::77", "192.175.48.78"
 TAGS = "--tags=base,dynamic_dns"
 ON = {"xmpp_dynamic_address": True}
 TELL = "systemctl start xmpp-dynamic-dns.service"  # as its timer does every few minutes
@@ -82,3 +83,16 @@ def test_new_address_is_told(told: Service) -> None:
         told.host.check_output(TELL)
     assert published(told.domain, "AAAA") == {MOVED6}
     assert published(told.domain, "A") == {MOVED}
+
+
+@pytest.mark.timeout(600)
+def test_new_address_is_told_to_a_provider(told: Service, names: Host) -> None:
+    """By its interface, also by the timer from its sandbox. The secret is root's alone."""
+    with provider(names):
+        deploy(told, TAGS, settings=ON | ovh() | {"xmpp_public_addresses": [AGAIN]})
+        assert published(told.domain, "A") == published(told.name("turn"), "A") == {AGAIN}
+        assert told.host.check_output("stat --format='%U %a' /etc/xmpp/dynamic-dns.json") == "root 600"
+        with new_address(told.host):
+            told.host.check_output(TELL)
+        assert published(told.domain, "AAAA") == {MOVED6}
+        assert published(told.domain, "A") == {AGAIN}

@@ -15,7 +15,7 @@ DAY = 86400
 FOLDER = Path("/etc/xmpp/certificates")
 ORDERS = {
     "provided": "Set xmpp_certificate_file to a valid certificate and run site.yml.",
-    "acme": "On the host: systemctl start xmpp-certificates.service certbot.service, and read their journal.",
+    "acme": "On the host: systemctl start xmpp-certificates (and certbot, if it is there), and read their journal.",
     "selfsigned": "Run site.yml, which creates a new one.",
 }
 

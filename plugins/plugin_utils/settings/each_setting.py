@@ -140,8 +140,8 @@ class Checker:
                 self.settings.add((*keys, index), f"{label((*keys, index))} repeats {what} of entry {first + 1}.")
 
     def check_dict(self, keys: Keys, value: dict[str, Any], option: Mapping[str, Any]) -> None:
-        """Check the keys of an entry and what they hold."""
-        known = option.get("options", {})
+        """Check the keys of an entry and what they hold; where the specification names none, each has a string."""
+        known = option.get("options", {key: {"type": "str"} for key in value})
         for key in value:
             if key not in known:
                 near = difflib.get_close_matches(str(key), known, n=1)

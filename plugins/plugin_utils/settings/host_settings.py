@@ -13,7 +13,7 @@ from ansible_collections.conexizan.xmpp.plugins.plugin_utils.settings.problems i
 
 # The names that the service is reached by. Each is a service of its own, and the certificate must have each.
 COMPONENTS = ("xmpp_muc_domain", "xmpp_upload_domain", "xmpp_turn_domain", "xmpp_proxy_domain", "xmpp_pubsub_domain")
-SECRET = re.compile(r"_(secret|password)$")
+SECRET = re.compile(r"_(secret|password|credentials)$")
 
 
 class HostSettings:

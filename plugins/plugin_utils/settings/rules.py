@@ -24,6 +24,7 @@ from ansible_collections.conexizan.xmpp.plugins.plugin_utils.settings.shapes.cod
     base64url,
     country,
     day,
+    dns_provider,
     key_name,
 )
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.settings.shapes.domain_names import (
@@ -82,6 +83,8 @@ RULES: dict[str, Rule] = {
     "xmpp_acme_eab_kid": Rule(high=200, empty=True),
     "xmpp_acme_eab_secret": Rule(base64url, empty=True, discreet=True),
     "xmpp_acme_ca_file": Rule(absolute_path, empty=True),
+    "xmpp_dns_provider": Rule(dns_provider, empty=True),
+    "xmpp_dns_credentials": Rule(empty=True),
     "xmpp_dns_server": Rule(name_server, empty=True),
     "xmpp_dns_key_name": Rule(key_name, empty=True),
     "xmpp_dns_key_secret": Rule(base64_key, empty=True, discreet=True),

@@ -57,8 +57,9 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     (folder / "acme-hook").write_bytes(HOOKS["hook.sh"])
     (folder / "private-ca.pem").write_bytes((folder / "good.pem").read_bytes())
     Path(examples["xmpp_website_dir"].replace("{{ inventory_dir }}", str(folder))).mkdir()
+    at_a_provider = ("xmpp_dns_provider", "xmpp_dns_credentials")
     # But for those that have no effect beside another one's.
-    others_only = ("xmpp_acme_", "xmpp_alert_", "xmpp_backup_s3_", "xmpp_registrations_")
+    others_only = ("xmpp_acme_", *at_a_provider, "xmpp_alert_", "xmpp_backup_s3_", "xmpp_registrations_")
     hosts["examples"] = {name: value for name, value in examples.items() if not name.startswith(others_only)}
     others = {
         "xmpp_acme_challenge": "hook",
@@ -69,8 +70,9 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     # With a domain that an authority certifies.
     certified = json.loads(json.dumps(examples).replace(".example", ".im"))
     hosts["examples-2"] = {
-        name: value for name, value in certified.items() if not name.startswith("xmpp_certificate")
+        name: value for name, value in certified.items() if not name.startswith(("xmpp_certificate", *at_a_provider))
     } | others
+    hosts["examples-3"] = {name: certified[name] for name in ("xmpp_domain", "xmpp_acme_challenge", *at_a_provider)}
 
     (folder / "hosts.yml").write_text(yaml.safe_dump({"all": {"hosts": hosts, "vars": NOWHERE}}, sort_keys=False))
     renamed = json.dumps({"__xmpp_renamed": {"xmpp_old_name": "xmpp_name"}})

@@ -9,6 +9,9 @@ from ansible_collections.conexizan.xmpp.plugins.plugin_utils.settings.cross_chec
     check_challenge,
     check_provided,
 )
+from ansible_collections.conexizan.xmpp.plugins.plugin_utils.settings.cross_checks.dns_provider import (
+    check_dns_provider,
+)
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.settings.cross_checks.federation import check_federation
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.settings.cross_checks.names import check_service_names
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.settings.cross_checks.network import (
@@ -28,6 +31,7 @@ def check_across_settings(settings: HostSettings, taken_ports: Mapping[int, str]
     """Check settings against each other; *places* is what belongs to the service on the host."""
     check_service_names(settings)
     check_challenge(settings)
+    check_dns_provider(settings)
     check_dynamic_address(settings)
     check_federation(settings)
     check_addresses(settings)

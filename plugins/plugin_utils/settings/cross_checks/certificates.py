@@ -21,13 +21,16 @@ def check_challenge(settings: HostSettings) -> None:
         return
     check_authority(settings)
     challenge = settings.values.get("xmpp_acme_challenge")
-    needed = {
+    needed: dict[str, tuple[str, ...]] = {
         "dns": ("xmpp_dns_server", "xmpp_dns_key_name", "xmpp_dns_key_secret"),
         "hook": ("xmpp_acme_hook_file",),
     }
+    if settings.values.get("xmpp_dns_provider") != "":  # that one takes the place of the name server
+        needed["dns"] = ()
     for name in needed.get(str(challenge), ()):
         if settings.values.get(name) == "":
-            settings.add((name,), f'xmpp_acme_challenge is "{challenge}", but {name} is not set.')
+            other = ", nor xmpp_dns_provider" if name == "xmpp_dns_server" else ""
+            settings.add((name,), f'xmpp_acme_challenge is "{challenge}", but {name} is not set{other}.')
     pair = ("xmpp_acme_eab_kid", "xmpp_acme_eab_secret")
     values = settings.values
     if all(name in values for name in pair) and bool(values[pair[0]]) != bool(values[pair[1]]):

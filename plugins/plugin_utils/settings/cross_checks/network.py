@@ -44,10 +44,12 @@ def ssh_port(settings: HostSettings) -> int:
 
 def check_dynamic_address(settings: HostSettings) -> None:
     """Check that what a dynamic update needs is there."""
-    if settings.values.get("xmpp_dynamic_address"):
+    # A provider takes the place of the name server (cross_checks/dns_provider.py).
+    if settings.values.get("xmpp_dynamic_address") and settings.values.get("xmpp_dns_provider") == "":
         for name in ("xmpp_dns_server", "xmpp_dns_key_name", "xmpp_dns_key_secret"):
             if settings.values.get(name) == "":
-                settings.add((name,), f"xmpp_dynamic_address is true, but {name} is not set.")
+                other = ", nor xmpp_dns_provider" if name == "xmpp_dns_server" else ""
+                settings.add((name,), f"xmpp_dynamic_address is true, but {name} is not set{other}.")
 
 
 def check_addresses(settings: HostSettings) -> None:

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Keys, dates and countries, which others have given a form to."""
+"""Keys, dates, countries and DNS providers, which others have given a form to."""
 
 from __future__ import annotations
 
 import base64
 import datetime
 import re
+
+from ansible_collections.conexizan.xmpp.plugins.plugin_utils.settings.dns_providers import PROVIDERS
 
 LEAST_KEY_BYTES = 16  # half of what SHA-256 gives; tsig-keygen makes 32
 FIRST_DAY = datetime.date(1999, 1, 4)  # of Jabber, which became XMPP
@@ -21,6 +23,11 @@ def base64url(value: str) -> str | None:
 def key_name(value: str) -> str | None:
     """The name of a TSIG key, which looks like a domain but need not be one (RFC 8945 4.2)."""
     return None if re.fullmatch(r"[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*\.?", value) else "is not a TSIG key name"
+
+
+def dns_provider(value: str) -> str | None:
+    """The name of a DNS provider, as lego has it."""
+    return None if value in PROVIDERS else f"is not a DNS provider that is known here: {', '.join(PROVIDERS)}"
 
 
 def base64_key(value: str) -> str | None:

@@ -66,7 +66,7 @@ CASES: Cases = {
                 "xmpp_acme_eab_secret",
                 "is not set, but an external account needs both xmpp_acme_eab_kid and",
             ),
-            ("xmpp_acme_challenge", 'is "dns", but xmpp_dns_server is not set'),
+            ("xmpp_acme_challenge", 'is "dns", but xmpp_dns_server is not set, nor xmpp_dns_provider'),
             ("xmpp_acme_challenge", 'is "dns", but xmpp_dns_key_name is not set'),
             ("xmpp_acme_challenge", 'is "dns", but xmpp_dns_key_secret is not set'),
         ],

@@ -21,10 +21,11 @@ ASIDE = STATE / "aside"
 LIST, HALF = ASIDE / "list.json", ASIDE / "half.json"
 DATABASE = Path("/var/lib/ejabberd/xmpp.db")
 UPLOADS = Path("/srv/xmpp/upload/data")
-# Of certbot's files, those of this service. The keys in use are made from these, or come from the inventory.
+# Of certbot's files, those of this service, and all of lego's. The keys in use are made from these, or come from the
+# inventory.
 CERTIFICATES = [
     (Path("/etc/letsencrypt"), ("accounts", "archive/xmpp_*", "live/xmpp_*", "renewal/xmpp_*")),
-    (Path("/etc/xmpp/certificates"), ("ca.crt", "ca.key")),
+    (Path("/etc/xmpp/certificates"), ("ca.crt", "ca.key", "lego")),
 ]
 # When each restored upload is deleted: their files are new, so systemd-tmpfiles cannot know their age.
 EXPIRY = Path("/etc/tmpfiles.d/xmpp-restored.conf")

@@ -15,7 +15,7 @@ import os
 import sys
 from typing import Any
 
-from . import acme, deploy, files, local_ca, provided
+from . import acme, deploy, files, lego, local_ca, provided
 from .prune import prune
 
 
@@ -26,7 +26,8 @@ def update(settings: dict[str, Any]) -> tuple[bool, list[str]]:
     for domain, names in wanted.items():
         try:
             if settings["source"] == "acme":
-                changed |= acme.update(domain, names, settings["acme"])
+                client = lego if settings["acme"]["client"] == "lego" else acme
+                changed |= client.update(domain, names, settings["acme"])
             elif settings["source"] == "provided":
                 changed |= provided.update(domain, names)
             else:
@@ -55,7 +56,7 @@ def main() -> int:
         changed, failed = update(settings)
         failed += deploy.deploy(domains, before)  # what is new, also if another domain failed
         if arguments.prune and not failed:
-            failed += prune(domains, settings["source"])
+            failed += prune(domains, settings["source"], settings.get("acme", {}))
     print(json.dumps({"changed": changed or opened, "domains": domains}))
     if failed:
         print("\n".join(failed), file=sys.stderr)

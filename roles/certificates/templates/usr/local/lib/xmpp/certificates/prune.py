@@ -7,8 +7,9 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
-from . import acme, files
+from . import acme, files, lego
 
 # Where the configuration of services names the files.
 USERS = [Path("/etc/nginx"), Path("/etc/ejabberd"), Path("/etc/coturn")]
@@ -21,14 +22,16 @@ def is_used(folder: Path) -> bool:
     return any(f"{folder}/".encode() in path.read_bytes() for path in paths)
 
 
-def prune(domains: list[str], source: str) -> list[str]:
-    """Remove certificates of domains that are no longer served, certbot's if unused, and a CA that is no longer used.
+def prune(domains: list[str], source: str, ordered: dict[str, Any]) -> list[str]:
+    """Remove certificates of former domains, what certbot or lego has and no longer orders, and an unused local CA.
 
     Returns what could not be removed.
     """
     failed = []
+    client = ordered["client"] if source == "acme" else ""
+    lego.prune(domains, ordered["directory"] if client == "lego" else "")
     for path in sorted((acme.LETSENCRYPT / "renewal").glob(f"{acme.LINEAGE}*.conf")):
-        if source != "acme" or path.stem.removeprefix(acme.LINEAGE) not in domains:
+        if client != "certbot" or path.stem.removeprefix(acme.LINEAGE) not in domains:
             command = ["certbot", "delete", "--non-interactive", "--cert-name", path.stem]
             try:
                 subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
