@@ -55,7 +55,7 @@ def container(host: Host) -> str:
 
 
 def power(word: str, host: Host) -> None:
-    command = [CHECKOUT / "script/testbed", word, container(host)]
+    command = [str(CHECKOUT / "script/testbed"), word, container(host)]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, timeout=120)
 
 
