@@ -163,22 +163,6 @@ def test_wrong_digits_of_an_invited_guest_are_refused_as_such(service: Service, 
         assert refusal(ask_for(service, stream, guest)) == ""
 
 
-@pytest.mark.attack("creating many accounts, with `xmpp_registration: open`")
-async def test_users_cannot_invite_to_accounts(service: Service, admin: Account, register: Register) -> None:
-    """The operator's playbook and the administrators' apps can (XEP-0401)."""
-    offered = []
-    for account in (admin, *register(1)):
-        async with login(service, account) as client:
-            answer = await client.query(
-                "get",
-                "<query xmlns='http://jabber.org/protocol/disco#items' node='http://jabber.org/protocol/commands'/>",
-                to=service.domain,
-            )
-        nodes = {item.get("node") for item in answer.iter("{http://jabber.org/protocol/disco#items}item")}
-        offered.append("urn:xmpp:invite#create-account" in nodes)
-    assert offered == [True, False]
-
-
 async def test_invitation_leads_to_the_page(service: Service) -> None:
     """In the guest's language, with what the browser kept behind the #."""
     for language in ("de", "en"):

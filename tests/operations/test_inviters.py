@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Invitations by administrators only (xmpp_inviters, the default): what an account can do all the same."""
+
+from __future__ import annotations
+
+import pytest
+
+from ..kit.clients import login
+from ..kit.inviters import grow_old, link_to_contact
+from ..kit.newcomer import refusal, show_invitation
+from ..kit.service import Account, Register, Service
+from ..kit.stream import connected
+
+
+@pytest.mark.attack("creating many accounts, with `xmpp_registration: open`")
+async def test_users_cannot_invite_to_accounts(service: Service, admin: Account, register: Register) -> None:
+    """The operator's playbook and the administrators' apps can (XEP-0401)."""
+    offered = []
+    for account in (admin, *register(1)):
+        async with login(service, account) as client:
+            answer = await client.query(
+                "get",
+                "<query xmlns='http://jabber.org/protocol/disco#items' node='http://jabber.org/protocol/commands'/>",
+                to=service.domain,
+            )
+        nodes = {item.get("node") for item in answer.iter("{http://jabber.org/protocol/disco#items}item")}
+        offered.append("urn:xmpp:invite#create-account" in nodes)
+    assert offered == [True, False]
+
+
+@pytest.mark.attack("creating an account by a member's link to contacts, with `xmpp_inviters: administrators`")
+async def test_link_to_contacts_creates_no_account(service: Service, admin: Account, register: Register) -> None:
+    """A member's does not, however old the account is; an administrator's does."""
+    (member,) = register(1)
+    grow_old(service, member, days=400)
+    answers = []
+    for account in (admin, member):
+        async with login(service, account) as client:
+            token = await link_to_contact(client)
+        with connected(service) as stream:
+            stream.starttls()
+            answers.append(refusal(show_invitation(stream, token)))
+    assert answers == ["", "item-not-found"]
