@@ -16,6 +16,7 @@
 -export([command/4, shown/2, judge/4, taken/2, expire/1]).
 
 -define(CREATE, <<"urn:xmpp:invite#create-account">>).
+-define(STANZAS, <<"urn:ietf:params:xml:ns:xmpp-stanzas">>).
 -define(PREAUTH, <<"urn:xmpp:pars:0">>).
 -define(FIRST_DAYS, "7").   %% in which an account invites nobody
 -define(COUNT_DAYS, "30").
@@ -175,13 +176,15 @@ is_exempt(User, Host) ->
 members(Host) -> gen_mod:get_module_opt(Host, ?MODULE, by) =:= members.
 is_kept(Host) -> gen_mod:get_module_opt(Host, ?MODULE, keep).
 
+%% With the language of the words, which ejabberd would take for English.
 no(Left, Host, Lang) ->
     L = language(Lang),
-    Words = words(Left, Host, L),
-    case Left of
-        {young, _} -> xmpp:err_not_allowed(Words, L);
-        {left, _} -> xmpp:err_resource_constraint(Words, L)
-    end.
+    Text = {xmlel, <<"text">>, [{<<"xmlns">>, ?STANZAS}, {<<"xml:lang">>, L}], [{xmlcdata, words(Left, Host, L)}]},
+    {xmlel, Name, Attrs, Els} = xmpp:encode(case Left of
+                                                {young, _} -> xmpp:err_not_allowed();
+                                                {left, _} -> xmpp:err_resource_constraint()
+                                            end),
+    xmpp:decode({xmlel, Name, Attrs, Els ++ [Text]}).
 
 words({young, Day}, _Host, L) -> young_words(L, Day);
 words({left, Number}, _Host, L) when Number > 0 -> left_words(L, integer_to_binary(Number));
