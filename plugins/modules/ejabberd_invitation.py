@@ -148,10 +148,10 @@ def listed(api: Api, domain: str) -> list[dict[str, Any]]:
 
 def make(api: Api, domain: str, uses: int, days: int, count: int) -> list[dict[str, str]]:
     """Create invitations for so many accounts each; returns their addresses, for browsers and for apps."""
-    others = len(api.call("list_invites", host=domain))
+    others = sum("@" not in row["inviter"] for row in api.call("list_invites", host=domain))
     if others + uses * count > AT_ONCE:
         raise ApiError(
-            f"{uses * count} invitations are wanted, and {others} are left of others on {domain}: there can "
+            f"{uses * count} invitations are wanted, and {others} of yours are left on {domain}: there can "
             f"be {AT_ONCE} in all. Withdraw what nobody needs: -e list=true shows them"
         )
     made: list[dict[str, str]] = []
@@ -171,9 +171,9 @@ def make(api: Api, domain: str, uses: int, days: int, count: int) -> list[dict[s
             )
         ejabberd_program.run("invitation-uses", domain, str(uses), str(days), given="\n".join(tokens), seconds=SECONDS)
     except (ApiError, RuntimeError, OSError, subprocess.TimeoutExpired):
-        left = {row["token"] for row in api.call("list_invites", host=domain)}
-        for token in left.intersection(tokens):
-            api.call("delete_invite_by_token", host=domain, token=token)
+        for row in api.call("list_invites", host=domain):
+            if token_of(row) in tokens:
+                api.call("delete_invite_by_token", host=domain, token=row["token"])
         raise
     return made
 

@@ -7,7 +7,7 @@ import pytest
 
 from ..kit.clients import login
 from ..kit.inviters import grow_old, link_to_contact
-from ..kit.newcomer import refusal, show_invitation
+from ..kit.newcomer import invite, refusal, show_invitation
 from ..kit.service import Account, Register, Service
 from ..kit.stream import connected
 
@@ -29,8 +29,10 @@ async def test_users_cannot_invite_to_accounts(service: Service, admin: Account,
 
 
 @pytest.mark.attack("creating an account by a member's link to contacts, with `xmpp_inviters: administrators`")
-async def test_link_to_contacts_creates_no_account(service: Service, admin: Account, register: Register) -> None:
-    """A member's does not, however old the account is; an administrator's does."""
+async def test_link_to_contacts_is_no_invitation_to_an_account(
+    service: Service, register: Register, admin: Account
+) -> None:
+    """XEP-0379: every account can make any number of these, however old it is. Of an administrator's it is one."""
     (member,) = register(1)
     grow_old(service, member, days=400)
     answers = []
@@ -41,3 +43,7 @@ async def test_link_to_contacts_creates_no_account(service: Service, admin: Acco
             stream.starttls()
             answers.append(refusal(show_invitation(stream, token)))
     assert answers == ["", "item-not-found"]
+    with connected(service) as stream:
+        stream.starttls()
+        assert refusal(show_invitation(stream, invite(service))) == ""
+        assert refusal(show_invitation(stream, token)) == "item-not-found", "also after one that holds"

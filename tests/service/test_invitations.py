@@ -31,9 +31,6 @@ from ..kit.newcomer import (
 from ..kit.service import Account, Register, Service
 from ..kit.stream import connected
 
-FORM = "{jabber:x:data}"
-MAKE_LINK = "<command xmlns='http://jabber.org/protocol/commands' node='urn:xmpp:invite#invite' action='execute'/>"
-
 
 # ---------------------------------------------------------------------- invitations
 @pytest.mark.usefixtures("limits_reset_before")
@@ -63,30 +60,6 @@ def test_used_invitation_is_deleted(service: Service, guest: Account) -> None:
     tokens = [invitation["token"] for invitation in service.api(("list_invites", {"host": service.domain}))[0]]
     assert token not in tokens
     assert not service.stored(token)
-
-
-@pytest.mark.attack("creating accounts without solving the CAPTCHA")
-async def test_link_to_contacts_is_no_invitation_to_an_account(
-    service: Service, register: Register, admin: Account
-) -> None:
-    """XEP-0379: every account can make any number of these. Of an administrator's it is one."""
-    (member,) = register(1)
-    answers = []
-    for account in (admin, member):
-        async with login(service, account) as client:
-            made = await client.query("set", MAKE_LINK, to=service.domain)
-        (link,) = (
-            field.findtext(f"{FORM}value", "") for field in made.iter(f"{FORM}field") if field.get("var") == "uri"
-        )
-        token = re.split("preauth=|;", link)[2]
-        with connected(service) as stream:
-            stream.starttls()
-            answers.append(refusal(show_invitation(stream, token)))
-    assert answers == ["", "item-not-found"]
-    with connected(service) as stream:
-        stream.starttls()
-        assert refusal(show_invitation(stream, invite(service))) == ""
-        assert refusal(show_invitation(stream, token)) == "item-not-found", "also after one that holds"
 
 
 @pytest.mark.parametrize("kind", ["made up", "expired", "withdrawn"])

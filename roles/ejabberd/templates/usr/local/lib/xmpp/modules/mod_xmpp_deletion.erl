@@ -90,6 +90,7 @@ account_removed(User, Server) ->
             [mod_admin_extra:delete_rosteritem(Contact, Host, User, Server) || [Contact, Host] <- Contacts];
         _ -> tell("the table rosterusers")
     end,
+    ok = mod_xmpp_invitations:forget(User, Server),
     [change(Table, Server, ["DELETE FROM ", Table, " WHERE ", Column, " = ", quote(Address), " OR substr(", Column, ", 1, ",
                             integer_to_list(length(unicode:characters_to_list(Address)) + 1), ") = ", quote([Address, "/"])])
      || {Table, Column} <- [{"pubsub_state", "jid"}, {"pubsub_item", "publisher"}, {"muc_registered", "jid"},
