@@ -6,9 +6,10 @@ from __future__ import annotations
 import pytest
 
 from ..kit.clients import login
+from ..kit.erlang import STATEMENT, run_in_erlang
 from ..kit.inviters import grow_old, link_to_contact
 from ..kit.newcomer import invite, refusal, show_invitation
-from ..kit.service import Account, Register, Service
+from ..kit.service import Account, Register, Service, sql
 from ..kit.stream import connected
 
 
@@ -47,3 +48,19 @@ async def test_link_to_contacts_is_no_invitation_to_an_account(
         stream.starttls()
         assert refusal(show_invitation(stream, invite(service))) == ""
         assert refusal(show_invitation(stream, token)) == "item-not-found", "also after one that holds"
+
+
+async def test_what_members_made_before_is_worth_nothing(service: Service, register: Register) -> None:
+    """Back from xmpp_inviters: members: their links are refused, and what was stored of used ones is deleted."""
+    (member,) = register(1)
+    grow_old(service, member)
+    row = "('{}', '{}', '{}', '{}', 'A', datetime('now'), datetime('now', '+5 days'), '')"
+    rows = [row.format(f"{member.name}-{taken}", member.name, service.domain, taken) for taken in ("", "used")]
+    columns = "token, username, server_host, invitee, type, created_at, expires, account_name"
+    made = f"INSERT INTO invite_token ({columns}) VALUES {', '.join(rows)}"
+    run_in_erlang(service, STATEMENT, service.domain, made)
+    with connected(service) as stream:
+        stream.starttls()
+        assert refusal(show_invitation(stream, f"{member.name}-")) == "item-not-found"
+    service.host.check_output("systemctl restart xmpp-expire.service")
+    assert sql(service, f"SELECT invitee FROM invite_token WHERE username = '{member.name}'") == [[""]]

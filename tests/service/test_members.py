@@ -184,9 +184,7 @@ async def test_name_in_capitals_counts_as_well(service: Service, member: Account
     assert not any(guest.name in " ".join(row).lower() for guest in guests for row in kept(service, member))
 
 
-@pytest.mark.attack(
-    "using a member's link after it has run out, or its owner is banned, on a stream that showed it before"
-)
+@pytest.mark.attack("using a link of a member that is banned, or that has run out, on a stream that showed it before")
 @pytest.mark.parametrize("end", ["expired", "withdrawn", "banned"])
 async def test_link_that_was_shown_in_time_creates_no_account_later(
     service: Service, member: Account, guests: list[Account], end: str

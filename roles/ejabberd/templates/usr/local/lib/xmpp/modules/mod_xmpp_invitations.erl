@@ -24,8 +24,7 @@
 -define(REGISTER, <<"jabber:iq:register">>).
 -define(FIRST_DAYS, "7").   %% in which an account invites nobody
 -define(COUNT_DAYS, "30").
--define(NAMES, 10).         %% that are taken, which a member can try at once
--define(NAME_SECONDS, 600). %% until another one
+-define(NAMES, {10, 600}).  %% that are taken, which a member can try at once, and seconds until another one
 -define(USED, "'used'").    %% no address, so nobody's
 -define(MEMBERS_ROW, " username != '' AND type IN ('A', 'S')").
 -define(END(Of), "date(" Of ", '+" ?COUNT_DAYS " days') || ' 00:00:00'").
@@ -73,13 +72,13 @@ command(Acc, From, To, Request) ->
     end.
 
 make(User, Host, Make, Lang) ->
-    Key = {User, Host},
+    {Key, {Names, Seconds}} = {{User, Host}, ?NAMES},
     Within = fun() ->
-        case {left(User, Host), xmpp_token_bucket:used_up(?MODULE, Key, ?NAMES, ?NAME_SECONDS)} of
+        case {left(User, Host), xmpp_token_bucket:used_up(?MODULE, Key, Names, Seconds)} of
             {{left, Number}, false} when Number > 0 ->
                 case Make() of
                     {stop, {error, _}} = Refused ->
-                        xmpp_token_bucket:use(?MODULE, Key, ?NAME_SECONDS),
+                        xmpp_token_bucket:use(?MODULE, Key, Seconds),
                         Refused;
                     Made -> Made
                 end;
