@@ -76,6 +76,14 @@ def test_invitation_that_does_not_hold_is_refused(service: Service, kind: str) -
     assert not service.stored(token)
 
 
+def test_domain_in_capitals_is_the_same(service: Service) -> None:
+    """Also to mod_invites, which ended such a stream by a crash."""
+    tokens = ["made-up", invite(service)]
+    with connected(service) as stream:
+        stream.starttls(service.domain.upper())
+        assert [refusal(show_invitation(stream, token)) for token in tokens] == ["item-not-found", ""]
+
+
 @pytest.mark.usefixtures("limits_reset_before")
 def test_invitation_to_a_name_gives_that_name(service: Service, guest: Account) -> None:
     """As the operator makes it; nobody gets the name by another one."""

@@ -106,6 +106,9 @@ with(_Instructions, El) -> El.
 
 %% --- An account by a link ---------------------------------------------------------------------------------------------------------------
 
+%% The stream's domain as it is stored: mod_invites, to which the client's way of writing it is another domain, ended the stream by a crash.
+packet(#{lserver := Host, server := Typed} = State, IQ) when element(1, IQ) =:= iq, Typed =/= Host ->
+    packet(State#{server := Host}, IQ);
 packet(#{lserver := Host} = State, IQ) when element(1, IQ) =:= iq ->
     case {xmpp:get_type(IQ), [{fxml:get_tag_attr_s(<<"xmlns">>, El), El} || {xmlel, _, _, _} = El <- xmpp:get_els(IQ)]} of
         {set, [{?PREAUTH, El}]} -> show(State, Host, fxml:get_tag_attr_s(<<"token">>, El), IQ);
