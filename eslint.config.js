@@ -35,21 +35,23 @@ module.exports = [
     languageOptions: {
       globals: outside(
         "Blob", "createImageBitmap", "document", "history", "location", "matchMedia", "window",
-        "QRCode", // of qrcode.js, which the page loads when it has to show a code
       ),
     },
   },
   {
     files: ["roles/website/templates/srv/xmpp/website/*.js"],
     languageOptions: {
-      globals: outside("atob", "clearTimeout", "crypto", "document", "DOMParser", "fetch", "location", "setTimeout", "WebSocket", "XMLSerializer"),
+      globals: outside(
+        "atob", "clearTimeout", "crypto", "document", "DOMParser", "fetch", "location", "setTimeout", "WebSocket", "XMLSerializer",
+        "QRCode", // of qrcode.js, which a page loads when it has to show a code
+      ),
     },
   },
   {
     files: ["roles/website/templates/srv/xmpp/website/account/*.js"],
     languageOptions: {
       globals: outside(
-        "Blob", "btoa", "confirm", "crypto", "document", "location", "setTimeout", "TextDecoder", "TextEncoder", "URL", "window",
+        "Blob", "btoa", "confirm", "crypto", "document", "getSelection", "location", "navigator", "setTimeout", "TextDecoder", "TextEncoder", "URL", "window",
         "XMLSerializer",
       ),
     },

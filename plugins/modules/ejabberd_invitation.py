@@ -1,13 +1,16 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Manage the invitations of a running ejabberd, over the HTTP API on its local socket."""
+"""Manage the invitations of a running ejabberd, over the HTTP API on its local socket.
+
+More than 150 lines: its verbs read and write the same rows.
+"""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 ---
 module: ejabberd_invitation
-short_description: List or withdraw invitations, or create one for many accounts
+short_description: List or withdraw invitations, or create some that need no CAPTCHA
 description:
   - The module M(ejabberd) creates those for a single account. One with many I(uses) has a row in ejabberd's table for
     each use that is left; C(mod_xmpp_invitation_uses) accepts it without a CAPTCHA and without a waiting time.
@@ -23,6 +26,10 @@ options:
     default: ''
   uses:
     description: How many accounts the new one can create.
+    type: int
+    default: 1
+  count:
+    description: How many C(make) creates, each for so many accounts.
     type: int
     default: 1
   days:
@@ -57,15 +64,17 @@ changes:
   type: list
   elements: str
   returned: always
-invitation:
-  description: The one made, with C(url), the page that leads through it, and C(uri), which an app opens.
-  type: dict
+made:
+  description: Those made, each with C(url), the page that leads through it, and C(uri), which an app opens.
+  type: list
+  elements: dict
   returned: with C(make), unless in check mode
 invitations:
   description: >-
     Those of I(domains) that are good, each with C(invitation) (a name for it: the start of its token, which is not
     enough to use it), C(domain), C(account) (the name that it reserves), C(by), C(uses) that are left, and when it
-    C(expires).
+    C(expires). Used ones whose inviter is kept (C(xmpp_keep_inviter)) have no C(uses) left, and C(account) is who
+    used them.
   type: list
   elements: dict
   returned: always
@@ -91,10 +100,31 @@ def token_of(entry: dict[str, Any]) -> str:
     return token.rpartition("-")[0].removeprefix(PREFIX) if token.startswith(PREFIX) else token
 
 
+def is_good(row: dict[str, Any]) -> bool:
+    """Return whether somebody can use it."""
+    return str(row["valid"]).lower() == "true"
+
+
 def rows_of(api: Api, domain: str) -> list[dict[str, Any]]:
     """Return the rows of a domain's invitations to accounts that are good."""
     rows = api.call("list_invites", host=domain)
-    return [row for row in rows if row["type"] in ACCOUNTS and str(row["valid"]).lower() == "true"]
+    return [row for row in rows if row["type"] in ACCOUNTS and is_good(row)]
+
+
+def used(api: Api, domain: str) -> list[dict[str, Any]]:
+    """Return who invited whom, as far as that is kept (mod_xmpp_invitations)."""
+    return [
+        {
+            "invitation": row["token"][-NAME_LENGTH:],
+            "domain": domain,
+            "account": row["invitee"].partition("@")[0],
+            "by": row["inviter"],
+            "uses": 0,
+            "expires": row["expires"],
+        }
+        for row in api.call("list_invites", host=domain)
+        if row["type"] in ACCOUNTS and "@" in row["invitee"] and "@" in row["inviter"]
+    ]
 
 
 def listed(api: Api, domain: str) -> list[dict[str, Any]]:
@@ -116,28 +146,36 @@ def listed(api: Api, domain: str) -> list[dict[str, Any]]:
     return sorted(found.values(), key=lambda one: (one["expires"], one["invitation"]))
 
 
-def make(api: Api, domain: str, uses: int, days: int) -> dict[str, str]:
-    """Create an invitation for many accounts; returns its address, for browsers and for apps."""
-    others = len(api.call("list_invites", host=domain))
-    if others + uses > AT_ONCE:
+def make(api: Api, domain: str, uses: int, days: int, count: int) -> list[dict[str, str]]:
+    """Create invitations for so many accounts each; returns their addresses, for browsers and for apps."""
+    others = sum("@" not in row["inviter"] for row in api.call("list_invites", host=domain))
+    if others + uses * count > AT_ONCE:
         raise ApiError(
-            f"uses is {uses}, and {others} are left of other invitations on {domain}: there can be {AT_ONCE} in all. "
-            "Withdraw what nobody needs: -e list=true shows them"
+            f"{uses * count} invitations are wanted, and {others} of yours are left on {domain}: there can "
+            f"be {AT_ONCE} in all. Withdraw what nobody needs: -e list=true shows them"
         )
-    made = api.call("generate_invite", host=domain)
-    token = made["invite_uri"].partition("preauth=")[2].partition(";")[0]
-    if not made["landing_page"]:
-        api.call("delete_invite_by_token", host=domain, token=token)
-        raise ApiError("the service on this host takes no invitations yet: run site.yml, then this again")
+    made: list[dict[str, str]] = []
+    tokens: list[str] = []
     try:
-        ejabberd_program.run("invitation-uses", domain, str(uses), str(days), given=token, seconds=SECONDS)
-    except (RuntimeError, OSError, subprocess.TimeoutExpired):
-        api.call("delete_invite_by_token", host=domain, token=token)
+        for _ in range(count):
+            one = api.call("generate_invite", host=domain)
+            token = one["invite_uri"].partition("preauth=")[2].partition(";")[0]
+            tokens.append(token)
+            if not one["landing_page"]:
+                raise ApiError("the service on this host takes no invitations yet: run site.yml, then this again")
+            made.append(
+                {
+                    "uri": one["invite_uri"].replace(token, PREFIX + token),
+                    "url": one["landing_page"].replace(token, PREFIX + token),
+                }
+            )
+        ejabberd_program.run("invitation-uses", domain, str(uses), str(days), given="\n".join(tokens), seconds=SECONDS)
+    except (ApiError, RuntimeError, OSError, subprocess.TimeoutExpired):
+        for row in api.call("list_invites", host=domain):
+            if token_of(row) in tokens:
+                api.call("delete_invite_by_token", host=domain, token=row["token"])
         raise
-    return {
-        "uri": made["invite_uri"].replace(token, PREFIX + token),
-        "url": made["landing_page"].replace(token, PREFIX + token),
-    }
+    return made
 
 
 def withdraw(api: Api, name: str, domains: list[str], *, check: bool) -> list[str]:
@@ -163,6 +201,7 @@ def main() -> None:
             "verb": {"type": "str", "choices": ["list", "make", "withdraw"], "default": "list"},
             "domain": {"type": "str", "default": ""},
             "uses": {"type": "int", "default": 1},
+            "count": {"type": "int", "default": 1},
             "days": {"type": "int", "default": 1},
             "invitation": {"type": "str", "default": ""},
             "domains": {"type": "list", "elements": "str", "default": []},
@@ -177,10 +216,11 @@ def main() -> None:
         if params["verb"] == "withdraw":
             done["changes"] = withdraw(api, params["invitation"], params["domains"], check=check)
         if params["verb"] == "make":
-            done["changes"] = [f"invitation to {params['uses']} accounts {'would be made' if check else 'made'}"]
+            many = params["uses"] * params["count"]
+            done["changes"] = [f"invitation to {many} accounts {'would be made' if check else 'made'}"]
             if not check:
-                done["invitation"] = make(api, params["domain"], params["uses"], params["days"])
-        done["invitations"] = [one for domain in params["domains"] for one in listed(api, domain)]
+                done["made"] = make(api, params["domain"], params["uses"], params["days"], params["count"])
+        done["invitations"] = [one for domain in params["domains"] for one in listed(api, domain) + used(api, domain)]
     except (ApiError, RuntimeError, OSError, subprocess.TimeoutExpired) as error:
         module.fail_json(msg=str(error))
     module.exit_json(changed=bool(done["changes"]), **done)

@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import json
+import stat
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from threading import Barrier
 from typing import Any
 
@@ -122,6 +124,31 @@ def test_invitation_for_many_is_no_way_around_the_others(service: Service) -> No
     for row in rows:
         service.api(("expire_invite_by_token", {"host": service.domain, "token": row}))
     assert take(service, token, newcomer()) == "item-not-found"
+
+
+def test_cards_are_invitations_of_their_own(service: Service, tmp_path: Path) -> None:
+    """Each is valid once, for people behind one address at the same moment; the page loads nothing."""
+    file = tmp_path / "cards.html"
+    words = ("count=3", "days=1", f"file={file}")
+    assert "would be created" in invite(service, *words, "--check")
+    assert not file.exists()
+    said = json.loads(invite(service, *words, "format=json"))
+    page = file.read_text(encoding="utf-8")
+    assert said["file"] == str(file)
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert "src=" not in page
+    assert "href=" not in page
+    assert page.count("<svg") == 3
+    tokens = [one["url"].partition("preauth=")[2] for one in said["made"]]
+    assert len(set(tokens)) == 3
+    assert all(token in page for token in tokens)
+    guests = [newcomer() for _ in tokens]
+    try:
+        assert [take(service, token, guest) for token, guest in zip(tokens, guests, strict=True)] == ["", "", ""]
+        assert take(service, tokens[0], newcomer()) == "item-not-found"
+    finally:
+        service.unregister(guests)
+    assert "exists: its cards may still be valid" in service.fail("invite", *words)
 
 
 # What else is decided before the host is asked: tests/unit/test_refusals.py.

@@ -43,6 +43,8 @@ CONFIGURATIONS: dict[str, dict[str, Any]] = {
     "everything": {
         "xmpp_name": NAME,
         "xmpp_registration": "open",
+        "xmpp_inviters": "members",
+        "xmpp_keep_inviter": True,
         "xmpp_rooms": [{**ROOM, "moderated": True}],
         "xmpp_recommended_rooms": [{"address": "garden@muc.neighbour.test", "title": "Garden | Ground"}],
         "xmpp_donations": [

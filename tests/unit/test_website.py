@@ -235,3 +235,19 @@ def test_changed_period_is_on_every_page_that_tells_it(tmp_path: Path) -> None:
             assert text.count(f"30 {words}") == (page == "privacy/index.html"), (language, page)
     told = {entry["name"]: entry["days"] for entry in json.loads(site["ledger.json"])}
     assert (told["archive"], told["uploads"]) == (17, 23)
+
+
+def test_invitations_are_on_the_pages_of_a_service_whose_members_invite(everything: Rendered) -> None:
+    """And on no other's; where it is kept who invited whom, they say so."""
+    for language, kept, told in (
+        ("en", "and who used them", "is stored for 30 days"),
+        ("de", "und wer sie benutzt hat", "ist 30 Tage lang gespeichert"),
+    ):
+        others = rendered("by invitation")
+        account, faq, privacy = (f"{language}/{page}/index.html" for page in ("account", "faq", "privacy"))
+        assert told in Page("", everything[account]).words
+        assert 'id="invite"' not in others[account]
+        assert "account/#invite" in everything[faq]
+        assert "#invite" not in others[faq]
+        assert kept in Page("", everything[privacy]).words
+        assert kept not in Page("", others[privacy]).words

@@ -94,6 +94,8 @@ RULES: dict[str, Rule] = {
     "xmpp_push_servers": Rule(domain, empty=True, unique=same),
     "xmpp_block_lists": Rule(domain, empty=True, unique=same),
     "xmpp_registrations_per_hour": Rule(low=1, high=1000),
+    "xmpp_invitations_per_month": Rule(low=1, high=100),
+    "xmpp_invitation_days": Rule(low=1, high=30),
     "xmpp_admins": Rule(localpart, unique=same),
     "xmpp_contact_addresses": Rule(contact, unique=same),
     "xmpp_status_url": Rule(https_url, empty=True),

@@ -59,7 +59,7 @@ def to_html(text: str, link: Callable[[str], str | None] = str, prefix: str = ""
 
 def qr_code(address: str) -> str:
     """Return an address as an image (SVG) to be scanned; white around it also on a dark page."""
-    import segno  # only donations need it
+    import segno  # only donations and cards need it
 
     stream = io.BytesIO()
     segno.make_qr(address, error="m").save(

@@ -27,8 +27,18 @@ def check_unused(settings: HostSettings) -> None:
     if settings.values.get("xmpp_calls") is False and settings.values.get("xmpp_dynamic_address") is False:
         reasons["neither xmpp_calls nor xmpp_dynamic_address is true"] = ("xmpp_stun_server",)
     registration = settings.values.get("xmpp_registration")
-    if registration in ("invite", "closed"):
-        reasons[f'xmpp_registration is "{registration}"'] = ("xmpp_registrations_per_hour",)
+    members = ("xmpp_invitations_per_month", "xmpp_keep_inviter")
+    if registration == "closed":
+        reasons['xmpp_registration is "closed"'] = (
+            "xmpp_registrations_per_hour",
+            "xmpp_inviters",
+            "xmpp_invitation_days",
+            *members,
+        )
+    elif registration == "invite":
+        reasons['xmpp_registration is "invite"'] = ("xmpp_registrations_per_hour",)
+    if registration != "closed" and settings.values.get("xmpp_inviters") == "administrators":
+        reasons['xmpp_inviters is "administrators"'] = members
     if settings.values.get("xmpp_alerts") is False:
         reasons["xmpp_alerts is false"] = ("xmpp_alert_command",)
     for reason, names in reasons.items():

@@ -50,6 +50,25 @@ CASES: Cases = {
         {"xmpp_registrations_per_hour": 5},
         [("xmpp_registrations_per_hour", 'is not used, because xmpp_registration is "closed"')],
     ),
+    "invitations where nobody can create an account": (
+        {
+            "xmpp_inviters": "members",
+            "xmpp_invitation_days": 3,
+            "xmpp_invitations_per_month": 3,
+            "xmpp_keep_inviter": True,
+        },
+        [
+            (name, 'is not used, because xmpp_registration is "closed"')
+            for name in ("xmpp_inviters", "xmpp_invitations_per_month", "xmpp_invitation_days", "xmpp_keep_inviter")
+        ],
+    ),
+    "limits of members who cannot invite": (
+        {"xmpp_registration": "invite", "xmpp_invitations_per_month": 3, "xmpp_keep_inviter": True},
+        [
+            (name, 'is not used, because xmpp_inviters is "administrators"')
+            for name in ("xmpp_invitations_per_month", "xmpp_keep_inviter")
+        ],
+    ),
     "program for alerts that are off": (
         {"xmpp_alerts": False, "xmpp_alert_command": "/usr/local/bin/alert"},
         [("xmpp_alert_command", "is not used, because xmpp_alerts is false")],

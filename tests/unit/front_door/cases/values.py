@@ -108,6 +108,7 @@ CASES: Cases = {
             "xmpp_certificates": "letsencrypt",
             "xmpp_acme_challenge": "http-01",
             "xmpp_registration": "invited",
+            "xmpp_inviters": "users",
             "xmpp_federation": "closed",
             "xmpp_archive_default": "Always",
         },
@@ -116,6 +117,7 @@ CASES: Cases = {
             ("xmpp_certificates", "must be one of: acme, provided, selfsigned"),
             ("xmpp_acme_challenge", "must be one of: http, dns, hook"),
             ("xmpp_registration", "must be one of: open, invite, closed"),
+            ("xmpp_inviters", "must be one of: administrators, members"),
             ("xmpp_federation", "must be one of: open, allowlist, off"),
             ("xmpp_archive_default", "must be one of: always, roster, never"),
         ],
@@ -172,6 +174,25 @@ CASES: Cases = {
         )
         for number in (0, 1001)
     },
+    **{
+        f"{per_month} invitations for {days} days": (
+            {
+                "xmpp_registration": "invite",
+                "xmpp_inviters": "members",
+                "xmpp_invitations_per_month": per_month,
+                "xmpp_invitation_days": days,
+            },
+            [
+                ("xmpp_invitations_per_month", "must be from 1 to 100"),
+                ("xmpp_invitation_days", "must be from 1 to 30"),
+            ],
+        )
+        for per_month, days in ((0, 0), (101, 31))
+    },
+    "keeping of inviters that is no yes or no": (
+        {"xmpp_registration": "invite", "xmpp_inviters": "members", "xmpp_keep_inviter": "sometimes"},
+        [("xmpp_keep_inviter", "is a string, but must be a boolean")],
+    ),
     "all at once": (
         {
             "xmpp_domain": "Friends.test",

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Makes an account, takes an invitation (XEP-0445) or sets a new password by speaking XMPP to the server itself (RFC 7395, XEP-0077):
 // its limits and its CAPTCHA (XEP-0158) are the same for this page and for every app. Nothing is stored.
-import { at, newPassword, said, show } from "./page.js";
+import { at, drawCode, newPassword, said, show } from "./page.js";
 import { NS as SHARED, Problem, Refusal, Stream, element, fromBase64 } from "./xmpp.js";
 
 const NS = { ...SHARED, bits: "urn:xmpp:bob", invitation: "urn:xmpp:pars:0", ours: "conexizan:registration" };
@@ -167,14 +167,8 @@ async function attempt(action) {
   if (at("register") && !at("picture").hidden) at("digits").focus();
 }
 
-function scanCode() {
-  const library = document.createElement("script");
-  library.src = "/qrcode.js";
-  library.onload = () => {
-    new QRCode(at("code"), { text: location.href, width: 200, height: 200, useSVG: true, correctLevel: QRCode.CorrectLevel.M });
-    show("scan");
-  };
-  document.head.append(library);
+async function scanCode() {
+  show("scan", await drawCode(at("code"), location.href));
 }
 
 async function start() {

@@ -36,6 +36,19 @@ function suggestion() {
   return [0, 3, 6, 9].map((start) => syllables.slice(start, start + 3).join("")).join("-");
 }
 
+// A text as a QR code, by the library that ejabberd brings (roles/registration); true when it is there.
+export const drawCode = (box, text) =>
+  new Promise((resolve) => {
+    const library = document.createElement("script");
+    library.src = "/qrcode.js";
+    library.onload = () => {
+      new QRCode(box, { text, width: 200, height: 200, useSVG: true, correctLevel: QRCode.CorrectLevel.M });
+      resolve(true);
+    };
+    library.onerror = () => resolve(false);
+    document.head.append(library);
+  });
+
 // The checkbox shows what is in the field.
 export function showsPassword(checkbox, field) {
   checkbox.addEventListener("change", () => {

@@ -90,6 +90,7 @@ account_removed(User, Server) ->
             [mod_admin_extra:delete_rosteritem(Contact, Host, User, Server) || [Contact, Host] <- Contacts];
         _ -> tell("the table rosterusers")
     end,
+    ok = mod_xmpp_invitations:forget(User, Server),
     [change(Table, Server, ["DELETE FROM ", Table, " WHERE ", Column, " = ", quote(Address), " OR substr(", Column, ", 1, ",
                             integer_to_list(length(unicode:characters_to_list(Address)) + 1), ") = ", quote([Address, "/"])])
      || {Table, Column} <- [{"pubsub_state", "jid"}, {"pubsub_item", "publisher"}, {"muc_registered", "jid"},
@@ -170,7 +171,7 @@ tell(Place) ->
 
 %% What is no longer good for anything: tokens for a login without password that ran out, push for apps that never came back,
 %% files that came after their account was deleted (a slot that was handed out before still takes one), what was said in rooms that ended
-%% with ejabberd, messages that are older than these days in domains that are served no more, and what apps could do.
+%% with ejabberd, used invitations, messages that are older than these days in domains that are served no more, and what apps could do.
 expire(Days) ->
     Host = hd(ejabberd_option:hosts()),
     Oldest = erlang:system_time(microsecond) - ?PUSH_DAYS * 86400 * 1000000,
@@ -183,6 +184,7 @@ expire(Days) ->
     [ok = remove(filename:join(Root, Folder)) || Folder <- ordsets:subtract(lists:sort(Folders), lists:sort(Used)),
                                                  length(Folder) =:= 40],
     [ok = delete_lost_rooms(One) || One <- ejabberd_option:hosts()],
+    [ok = mod_xmpp_invitations:expire(One) || One <- ejabberd_option:hosts()],
     ok = delete_old_domains(Host, Days),
     mod_xmpp_caps:expire().
 

@@ -3,9 +3,7 @@
 %% held up by the limit per address: the operator has vouched for these people. ejabberd's own (mod_invites) is good for one account. Here each use is
 %% a row of its own in ejabberd's table, under the token with a number behind it: so ejabberd lists, expires and revokes uses, and a use is taken
 %% together with its account or not at all. The row is deleted with its use, so nobody can tell who came by which.
-%% And an account is made by a link to somebody's contacts only if that person may invite to accounts.
-%% Hook: c2s_unauthenticated_packet, before mod_invites. Without this module an invitation for many is refused as unknown, and whoever has an account can
-%% make others without a CAPTCHA, also where only administrators invite.
+%% Hook: c2s_unauthenticated_packet, before mod_invites and mod_xmpp_invitations. Without this module such an invitation is refused as unknown.
 -module(mod_xmpp_invitation_uses).
 -behaviour(gen_mod).
 -export([start/2, stop/1, reload/3, depends/2, mod_options/1, mod_doc/0]).
@@ -58,17 +56,8 @@ show(State, Host, <<?PREFIX, _/binary>> = Token, IQ) ->
         true -> answer(State#{?MODULE => Token}, xmpp:make_iq_result(IQ));
         false -> refuse(State, IQ, invalid(IQ))
     end;
-show(State, Host, Token, IQ) ->
-    case may_invite(Host, Token) of
-        true -> maps:remove(?MODULE, State);
-        false -> refuse(State, IQ, invalid(IQ))
-    end.
-
-%% A link to somebody's contacts (XEP-0379) is an invitation to an account for mod_invites as well. Everybody can make any number of these.
-may_invite(Host, Token) ->
-    {selected, _, Rows} = ejabberd_sql:sql_query(
-        Host, iolist_to_binary(["SELECT username FROM invite_token WHERE server_host = ", quote(Host), " AND token = ", quote(Token), " AND type = 'R'"])),
-    lists:all(fun([User]) -> mod_invites:create_account_allowed(Host, jid:make(User, Host)) =:= ok end, Rows).
+show(State, _Host, _Token, _IQ) ->
+    maps:remove(?MODULE, State).
 
 form() ->
     {xmlel, <<"query">>, [{<<"xmlns">>, ?REGISTER}], [{xmlel, <<"username">>, [], []}, {xmlel, <<"password">>, [], []}]}.
