@@ -90,6 +90,15 @@ RULES: dict[str, Rule] = {
     "xmpp_federation_block": Rule(domain, empty=True, unique=same),
     "xmpp_push_servers": Rule(domain, empty=True, unique=same),
     "xmpp_block_lists": Rule(domain, empty=True, unique=same),
+    "xmpp_registration_question": Rule(empty=True),
+    **{
+        f"xmpp_registration_question.{language}{part}": rule
+        for language in ("de", "en")
+        for part, rule in (
+            (".question", Rule(prose=True, high=200)),
+            (".answers", Rule(prose=True, high=100, unique=str.casefold)),
+        )
+    },
     "xmpp_registrations_per_hour": Rule(low=1, high=1000),
     "xmpp_admins": Rule(localpart, unique=same),
     "xmpp_contact_addresses": Rule(contact, unique=same),

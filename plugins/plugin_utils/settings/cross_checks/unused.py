@@ -28,7 +28,10 @@ def check_unused(settings: HostSettings) -> None:
         reasons["neither xmpp_calls nor xmpp_dynamic_address is true"] = ("xmpp_stun_server",)
     registration = settings.values.get("xmpp_registration")
     if registration in ("invite", "closed"):
-        reasons[f'xmpp_registration is "{registration}"'] = ("xmpp_registrations_per_hour",)
+        reasons[f'xmpp_registration is "{registration}"'] = (
+            "xmpp_registration_question",
+            "xmpp_registrations_per_hour",
+        )
     if settings.values.get("xmpp_alerts") is False:
         reasons["xmpp_alerts is false"] = ("xmpp_alert_command",)
     for reason, names in reasons.items():

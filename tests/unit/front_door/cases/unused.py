@@ -46,6 +46,14 @@ CASES: Cases = {
         )
         for registration in ("invite", "closed")
     },
+    "question that nobody is asked": (
+        {
+            "xmpp_registration": "invite",
+            "xmpp_languages": ["en"],
+            "xmpp_registration_question": {"en": {"question": "Which tree?", "answers": ["lime"]}},
+        },
+        [("xmpp_registration_question", 'is not used, because xmpp_registration is "invite"')],
+    ),
     "pace of registrations that nothing opens": (
         {"xmpp_registrations_per_hour": 5},
         [("xmpp_registrations_per_hour", 'is not used, because xmpp_registration is "closed"')],

@@ -59,7 +59,7 @@ mark(State, _Packet) ->
 %% The server's own form (mod_register_web), which could only say "Not allowed".
 process(Path, Request) ->
     put(?MODULE, {stranger, element(1, element(?IP, Request))}),
-    Answer = mod_register_web:process(Path, Request),
+    Answer = mod_register_web:process(Path, mod_xmpp_registration_question:read(Request)),
     case erase(?MODULE) of
         {refused, Seconds} ->
             {_, Text} = text(Seconds, element(?LANG, Request)),
