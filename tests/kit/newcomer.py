@@ -37,7 +37,7 @@ _RESET = """run([]) ->
     [ets:select_delete(Table, [{{'_', '$1'}, [{is_integer, '$1'}], [true]}])
         || Table <- [mod_xmpp_login_throttle, mod_xmpp_guard_known, mod_xmpp_reports, mod_xmpp_spam,
                      mod_xmpp_registration_rate, mod_xmpp_registration_lines, mod_xmpp_outgoing, mod_xmpp_rooms,
-                     xmpp_bosh],
+                     mod_xmpp_newcomers, mod_xmpp_newcomers_people, xmpp_bosh],
         ets:whereis(Table) =/= undefined].
 """
 # The limit of the service is used up, and lets the next one in after so many seconds.

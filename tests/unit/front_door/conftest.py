@@ -58,7 +58,14 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     (folder / "private-ca.pem").write_bytes((folder / "good.pem").read_bytes())
     Path(examples["xmpp_website_dir"].replace("{{ inventory_dir }}", str(folder))).mkdir()
     # But for those that have no effect beside another one's.
-    others_only = ("xmpp_acme_", "xmpp_alert_", "xmpp_backup_s3_", "xmpp_registration_", "xmpp_registrations_")
+    others_only = (
+        "xmpp_acme_",
+        "xmpp_alert_",
+        "xmpp_backup_s3_",
+        "xmpp_registration_",
+        "xmpp_registrations_",
+        "xmpp_newcomer_",
+    )
     hosts["examples"] = {name: value for name, value in examples.items() if not name.startswith(others_only)}
     others = {
         "xmpp_acme_challenge": "hook",

@@ -31,6 +31,7 @@ def check_unused(settings: HostSettings) -> None:
         reasons[f'xmpp_registration is "{registration}"'] = (
             "xmpp_registration_question",
             "xmpp_registrations_per_hour",
+            "xmpp_newcomer_days",
         )
     if settings.values.get("xmpp_alerts") is False:
         reasons["xmpp_alerts is false"] = ("xmpp_alert_command",)

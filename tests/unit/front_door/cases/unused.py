@@ -46,6 +46,10 @@ CASES: Cases = {
         )
         for registration in ("invite", "closed")
     },
+    "days of newcomers who do not come": (
+        {"xmpp_newcomer_days": 0},
+        [("xmpp_newcomer_days", 'is not used, because xmpp_registration is "closed"')],
+    ),
     "question that nobody is asked": (
         {
             "xmpp_registration": "invite",

@@ -172,6 +172,13 @@ CASES: Cases = {
         )
         for number in (0, 1001)
     },
+    **{
+        f"newcomers for {days} days": (
+            {"xmpp_registration": "open", "xmpp_newcomer_days": days},
+            [("xmpp_newcomer_days", "must be from 0 to 30")],
+        )
+        for days in (-1, 31)
+    },
     "question that is not one": (
         {
             "xmpp_registration": "open",

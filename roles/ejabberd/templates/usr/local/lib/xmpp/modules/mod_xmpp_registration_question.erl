@@ -133,8 +133,7 @@ offer(_Type, _Host, Acc) ->
 
 %% In the language that is asked for, else the server's.
 question(Questions, Lang) ->
-    Short = hd(binary:split(string:lowercase(Lang), <<"-">>)),
-    maps:get(Short, Questions, maps:get(ejabberd_option:language(), Questions)).
+    maps:get(xmpp_language:short(Lang), Questions, maps:get(ejabberd_option:language(), Questions)).
 
 optional({xmlel, Name, Attributes, Els}) ->
     {xmlel, Name, Attributes, [El || El <- Els, element(2, El) =/= <<"required">>]}.
