@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from xml.etree import ElementTree as ET
 
@@ -17,6 +18,7 @@ from ..kit.strangers import befriended, elsewhere
 from ..kit.stream import connected
 
 PEOPLE = 10  # strangers whom a newcomer reaches at once
+SESSIONS = 4
 MINUTES = 20  # until one more is reached
 DAYS = 3  # roles/xmpp/defaults/main.yml
 DAY = 86400
@@ -24,16 +26,14 @@ REASON = "{urn:ietf:params:xml:ns:xmpp-stanzas}resource-constraint"
 SAID = {"en": "In its first days, a new account", "de": "Ein neues Konto kann in seinen ersten Tagen"}
 # For how many seconds each newcomer is still one.
 _LEFT = """run([]) ->
-    Now = rpc:call(ejabberd@localhost, erlang, monotonic_time, [millisecond]),
-    Rows = rpc:call(ejabberd@localhost, ets, tab2list, [mod_xmpp_newcomers]),
-    [io:format("~b~n", [(Time - Now) div 1000]) || {_, Time} <- Rows, is_integer(Time)].
+    Now = erlang:monotonic_time(millisecond),
+    [io:format("~b~n", [(Time - Now) div 1000]) || {_, Time} <- ets:tab2list(mod_xmpp_newcomers), is_integer(Time)].
 """
 # As if so many seconds had passed, for a table.
 _PASS = """run([Name, Seconds]) ->
     Table = list_to_atom(Name),
-    Rows = rpc:call(ejabberd@localhost, ets, tab2list, [Table]),
-    Moved = [{Key, Time - list_to_integer(Seconds) * 1000} || {Key, Time} <- Rows, is_integer(Time)],
-    true = rpc:call(ejabberd@localhost, ets, insert, [Table, Moved]).
+    Moved = [{Key, Time - list_to_integer(Seconds) * 1000} || {Key, Time} <- ets:tab2list(Table), is_integer(Time)],
+    true = ets:insert(Table, Moved).
 """
 
 pytestmark = pytest.mark.usefixtures("limits_reset_before", "limits_reset_after")
@@ -61,13 +61,15 @@ def left(service: Service) -> list[int]:
     return [int(line) for line in run_in_erlang(service, _LEFT).split()]
 
 
-def write_to_strangers(client: Client, people: list[Account]) -> None:
+async def write_to_strangers(client: Client, people: list[Account]) -> None:
     """To as many as a newcomer reaches at once: half of them here, half of them elsewhere. Writing again is free."""
     for person in people[: PEOPLE // 2]:
         client.say(person.jid, "buy")
         client.say(person.jid, "cheap")
     for _ in range(PEOPLE // 2):
         client.say(elsewhere(), "buy")
+    client.say(client.boundjid.bare, "all of it was sent")
+    await client.hear("all of it was sent")
 
 
 async def refused(client: Client, to: str) -> ET.Element:
@@ -85,11 +87,14 @@ async def test_newcomer_reaches_few_strangers(
 ) -> None:
     """Not by messages, nor by invitations to rooms, nor by requests; neither here nor elsewhere."""
     *people, late, later, last = register(PEOPLE // 2 + 3)
-    async with login(service, mallory) as client, login(service, late) as receiver, login(service, last) as asking:
-        await client.online()
+    async with login(service, late) as receiver, login(service, last) as asking, login(service, mallory) as client:
         await receiver.online()
         await asking.online()
-        write_to_strangers(client, people)
+        asking.say(mallory.jid, "who are you")  # who was away
+        await asking.query("get", "<ping xmlns='urn:xmpp:ping'/>")
+        await client.online()
+        await client.hear("who are you")
+        await write_to_strangers(client, people)
         for language, said in SAID.items():
             client.send_raw(f"<message to='{late.jid}' type='chat' xml:lang='{language}'><body>buy</body></message>")
             text = (await refused(client, late.jid)).findtext(".//{urn:ietf:params:xml:ns:xmpp-stanzas}text", "")
@@ -107,12 +112,14 @@ async def test_newcomer_reaches_few_strangers(
             inside = f"<invite to='{late.jid}'><reason>buy</reason></invite>"
             client.send_raw(f"<message to='{room}'><x xmlns='{USER[1:-1]}'>{inside}</x></message>")
             await refused(client, room)
+            # An invitation for somebody who was reached, in words to somebody who was not.
+            inside = f"<invite to='{people[0].jid}'/>"
+            client.send_raw(f"<message to='{later.jid}'><body>buy</body><x xmlns='{USER[1:-1]}'>{inside}</x></message>")
+            await refused(client, later.jid)
             client.say(room, "rooms do not count", kind="groupchat")
             await client.hear("rooms do not count")
         # Who was reached, who has written first, a contact and an administrator still are.
         client.say(people[0].jid, "again")
-        asking.say(mallory.jid, "who are you")
-        await client.hear("who are you")
         client.say(last.jid, "an answer")
         await asking.hear("an answer")
         client.say(admin.jid, "help")
@@ -122,6 +129,24 @@ async def test_newcomer_reaches_few_strangers(
         assert receiver.messages.all(lambda stanza: "buy" in ET.tostring(stanza, encoding="unicode")) == []
         limited = client.messages.all(lambda stanza: stanza.find(f".//{REASON}") is not None)
         assert [stanza.get("from") for stanza in limited] == []
+
+
+@pytest.mark.attack("spam by accounts that were created for it, with `xmpp_registration: open`")
+async def test_sessions_of_a_newcomer_reach_no_more_than_one(service: Service, mallory: Account) -> None:
+    """All of them write at the same moment."""
+    async with contextlib.AsyncExitStack() as stack:
+        sessions = [await stack.enter_async_context(login(service, mallory)) for _ in range(SESSIONS)]
+        for session in sessions:
+            await session.online()
+        for _ in range(PEOPLE):
+            for session in sessions:
+                session.say(elsewhere(), "buy")
+        too_many = 0
+        for session in sessions:
+            for _ in range(PEOPLE):
+                error = await session.messages.get(lambda stanza: stanza.get("type") == "error")
+                too_many += error.find(f".//{REASON}") is not None
+    assert too_many == (SESSIONS - 1) * PEOPLE
 
 
 def befriended_here(service: Service, account: Account, friend: Account) -> None:
@@ -144,7 +169,7 @@ async def test_newcomer_is_one_for_days_and_not_for_longer(
     people = register(PEOPLE // 2 + 1)
     async with login(service, mallory) as client:
         await client.online()
-        write_to_strangers(client, people)
+        await write_to_strangers(client, people)
         client.say(people[-1].jid, "buy")
         await refused(client, people[-1].jid)
         run_in_erlang(service, _PASS, "mod_xmpp_newcomers", str((DAYS + 1) * DAY))

@@ -5,35 +5,56 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
+from xml.etree import ElementTree as ET
 
 import pytest
 from testinfra.host import Host
 
 from ..kit.clients import login
+from ..kit.erlang import run_in_erlang
 from ..kit.newcomer import (
+    ASK_FORM,
     Form,
     ask_form,
+    ask_without_form,
     exists,
+    filled_form,
     hand_in,
     hand_in_plain,
     invite,
     newcomer,
     plain_form,
+    read_form,
     read_picture,
     refusal,
-    reset_limits,
     show_invitation,
     wrong,
 )
-from ..kit.service import Account, Service
+from ..kit.service import Account, Register, Service
 from ..kit.stream import Stream, connected
+from ..kit.web import over_bosh, over_websocket
 
 # molecule/inventory/group_vars/whole.yml
 QUESTIONS = {"en": "Which tree is in the yard?", "de": "Welcher Baum steht im Hof?"}
-# Of either language, in any case, with spaces around it, composed or decomposed.
-RIGHT = ("lime", "  A LIME ", "linde", "GROSSE LINDE", "große linde\t")
+# Of either language, in any case, composed or decomposed, and as people write it who have no key for its accents.
+RIGHT = (
+    "lime",
+    "  a\u00a0LIME! ",
+    "linde",
+    "SCHÖNE GROSSE LINDE",
+    "scho\u0308ne große\n linde.",
+    "Schoene Grosse Linde",
+    "schone-grosse linde\u200b",
+    "ｌｉｍｅ",
+)
+WRONG = ("oak", "lim", "lime tree", "limelime", "l1me", "lime" * 500, "?!", "\u0308", " ")
+WAYS = {"websocket": over_websocket, "bosh": over_bosh}
 PICTURES = 40  # of one address in a minute, roles/ejabberd/vars/main.yml
 FORM = "{jabber:x:data}"
+# As if a room had asked for the picture, for somebody who wants to enter it.
+_OF_A_ROOM = """run([Challenge]) ->
+    true = ets:update_element(captcha, list_to_binary(Challenge), {6, jid:decode(<<"somebody@server.example">>)}).
+"""
 
 pytestmark = pytest.mark.usefixtures("limits_reset_before")
 
@@ -60,28 +81,26 @@ def test_app_shows_the_question_beside_the_picture(service: Service, language: s
         asked = stream.query("get", "<query xmlns='jabber:iq:register'/>", language=language)
     fields = {field.get("var"): field for field in asked.iter(f"{FORM}field")}
     assert fields["qa"].get("label") == QUESTIONS[language]
-    assert [name for name, field in fields.items() if field.find(f"{FORM}required") is not None] == [
-        "username",
-        "password",
-    ]
+    required = [name for name, field in fields.items() if field.find(f"{FORM}required") is not None]
+    assert [name for name in required if fields[name].get("type") != "hidden"] == ["username", "password"]
     assert asked.find(".//{urn:xmpp:bob}data") is not None
 
 
-async def test_account_is_made_by_an_answer(service: Service, newcomers: list[Account]) -> None:
-    for said in RIGHT:
-        newcomers.append(newcomer())
-        with connected(service) as stream:
-            stream.starttls()
-            assert answer(stream, newcomers[-1], ask_form(stream), said) == "", said
-        async with login(service, newcomers[-1]):
-            pass
+async def test_account_is_made_by_an_answer(service: Service, register: Register, newcomers: list[Account]) -> None:
+    """As people write it, of either language."""
+    (known,) = register(1)
+    newcomers.append(newcomer())
+    with connected(service) as stream:
+        stream.starttls()
+        for said in RIGHT:
+            assert answer(stream, known, ask_form(stream), said) == "conflict", said  # the name alone is wrong
+        assert answer(stream, newcomers[0], ask_form(stream), RIGHT[0]) == ""
         # Who has just got an account gets no second one: the same limit as with a picture.
         late = newcomer()
-        with connected(service) as stream:
-            stream.starttls()
-            assert answer(stream, late, ask_form(stream), said) == "resource-constraint"
-        assert not exists(service, late)
-        reset_limits(service)
+        assert answer(stream, late, ask_form(stream), RIGHT[0]) == "resource-constraint"
+    assert not exists(service, late)
+    async with login(service, newcomers[0]):
+        pass
 
 
 @pytest.mark.attack("creating accounts without solving the CAPTCHA")
@@ -89,10 +108,10 @@ def test_wrong_answer_uses_up_the_challenge(service: Service, guest: Account) ->
     """So nobody can try one answer after the other, nor the digits after an answer."""
     with connected(service) as stream:
         stream.starttls()
-        for said, more in (("oak", {}), ("lim", {}), ("lime tree", {}), ("oak", {"ocr": ""}), (" ", {})):
+        for said in WRONG:
             form = ask_form(stream)
             digits = read_picture(service, form.challenge)
-            assert answer(stream, guest, form, said, **more) == "not-allowed", said
+            assert answer(stream, guest, form, said, ocr="") == "not-allowed", said
             assert answer(stream, guest, form, "lime") == "not-allowed", said
             assert answer(stream, guest, form, "", ocr=digits) == "not-allowed", said
         # Of both, the digits count.
@@ -103,7 +122,41 @@ def test_wrong_answer_uses_up_the_challenge(service: Service, guest: Account) ->
         # An answer needs a challenge, of its own.
         for challenge in ("", secrets.token_hex(8)):
             assert answer(stream, guest, form, "lime", challenge=challenge) in ("not-allowed", "bad-request")
+        # Nor is one the form without a challenge.
+        assert refusal(ask_without_form(stream, guest)) == "not-allowed"
     assert not exists(service, guest)
+
+
+@pytest.mark.attack("creating accounts without solving the CAPTCHA")
+def test_answer_does_not_fit_the_challenge_of_a_room(service: Service, guest: Account) -> None:
+    """Of which anybody elsewhere gets as many as there are addresses."""
+    with connected(service) as stream:
+        stream.starttls()
+        form = ask_form(stream)
+        run_in_erlang(service, _OF_A_ROOM, form.challenge)
+        assert answer(stream, guest, form, "lime") == "not-allowed"
+    assert not exists(service, guest)
+
+
+@pytest.mark.attack("creating accounts without solving the CAPTCHA")
+@pytest.mark.parametrize("way", WAYS)
+async def test_web_asks_the_same(service: Service, guest: Account, way: str) -> None:
+    """No way in leads past the question, and each takes an answer."""
+    async with WAYS[way](service) as exchange:
+
+        async def ask(kind: str, payload: str) -> ET.Element:
+            return await exchange(f"<iq xmlns='jabber:client' id='q' type='{kind}' xml:lang='en'>{payload}</iq>")
+
+        async def attempt(**said: str) -> str:
+            form = read_form(await ask("get", ASK_FORM))
+            fields = {"username": guest.name, "password": guest.password, "challenge": form.challenge}
+            return refusal(await ask("set", filled_form(**fields, **said)))
+
+        assert await attempt() == "bad-request"
+        assert await attempt(qa="oak") == "not-allowed"
+        assert not exists(service, guest)
+        assert await attempt(qa="Lime") == ""
+    assert exists(service, guest)
 
 
 @pytest.mark.attack("creating many accounts, with `xmpp_registration: open`")

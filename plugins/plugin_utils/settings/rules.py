@@ -20,6 +20,7 @@ from ansible_collections.conexizan.xmpp.plugins.plugin_utils.settings.shapes.add
     web_address,
 )
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.settings.shapes.codes import (
+    answer,
     base64_key,
     base64url,
     country,
@@ -96,7 +97,7 @@ RULES: dict[str, Rule] = {
         for language in ("de", "en")
         for part, rule in (
             (".question", Rule(prose=True, high=200)),
-            (".answers", Rule(prose=True, high=100, unique=str.casefold)),
+            (".answers", Rule(answer, prose=True, high=100, unique=str.casefold)),
         )
     },
     "xmpp_registrations_per_hour": Rule(low=1, high=1000),

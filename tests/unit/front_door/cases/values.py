@@ -184,7 +184,7 @@ CASES: Cases = {
             "xmpp_registration": "open",
             "xmpp_registration_question": {
                 "en": {"question": "Which tree?", "answers": ["lime", "Lime"]},
-                "de": {"answers": [7, " ", "x" * 101], "hint": "big"},
+                "de": {"answers": [7, " ", "x" * 101, "¿?"], "hint": "big"},
             },
         },
         [
@@ -193,6 +193,7 @@ CASES: Cases = {
             ("xmpp_registration_question (de, answers, entry 1)", "is an integer, but must be a string"),
             ("xmpp_registration_question (de, answers, entry 2)", "is empty"),
             ("xmpp_registration_question (de, answers, entry 3)", "has 101 characters: at most 100 are allowed"),
+            ("xmpp_registration_question (de, answers, entry 4)", "has no letter and no digit"),
             ("xmpp_registration_question (en, answers, entry 2)", 'repeats "Lime" of entry 1'),
         ],
     ),

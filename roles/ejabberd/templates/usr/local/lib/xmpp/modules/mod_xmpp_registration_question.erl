@@ -2,7 +2,7 @@
 %% Offer a question of the operator's beside the picture of a CAPTCHA, for people who cannot see it: in the form of apps and of the page as the field
 %% "qa" (XEP-0158), in the form without scripts instead of the digits. Question and picture are one challenge with one answer: a wrong one uses it up, and
 %% each challenge counts, so nobody has more attempts than with pictures alone. A right answer, in any language, is replaced by the digits before
-%% ejabberd sees it. Letter case and spaces around the answer do not count. Digits count if there are any.
+%% ejabberd sees it. Of an answer, letters and digits count, without case and accents. The digits of the picture count if there are any.
 %% Hooks: c2s_unauthenticated_packet, before all others, and c2s_filter_send. Without this module there is the picture alone.
 -module(mod_xmpp_registration_question).
 -behaviour(gen_mod).
@@ -12,8 +12,11 @@
 -define(REGISTER, <<"jabber:iq:register">>).
 -define(DATA, <<"jabber:x:data">>).
 -define(WRONG, <<"-">>).  %% no digits
--define(KEY, 4).          %% element of the record #captcha{} of ejabberd_captcha
+%% Elements of the record #captcha{} of ejabberd_captcha.
+-define(KEY, 4).
+-define(ARGS, 6).
 -define(Q, 5).            %% of #request{} of ejabberd_http
+-define(LONGEST, 1000).   %% bytes; the longest right answer has 400
 
 start(Host, _Opts) ->
     xmpp_start:attempt(?MODULE, fun() -> hooks(add, Host) end).
@@ -90,21 +93,30 @@ read(Request) ->
         false -> Request
     end.
 
+%% Not of a room's challenge, which has somebody as its argument: ejabberd gives these to any number of addresses.
 digits(Challenge) ->
     case ets:lookup(captcha, Challenge) of
-        [Captcha] -> element(?KEY, Captcha);
-        [] -> ?WRONG
+        [Captcha] when not is_tuple(element(?ARGS, Captcha)) -> element(?KEY, Captcha);
+        _ -> ?WRONG
     end.
 
 is_right(Host, Answer) ->
-    lists:member(plain(Answer), [plain(Right) || Right <- gen_mod:get_module_opt(Host, ?MODULE, answers)]).
+    Said = plain(Answer),
+    Said =/= <<>> andalso lists:any(fun(Right) -> lists:member(Said, [plain(Right), plain(without_umlauts(Right))]) end,
+                                    gen_mod:get_module_opt(Host, ?MODULE, answers)).
 
-%% None of the right answers is text that is no UTF-8.
+%% Nothing, of text that is no UTF-8.
+plain(Text) when byte_size(Text) > ?LONGEST -> <<>>;
 plain(Text) ->
-    case unicode:characters_to_nfkc_binary(Text) of
-        Known when is_binary(Known) -> string:trim(string:casefold(Known));
-        _ -> invalid
+    case unicode:characters_to_nfkd_binary(Text) of
+        Known when is_binary(Known) -> re:replace(string:casefold(Known), "[^\\pL\\pN]", "", [global, unicode, {return, binary}]);
+        _ -> <<>>
     end.
+
+%% As people write who have no key for them.
+without_umlauts(Text) ->
+    lists:foldl(fun({Umlaut, Letters}, Changed) -> binary:replace(Changed, Umlaut, Letters, [global]) end,
+                string:casefold(unicode:characters_to_nfc_binary(Text)), [{<<"ä"/utf8>>, <<"ae">>}, {<<"ö"/utf8>>, <<"oe">>}, {<<"ü"/utf8>>, <<"ue">>}]).
 
 %% The picture's field is no longer required, or an app would not send the form without digits.
 offer({IQ, _} = Acc) when element(1, IQ) =:= iq ->

@@ -12,7 +12,7 @@
 -behaviour(gen_mod).
 -export([start/2, stop/1, reload/3, depends/2, mod_options/1, mod_opt_type/1, mod_doc/0]).
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2]).
--export([receive_packet/1, hear/1, enter_room/3, say_in_room/3, refresh/0, has_written/2]).
+-export([receive_packet/1, hear/1, enter_room/3, say_in_room/3, refresh/0]).
 
 -define(NODE, <<"muc_bans_sha256">>).
 -define(FIRST, 10).      %% seconds after the start
@@ -95,10 +95,6 @@ judge(Packet, Entered) ->
                 true -> refuse(Packet, xmpp:err_resource_constraint(<<"This is more than strangers may send here.">>, Lang))
             end
     end.
-
-%% In the last hour, as a stranger (mod_xmpp_newcomers).
-has_written(Who, Whom) ->
-    ets:whereis(?MODULE) =/= undefined andalso xmpp_token_bucket:remembers(?MODULE, {met, Who, Whom}).
 
 %% What is judged as words of the sender's, what as anything else; and what a room says, which only those hear who have entered it.
 kind(message, groupchat) -> room;
