@@ -27,9 +27,13 @@ start(Host, _Opts) ->
         hooks(add, Host)
     end).
 
+%% Switched off, nobody is new any more.
 stop(Host) ->
     hooks(delete, Host),
-    ets:whereis(?MODULE) =:= undefined orelse xmpp_token_bucket:save(?MODULE),
+    case lists:keymember(?MODULE, 1, ejabberd_option:modules(Host)) of
+        true -> ets:whereis(?MODULE) =:= undefined orelse xmpp_token_bucket:save(?MODULE);
+        false -> [xmpp_token_bucket:forget(Table) || Table <- [?MODULE, ?PEOPLE]]
+    end,
     ok.
 
 hooks(Do, Host) ->
