@@ -170,6 +170,7 @@ async function attempt(action) {
     if (at("register")) at("register").inert = false;
   }
   if (at("register") && !at("picture").hidden) solution().focus();
+  at("problem").scrollIntoView({ block: "nearest" }); // a small screen has just gone to the field above it
 }
 
 function scanCode() {
