@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The ways to an account on the web site, up to the login with what was typed there."""
+"""The ways to an account on the web site, up to the login with what was typed there.
+
+More than 300 lines: each way goes through the same page.
+"""
 
 from __future__ import annotations
 
@@ -116,11 +119,44 @@ async def test_account_is_made_on_the_page(
     await works(service, account)
 
 
+async def test_who_cannot_see_the_picture_answers_a_question(
+    browser: Browser, service: Service, guest: Account
+) -> None:
+    """By the keyboard alone, and with one field of both. (The question: molecule/inventory/group_vars/whole.yml)"""
+    said = WORDS["de"]["said"]
+    visit = await Visit.begin(browser, service.domain, "phone")
+    page = await visit.open("/de/register/")
+    answer = page.get_by_label("Welcher Baum steht im Hof?")
+    await page.locator("#name").fill(guest.name)
+    await page.locator("#password").fill(guest.password)
+    await page.keyboard.press("Enter")
+    await expect(page.locator("#digits")).to_be_focused()
+    await page.keyboard.press("Enter")
+    await expect(page.locator("#problem")).to_be_empty()  # neither of both: the browser says so
+    for _ in range(1 + await page.locator("#digits-hint a").count()):
+        await page.keyboard.press("Tab")
+    await expect(answer).to_be_focused()
+    await answer.fill("Eiche")
+    await page.keyboard.press("Enter")
+    await see_problem(page, said["answer"])
+    await expect(answer).to_be_focused()
+    await answer.fill(" ")  # none
+    await page.keyboard.press("Enter")
+    await expect(page.locator("#digits")).to_be_focused()
+    await visit.check(page, "register-question-de")
+    await answer.fill(" LINDE ")
+    await page.keyboard.press("Enter")
+    await see_account(page, guest, "de")
+    assert await visit.end() == []
+    await works(service, guest)
+
+
 async def test_account_is_made_without_scripts(browser: Browser, service: Service, guest: Account) -> None:
     """The page leads to the server's own form."""
     visit = await Visit.begin(browser, service.domain, "phone", java_script_enabled=False)
     page = await visit.open("/en/register/")
     await expect(page.locator("#register")).to_be_hidden()
+    await expect(page.locator("noscript .note")).to_contain_text("Which tree is in the yard?")
     await page.screenshot(path=SCREENSHOTS / "register-plain-en-360.png", full_page=True)
     await page.get_by_role("link", name="the plain form").click()
     await page.wait_for_load_state()

@@ -17,6 +17,7 @@ from .service import Account, Service
 from .stream import CLIENT, Stream
 
 REGISTER = "jabber:iq:register"
+ASK_FORM = f"<query xmlns='{REGISTER}'/>"
 FORM = "jabber:x:data"
 INVITATION = "urn:xmpp:pars:0"
 PLAIN = "/register/plain/"  # the page of the server's own form
@@ -37,7 +38,8 @@ _RESET = """run([]) ->
     [ets:select_delete(Table, [{{'_', '$1'}, [{is_integer, '$1'}], [true]}])
         || Table <- [mod_xmpp_login_throttle, mod_xmpp_guard_known, mod_xmpp_reports, mod_xmpp_spam,
                      mod_xmpp_registration_rate, mod_xmpp_registration_lines, mod_xmpp_outgoing, mod_xmpp_rooms,
-                     mod_xmpp_invitations, xmpp_bosh],
+                     mod_xmpp_invitations, mod_xmpp_newcomers, mod_xmpp_newcomers_people,
+                      xmpp_bosh],
         ets:whereis(Table) =/= undefined].
 """
 # The limit of the service is used up, and lets the next one in after so many seconds.
@@ -98,7 +100,11 @@ class Form:
 
 def ask_form(stream: Stream) -> Form:
     """The form (XEP-0077, XEP-0158) as an app gets it; raises AssertionError if there is none."""
-    answer = stream.query("get", f"<query xmlns='{REGISTER}'/>")
+    return read_form(stream.query("get", ASK_FORM))
+
+
+def read_form(answer: ET.Element) -> Form:
+    """What is asked for in the server's answer; raises AssertionError if it has no form."""
     assert answer.get("type") == "result", ET.tostring(answer)
     fields = {field.get("var", ""): field.findtext(f"{{{FORM}}}value", "") for field in answer.iter(f"{{{FORM}}}field")}
     data = answer.find(".//{urn:xmpp:bob}data")
@@ -108,9 +114,12 @@ def ask_form(stream: Stream) -> Form:
 
 def hand_in(stream: Stream, *, language: str = "en", **fields: str) -> ET.Element:
     """The server's answer to a form with just these fields."""
+    return stream.query("set", filled_form(**fields), language=language)
+
+
+def filled_form(**fields: str) -> str:
     inside = "".join(f"<field var='{name}'><value>{escape(value)}</value></field>" for name, value in fields.items())
-    form = f"<x xmlns='{FORM}' type='submit'>{inside}</x>"
-    return stream.query("set", f"<query xmlns='{REGISTER}'>{form}</query>", language=language)
+    return f"<query xmlns='{REGISTER}'><x xmlns='{FORM}' type='submit'>{inside}</x></query>"
 
 
 def ask_for(service: Service, stream: Stream, account: Account) -> ET.Element:

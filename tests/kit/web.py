@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Awaitable, Callable
+import contextlib
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable
 from xml.etree import ElementTree as ET
 
 from .scram import Scram
@@ -13,6 +15,7 @@ from .stream import SASL
 
 Exchange = Callable[[str], Awaitable[ET.Element]]
 FRAMING = "urn:ietf:params:xml:ns:xmpp-framing"
+HTTPBIND = "http://jabber.org/protocol/httpbind"
 XRD = "{http://docs.oasis-open.org/ns/xri/xrd-1.0}"
 LINKS = {
     "urn:xmpp:alt-connections:websocket": "wss://",
@@ -35,6 +38,13 @@ async def authenticate(exchange: Exchange, account: Account) -> None:
 
 async def login_over_websocket(service: Service, account: Account) -> None:
     """Logs in as a client in a browser does (RFC 7395), no further."""
+    async with over_websocket(service) as exchange:
+        await authenticate(exchange, account)
+
+
+@contextlib.asynccontextmanager
+async def over_websocket(service: Service) -> AsyncIterator[Exchange]:
+    """A stream before its login."""
     async with (
         service.web() as web,
         web.ws_connect(f"wss://{service.domain}/ws", protocols=("xmpp",)) as socket,
@@ -46,7 +56,36 @@ async def login_over_websocket(service: Service, account: Account) -> None:
 
         await exchange(f"<open xmlns='{FRAMING}' to='{service.domain}' version='1.0'/>")
         await socket.receive_str(timeout=PATIENCE)
-        await authenticate(exchange, account)
+        yield exchange
+
+
+@contextlib.asynccontextmanager
+async def over_bosh(service: Service) -> AsyncIterator[Exchange]:
+    """The same in requests (XEP-0206)."""
+    request_id = secrets.randbelow(2**32)
+    async with service.web() as web:
+
+        async def post(attributes: str, inside: str = "") -> ET.Element:
+            nonlocal request_id
+            request_id += 1
+            body = f"<body xmlns='{HTTPBIND}' rid='{request_id}' {attributes}>{inside}</body>"
+            async with web.post(f"https://{service.domain}/bosh", data=body.encode()) as answer:
+                assert answer.status == 200
+                return ET.fromstring(await answer.text())
+
+        begun = f"to='{service.domain}' xml:lang='en' wait='5' hold='1' ver='1.6'"
+        session = await post(f"{begun} xmpp:version='1.0' xmlns:xmpp='urn:xmpp:xbosh'")
+        sid = f"sid='{session.get('sid')}'"
+
+        async def exchange(xml: str) -> ET.Element:
+            answer = await post(sid, xml)
+            while len(answer) == 0:
+                assert answer.get("type") != "terminate", ET.tostring(answer)
+                answer = await post(sid)
+            return answer[0]
+
+        yield exchange
+        await post(f"{sid} type='terminate'")
 
 
 async def linked(service: Service, kind: str) -> dict[str, str]:

@@ -173,7 +173,7 @@ def test_who_got_in_before_a_restart_is_not_kept_out_after_it(service: Service, 
     assert service.host.check_output(f"stat --file-system --format=%T {REMEMBERED}") == "tmpfs"
     assert service.host.check_output(f"stat --format='%a %U' {REMEMBERED}") == "700 ejabberd"
     kept = {name.partition(".")[0] for name in service.host.check_output(f"ls {REMEMBERED}").split()}
-    assert kept == {"mod_xmpp_guard_known", "mod_xmpp_registration_rate"}
+    assert kept == {"mod_xmpp_guard_known", "mod_xmpp_registration_rate", "mod_xmpp_newcomers"}
     written = base64.b64decode(service.host.check_output(f"cat {REMEMBERED}/* | base64 -w0"))
     assert len(written) > 64, "the search looks at the right place"
     for personal in (guest.name.encode(), shared.encode(), ipaddress.ip_address(shared).packed):

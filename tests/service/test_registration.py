@@ -55,8 +55,9 @@ PICTURES = 40  # of one address in a minute, roles/ejabberd/vars/main.yml
 # ---------------------------------------------------------------------- from an app
 @pytest.mark.usefixtures("limits_reset_before")
 async def test_account_is_made_from_an_app(service: Service, register: Register, guest: Account) -> None:
-    """It takes a name, a password and six digits read off a picture, nothing else; the account works at once. A taken
-    name is not given again, and who has just got an account gets no second one."""
+    """It takes a name, a password and six digits read off a picture (or an answer, which the whole service offers
+    beside it), nothing else; the account works at once. A taken name is not given again, and who has just got an
+    account gets no second one."""
     (alice,) = register(1)
     with connected(service) as stream:
         features = stream.starttls()
@@ -64,7 +65,7 @@ async def test_account_is_made_from_an_app(service: Service, register: Register,
         form = ask_form(stream)
         assert form.picture == "image/png"
         hidden = {"FORM_TYPE", "challenge", "sid", "from", "captcha-fallback-text", "captcha-fallback-url"}
-        assert set(form.fields) - hidden == {"username", "password", "ocr"}
+        assert set(form.fields) - hidden == {"username", "password", "ocr", "qa"}
         assert form.fields["captcha-fallback-url"].startswith(f"https://{service.domain}/captcha/")
         picture = await service.fetch("GET", form.fields["captcha-fallback-url"])
         assert (picture.status, picture.body[:8]) == (200, b"\x89PNG\r\n\x1a\n")

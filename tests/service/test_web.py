@@ -17,10 +17,9 @@ from ..kit.clients import login
 from ..kit.erlang import FORGIVE, run_in_erlang
 from ..kit.service import PATIENCE, Account, Register, Service
 from ..kit.stream import CLIENT, STREAMS, connected
-from ..kit.web import BIND, FRAMING, LINKS, assert_link_works, authenticate, linked, login_over_websocket
+from ..kit.web import BIND, FRAMING, HTTPBIND, LINKS, assert_link_works, authenticate, linked, login_over_websocket
 
 GUESSES = 60  # at once
-HTTPBIND = "http://jabber.org/protocol/httpbind"
 
 
 def message(to: str, text: str) -> str:

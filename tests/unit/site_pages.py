@@ -45,6 +45,10 @@ CONFIGURATIONS: dict[str, dict[str, Any]] = {
         "xmpp_registration": "open",
         "xmpp_inviters": "members",
         "xmpp_keep_inviter": True,
+        "xmpp_registration_question": {
+            "de": {"question": "Was ist <b> & *mehr*?", "answers": ["Linde"]},
+            "en": {"question": "What is <b> & *more*?", "answers": ["lime"]},
+        },
         "xmpp_rooms": [{**ROOM, "moderated": True}],
         "xmpp_recommended_rooms": [{"address": "garden@muc.neighbour.test", "title": "Garden | Ground"}],
         "xmpp_donations": [

@@ -20,6 +20,7 @@ from ansible_collections.conexizan.xmpp.plugins.plugin_utils.settings.shapes.add
     web_address,
 )
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.settings.shapes.codes import (
+    answer,
     base64_key,
     base64url,
     country,
@@ -93,9 +94,19 @@ RULES: dict[str, Rule] = {
     "xmpp_federation_block": Rule(domain, empty=True, unique=same),
     "xmpp_push_servers": Rule(domain, empty=True, unique=same),
     "xmpp_block_lists": Rule(domain, empty=True, unique=same),
+    "xmpp_registration_question": Rule(empty=True),
+    **{
+        f"xmpp_registration_question.{language}{part}": rule
+        for language in ("de", "en")
+        for part, rule in (
+            (".question", Rule(prose=True, high=200)),
+            (".answers", Rule(answer, prose=True, high=100, unique=str.casefold)),
+        )
+    },
     "xmpp_registrations_per_hour": Rule(low=1, high=1000),
     "xmpp_invitations_per_month": Rule(low=1, high=100),
     "xmpp_invitation_days": Rule(low=1, high=30),
+    "xmpp_newcomer_days": Rule(low=0, high=30),
     "xmpp_admins": Rule(localpart, unique=same),
     "xmpp_contact_addresses": Rule(contact, unique=same),
     "xmpp_status_url": Rule(https_url, empty=True),

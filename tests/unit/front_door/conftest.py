@@ -59,7 +59,15 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     Path(examples["xmpp_website_dir"].replace("{{ inventory_dir }}", str(folder))).mkdir()
     at_a_provider = ("xmpp_dns_provider", "xmpp_dns_credentials")
     # But for those that have no effect beside another one's.
-    others_only = ("xmpp_acme_", *at_a_provider, "xmpp_alert_", "xmpp_backup_s3_", "xmpp_registrations_")
+    others_only = (
+        "xmpp_acme_",
+        *at_a_provider,
+        "xmpp_alert_",
+        "xmpp_backup_s3_",
+        "xmpp_registration_",
+        "xmpp_registrations_",
+        "xmpp_newcomer_",
+    )
     hosts["examples"] = {name: value for name, value in examples.items() if not name.startswith(others_only)}
     others = {
         "xmpp_acme_challenge": "hook",

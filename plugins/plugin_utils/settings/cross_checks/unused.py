@@ -27,16 +27,17 @@ def check_unused(settings: HostSettings) -> None:
     if settings.values.get("xmpp_calls") is False and settings.values.get("xmpp_dynamic_address") is False:
         reasons["neither xmpp_calls nor xmpp_dynamic_address is true"] = ("xmpp_stun_server",)
     registration = settings.values.get("xmpp_registration")
+    strangers = ("xmpp_registration_question", "xmpp_registrations_per_hour", "xmpp_newcomer_days")
     members = ("xmpp_invitations_per_month", "xmpp_keep_inviter")
     if registration == "closed":
         reasons['xmpp_registration is "closed"'] = (
-            "xmpp_registrations_per_hour",
+            *strangers,
             "xmpp_inviters",
             "xmpp_invitation_days",
             *members,
         )
     elif registration == "invite":
-        reasons['xmpp_registration is "invite"'] = ("xmpp_registrations_per_hour",)
+        reasons['xmpp_registration is "invite"'] = strangers
     if registration != "closed" and settings.values.get("xmpp_inviters") == "administrators":
         reasons['xmpp_inviters is "administrators"'] = members
     if settings.values.get("xmpp_alerts") is False:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Keys, dates, countries and DNS providers, which others have given a form to."""
+"""Keys, dates, countries, answers, and DNS providers."""
 
 from __future__ import annotations
 
@@ -61,3 +61,8 @@ def day(value: str) -> str | None:
 def country(value: str) -> str | None:
     """A country as ISO 3166 abbreviates it."""
     return None if re.fullmatch(r"[A-Z]{2}", value) else "must be a country code of two capital letters (ISO 3166)"
+
+
+def answer(value: str) -> str | None:
+    """An answer to a question, of which mod_xmpp_registration_question compares nothing but letters and digits."""
+    return None if any(letter.isalnum() for letter in value) else "has no letter and no digit"

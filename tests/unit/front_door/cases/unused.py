@@ -46,6 +46,18 @@ CASES: Cases = {
         )
         for registration in ("invite", "closed")
     },
+    "days of newcomers who do not come": (
+        {"xmpp_newcomer_days": 0},
+        [("xmpp_newcomer_days", 'is not used, because xmpp_registration is "closed"')],
+    ),
+    "question that nobody is asked": (
+        {
+            "xmpp_registration": "invite",
+            "xmpp_languages": ["en"],
+            "xmpp_registration_question": {"en": {"question": "Which tree?", "answers": ["lime"]}},
+        },
+        [("xmpp_registration_question", 'is not used, because xmpp_registration is "invite"')],
+    ),
     "pace of registrations that nothing opens": (
         {"xmpp_registrations_per_hour": 5},
         [("xmpp_registrations_per_hour", 'is not used, because xmpp_registration is "closed"')],

@@ -193,6 +193,53 @@ CASES: Cases = {
         {"xmpp_registration": "invite", "xmpp_inviters": "members", "xmpp_keep_inviter": "sometimes"},
         [("xmpp_keep_inviter", "is a string, but must be a boolean")],
     ),
+    **{
+        f"newcomers for {days} days": (
+            {"xmpp_registration": "open", "xmpp_newcomer_days": days},
+            [("xmpp_newcomer_days", "must be from 0 to 30")],
+        )
+        for days in (-1, 31)
+    },
+    "question that is not one": (
+        {
+            "xmpp_registration": "open",
+            "xmpp_registration_question": {
+                "en": {"question": "Which tree?", "answers": ["lime", "Lime"]},
+                "de": {"answers": [7, " ", "x" * 101, "¿?"], "hint": "big"},
+            },
+        },
+        [
+            ("xmpp_registration_question (de)", 'has the unknown key "hint"'),
+            ("xmpp_registration_question (de)", "has no question"),
+            ("xmpp_registration_question (de, answers, entry 1)", "is an integer, but must be a string"),
+            ("xmpp_registration_question (de, answers, entry 2)", "is empty"),
+            ("xmpp_registration_question (de, answers, entry 3)", "has 101 characters: at most 100 are allowed"),
+            ("xmpp_registration_question (de, answers, entry 4)", "has no letter and no digit"),
+            ("xmpp_registration_question (en, answers, entry 2)", 'repeats "Lime" of entry 1'),
+        ],
+    ),
+    "question without answers": (
+        {
+            "xmpp_registration": "open",
+            "xmpp_languages": ["en"],
+            "xmpp_registration_question": {"en": {"question": "x" * 201, "answers": []}},
+        },
+        [
+            ("xmpp_registration_question (en, question)", "has 201 characters: at most 200 are allowed"),
+            ("xmpp_registration_question (en, answers)", "is empty"),
+        ],
+    ),
+    "question in a language that the site does not have": (
+        {
+            "xmpp_registration": "open",
+            "xmpp_languages": ["de"],
+            "xmpp_registration_question": {"en": {"question": "Which tree?", "answers": ["lime"]}},
+        },
+        [
+            ("xmpp_registration_question", 'has no question in "de", a language of xmpp_languages'),
+            ("xmpp_registration_question", 'has a question in "en", a language that xmpp_languages does not have'),
+        ],
+    ),
     "all at once": (
         {
             "xmpp_domain": "Friends.test",

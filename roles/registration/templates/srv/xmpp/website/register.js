@@ -60,10 +60,10 @@ async function knock(domain, token) {
   return { stream, domain, known, ...asked };
 }
 
-async function enter(door, name, password, digits) {
+async function enter(door, name, password, { digits, answer }) {
   let children;
   if (door.challenge) {
-    const fields = { FORM_TYPE: NS.register, username: name, password, challenge: door.challenge, ocr: digits };
+    const fields = { FORM_TYPE: NS.register, username: name, password, challenge: door.challenge, ocr: digits, ...(answer && { qa: answer }) };
     const form = Object.entries(fields).map(([key, value]) => element(NS.form, "field", { var: key }, element(NS.form, "value", {}, value)));
     children = [element(NS.form, "x", { type: "submit" }, ...form)];
   } else {
@@ -74,6 +74,9 @@ async function enter(door, name, password, digits) {
 
 let invitation = null; // {kind, name, domain, token, uri, shared} from what follows the # in the address
 let door = null; // what knock() returned, for the attempt at hand
+
+// Where the visitor has answered, or is to answer: the operator's question (xmpp_registration_question), if there is one, or the picture.
+const solution = () => at(at("answer")?.value.trim() ? "answer" : "digits");
 
 const domain = () => invitation?.domain || at("domain").value;
 const label = (name) => {
@@ -107,7 +110,7 @@ async function begin() {
   show("picture", Boolean(picture));
   at("picture").disabled = !picture;
   at("digits").value = "";
-  if (picture) at("digits").focus();
+  if (picture) solution().focus();
   if (picture) label("make");
 }
 
@@ -130,13 +133,15 @@ async function submit() {
     door = { ...(await knock(domain(), invitation?.token)), challenge };
   }
   const name = at("name").value;
+  const digits = at("digits").value;
+  const answer = at("answer")?.value.trim();
   try {
-    await enter(door, name, at("password").value, at("digits").value);
+    await enter(door, name, at("password").value, { digits, answer });
   } catch (problem) {
-    // A picture is good for one answer. Who has to wait gets the next one afterwards.
+    // A picture is good for one answer, its own or that to the question. Who has to wait gets the next one afterwards.
     if (problem instanceof Problem && problem.message === "full") leave();
     else if (problem instanceof Problem && problem.message !== "invitation") await begin();
-    throw problem;
+    throw !digits && problem instanceof Problem && problem.message === "picture" ? new Problem("answer") : problem;
   }
   finish(`${name}@${domain()}`, door.known);
 }
@@ -164,7 +169,8 @@ async function attempt(action) {
   } finally {
     if (at("register")) at("register").inert = false;
   }
-  if (at("register") && !at("picture").hidden) at("digits").focus();
+  if (at("register") && !at("picture").hidden) solution().focus();
+  at("problem").scrollIntoView({ block: "nearest" }); // a small screen has just gone to the field above it
 }
 
 async function scanCode() {
@@ -208,6 +214,9 @@ async function start() {
 at("register").addEventListener("submit", (event) => {
   event.preventDefault();
   attempt(submit);
+});
+at("answer")?.addEventListener("input", () => {
+  at("digits").required = !at("answer").value.trim();
 });
 at("another").addEventListener("click", () => attempt(begin));
 const rate = newPassword(() => at("name").value);

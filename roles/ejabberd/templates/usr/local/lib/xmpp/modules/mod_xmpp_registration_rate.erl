@@ -10,7 +10,7 @@
 -module(mod_xmpp_registration_rate).
 -behaviour(gen_mod).
 -export([start/2, stop/1, reload/3, depends/2, mod_options/1, mod_opt_type/1, mod_doc/0]).
--export([mark/2, judge/4, tell/1, process/2]).
+-export([mark/2, judge/4, tell/1, process/2, is_stranger/0]).
 
 -define(LINES, mod_xmpp_registration_lines).
 -define(FOLDER, "/run/xmpp-guard").
@@ -56,10 +56,17 @@ mark(State, _Packet) ->
     end,
     State.
 
+%% Whether the account that this process creates is a stranger's.
+is_stranger() ->
+    case get(?MODULE) of
+        {stranger, _} -> true;
+        _ -> false
+    end.
+
 %% The server's own form (mod_register_web), which could only say "Not allowed".
 process(Path, Request) ->
     put(?MODULE, {stranger, element(1, element(?IP, Request))}),
-    Answer = mod_register_web:process(Path, Request),
+    Answer = mod_register_web:process(Path, mod_xmpp_registration_question:read(Request)),
     case erase(?MODULE) of
         {refused, Seconds} ->
             {_, Text} = text(Seconds, element(?LANG, Request)),
@@ -108,7 +115,7 @@ tell(Acc) ->
     Acc.
 
 text(Seconds, Lang) ->
-    case {language(Lang), (Seconds + 59) div 60} of
+    case {xmpp_language:choose(Lang), (Seconds + 59) div 60} of
         {<<"de">>, 1} -> {<<"de">>, german(<<"in einer Minute">>)};
         {<<"de">>, Minutes} -> {<<"de">>, german(<<"in ", (integer_to_binary(Minutes))/binary, " Minuten">>)};
         {_, 1} -> {<<"en">>, english(<<"in a minute">>)};
@@ -122,13 +129,3 @@ english(When) ->
 german(When) ->
     <<"Hier sind gerade zu viele Konten entstanden, deshalb macht der Server eine Pause. Bitte versuch es frühestens "/utf8, When/binary,
       " noch einmal. Mit einer Einladung musst du nicht warten."/utf8>>.
-
-%% As ejabberd chooses: the one that is asked for, else the server's.
-language(Lang) ->
-    case short(Lang) of
-        Known when Known =:= <<"de">>; Known =:= <<"en">> -> Known;
-        _ -> short(ejabberd_option:language())
-    end.
-
-short(Lang) ->
-    hd(binary:split(string:lowercase(Lang), <<"-">>)).

@@ -5,7 +5,7 @@
 %% A table can survive a restart of ejabberd: with a folder, which must be in the memory of the host, it is written there with its secret after each
 %% change, and read at the start. If that fails, it begins empty, and the journal says so.
 -module(xmpp_token_bucket).
--export([new/1, new/2, save/1, used_up/4, wait/4, use/3, remember/3, remembers/2, site/1]).
+-export([new/1, new/2, save/1, forget/1, used_up/4, wait/4, use/3, remember/3, remembers/2, site/1]).
 -export([keep/2]).
 
 -define(KEYS, 100000).
@@ -39,6 +39,13 @@ clean(Table, Saved) ->
                          save(Table),
                          New
                  end).
+
+%% All keys.
+forget(Table) ->
+    ets:whereis(Table) =:= undefined orelse begin
+        ets:select_delete(Table, [{{'_', '$1'}, [{is_integer, '$1'}], [true]}]),
+        save(Table)
+    end.
 
 %% Times are kept as what is left of them at a moment since the host started: Erlang counts from its own start, and the clock can jump.
 load(Table, File) ->

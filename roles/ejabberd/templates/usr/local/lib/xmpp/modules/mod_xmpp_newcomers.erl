@@ -1,0 +1,130 @@
+%% SPDX-License-Identifier: GPL-3.0-or-later
+%% Let an account that a stranger has created write to few strangers in its first days, here and elsewhere together: a flood of accounts is made to
+%% send. Accounts by invitation, by the operator or by an import are not limited: somebody vouches for them, and the people of a workshop add one another.
+%% A stranger is who is not in the account's contacts, nor has written to it in the last day, nor administrates the service. What counts is a message to
+%% somebody, an invitation to a room, and a request to become a contact; not what is said in rooms, nor any part of the service. All other limits hold as well.
+%% Stored: who is new, as a checksum, until the end of the last of these days; it survives a restart of ejabberd, not of the host. In memory, as checksums
+%% for a day, whom the account has written to and who to it.
+%% Hooks: register_user, remove_user, user_send_packet before mod_xmpp_outgoing, and sm_receive_packet after mod_xmpp_spam.
+%% Without this module all accounts have the same limits.
+-module(mod_xmpp_newcomers).
+-behaviour(gen_mod).
+-export([start/2, stop/1, reload/3, depends/2, mod_options/1, mod_opt_type/1, mod_doc/0]).
+-export([come/2, leave/2, send/1, hear/1]).
+
+-define(PEOPLE, mod_xmpp_newcomers_people).
+-define(FOLDER, "/run/xmpp-guard").
+-define(DAY, 86400).
+-define(AT_ONCE, 10).   %% strangers
+-define(EACH, 1200).    %% seconds until one more is possible
+-define(MET, ?DAY).     %% seconds until somebody counts as reached anew
+-define(MUC_USER, <<"http://jabber.org/protocol/muc#user">>).
+
+start(Host, _Opts) ->
+    xmpp_start:attempt(?MODULE, fun() ->
+        xmpp_token_bucket:new(?MODULE, ?FOLDER),
+        xmpp_token_bucket:new(?PEOPLE),
+        hooks(add, Host)
+    end).
+
+%% Switched off, nobody is new any more.
+stop(Host) ->
+    hooks(delete, Host),
+    case lists:keymember(?MODULE, 1, ejabberd_option:modules(Host)) of
+        true -> ets:whereis(?MODULE) =:= undefined orelse xmpp_token_bucket:save(?MODULE);
+        false -> [xmpp_token_bucket:forget(Table) || Table <- [?MODULE, ?PEOPLE]]
+    end,
+    ok.
+
+hooks(Do, Host) ->
+    ejabberd_hooks:Do(register_user, Host, ?MODULE, come, 50),
+    ejabberd_hooks:Do(remove_user, Host, ?MODULE, leave, 50),
+    ejabberd_hooks:Do(user_send_packet, Host, ?MODULE, send, 15),
+    ejabberd_hooks:Do(sm_receive_packet, Host, ?MODULE, hear, 50),
+    ok.
+
+reload(_Host, _New, _Old) -> ok.
+depends(_Host, _Opts) -> [{mod_roster, hard}, {mod_xmpp_registration_rate, hard}].
+mod_options(_Host) -> [{days, 3}].
+mod_opt_type(days) -> econf:pos_int().
+mod_doc() -> #{}.
+
+%% In the process that creates the account. The day of the account is not counted, so that all of a day are new until the same midnight (UTC).
+come(User, Server) ->
+    case mod_xmpp_registration_rate:is_stranger() of
+        true ->
+            Days = gen_mod:get_module_opt(Server, ?MODULE, days),
+            Left = (Days + 1) * ?DAY - erlang:system_time(second) rem ?DAY,
+            xmpp_token_bucket:remember(?MODULE, {User, Server}, Left);
+        false -> ok
+    end.
+
+%% Whoever gets the name next can be somebody else.
+leave(User, Server) ->
+    xmpp_token_bucket:remembers(?MODULE, {User, Server}) andalso xmpp_token_bucket:remember(?MODULE, {User, Server}, 0).
+
+send({drop, _} = Acc) -> Acc;
+send({Packet, State} = Acc) ->
+    From = bare(xmpp:get_from(Packet)),
+    case writes(Packet) andalso is_new(From) andalso lists:any(fun(To) -> is_too_much(From, To) end, reached(Packet)) of
+        false -> Acc;
+        true ->
+            Lang = xmpp:get_lang(Packet),
+            ejabberd_router:route_error(Packet, xmpp:err_resource_constraint(text(xmpp_language:choose(Lang)), Lang)),
+            {stop, {drop, State}}
+    end.
+
+%% Whoever has written first can be answered, also if the account was away.
+hear(drop) -> drop;
+hear(Packet) ->
+    To = bare(xmpp:get_to(Packet)),
+    writes(Packet) andalso is_new(To) andalso meet(To, bare(xmpp:get_from(Packet))),
+    Packet.
+
+writes(Packet) -> writes(element(1, Packet), xmpp:get_type(Packet)).
+
+writes(message, Type) -> Type =/= groupchat andalso Type =/= error;
+writes(presence, Type) -> Type =:= subscribe;
+writes(_, _) -> false.
+
+is_new({User, Server, _}) -> xmpp_token_bucket:remembers(?MODULE, {User, Server}).
+
+%% The recipient, and whom a room is to invite (XEP-0045 7.8.2): what looks like a room elsewhere can be somebody.
+reached(Packet) ->
+    [bare(xmpp:get_to(Packet))
+     | [Invited || {xmlel, <<"x">>, _, _} = X <- [xmpp:encode(El) || El <- xmpp:get_els(Packet)], fxml:get_tag_attr_s(<<"xmlns">>, X) =:= ?MUC_USER,
+                   Invite <- fxml:get_subtags(X, <<"invite">>), Invited <- [address(fxml:get_tag_attr_s(<<"to">>, Invite))], Invited =/= none]].
+
+address(Text) ->
+    try bare(jid:decode(Text)) catch _:_ -> none end.
+
+%% Not the account itself, nor a server, nor a part of this one: its rooms and nodes.
+is_too_much(From, From) -> false;
+is_too_much(_From, {<<>>, _, _}) -> false;
+is_too_much(From, {_, Server, _} = To) ->
+    Part = ejabberd_router:is_my_route(Server) andalso not ejabberd_router:is_my_host(Server),
+    not Part andalso not xmpp_token_bucket:remembers(?PEOPLE, {met, From, To}) andalso not is_known(From, To)
+        %% One of its sessions at a time: together they would all find the last token.
+        andalso global:trans({{?MODULE, From}, self()}, fun() -> not take(From, To) end, [node()]).
+
+take(From, To) ->
+    not xmpp_token_bucket:used_up(?PEOPLE, From, ?AT_ONCE, ?EACH) andalso begin
+        xmpp_token_bucket:use(?PEOPLE, From, ?EACH),
+        meet(From, To),
+        true
+    end.
+
+is_known(From, {_, Server, _} = To) ->
+    mod_roster:is_subscribed(jid:make(To), jid:make(From))
+        orelse (ejabberd_router:is_my_host(Server) andalso acl:match_rule(Server, admin, jid:make(To)) =:= allow).
+
+meet(From, To) ->
+    xmpp_token_bucket:remember(?PEOPLE, {met, From, To}, ?MET).
+
+text(<<"de">>) ->
+    <<"Ein neues Konto kann in seinen ersten Tagen nur wenigen Fremden schreiben. Bitte versuch es später noch einmal."/utf8>>;
+text(_) ->
+    <<"In its first days, a new account can write to few strangers only. Please try again later.">>.
+
+bare(undefined) -> {<<>>, <<>>, <<>>};
+bare(JID) -> jid:tolower(jid:remove_resource(JID)).
