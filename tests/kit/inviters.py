@@ -18,7 +18,7 @@ FORM = "{jabber:x:data}"
 # As the setting does it (xmpp_keep_inviter).
 _KEEP = """run([Host, Keep]) ->
     Options = #{keep => list_to_atom(Keep)},
-    rpc:call(ejabberd@localhost, gen_mod, update_module, [list_to_binary(Host), mod_xmpp_invitations, Options]).
+    gen_mod:update_module(list_to_binary(Host), mod_xmpp_invitations, Options).
 """
 
 

@@ -29,7 +29,7 @@ EACH = 5  # xmpp_invitations_per_month
 NAMES = 10  # mod_xmpp_invitations
 FORBIDDEN = "internal-server-error"  # as mod_invites calls it
 # The next account of the same address need not wait.
-NO_WAIT = "run([]) -> {atomic, ok} = rpc:call(ejabberd@localhost, mnesia, clear_table, [mod_register_ip])."
+NO_WAIT = "run([]) -> {atomic, ok} = mnesia:clear_table(mod_register_ip)."
 
 pytestmark = pytest.mark.usefixtures("limits_reset_before")
 

@@ -106,7 +106,7 @@ RULES: dict[str, Rule] = {
     "xmpp_registrations_per_hour": Rule(low=1, high=1000),
     "xmpp_invitations_per_month": Rule(low=1, high=100),
     "xmpp_invitation_days": Rule(low=1, high=30),
-    "xmpp_newcomer_days": Rule(low=0, high=30),
+    "xmpp_newcomer_days": Rule(low=0, high=6),
     "xmpp_admins": Rule(localpart, unique=same),
     "xmpp_contact_addresses": Rule(contact, unique=same),
     "xmpp_status_url": Rule(https_url, empty=True),

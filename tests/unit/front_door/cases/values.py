@@ -196,9 +196,9 @@ CASES: Cases = {
     **{
         f"newcomers for {days} days": (
             {"xmpp_registration": "open", "xmpp_newcomer_days": days},
-            [("xmpp_newcomer_days", "must be from 0 to 30")],
+            [("xmpp_newcomer_days", "must be from 0 to 6")],
         )
-        for days in (-1, 31)
+        for days in (-1, 7)
     },
     "question that is not one": (
         {

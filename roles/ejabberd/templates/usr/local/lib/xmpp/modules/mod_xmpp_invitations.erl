@@ -22,7 +22,7 @@
 -define(STANZAS, <<"urn:ietf:params:xml:ns:xmpp-stanzas">>).
 -define(PREAUTH, <<"urn:xmpp:pars:0">>).
 -define(REGISTER, <<"jabber:iq:register">>).
--define(FIRST_DAYS, "7").   %% in which an account invites nobody
+-define(FIRST_DAYS, "7").   %% in which an account invites nobody: more than xmpp_newcomer_days can be
 -define(COUNT_DAYS, "30").
 -define(NAMES, {10, 600}).  %% that are taken, which a member can try at once, and seconds until another one
 -define(USED, "'used'").    %% no address, so nobody's
