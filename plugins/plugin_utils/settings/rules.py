@@ -92,6 +92,7 @@ RULES: dict[str, Rule] = {
     "xmpp_block_lists": Rule(domain, empty=True, unique=same),
     "xmpp_registrations_per_hour": Rule(low=1, high=1000),
     "xmpp_admins": Rule(localpart, unique=same),
+    "xmpp_moderators": Rule(localpart, empty=True, unique=same),
     "xmpp_contact_addresses": Rule(contact, unique=same),
     "xmpp_status_url": Rule(https_url, empty=True),
     "xmpp_rooms": Rule(empty=True, unique=lambda room: room.get("name")),
