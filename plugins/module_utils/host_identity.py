@@ -116,7 +116,7 @@ def identity(trees: list[str], added: list[str], moderators: list[str], *, half_
     # A restore puts the database in place before ejabberd's files, and both come after the packages.
     ours = half_restored or "ejabberd" in added or bool({"ejabberd", "backup"} & set(trees))
     if not ours:
-        others = {"served": {}, "population": {}, "secrets": {}, "passwords": {}}
+        others: dict[str, Any] = {"served": {}, "population": {}, "secrets": {}, "passwords": {}}
         return {"foreign": foreign(), "missing": moderators, **others}
     now = served()
     return {
