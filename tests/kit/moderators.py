@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import shlex
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import NamedTuple
@@ -57,14 +58,19 @@ def without_moderators(text: str) -> str:
     return "".join([*lines, *after])
 
 
+def with_moderators(text: str, *addresses: str) -> str:
+    """The configuration with these moderators."""
+    text, found = re.subn(r"(  moderator:\n    user|    moderators): .*", rf"\1: {json.dumps(addresses)}", text)
+    assert found == 3, "two modules, and who may register a name"
+    return text
+
+
 @pytest.fixture(scope="module")
 def team(service: Service, register: Register) -> Iterator[Team]:
     """Two more: the inventory has the administrator alone, as the only account that is there from the start."""
     team = Team(*register(2))
     service.host.check_output(f"cp -p {CONFIGURATION} /run/conexizan-xmpp.yml")
-    one = f'moderators: ["admin@{service.domain}"]'
-    more = f"moderators: {json.dumps([f'admin@{service.domain}', *(account.jid for account in team)])}"
-    reload(service, lambda text: text.replace(one, more))
+    reload(service, lambda text: with_moderators(text, f"admin@{service.domain}", *(account.jid for account in team)))
     yield team
     service.host.check_output(f"cp /run/conexizan-xmpp.yml {CONFIGURATION}; rm /run/conexizan-xmpp.yml")
     service.api(("reload_config", {}))
@@ -79,11 +85,12 @@ async def moderating(service: Service, team: Team, admin: Account) -> AsyncItera
         yield client, operator
 
 
-async def ask(client: Client, node: str, inside: str = "", language: str = "en") -> ET.Element:
+async def ask(client: Client, node: str, inside: str = "", language: str = "en", **more: str) -> ET.Element:
     """The answer to a command, without its envelope; an error raises IqError."""
+    attributes = "".join(f" {name}={quoteattr(value)}" for name, value in {"node": node, **more}.items())
     answer = await client.query(
         "set",
-        f"<command xmlns='{COMMANDS[1:-1]}' node={quoteattr(node)} xml:lang='{language}'>{inside}</command>",
+        f"<command xmlns='{COMMANDS[1:-1]}' xml:lang='{language}'{attributes}>{inside}</command>",
         to=client.service.domain,
     )
     command = answer.find(f"{COMMANDS}command")
@@ -126,15 +133,15 @@ async def listed(client: Client) -> dict[str, str]:
     return {item.get("node", ""): item.get("name", "") for item in answer.iter(f"{ITEMS}item")}
 
 
-async def condition(client: Client, node: str, inside: str = "") -> str:
+async def condition(client: Client, node: str, inside: str = "", **more: str) -> str:
     """Why a command is refused."""
     with pytest.raises(IqError) as error:
-        await ask(client, node, inside)
+        await ask(client, node, inside, **more)
     return str(error.value.condition)
 
 
 async def upload(service: Service, client: Client) -> str:
     """The link of a new file."""
-    slot = await ask_slot(client, "bild ü.png", 4)
+    slot = await ask_slot(client, "Bild ÄÖÜ ß.png", 4)
     assert (await service.fetch("PUT", slot.put, data=b"data")).status == 201
     return slot.get

@@ -29,6 +29,7 @@ from ..kit.moderators import (
     submission,
     told,
     upload,
+    with_moderators,
     without_moderators,
 )
 from ..kit.rooms import enter
@@ -52,12 +53,22 @@ NODES = [
     "urn:xmpp:invite#create-account",
     *(f"{NODE}{name}" for name in ("", "delete", "act", "start_module")),
 ]
-CALL = "rpc:call(ejabberd@localhost, "
-NAMES = f"run([]) -> [io:format('~s~n', [element(1, One)]) || One <- {CALL}ejabberd_commands, list_commands, [])]."
+# Also those that are for ejabberd itself.
+NAMES = "run([]) -> [io:format('~s~n', [element(2, One)]) || One <- ejabberd_commands:get_commands_definition()]."
 # Who may register a name.
-RULE = f"""run([Host | Names]) ->
-    Who = fun(Name) -> {CALL}jid, decode, [list_to_binary(Name ++ "@" ++ Host)]) end,
-    [io:format("~s~n", [{CALL}acl, match_rule, [list_to_binary(Host), register, Who(Name)])]) || Name <- Names].
+RULE = """run([Host | Names]) ->
+    Who = fun(Name) -> jid:decode(list_to_binary(Name ++ "@" ++ Host)) end,
+    [io:format("~s~n", [acl:match_rule(list_to_binary(Host), register, Who(Name))]) || Name <- Names].
+"""
+# How many commands the domain has for somebody.
+COMMANDS_OF = """run([Host | Addresses]) ->
+    To = jid:make(list_to_binary(Host)),
+    Items = fun(Address) ->
+        Asked = [jid:decode(list_to_binary(Address)), To, <<>>],
+        ejabberd_hooks:run_fold(adhoc_local_items, list_to_binary(Host), {result, []}, Asked)
+    end,
+    Ours = fun(Item) -> string:find(element(4, Item), "moderators") =/= nomatch end,
+    [io:format("~b~n", [length(lists:filter(Ours, element(2, Items(Address))))]) || Address <- Addresses].
 """
 
 
@@ -96,6 +107,26 @@ async def test_others_find_no_command(service: Service, team: Team, register: Re
         await other.query("get", "<query xmlns='jabber:iq:roster'/>")
 
 
+@pytest.mark.attack("acting as a moderator without being one")
+async def test_form_of_a_moderator_is_of_no_use_to_others(service: Service, team: Team, register: Register) -> None:
+    """Nor is the same name on another server."""
+    alice, mallory = register(2)
+    async with login(service, team.one) as client, login(service, mallory) as other:
+        session = (await ask(client, f"{NODE}ban")).get("sessionid", "")
+        assert session
+        filled = submission(account=alice.jid, reason="x")
+        for action in ("execute", "complete", "next", "prev", "cancel"):
+            assert await condition(other, f"{NODE}ban", filled, sessionid=session, action=action) == "item-not-found"
+        # It would be one of a moderator who has given up.
+        assert (await ask(client, f"{NODE}ban", filled, sessionid=session, action="cancel")).get("status") == "canceled"
+    async with login(service, alice):
+        pass
+    name = team.one.name
+    others = [f"{name}@elsewhere.example", f"{name}@{service.name('muc')}", f"{name}x@{service.domain}", service.domain]
+    asked = [f"{team.one.jid}/phone", f"{name.upper()}@{service.domain}", *others]
+    assert run_in_erlang(service, COMMANDS_OF, service.domain, *asked).split() == ["10", "10", "0", "0", "0", "0"]
+
+
 @pytest.mark.attack("a moderator who tries to reach more of the administration")
 async def test_nothing_else_of_the_administration_is_reachable(service: Service, team: Team) -> None:
     """Every command that ejabberd has, by each name that a module of ejabberd could offer it under."""
@@ -130,12 +161,26 @@ async def test_administrators_and_moderators_are_spared(
     (alice,) = register(1)
     async with moderating(service, team, admin) as (client, operator), login(service, team.other) as other:
         await other.online()
-        spellings = [("ban", who) for who in ("admin", f"xmpp:{admin.jid}", admin.jid.upper(), f"{admin.jid}/phone")]
+        written = [
+            "admin",
+            "ＡＤＭＩＮ",
+            f" {admin.jid}\t",
+            f"xmpp:xmpp:{admin.jid}",
+            admin.jid.upper(),
+            f"{admin.jid}/phone",
+            f"{admin.jid}/x@{service.name('muc')}",
+        ]
+        spellings = [("ban", who) for who in written]
         verbs = [(verb, admin.jid) for verb in ("account", "ban", "unban", "sessions", "reset", "outcast")]
         for verb, who in [*verbs, *spellings, ("ban", team.other.jid), ("reset", team.one.jid)]:
             done = await run(client, verb, account=who, reason="x", room="support")
             assert not done.well, (verb, who)
             assert "administrator or a moderator" in done.words, (verb, who, done)
+        # Addresses that are no account's here.
+        elsewhere = [f"admin@{name}" for name in (f"{service.domain}.", service.name("muc"), "elsewhere.example", "")]
+        for who in [*elsewhere, f"@{service.domain}", service.domain, f"admin/x@{service.domain}", "%61dmin"]:
+            for verb in ("ban", "reset", "sessions"):
+                assert (await run(client, verb, account=who, reason="x")).words == "There is no such account.", who
         link = await upload(service, other)
         assert not (await run(client, "upload", link=link)).well
         assert len(files_of(service, team.other)) == 1
@@ -157,14 +202,21 @@ async def test_moderator_cannot_do_any_number_of_things(service: Service, team: 
     assert done[AT_ONCE].words.startswith("That was much at once.")
 
 
+@pytest.mark.attack("a moderator's account in wrong hands")
 async def test_off_means_gone(service: Service, team: Team) -> None:
-    """Without the setting there are no commands, and no open reports."""
+    """In sessions that go on. Without the setting there are no commands, and no open reports."""
     kept = service.host.file(CONFIGURATION).content_string
-    reload(service, without_moderators)
+    filled = submission(account="nobody-here")
     try:
-        async with login(service, team.one) as client:
-            assert not any(node.startswith(NODE) for node in await listed(client))
-            assert await condition(client, f"{NODE}reports") == "item-not-found"
+        async with login(service, team.one) as client, login(service, team.other) as other:
+            session = (await ask(client, f"{NODE}account")).get("sessionid", "")
+            reload(service, lambda text: with_moderators(text, team.other.jid))
+            assert await condition(client, f"{NODE}account", filled, sessionid=session) == "item-not-found"
+            assert (await ask(other, f"{NODE}account")).get("status") == "executing"
+            reload(service, without_moderators)
+            for one in (client, other):
+                assert not any(node.startswith(NODE) for node in await listed(one))
+                assert await condition(one, f"{NODE}account", filled, sessionid=session) == "item-not-found"
         assert sql(service, "SELECT name FROM sqlite_master WHERE name = 'open_reports'") == []
     finally:
         reload(service, lambda _: kept)

@@ -103,8 +103,9 @@ describe(By, About, Report) ->
 quote(Text) ->
     [[<<"\n> ">>, Line] || Line <- re:split(Text, <<"\\R">>, [unicode, {newline, any}])].
 
+%% By code points: any number of accents on a letter are one character for string:slice/3.
 cut(Text, Characters) ->
-    string:slice(Text, 0, Characters).
+    unicode:characters_to_binary(lists:sublist(unicode:characters_to_list(Text), Characters)).
 
 tell(Host, Admin, Text) ->
     Body = {xmlel, <<"body">>, [], [{xmlcdata, unicode:characters_to_binary(Text)}]},

@@ -138,7 +138,8 @@ services(Module) ->
 %% The name of a file as nginx takes it from a link, and none that leads elsewhere.
 file(Quoted) ->
     File = uri_string:percent_decode(Quoted),
-    is_binary(File) andalso re:run(File, "^[^/[:cntrl:]]{1,255}$", [dollar_endonly]) =/= nomatch andalso File =/= <<".">> andalso File =/= <<"..">>
+    %% By bytes: for PCRE, half of a letter in UTF-8 can be a control character of ISO 8859-1.
+    is_binary(File) andalso re:run(File, "^[^/\\x{00}-\\x{1f}\\x{7f}]{1,255}$", [dollar_endonly]) =/= nomatch andalso File =/= <<".">> andalso File =/= <<"..">>
         orelse throw(no_link),
     File.
 
@@ -152,10 +153,10 @@ reason(User, Server) ->
         _ -> <<>>
     end.
 
-%% What a moderator writes becomes part of messages to others: one line.
+%% What a moderator writes becomes part of messages to others: one line, in which nothing changes the direction of what follows.
 line(Key, Text) ->
-    Line = string:trim(re:replace(Text, "[\\x{00}-\\x{1f}\\x{7f}-\\x{9f}\\x{2028}\\x{2029}]+", " ", [global, unicode, {return, binary}])),
-    string:slice(Line, 0, case Key of link -> ?URL; _ -> ?REASON end).
+    Line = re:replace(Text, "[\\x{00}-\\x{1f}\\x{7f}-\\x{9f}\\x{2028}-\\x{202e}\\x{2066}-\\x{2069}]+", " ", [global, unicode, {return, binary}]),
+    mod_xmpp_reports:cut(string:trim(Line), case Key of link -> ?URL; _ -> ?REASON end).
 
 name(Who) -> jid:encode(Who).
 
