@@ -134,8 +134,8 @@ async def test_file_is_deleted_by_its_link(service: Service, team: Team, registe
             assert not (await run(client, "upload", link=link)).well, link
         assert len(files_of(service, alice)) == 2
         done = await run(client, "upload", link=links[0].replace("https:", "aesgcm:") + "#" + "a" * 88)
+        assert done.well, done
         said = await told(operator, "has deleted the file")
-    assert done.well
     assert said.endswith(links[0].removeprefix("https:"))
     assert [(await service.fetch("GET", link)).status for link in (links[0], kept)] == [404, 200]
 
