@@ -202,6 +202,19 @@ async def test_moderator_cannot_do_any_number_of_things(service: Service, team: 
     assert done[AT_ONCE].words.startswith("That was much at once.")
 
 
+async def test_no_links_without_a_page_for_them(service: Service, team: Team) -> None:
+    """With closed registration."""
+    kept = service.host.file(CONFIGURATION).content_string
+    reload(service, lambda text: text.replace("    links: true\n", "    links: false\n"))
+    try:
+        async with login(service, team.one) as client:
+            theirs = await listed(client)
+            assert {verb for verb in VERBS if NODE + verb in theirs} == set(VERBS) - {"reset", "invite"}
+            assert await condition(client, f"{NODE}invite") == "item-not-found"
+    finally:
+        reload(service, lambda _: kept)
+
+
 @pytest.mark.attack("a moderator's account in wrong hands")
 async def test_off_means_gone(service: Service, team: Team) -> None:
     """In sessions that go on. Without the setting there are no commands, and no open reports."""
