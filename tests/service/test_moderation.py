@@ -90,12 +90,14 @@ async def test_ban_and_its_end(service: Service, team: Team, register: Register,
         assert not (await run(client, "unban", account=mallory.jid)).well
         await told(operator, f"has lifted the ban of {mallory.jid}")
     (left,) = service.api(("srg_get_members", {"group": "banned", "host": service.domain}))
-    assert before.words == mallory.jid
-    assert before.fields.keys() == {"created", "is_not_banned"}
-    assert before.fields["created"] == "Created: " + service.host.check_output("date -u +%F")
+    assert before.words.splitlines() == [
+        mallory.jid,
+        "Created: " + service.host.check_output("date -u +%F"),
+        "Not banned",
+    ]
     assert banned.well
     assert said == f"Moderator {team.one.jid} has banned {mallory.jid}: sent 20 messages by: nobody"
-    assert during.fields["is_banned"] == "Banned: sent 20 messages by: nobody"
+    assert during.words.splitlines()[2:] == ["Banned: sent 20 messages by: nobody"]
     assert mallory.jid in members
     assert "sent 20 messages by: nobody" in str(stored)
     assert lifted.well
@@ -183,7 +185,9 @@ async def test_link_for_a_new_password_is_told_to_its_owner(
         first, second = [(await run(client, "reset", account=alice.jid)).fields["link"] for _ in range(2)]
         await told(other, "assw")  # in the first language of the site
         said = await told(operator, f"has made a link to set a new password for {alice.jid}")
-        invitation = (await run(client, "invite")).fields["link"]
+        made = await run(client, "invite")
+        invitation = made.fields["link"]
+        assert made.words.endswith(f"\n{invitation}"), "for apps that show no form at the end"
         await told(operator, "has made an invitation")
     assert "preauth" not in said
     tokens = [link.partition("preauth=")[2] for link in (first, second, invitation)]

@@ -103,7 +103,7 @@ async def test_others_find_no_command(service: Service, team: Team, register: Re
         assert set(await asyncio.gather(*asked)) == {await condition(client, f"{NODE}none")} == {"item-not-found"}
         await report(client, alice.jid)
         await told(operator, alice.jid)
-        assert operator.messages.all(lambda stanza: "Moderator " in stanza.findtext(BODY, "")) == []
+        assert operator.messages.all(lambda stanza: f"Moderator {mallory.jid}" in stanza.findtext(BODY, "")) == []
         await other.query("get", "<query xmlns='jabber:iq:roster'/>")
 
 

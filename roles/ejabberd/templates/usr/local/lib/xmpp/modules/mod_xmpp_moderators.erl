@@ -159,9 +159,11 @@ run(Verb, Values, {_, Host, _} = Who, Lang) ->
             {<<"completed">>, [note(<<"error">>, text(Lang, Why))]};
         {done, {Key, Args}, More, Told} ->
             tell(Host, [<<"Moderator ">>, jid:encode(Who), <<" ">>, Told]),
-            Fields = [field(<<"text-single">>, atom_to_binary(Name), <<>>, [value(text(Lang, Name, Some))]) || {Name, Some} <- More],
-            {<<"completed">>, [note(<<"info">>, text(Lang, Key, Args))
-                               | [el(<<"x">>, [{<<"xmlns">>, ?DATA}, {<<"type">>, <<"result">>}], Fields) || Fields =/= []]]}
+            Lines = lists:join(<<"\n">>, [text(Lang, Name, Some) || {Name, Some} <- [{Key, Args} | More]]),
+            %% Some apps show the note alone, others let nobody copy from it.
+            Forms = [el(<<"x">>, [{<<"xmlns">>, ?DATA}, {<<"type">>, <<"result">>}], [field(<<"text-single">>, <<"link">>, <<>>, [value(Link)])])
+                     || {link, [Link]} <- More],
+            {<<"completed">>, [note(<<"info">>, iolist_to_binary(Lines)) | Forms]}
     end.
 
 act(reports, Values, _Host) ->

@@ -10,7 +10,7 @@
 -define(URL, 3000).                        %% the same
 -define(LINK, "^(?:https|aesgcm)://([^/:]+)(?::[0-9]+)?/upload/([0-9a-f]{40})/([A-Za-z0-9]{40})/([^/?#]+)(?:[?#].*)?$").
 
-%% Returns {done, a text's key and its values, more fields as such pairs, what the administrators are told} or {refused, a text's key}.
+%% Returns {done, a text's key and its values, more lines as such pairs, what the administrators are told} or {refused, a text's key}.
 act(Verb, Given, Host, Spared) ->
     try
         act(Verb, maps:map(fun line/2, Given), #{host => Host, spared => Spared})
