@@ -32,6 +32,7 @@ AGES = {
     "invite_token": ("created_at", TEXT),
     "push_session": ("timestamp", MICROSECONDS),
     "spool": ("created_at", TEXT),
+    "open_reports": ("day", TEXT),
 }
 # Whose a row is: the columns with the domain and the name. In the archive, the name can be a room's address.
 ACCOUNTS = {"vcard_search": ("server_host", "lusername")} | dict.fromkeys((
@@ -47,6 +48,8 @@ ADDRESSES = [
     ("pubsub_node", "host"),
     ("pubsub_node_owner", "owner"),
     ("pubsub_state", "jid"),
+    ("open_reports", "about"),
+    ("open_reports", "reporter"),
 ]
 # What belongs to a row of another table: the column, that table, and its column.
 PARENTS = {

@@ -100,17 +100,30 @@ def is_data(path: Path) -> bool:
     return path.name not in WORTHLESS and path.is_file() and path.stat().st_size > 0
 
 
-def identity(trees: list[str], added: list[str], *, half_restored: bool) -> dict[str, Any]:
+def missing(accounts: list[str]) -> list[str]:
+    """Return which of these addresses are no account of the service."""
+    database = DATA / "xmpp.db"
+    if not accounts or not database.exists():
+        return accounts
+    with contextlib.suppress(sqlite3.DatabaseError), opened(database) as reader:
+        there = "SELECT 1 FROM users WHERE username = ? AND server_host = ?"
+        return [address for address in accounts if not reader.execute(there, address.split("@")).fetchone()]
+    return accounts
+
+
+def identity(trees: list[str], added: list[str], moderators: list[str], *, half_restored: bool) -> dict[str, Any]:
     """Return it all."""
     # A restore puts the database in place before ejabberd's files, and both come after the packages.
     ours = half_restored or "ejabberd" in added or bool({"ejabberd", "backup"} & set(trees))
     if not ours:
-        return {"foreign": foreign(), "served": {}, "population": {}, "secrets": {}, "passwords": {}}
+        others: dict[str, Any] = {"served": {}, "population": {}, "secrets": {}, "passwords": {}}
+        return {"foreign": foreign(), "missing": moderators, **others}
     now = served()
     return {
         "foreign": [],
         "served": now,
         "population": population(now["uploads"]),
+        "missing": missing(moderators),
         "secrets": secret_fingerprints(),
         # Of what each administrator was given last, hashed in the same way.
         "passwords": read(PASSWORDS),

@@ -97,6 +97,11 @@ options:
       - C(folder), where the service's secrets are on the controller, and C(accounts), the addresses of administrators.
       - If given, those on the host are compared with these, see C(identity.strange_secrets).
     type: dict
+  moderators:
+    description: Addresses of accounts that the service must have.
+    type: list
+    elements: str
+    default: []
   metrics:
     description: The address where the host's counters are to be read, with or without a port; empty without counters.
     type: str
@@ -134,7 +139,8 @@ ansible_facts:
       words, what on the host does not go with the service), C(own_default_site) (nginx's is the operator's by now) and
       C(identity): C(foreign) (folders with data of an ejabberd that is not this service's), C(served) (the domains
       that ejabberd was configured for last, by what people have there: C(accounts), C(rooms), C(nodes), C(uploads)) and
-      C(population) (how many there are, by domain and kind), C(known_secrets) (names of the secrets on the host) and
+      C(population) (how many there are, by domain and kind), C(missing) (which of I(moderators) have no account),
+      C(known_secrets) (names of the secrets on the host) and
       C(strange_secrets) (those of which the folder has none, or others: C(name), C(state), and the folder where they
       were C(found))."
   type: dict
@@ -145,7 +151,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.conexizan.xmpp.plugins.module_utils import neighbours
 from ansible_collections.conexizan.xmpp.plugins.module_utils.facts.gather import gather
 
-LISTS = ("packages", "own_units", "names", "folders", "places", "files", "removes", "deletes")
+LISTS = ("packages", "own_units", "names", "folders", "places", "files", "removes", "deletes", "moderators")
 FLAGS = ("firewall", "acme", "mdns")
 
 

@@ -18,6 +18,7 @@ from ..kit.accounts import register as register
 from ..kit.accounts import secrets_dir as secrets_dir
 from ..kit.accounts import service as service
 from ..kit.erlang import FORGIVE, run_in_erlang
+from ..kit.moderators import team as team
 from ..kit.newcomer import reset_limits
 from ..kit.order import arrange
 from ..kit.service import Service

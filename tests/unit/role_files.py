@@ -25,7 +25,14 @@ BARE_HOST: dict[str, Any] = {
     "links": {},
     "inside": "",
     "half_restored": False,
-    "identity": {"foreign": [], "served": {}, "population": {}, "known_secrets": [], "strange_secrets": []},
+    "identity": {
+        "foreign": [],
+        "missing": [],
+        "served": {},
+        "population": {},
+        "known_secrets": [],
+        "strange_secrets": [],
+    },
 }
 
 

@@ -72,7 +72,7 @@ def test_data_of_another_ejabberd(files: dict[str, str], found: list[str], place
     for name, text in files.items():
         (places / name).parent.mkdir(parents=True, exist_ok=True)
         (places / name).write_text(text, encoding="ascii")
-    assert identity.identity([], [], half_restored=False)["foreign"] == [str(places / name) for name in found]
+    assert identity.identity([], [], [], half_restored=False)["foreign"] == [str(places / name) for name in found]
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_data_of_another_ejabberd(files: dict[str, str], found: list[str], place
 def test_data_of_this_service_is_not_foreign(trees: list[str], added: list[str], half: bool, places: Path) -> None:
     """Wherever a run, or a restore, was interrupted."""
     fill(places / "data/xmpp.db")
-    assert identity.identity(trees, added, half_restored=half)["foreign"] == []
+    assert identity.identity(trees, added, [], half_restored=half)["foreign"] == []
 
 
 @pytest.mark.parametrize("log", [False, True], ids=["stopped", "running"])
@@ -102,7 +102,7 @@ def test_who_is_on_which_domain(log: bool, places: Path) -> None:
             writer.execute("INSERT INTO users VALUES ('bert', 'low.test', 1)")
             writer.commit()
         before = sorted(path.name for path in database.parent.iterdir())
-        found = identity.identity(["ejabberd"], [], half_restored=False)
+        found = identity.identity(["ejabberd"], [], [], half_restored=False)
         assert sorted(path.name for path in database.parent.iterdir()) == before
     assert found["served"] == {
         "accounts": ["low.test", "club.test"],
@@ -121,7 +121,7 @@ def test_who_is_on_which_domain(log: bool, places: Path) -> None:
 def test_database_that_cannot_be_read_is_left_to_others(places: Path) -> None:
     (places / "data").mkdir()
     (places / "data/xmpp.db").write_bytes(b"SQLite format 3\0" + bytes(100))
-    assert identity.identity(["ejabberd"], [], half_restored=False)["population"] == {}
+    assert identity.identity(["ejabberd"], [], [], half_restored=False)["population"] == {}
 
 
 BOTH = [parts("low.test"), parts("club.test")]
@@ -151,11 +151,20 @@ def test_domain_that_is_taken_out(domains: list[dict[str, str]], gone: dict[str,
     if any(name.startswith("upload.") for name in gone):
         (places / "uploads").mkdir()
         (places / "uploads/photo.jpg").write_text("photo", encoding="ascii")
-    found = identity.identity(["ejabberd"], [], half_restored=False)
+    found = identity.identity(["ejabberd"], [], [], half_restored=False)
     assert {one["name"]: one["what"] for one in removed_domains(found, domains)} == gone
 
 
 def test_nobody_misses_a_domain_without_anybody(places: Path) -> None:
     (places / "xmpp.yml").write_text(CONFIGURATION, encoding="ascii")
-    found = identity.identity(["ejabberd"], [], half_restored=False)
+    found = identity.identity(["ejabberd"], [], [], half_restored=False)
     assert removed_domains(found, [parts("other.test")]) == []
+
+
+def test_moderators_without_an_account(places: Path) -> None:
+    """Of the domain that they are to have one on; on a bare host, all of them."""
+    asked = ["maria@low.test", "carla@low.test", "nobody@low.test"]
+    assert identity.identity([], [], asked, half_restored=False)["missing"] == asked
+    assert identity.identity(["ejabberd"], [], asked, half_restored=False)["missing"] == asked
+    fill(places / "data/xmpp.db")
+    assert identity.identity(["ejabberd"], [], asked, half_restored=False)["missing"] == asked[1:]

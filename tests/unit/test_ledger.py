@@ -26,6 +26,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "xmpp_dynamic_address": True,
         "xmpp_backup_repository": "/backup",
         "xmpp_archive_default": "roster",
+        "xmpp_moderators": ["bob"],
     },
     "little": {
         "xmpp_certificates": "selfsigned",

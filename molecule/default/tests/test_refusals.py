@@ -39,6 +39,15 @@ def test_another_ejabberd_is_not_replaced(host: Host, options: list[str], other_
     assert "ejabberdctl export_piefxis_host /var/lib/ejabberd default.test" in done.stdout
 
 
+def test_moderators_need_an_account(host: Host, before: None) -> None:
+    """Otherwise whoever gets the name would be one."""
+    words = ("--extra-vars", '{"xmpp_moderators": ["bob"], "xmpp_admins": ["maria"]}')
+    done = playbook.run("site.yml", "--check", *words, limit="default", seconds=120)
+    assert done.returncode
+    told = "xmpp_moderators names accounts that default does not have: bob@default.test."
+    assert told in " ".join(done.stdout.split())
+
+
 @pytest.mark.parametrize(
     ("verb", "words", "told"),
     [

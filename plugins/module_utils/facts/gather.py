@@ -59,7 +59,7 @@ def gather(asked: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
         "links": service.links(asked["folders"]),
         "inside": service.inside(asked["apart"], asked["places"]),
         "half_restored": half_restored,
-        "identity": identity(roles, changed.get("added", []), half_restored=half_restored),
+        "identity": identity(roles, changed.get("added", []), asked["moderators"], half_restored=half_restored),
     }
     facts["own_default_site"] = own_default()
     facts["beside"], notes = look_around(asked, facts, sockets) if asked["ports"] else ([], [])

@@ -108,6 +108,7 @@ RULES: dict[str, Rule] = {
     "xmpp_invitation_days": Rule(low=1, high=30),
     "xmpp_newcomer_days": Rule(low=0, high=6),
     "xmpp_admins": Rule(localpart, unique=same),
+    "xmpp_moderators": Rule(localpart, empty=True, unique=same),
     "xmpp_contact_addresses": Rule(contact, unique=same),
     "xmpp_status_url": Rule(https_url, empty=True),
     "xmpp_rooms": Rule(empty=True, unique=lambda room: room.get("name")),

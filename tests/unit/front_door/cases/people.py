@@ -28,6 +28,18 @@ CASES: Cases = {
         {"xmpp_admins": ["maria", "bob", "maria"]},
         [("xmpp_admins (entry 3)", 'repeats "maria" of entry 1')],
     ),
+    "moderators": (
+        {"xmpp_moderators": ["Maria", "bob@friends.test"]},
+        [
+            ("xmpp_moderators (entry 1)", "contains upper-case letters"),
+            ("xmpp_moderators (entry 2)", "is a whole address"),
+        ],
+    ),
+    "moderator twice": (
+        {"xmpp_moderators": ["bob", "carla", "bob"]},
+        [("xmpp_moderators (entry 3)", 'repeats "bob" of entry 1')],
+    ),
+    "administrator who moderates": ({"xmpp_admins": ["maria"], "xmpp_moderators": ["maria"]}, []),
     "language twice": ({"xmpp_languages": ["de", "de"]}, [("xmpp_languages (entry 2)", 'repeats "de" of entry 1')]),
     "contacts": (
         {"xmpp_contact_addresses": ["maria@friends.test", "mailto:maria", "https:friends.test", "xmpp:a@B.test"]},

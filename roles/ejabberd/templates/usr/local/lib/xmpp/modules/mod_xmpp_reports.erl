@@ -1,20 +1,26 @@
 %% SPDX-License-Identifier: GPL-3.0-or-later
 %% Reports of spam and abuse (XEP-0377), which ejabberd does not support: an app sends one when it blocks somebody. The block itself is
-%% ejabberd's; each administrator gets a message about the report. Nothing else of it is stored.
-%% Hooks: disco_local_features, user_send_packet. Without this module reports are not offered, and are ignored.
+%% ejabberd's; each administrator gets a message about the report. Nothing else of it is stored, unless there are moderators
+%% (mod_xmpp_moderators): then it stays open in a table until one of them closes it, one of the two accounts is deleted, or it is too old.
+%% Moderators are told that there is a new one, and no more: they read it where it is deleted.
+%% Hooks: disco_local_features, user_send_packet, remove_user. Without this module reports are not offered, and are ignored.
 -module(mod_xmpp_reports).
 -behaviour(gen_mod).
 -export([start/2, stop/1, reload/3, depends/2, mod_options/1, mod_opt_type/1, mod_doc/0]).
--export([announce/5, forward/1]).
+-export([announce/5, forward/1, forget/2]).
+-export([open/0, close/1, expire/1, tell/3, quote/1, cut/2]).
 
 -define(REPORTING, <<"urn:xmpp:reporting:1">>).
 -define(AT_ONCE, 10).  %% of one account; another one is possible
 -define(EACH, 360).    %% each so many seconds
 -define(TEXT, 2000).   %% characters of what the user wrote
 -define(MESSAGES, 10). %% named in one report
+-define(OPEN, 500).    %% that wait for moderators; administrators get more than that
+-define(SHOWN, 30).    %% of them at a time
+-define(NOTICE, <<"There is a new report. Open ones are among the commands of this server (XEP-0050) that your app shows."/utf8>>).
 
-start(Host, _Opts) ->
-    xmpp_start:attempt(?MODULE, fun() -> xmpp_token_bucket:new(?MODULE), hooks(add, Host) end).
+start(Host, Opts) ->
+    xmpp_start:attempt(?MODULE, fun() -> xmpp_token_bucket:new(?MODULE), hooks(add, Host), prepare(Host, Opts) end).
 
 stop(Host) ->
     hooks(delete, Host).
@@ -22,12 +28,15 @@ stop(Host) ->
 hooks(Do, Host) ->
     ejabberd_hooks:Do(disco_local_features, Host, ?MODULE, announce, 50),
     ejabberd_hooks:Do(user_send_packet, Host, ?MODULE, forward, 50),
+    ejabberd_hooks:Do(remove_user, Host, ?MODULE, forget, 90),
     ok.
 
-reload(_Host, _New, _Old) -> ok.
+reload(Host, New, _Old) ->
+    xmpp_start:attempt(?MODULE, fun() -> prepare(Host, New) end).
+
 depends(_Host, _Opts) -> [{mod_blocking, hard}].
-mod_options(_Host) -> [{admins, []}].
-mod_opt_type(admins) -> econf:list(econf:jid()).
+mod_options(_Host) -> [{admins, []}, {moderators, []}].
+mod_opt_type(_) -> econf:list(econf:jid()).
 mod_doc() -> #{}.
 
 announce({result, Features}, _From, _To, <<>>, _Lang) -> {result, [?REPORTING | Features]};
@@ -61,19 +70,25 @@ pass_on(Reporter, About, Report) ->
         true -> ok;
         false ->
             xmpp_token_bucket:use(?MODULE, {User, Host}, ?EACH),
-            Text = describe(jid:encode({User, Host, <<>>}), About, Report),
-            [tell(Host, Admin, Text) || Admin <- gen_mod:get_module_opt(Host, ?MODULE, admins)]
+            By = jid:encode({User, Host, <<>>}),
+            [tell(Host, Admin, describe(By, About, Report)) || Admin <- opt(admins)],
+            keep(Host, About, By, Report) andalso [tell(Host, Moderator, ?NOTICE) || Moderator <- opt(moderators) -- opt(admins)]
+    end.
+
+%% The same for all domains, which share one table.
+opt(Name) -> gen_mod:get_module_opt(hd(ejabberd_option:hosts()), ?MODULE, Name).
+
+kind(Report) ->
+    case fxml:get_tag_attr_s(<<"reason">>, Report) of
+        <<"urn:xmpp:reporting:spam">> -> <<"spam">>;
+        <<"urn:xmpp:reporting:abuse">> -> <<"abuse">>;
+        _ -> <<"unwanted messages">>
     end.
 
 describe(By, About, Report) ->
-    What = case fxml:get_tag_attr_s(<<"reason">>, Report) of
-               <<"urn:xmpp:reporting:spam">> -> <<"spam">>;
-               <<"urn:xmpp:reporting:abuse">> -> <<"abuse">>;
-               _ -> <<"unwanted messages">>
-           end,
     Messages = [fxml:get_tag_attr_s(<<"id">>, Id)
                 || Id <- lists:sublist(fxml:get_subtags(Report, <<"stanza-id">>), ?MESSAGES)],
-    [<<"Report of ">>, What, <<"\nabout: ">>, About, <<"\nby: ">>, By,
+    [<<"Report of ">>, kind(Report), <<"\nabout: ">>, About, <<"\nby: ">>, By,
      case cut(fxml:get_subtag_cdata(Report, <<"text">>), ?TEXT) of
          <<>> -> [];
          Text -> [<<"\n">>, quote(Text)]
@@ -88,11 +103,69 @@ describe(By, About, Report) ->
 quote(Text) ->
     [[<<"\n> ">>, Line] || Line <- re:split(Text, <<"\\R">>, [unicode, {newline, any}])].
 
+%% By code points: any number of accents on a letter are one character for string:slice/3.
 cut(Text, Characters) ->
-    string:slice(Text, 0, Characters).
+    unicode:characters_to_binary(lists:sublist(unicode:characters_to_list(Text), Characters)).
 
 tell(Host, Admin, Text) ->
     Body = {xmlel, <<"body">>, [], [{xmlcdata, unicode:characters_to_binary(Text)}]},
     Attributes = [{<<"type">>, <<"chat">>}, {<<"id">>, p1_rand:get_string()}],
     Message = xmpp:decode({xmlel, <<"message">>, Attributes, [Body]}, <<"jabber:client">>, [ignore_els]),
     ejabberd_router:route(xmpp:set_from_to(Message, jid:make(Host), Admin)).
+
+%% ---------------------------------------------------------------------- open reports
+%% Without moderators nobody would close them, so there are none.
+prepare(Host, Opts) ->
+    Host =:= hd(ejabberd_option:hosts()) andalso
+        case gen_mod:get_opt(moderators, Opts) of
+            [] ->
+                {updated, _} = sql("DROP TABLE IF EXISTS open_reports");
+            _ ->
+                {updated, _} = sql("CREATE TABLE IF NOT EXISTS open_reports (id INTEGER PRIMARY KEY AUTOINCREMENT, server_host TEXT NOT NULL,"
+                                   " day TEXT NOT NULL, about TEXT NOT NULL, reporter TEXT NOT NULL, kind TEXT NOT NULL, words TEXT NOT NULL)")
+        end.
+
+%% Not of administrators and moderators: those would read who reports them. The second one of the same two people says nothing new, and an account
+%% that is not here needs no moderator.
+keep(Host, Address, By, Report) ->
+    {User, Server, _} = jid:tolower(jid:decode(Address)),
+    Ours = ejabberd_router:is_my_host(Server),
+    About = literal(case Ours of true -> jid:encode({User, Server, <<>>}); false -> Address end),
+    Words = cut(fxml:get_subtag_cdata(Report, <<"text">>), ?TEXT),
+    opt(moderators) =/= []
+        andalso not lists:member({User, Server, <<>>}, [jid:tolower(Name) || Name <- opt(admins) ++ opt(moderators)])
+        andalso (not Ours orelse ejabberd_auth:user_exists(User, Server))
+        andalso {updated, 1} =:= sql(["INSERT INTO open_reports (server_host, day, about, reporter, kind, words) SELECT ", literal(Host), ", date('now'), ",
+                                      About, ", ", literal(By), ", ", literal(kind(Report)), ", ", literal(Words),
+                                      " WHERE NOT EXISTS (SELECT 1 FROM open_reports WHERE about = ", About, " AND reporter = ", literal(By), ")",
+                                      " AND (SELECT count(*) FROM open_reports) < ", integer_to_list(?OPEN)]).
+
+%% The oldest ones, and how many there are in all.
+open() ->
+    {selected, _, Rows} = sql(["SELECT id, day, about, reporter, kind, words FROM open_reports ORDER BY id LIMIT ", integer_to_list(?SHOWN)]),
+    {selected, _, [[Number]]} = sql("SELECT count(*) FROM open_reports"),
+    {Rows, binary_to_integer(Number)}.
+
+%% Returns what those were about that were open.
+close(Numbers) ->
+    Which = [" WHERE id IN (", lists:join(", ", [integer_to_list(Number) || Number <- Numbers]), ")"],
+    {selected, _, Rows} = sql(["SELECT about FROM open_reports" | Which]),
+    {updated, _} = sql(["DELETE FROM open_reports" | Which]),
+    [About || [About] <- Rows].
+
+forget(User, Server) ->
+    Address = literal(jid:encode({User, Server, <<>>})),
+    opt(moderators) =/= [] andalso sql(["DELETE FROM open_reports WHERE about = ", Address, " OR reporter = ", Address]),
+    ok.
+
+%% A report has a day, no time, so it goes some hours before it is as old as that.
+expire(Days) ->
+    opt(moderators) =/= [] andalso
+        ({updated, _} = sql(["DELETE FROM open_reports WHERE day <= date('now', '-", integer_to_list(Days), " days')"])),
+    ok.
+
+sql(Statement) ->
+    ejabberd_sql:sql_query(hd(ejabberd_option:hosts()), iolist_to_binary(Statement)).
+
+literal(Text) ->
+    ["'", string:replace(Text, "'", "''", all), "'"].

@@ -12,7 +12,7 @@
 -behaviour(gen_mod).
 -export([start/2, stop/1, reload/3, depends/2, mod_options/1, mod_opt_type/1, mod_doc/0]).
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2]).
--export([ask/1, note_size/6, hand_out/1, count_again/2]).
+-export([ask/1, note_size/6, hand_out/1, count_again/2, place/3, remove/2]).
 
 -define(SLOTS, {4000, 1}).          %% that an account asks for: at once, seconds until one more
 -define(SLOT, 3600).               %% seconds that a slot is good for
@@ -122,6 +122,22 @@ conceal(Account, Random, Secret) ->
     {hex(crypto:exor(binary:decode_hex(Account), Mask)), hex(Folder)}.
 
 hex(Bytes) -> binary:encode_hex(Bytes, lowercase).
+
+%% Whose folder the file of a link is in, and where: the reverse. Links from before folders were concealed are the path itself.
+place(Shown, Random, File) ->
+    [Root, Secret] = [gen_mod:get_module_opt(hd(ejabberd_option:hosts()), mod_http_upload, Name) || Name <- [docroot, external_secret]],
+    {Account, Folder} = conceal(Shown, Random, Secret),
+    Places = [{Account, filename:join([Root, Account, Folder, File])}, {Shown, filename:join([Root, Shown, Random, File])}],
+    case [Place || {_, Path} = Place <- Places, filelib:is_regular(Path)] of
+        [Place | _] -> Place;
+        [] -> none
+    end.
+
+%% For a moderator.
+remove(Account, Path) ->
+    ok = removed(file:delete(Path)),
+    _ = file:del_dir(filename:dirname(Path)),
+    gen_server:cast(server(), {count, Account}).
 
 split(URL) ->
     [File, Random, Account | Base] = lists:reverse(binary:split(URL, <<"/">>, [global])),

@@ -1,0 +1,82 @@
+%% SPDX-License-Identifier: GPL-3.0-or-later
+%% What moderators read, in the languages of the site.
+-module(xmpp_moderation_texts).
+-export([text/3]).
+
+%% In German for an app that says so, in English for any other language.
+text(Language, Key, Values) ->
+    {English, German} = text(Key),
+    Format = case string:lowercase(Language) of
+                 <<"de", _/binary>> -> German;
+                 _ -> English
+             end,
+    unicode:characters_to_binary(io_lib:format(Format, Values)).
+
+%% Names of the commands, and what their forms say.
+text({name, reports}) -> {"Open reports", "Offene Meldungen"};
+text({name, account}) -> {"Look up an account", "Konto nachschlagen"};
+text({name, ban}) -> {"Ban an account", "Konto sperren"};
+text({name, unban}) -> {"Lift a ban", "Sperre aufheben"};
+text({name, sessions}) -> {"End the sessions of an account", "Sitzungen eines Kontos beenden"};
+text({name, upload}) -> {"Delete an uploaded file", "Hochgeladene Datei löschen"};
+text({name, destroy}) -> {"Destroy a public room", "Öffentlichen Raum auflösen"};
+text({name, outcast}) -> {"Ban somebody from a public room", "Aus einem öffentlichen Raum aussperren"};
+text({name, reset}) -> {"Make a link for a new password", "Link für ein neues Passwort erstellen"};
+text({name, invite}) -> {"Make an invitation", "Einladung erstellen"};
+text({help, reports}) -> {"Mark those that are done. They are deleted.", "Markiere, was erledigt ist. Es wird gelöscht."};
+text({help, account}) -> {"Shows the day on which it was created, and whether it is banned.", "Zeigt, an welchem Tag es entstanden und ob es gesperrt ist."};
+text({help, ban}) -> {"Ends all sessions and refuses logins. Only moderators and the operator see the reason.",
+                      "Beendet alle Sitzungen und lehnt Anmeldungen ab. Den Grund sehen nur Moderation und Betreibende."};
+text({help, unban}) -> {"The account can log in again.", "Das Konto kann sich wieder anmelden."};
+text({help, sessions}) -> {"Apps that know the password log in again.", "Apps, die das Passwort kennen, melden sich wieder an."};
+text({help, upload}) -> {"By the link that was sent. Copies on devices remain.", "Über den Link, der verschickt wurde. Kopien auf Geräten bleiben."};
+text({help, destroy}) -> {"Its archive is deleted with it. Those who are in the room read the reason.",
+                          "Sein Archiv wird mit gelöscht. Wer im Raum ist, liest den Grund."};
+text({help, outcast}) -> {"An account here, or an address on another server.", "Ein Konto hier oder eine Adresse auf einem anderen Server."};
+text({help, reset}) -> {"Whoever opens the link has the account: give it to nobody but its owner, who is told that it was made.",
+                        "Wer den Link öffnet, hat das Konto: Gib ihn nur der Person, der es gehört. Sie erfährt, dass er erstellt wurde."};
+text({help, invite}) -> {"A link for one new account.", "Ein Link für ein neues Konto."};
+text({field, account}) -> {"Address", "Adresse"};
+text({field, reason}) -> {"Reason", "Grund"};
+text({field, link}) -> {"Link", "Link"};
+text({field, room}) -> {"Room", "Raum"};
+text({field, done}) -> {"Done", "Erledigt"};
+%% What was done.
+text(looked_up) -> {"~ts", "~ts"};
+text(created) -> {"Created: ~ts", "Entstanden: ~ts"};
+text(created_or_earlier) -> {"Created: ~ts or earlier", "Entstanden: ~ts oder früher"};
+text(is_banned) -> {"Banned: ~ts", "Gesperrt: ~ts"};
+text(is_not_banned) -> {"Not banned", "Nicht gesperrt"};
+text(banned) -> {"~ts is banned.", "~ts ist gesperrt."};
+text(unbanned) -> {"~ts is no longer banned.", "~ts ist nicht mehr gesperrt."};
+text(sessions_ended) -> {"~ts sessions of ~ts are ended.", "~ts Sitzungen von ~ts sind beendet."};
+text(file_deleted) -> {"The file is deleted.", "Die Datei ist gelöscht."};
+text(destroyed) -> {"The room ~ts is destroyed.", "Der Raum ~ts ist aufgelöst."};
+text(shut_out) -> {"~ts is banned from ~ts.", "~ts ist ausgesperrt aus ~ts."};
+text(reset_made) -> {"The link works once, and replaces earlier ones for ~ts.", "Der Link gilt einmal und ersetzt frühere für ~ts."};
+text(reset_told) -> {"A moderator has made a link to set a new password for this account. If you have not asked for it, write to the people who run"
+                     " the service.",
+                     "Die Moderation hat einen Link erstellt, um für dieses Konto ein neues Passwort zu setzen. Wenn du nicht darum gebeten hast,"
+                     " schreibe den Betreibenden."};
+text(invite_made) -> {"The link is for one account.", "Der Link gilt für ein Konto."};
+text(link) -> {"~ts", "~ts"};
+text(no_reports) -> {"There are no open reports.", "Es gibt keine offenen Meldungen."};
+text(report) -> {"~ts. ~ts, ~ts\nabout: ~ts\nby: ~ts~ts", "~ts. ~ts, ~ts\nüber: ~ts\nvon: ~ts~ts"};
+text(more_reports) -> {"~ts reports are open, these are the oldest.", "~ts Meldungen sind offen, dies sind die ältesten."};
+text(reports_closed) -> {"Closed: ~ts", "Erledigt: ~ts"};
+%% Why nothing was done.
+text(no_account) -> {"There is no such account.", "Dieses Konto gibt es nicht."};
+text(no_reason) -> {"Please say why.", "Bitte gib einen Grund an."};
+text(not_banned) -> {"This account is not banned.", "Dieses Konto ist nicht gesperrt."};
+text(spared) -> {"This belongs to an administrator or a moderator. Ask the operator.",
+                 "Das gehört jemandem aus Verwaltung oder Moderation. Frage die Betreibenden."};
+text(spared_room) -> {"This room belongs to an administrator or a moderator. Ask the operator.",
+                      "Dieser Raum gehört jemandem aus Verwaltung oder Moderation. Frage die Betreibenden."};
+text(only_owner) -> {"Nobody else owns the room. Destroy it, or ask the operator.",
+                     "Der Raum gehört sonst niemandem. Löse ihn auf oder frage die Betreibenden."};
+text(no_link) -> {"This is no link to a file on this server.", "Das ist kein Link zu einer Datei auf diesem Server."};
+text(no_file) -> {"There is no such file any more.", "Diese Datei gibt es nicht mehr."};
+text(no_room) -> {"There is no such public room.", "Diesen öffentlichen Raum gibt es nicht."};
+text(incomplete) -> {"Please fill in every field.", "Bitte fülle alle Felder aus."};
+text(too_many) -> {"That was much at once. Please wait a minute.", "Das war viel auf einmal. Bitte warte eine Minute."};
+text(failed) -> {"That did not work. Please ask the operator.", "Das hat nicht geklappt. Bitte frage die Betreibenden."}.
