@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 
 import pytest
 from playwright.async_api import Browser, Locator, Page, expect
@@ -170,6 +171,9 @@ async def test_one_app_is_logged_out_and_push_is_switched_off(
             await expect(page.locator("#sessions li")).to_have_count(3)
             await expect(page.locator("#sessions li", has_text="Chat & talk")).to_contain_text("phone")
             await expect(page.locator("#sessions")).not_to_contain_text("website-")
+            since = re.compile(said("de", "since", r"\d\d\.\d\d\.\d{4}"))
+            await expect(page.locator("#sessions li", has_text=since)).to_have_count(3)
+            await expect(page.locator("#push li", has_text=since)).to_have_count(2)
             await visit.check(page, "account-apps-de")
         user = {"user": member.name, "host": service.domain}
         wait_for(lambda: resource not in service.api(("user_resources", user))[0])
@@ -184,6 +188,15 @@ async def test_one_app_is_logged_out_and_push_is_switched_off(
         await tells(page, "devices", said("de", "push-is-off", server))
         await expect(page.locator("#push li")).to_have_text(said("de", "no-push"))
         assert desk.query("get", "<ping xmlns='urn:xmpp:ping'/>").get("type") == "result"
+    # An app that is not connected has no name, but a token.
+    wait_for(lambda: len(service.api(("user_resources", user))[0]) == 1)
+    unnamed = said("de", "unnamed")
+    await page.locator("#devices .again").click()
+    await expect(page.locator("#sessions li")).to_contain_text([unnamed])
+    await expect(page.locator("#sessions li")).to_contain_text(said("de", "away").rstrip())
+    await page.locator("#sessions button").click()
+    await tells(page, "devices", said("de", "ended", unnamed))
+    await expect(page.locator("#sessions li")).to_have_text(said("de", "no-session"))
     assert await visit.end() == []
 
 

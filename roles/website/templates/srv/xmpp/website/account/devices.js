@@ -61,7 +61,7 @@ async function named({ resource }, shown) {
 async function apps() {
   const [clients, registered] = await Promise.all([ask("get", element(APPS, "list")), ask("get", element(OURS, "push"))]);
   const all = [...clients.getElementsByTagNameNS(APPS, "client")].map(client);
-  const others = all.filter(({ own }) => !own);
+  const others = all.filter(({ own }) => !own).sort((one, other) => other.seen.localeCompare(one.seen)); // the newest first
   const rows = list("sessions", others.map(row), "no-session");
   others.forEach((one, index) => one.software || !one.resource || named(one, rows[index]));
   list("push", [...registered.getElementsByTagNameNS(OURS, "app")].map((one) => {
