@@ -1,15 +1,16 @@
 %% SPDX-License-Identifier: GPL-3.0-or-later
 %% Show an account its apps and their push registrations, and end one of them: what the account page has under "devices". An app is a session, or all
-%% sessions and the token (XEP-0484) of one user agent (XEP-0388), connected or not. Asked by the account of itself; nothing is stored: what an app says of
-%% itself is kept in its session, all else is what ejabberd has in memory and in its tables at that moment.
-%% <list xmlns='urn:xmpp:cam:0'/>, get: as in XEP-0494. Each session also has a <session xmlns='conexizan:devices' resource=… own=…/>.
-%% <revoke xmlns='urn:xmpp:cam:0'/>, set: always refused with <password-reset-required/>, as the XEP wants it where an app has had the password, which each has had
-%% here. What can be done all the same has a name of its own:
-%% <logout xmlns='conexizan:devices' id=…/>, set: revokes the tokens of an app, deletes its push registrations and ends its sessions; answered when they have ended.
-%% <push xmlns='conexizan:devices'/>, get: <push><app id=… server=… since=…/></push>, with the client of XEP-0494 if that is connected; no node and no secret.
-%% <push-off xmlns='conexizan:devices' id=…/>, set: deletes one of these.
-%% Hooks: c2s_handle_recv, c2s_session_opened, c2s_copy_session, c2s_session_resumed, c2s_handle_info; two IQs. Without this module the account page cannot
-%% show apps.
+%% sessions and the token (XEP-0484) of one user agent (XEP-0388), connected or not. Asked by the account of itself. Nothing is stored: what an app
+%% says of itself is kept in its session, all else is what ejabberd has in memory and in its tables at that moment.
+%% - <list xmlns='urn:xmpp:cam:0'/>, get: as in XEP-0494. Each session also has a <session xmlns='conexizan:devices' resource=… own=…/>.
+%% - <revoke xmlns='urn:xmpp:cam:0' id=…/>, set: always refused with <password-reset-required/>, as the XEP wants it for an app that has had the
+%%   password. Here each has had it. What can be done all the same has a name of its own:
+%% - <logout xmlns='conexizan:devices' id=…/>, set: revokes the tokens of an app, deletes its push registrations and ends its sessions; answered when
+%%   they have ended.
+%% - <push xmlns='conexizan:devices'/>, get: <push><app id=… server=… since=…/></push>, with the id of the client if that is connected; no node, no secret.
+%% - <push-off xmlns='conexizan:devices' id=…/>, set: deletes one of these.
+%% Hooks: c2s_handle_recv, c2s_session_opened, c2s_copy_session, c2s_session_resumed, c2s_handle_info; two IQs. Without this module the account page
+%% shows no apps.
 -module(mod_xmpp_devices).
 -behaviour(gen_mod).
 -export([start/2, stop/1, reload/3, depends/2, mod_options/1, mod_doc/0]).
@@ -161,7 +162,8 @@ client({Id, {Sessions, Token}}, Own) ->
      [{xmlel, <<"last-seen">>, [], [{xmlcdata, Seen}]},
       {xmlel, <<"auth">>, [], [{xmlel, <<"password">>, [], []} | [{xmlel, <<"fast">>, [], []} || Token =/= none]]},
       {xmlel, <<"permission">>, [{<<"status">>, <<"unrestricted">>}], []},
-      {xmlel, <<"user-agent">>, [], [{xmlel, atom_to_binary(Key), [], [{xmlcdata, maps:get(Key, Newest)}]} || Key <- [software, device], is_map_key(Key, Newest)]}
+      {xmlel, <<"user-agent">>, [], [{xmlel, atom_to_binary(Key), [], [{xmlcdata, maps:get(Key, Newest)}]}
+                                     || Key <- [software, device], is_map_key(Key, Newest)]}
       | [{xmlel, <<"session">>, [{<<"xmlns">>, ?OWN}, {<<"resource">>, Resource}, {<<"own">>, atom_to_binary(Resource =:= Own)}], []}
          || #{resource := Resource} <- Sessions]]}.
 
