@@ -64,7 +64,7 @@ async function apps() {
   const others = all.filter(({ own }) => !own).sort((one, other) => other.seen.localeCompare(one.seen)); // the newest first
   const rows = list("sessions", others.map(row), "no-session");
   others.forEach((one, index) => one.software || !one.resource || named(one, rows[index]));
-  list("push", [...registered.getElementsByTagNameNS(OURS, "app")].map((one) => {
+  const waking = [...registered.getElementsByTagNameNS(OURS, "app")].map((one) => {
     const [id, server, since, whose] = ["id", "server", "since", "client"].map((name) => one.getAttribute(name));
     const app = all.find((other) => other.id === whose);
     return {
@@ -75,7 +75,8 @@ async function apps() {
         return about("push-is-off", server);
       }],
     };
-  }), "no-push");
+  });
+  list("push", waking, "no-push");
 }
 
 const item = (node) => got(element(NS.pubsub, "pubsub", {}, element(NS.pubsub, "items", { node, max_items: "1" })));
