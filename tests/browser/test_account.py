@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 
 import pytest
 from playwright.async_api import Browser, Locator, Page, expect
@@ -11,7 +12,8 @@ from slixmpp.exceptions import IqError
 
 from ..kit.clients import befriend, login
 from ..kit.newcomer import newcomer
-from ..kit.service import PATIENCE, Account, Service
+from ..kit.service import PATIENCE, Account, Service, wait_for
+from ..kit.sessions import app, is_ended, logged_in
 from .account import (
     BLOCKING,
     BUNDLES,
@@ -148,6 +150,54 @@ async def test_people_look_after_their_account(
     await assert_refused(service, changed)
     accounts = await asyncio.to_thread(service.api, ("registered_users", {"host": service.domain}))
     assert member.name not in accounts[0]
+
+
+async def test_one_app_is_logged_out_and_push_is_switched_off(
+    browser: Browser, service: Service, pair: list[Account]
+) -> None:
+    """Each by its own name. The page itself is not among the apps; one that has ended meanwhile is as it was to be."""
+    member, _ = pair
+    server = "push.elsewhere.example"
+    visit = await Visit.begin(browser, service.domain)
+    visit.context.on("page", lambda page: page.on("dialog", lambda dialog: asyncio.ensure_future(dialog.accept())))
+    with app(service, member) as (phone, _, _), app(service, member, "Desk", "desktop") as (desk, _, _):
+        for one, node in ((phone, "p"), (desk, "d")):
+            enable = f"<enable xmlns='urn:xmpp:push:0' jid='{server}' node='{node}'/>"
+            assert one.query("set", enable).get("type") == "result"
+        with logged_in(service, member) as old:
+            resource = old.bind().rpartition("/")[2]
+            page = await visit.open("/de/account/#devices")
+            await enter(page, member)
+            await expect(page.locator("#sessions li")).to_have_count(3)
+            await expect(page.locator("#sessions li", has_text="Chat & talk")).to_contain_text("phone")
+            await expect(page.locator("#sessions")).not_to_contain_text("website-")
+            since = re.compile(said("de", "since", r"\d\d\.\d\d\.\d{4}"))
+            await expect(page.locator("#sessions li", has_text=since)).to_have_count(3)
+            await expect(page.locator("#push li", has_text=since)).to_have_count(2)
+            await visit.check(page, "account-apps-de")
+        user = {"user": member.name, "host": service.domain}
+        wait_for(lambda: resource not in service.api(("user_resources", user))[0])
+        for name, left in ((resource, 2), ("Chat & talk", 1)):
+            await page.locator("#sessions li", has_text=name).get_by_role("button").click()
+            await tells(page, "devices", said("de", "ended", name))
+            await expect(page.locator("#sessions li")).to_have_count(left)
+        is_ended(phone)
+        await expect(page.locator("#push li")).to_have_count(1)
+        await expect(page.locator("#push li")).to_contain_text("Desk")
+        await page.locator("#push button").click()
+        await tells(page, "devices", said("de", "push-is-off", server))
+        await expect(page.locator("#push li")).to_have_text(said("de", "no-push"))
+        assert desk.query("get", "<ping xmlns='urn:xmpp:ping'/>").get("type") == "result"
+    # An app that is not connected has no name, but a token.
+    wait_for(lambda: len(service.api(("user_resources", user))[0]) == 1)
+    unnamed = said("de", "unnamed")
+    await page.locator("#devices .again").click()
+    await expect(page.locator("#sessions li")).to_contain_text([unnamed])
+    await expect(page.locator("#sessions li")).to_contain_text(said("de", "away").rstrip())
+    await page.locator("#sessions button").click()
+    await tells(page, "devices", said("de", "ended", unnamed))
+    await expect(page.locator("#sessions li")).to_have_text(said("de", "no-session"))
+    assert await visit.end() == []
 
 
 async def reach(page: Page, target: Locator) -> None:

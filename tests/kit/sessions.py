@@ -7,11 +7,15 @@ import contextlib
 import secrets
 from collections.abc import Callable, Iterator
 from xml.etree import ElementTree as ET
+from xml.sax.saxutils import escape
+
+import pytest
 
 from .service import Account, Service
-from .stream import CLIENT, Stream, connected
+from .stream import BIND2_REQUEST, CLIENT, FAST, SASL2, STREAMS, Stream, connected
 
 SM = "urn:xmpp:sm:3"
+TOKEN = "<request-token xmlns='urn:xmpp:fast:0' mechanism='HT-SHA-256-EXPR'/>"
 INFO = "http://jabber.org/protocol/disco#info"
 CONSTRAINT = ".//{urn:ietf:params:xml:ns:xmpp-stanzas}resource-constraint"
 
@@ -65,3 +69,28 @@ def back_online(stream: Stream) -> list[ET.Element]:
     address = stream.bind()
     stream.send("<presence/>")
     return came(stream, address)
+
+
+@contextlib.contextmanager
+def app(
+    service: Service, account: Account, software: str = "Chat & talk", device: str = "phone"
+) -> Iterator[tuple[Stream, str, str]]:
+    """An app that says what it is, with its resource and its token."""
+    names = f"<software>{escape(software)}</software><device>{escape(device)}</device>"
+    agent = f"<user-agent id='{secrets.token_hex(8)}'>{names}</user-agent>"
+    with connected(service, user=account) as stream:
+        stream.starttls()
+        success = stream.scram2("SCRAM-SHA-512-PLUS", account, agent + TOKEN + BIND2_REQUEST)
+        token = success.find(f"{FAST}token")
+        assert token is not None
+        resource = success.findtext(f"{SASL2}authorization-identifier", "").rpartition("/")[2]
+        yield stream, resource, token.get("token", "")
+
+
+def is_ended(stream: Stream) -> None:
+    """Told why, then closed."""
+    while (element := stream.read()).tag != f"{STREAMS}error":
+        pass
+    assert element[0].tag == "{urn:ietf:params:xml:ns:xmpp-streams}not-authorized"
+    with pytest.raises(ConnectionError):
+        stream.read()

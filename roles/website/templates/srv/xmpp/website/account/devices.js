@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The account page: the apps that are logged in, and the devices that others encrypt for (XEP-0384 in both of its versions).
-// No single session is ended here: its app would come back at once. A new password ends all.
-import { at } from "/page.js";
+// The account page: the apps of the account and where push goes (XEP-0494 and mod_xmpp_devices.erl), and the devices that others encrypt for (XEP-0384
+// in both of its versions).
+import { at, said } from "/page.js";
 import { NS, Problem, bare, element, fromBase64 } from "/xmpp.js";
-import { about, act, ask, figure, got, list, me } from "./parts.js";
+import { about, act, ask, call, figure, got, list, me } from "./parts.js";
 
-const ITEMS = "http://jabber.org/protocol/disco#items";
+const APPS = "urn:xmpp:cam:0";
+const OURS = "conexizan:devices";
 const VERSION = "jabber:iq:version";
 const APP_PATIENCE = 5000; // milliseconds; an app that sleeps does not answer
 const OLD = "eu.siacs.conversations.axolotl";
@@ -15,28 +16,67 @@ const LISTS = [
   { node: `${NEW}:devices`, root: [NEW, "devices"], device: NEW },
 ];
 
-const resource = (jid) => jid.slice(jid.indexOf("/") + 1);
+const when = (time) => new Date(time).toLocaleString(document.documentElement.lang, { dateStyle: "medium", timeStyle: "short" });
 
-async function app(jid) {
+// One that has ended meanwhile is as it was to be.
+async function end(name, id) {
   try {
-    const told = await ask("get", element(VERSION, "query"), { to: jid, patience: APP_PATIENCE });
-    const [name, version] = ["name", "version"].map((key) => told.querySelector(key)?.textContent || "");
-    return { title: `${name} ${version}`.trim() || resource(jid), text: resource(jid) };
+    await ask("set", element(OURS, name, { id }));
+  } catch (refusal) {
+    if (!refusal.conditions?.includes("item-not-found")) throw refusal;
+  }
+  await apps();
+}
+
+function client(one) {
+  const [software, device, seen] = ["software", "device", "last-seen"].map((tag) => one.querySelector(tag)?.textContent || "");
+  const sessions = [...one.getElementsByTagNameNS(OURS, "session")];
+  const [resource = ""] = sessions.map((session) => session.getAttribute("resource"));
+  return { id: one.getAttribute("id"), own: sessions.some((session) => session.getAttribute("own") === "true"), software, device, resource, seen };
+}
+
+const title = ({ software, resource }) => software || resource || said("unnamed");
+
+const row = (app) => ({
+  title: title(app),
+  text: [app.device, app.software && app.resource, about(app.resource ? "since" : "away", when(app.seen))].filter(Boolean).join(" · "),
+  sure: "sure-logout",
+  button: ["end", async () => {
+    await end("logout", app.id);
+    return about("ended", title(app));
+  }],
+});
+
+// Older apps say what they are only if they are asked (XEP-0092), and nobody has to wait for one that sleeps.
+async function named({ resource }, shown) {
+  try {
+    const told = await ask("get", element(VERSION, "query"), { to: `${bare(me.stream.jid)}/${resource}`, patience: APP_PATIENCE });
+    const name = ["name", "version"].map((key) => told.querySelector(key)?.textContent || "").join(" ").trim();
+    if (name) call(shown, name);
   } catch {
-    return { title: resource(jid) };
+    // Its address is shown.
   }
 }
 
-async function sessions() {
-  const items = await ask("get", element(ITEMS, "query"));
-  const { stream } = me;
-  const own = stream.jid;
-  const others = [...items.querySelectorAll("item")]
-    .map((one) => one.getAttribute("jid"))
-    .filter((jid) => jid !== own && jid.startsWith(`${bare(own)}/`)); // among the nodes of the account
-  const show = (rows) => me.stream === stream && list("sessions", rows, "no-session");
-  show(others.map((jid) => ({ title: resource(jid) })));
-  Promise.all(others.map(app)).then(show); // nobody has to wait for an app that sleeps
+async function apps() {
+  const [clients, registered] = await Promise.all([ask("get", element(APPS, "list")), ask("get", element(OURS, "push"))]);
+  const all = [...clients.getElementsByTagNameNS(APPS, "client")].map(client);
+  const others = all.filter(({ own }) => !own).sort((one, other) => other.seen.localeCompare(one.seen)); // the newest first
+  const rows = list("sessions", others.map(row), "no-session");
+  others.forEach((one, index) => one.software || !one.resource || named(one, rows[index]));
+  const waking = [...registered.getElementsByTagNameNS(OURS, "app")].map((one) => {
+    const [id, server, since, whose] = ["id", "server", "since", "client"].map((name) => one.getAttribute(name));
+    const app = all.find((other) => other.id === whose);
+    return {
+      title: server,
+      text: [app && title(app), about("since", when(since))].filter(Boolean).join(" · "),
+      button: ["push-off", async () => {
+        await end("push-off", id);
+        return about("push-is-off", server);
+      }],
+    };
+  });
+  list("push", waking, "no-push");
 }
 
 const item = (node) => got(element(NS.pubsub, "pubsub", {}, element(NS.pubsub, "items", { node, max_items: "1" })));
@@ -87,7 +127,7 @@ async function omemo() {
 }
 
 export async function load() {
-  await Promise.all([sessions(), omemo()]);
+  await Promise.all([apps(), omemo()]);
 }
 
 at("devices").querySelector(".again").addEventListener("click", () => act(at("devices"), load));

@@ -84,6 +84,13 @@ export const figure = (name, number) => {
   at(`figure-${name}`).textContent = number;
 };
 
+// What a row is about. Its app may say later how it is called.
+export function call(row, title) {
+  const button = row.querySelector("button");
+  row.querySelector("b").textContent = title;
+  button?.setAttribute("aria-label", `${button.textContent}: ${title}`);
+}
+
 // Rows of {title, text, button: [name of its sentence, action]}; what somebody is asked before is *sure*.
 export function list(id, rows, nothing = "none") {
   const box = at(id);
@@ -93,7 +100,6 @@ export function list(id, rows, nothing = "none") {
     const words = document.createElement("span");
     const what = document.createElement("b");
     what.className = "address";
-    what.textContent = title;
     words.append(what);
     if (text) {
       const more = document.createElement("small");
@@ -106,18 +112,16 @@ export function list(id, rows, nothing = "none") {
       const press = document.createElement("button");
       press.type = "button";
       press.textContent = said(label);
-      press.setAttribute("aria-label", `${said(label)}: ${title}`);
-      press.addEventListener("click", () => (!sure || confirm(about(sure, title))) && act(part, action));
+      press.addEventListener("click", () => (!sure || confirm(about(sure, what.textContent))) && act(part, action));
       row.append(press);
     }
+    call(row, title);
     return row;
   });
-  if (!made.length) {
-    const row = document.createElement("li");
-    row.textContent = said(nothing);
-    made.push(row);
-  }
-  box.replaceChildren(...made);
+  const none = document.createElement("li");
+  none.textContent = said(nothing);
+  box.replaceChildren(...(made.length ? made : [none]));
+  return made;
 }
 
 // What people type as an address: somebody's, or a whole server's.
