@@ -11,6 +11,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from ..kit.clients import Client, login
+from ..kit.disco import CONTACTS, INFO, asked, forms
 from ..kit.profile import items, publish
 from ..kit.rooms import made_room
 from ..kit.service import Account, Register, Service
@@ -19,7 +20,6 @@ from ..kit.turn import external_services
 from ..kit.uploads import ask_slot
 from ..kit.web import LINKS, assert_link_works, linked
 
-INFO = "http://jabber.org/protocol/disco#info"
 ITEMS = "http://jabber.org/protocol/disco#items"
 
 
@@ -213,19 +213,10 @@ async def upload_from_the_web(visit: Visit) -> None:
     assert "access-control-allow-headers" in answer.headers
 
 
-async def contacts(visit: Visit) -> dict[str, list[str]]:
-    """Whom to turn to (XEP-0157), by role."""
-    answer = await visit.client.query("get", f"<query xmlns='{INFO}'/>", to=visit.service.domain)
-    data = "{jabber:x:data}"
-    return {
-        field.get("var", ""): [value.text or "" for value in field.iter(f"{data}value")]
-        for field in answer.iter(f"{data}field")
-    }
-
-
 @check("abuse-contact")
 async def abuse_contact(visit: Visit) -> None:
-    assert all(uri.startswith(("mailto:", "xmpp:", "https:")) for uri in (await contacts(visit))["abuse-addresses"])
+    uris = forms(await asked(visit.client, visit.service.domain))[CONTACTS]["abuse-addresses"]
+    assert all(uri.startswith(("mailto:", "xmpp:", "https:")) for uri in uris)
 
 
 @pytest.fixture(scope="module")
@@ -248,40 +239,3 @@ async def test_compliance(service: Service, account: Account, name: str) -> None
 
 def test_all_of_the_testers_checks_are_here() -> None:
     assert len(CHECKS) == 25
-
-
-@pytest.mark.parametrize("role", ["abuse", "admin", "security", "support"])
-async def test_contacts_are_published(service: Service, account: Account, role: str) -> None:
-    """XEP-0157: whoever has a problem with somebody here finds out whom to tell."""
-    async with login(service, account) as client:
-        nothing = ET.Element("features")
-        uris = (await contacts(Visit(service, account, client, nothing, nothing)))[f"{role}-addresses"]
-    assert uris
-    assert all(uri.startswith(("mailto:", "xmpp:", "https:")) for uri in uris)
-
-
-async def test_apps_find_the_state_of_the_service(service: Service, account: Account) -> None:
-    """XEP-0455: the domain says it of itself, also under the checksum that it goes by; its parts do not."""
-
-    async def addresses(entity: str, node: str = "") -> list[str | None]:
-        of = f" node='{node}'" if node else ""
-        answer = await client.query("get", f"<query xmlns='{INFO}'{of}/>", to=entity)
-        data = "{jabber:x:data}"
-        return [
-            form.findtext(f"{data}field[@var='external-status-addresses']/{data}value")
-            for form in answer.iter(f"{data}x")
-            if form.findtext(f"{data}field[@var='FORM_TYPE']/{data}value") == "urn:xmpp:sos:0"
-        ]
-
-    with connected(service) as stream:
-        stream.starttls()
-        stream.scram("SCRAM-SHA-512-PLUS", account)
-        caps = stream.last_features.find("{http://jabber.org/protocol/caps}c")
-    assert caps is not None
-    async with login(service, account) as client:
-        assert await addresses(service.domain) == [f"https://{service.domain}/status.json"]
-        assert await addresses(service.domain, f"{caps.get('node')}#{caps.get('ver')}") == await addresses(
-            service.domain
-        )
-        assert await addresses(service.name("muc")) == []
-        assert await addresses(account.jid) == []

@@ -50,6 +50,7 @@ CONFIGURATIONS: dict[str, dict[str, Any]] = {
             "en": {"question": "What is <b> & *more*?", "answers": ["lime"]},
         },
         "xmpp_rooms": [{**ROOM, "moderated": True}],
+        "xmpp_contact_purposes": {"abuse": ["mailto:abuse@friends.test"]},
         "xmpp_recommended_rooms": [{"address": "garden@muc.neighbour.test", "title": "Garden | Ground"}],
         "xmpp_donations": [
             {"name": "Monero", "address": MONERO, "note": "*No* trace."},
@@ -67,13 +68,14 @@ CONFIGURATIONS: dict[str, dict[str, Any]] = {
         "xmpp_archive_default": "never",
         "xmpp_archive_days": 1,
         "xmpp_room_search_url": "",
-        "xmpp_provider": {"free_of_charge": False},
+        "xmpp_provider": {"free_of_charge": False, "server_testing": True},
     },
     "by invitation": {"xmpp_registration": "invite"},
     "web chat": {"xmpp_webchat": True},
     "another port": {
         "xmpp_https_port": 8443,
         "xmpp_contact_addresses": ["mailto:a_b@friends.test", "https://x.test/y"],
+        "xmpp_rooms": [{"name": "support", "title": "Questions"}],
     },
 }
 

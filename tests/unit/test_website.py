@@ -104,6 +104,41 @@ def test_provider_file_says_what_the_settings_say(site: Rendered) -> None:
     assert told["freeOfCharge"] == ("costs nothing" in site["en/terms/index.html"])
 
 
+def test_provider_file_says_what_to_do_without_the_password() -> None:
+    """Where the operator knows whose an account is. What is open to strangers has no way back."""
+
+    def told(configuration: str) -> dict[str, str]:
+        links: dict[str, str] = json.loads(rendered(configuration)[".well-known/xmpp-provider-v2.json"])[
+            "passwordReset"
+        ]
+        return links
+
+    for configuration in ("defaults", "by invitation"):
+        assert set(told(configuration)) == {"de", "en"}
+        for language, link in told(configuration).items():
+            page, anchor = link.removeprefix(f"{SITE}/").split("#")
+            assert page == f"{language}/faq/"
+            assert anchor in Page(page, rendered(configuration)[f"{page}index.html"]).ids
+    assert told("everything") == {}
+
+
+def test_provider_file_allows_tests_only_if_the_operator_does() -> None:
+    assert json.loads(rendered("defaults")[".well-known/xmpp-provider-v2.json"])["serverTesting"] is False
+    assert json.loads(rendered("little")[".well-known/xmpp-provider-v2.json"])["serverTesting"] is True
+
+
+def test_contact_page_says_what_an_address_is_for() -> None:
+    """Those of one purpose below those for all; the room for questions without being named for it."""
+    page = Page("en/contact/", rendered("everything")["en/contact/index.html"])
+    assert "Spam and abuse: abuse@friends.test" in page.words
+    assert "mailto:abuse@friends.test" in page.values("a", "href")
+    assert "Sales" not in page.words
+    asking = Page("en/contact/", rendered("another port")["en/contact/index.html"])
+    assert "Help: support@muc.friends.test\n" in asking.words
+    assert "xmpp:support@muc.friends.test?join" in asking.values("a", "href")
+    assert "Help: " not in page.words, "in its support room, newcomers cannot write"
+
+
 def test_texts_from_settings_are_only_texts(everything: Rendered) -> None:
     for path, page in everything.pages():
         assert not [link for link in page.values("a", "href") if "evil" in link], path

@@ -79,5 +79,8 @@ def contacts_row(addresses: list[str]) -> list[Row]:
         return []
     if not missing:
         return []
-    fix = f"Create it (playbooks/user.yml -e create={missing[0]}), or set another in xmpp_contact_addresses."
+    fix = (
+        f"Create it (playbooks/user.yml -e create={missing[0]}), or set another in xmpp_contact_addresses or "
+        "xmpp_contact_purposes."
+    )
     return [row("contact", FAIL, f"no account for the contact address {listed(missing)}", fix)]

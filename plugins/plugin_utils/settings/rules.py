@@ -11,6 +11,7 @@ from typing import Any
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.settings.places import Keys
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.settings.shapes.addresses import (
     contact,
+    contact_or_room,
     email,
     https_url,
     localpart,
@@ -110,6 +111,11 @@ RULES: dict[str, Rule] = {
     "xmpp_admins": Rule(localpart, unique=same),
     "xmpp_moderators": Rule(localpart, empty=True, unique=same),
     "xmpp_contact_addresses": Rule(contact, unique=same),
+    "xmpp_contact_purposes": Rule(empty=True),
+    **{
+        f"xmpp_contact_purposes.{purpose}": Rule(contact_or_room, unique=same)
+        for purpose in ("abuse", "admin", "feedback", "sales", "security", "support")
+    },
     "xmpp_status_url": Rule(https_url, empty=True),
     "xmpp_rooms": Rule(empty=True, unique=lambda room: room.get("name")),
     "xmpp_rooms.name": Rule(localpart),

@@ -112,7 +112,12 @@ class Site:
             if "notices" in pages:
                 yield f"{language}/notices/feed.atom", self.plain("feed.atom.j2", language, site)
         start, legal = (self.addresses(name) for name in ("index", "legal"))
-        provider = self.plain("provider.json.j2", self.languages[0], {"start": start, "legal": legal})
+        password = {
+            language: f"{url}#{self.variables[f'__website_{language}']['forgotten_password']}"
+            for language, url in self.addresses("faq").items()
+        }
+        facts = {"start": start, "legal": legal, "password": password}
+        provider = self.plain("provider.json.j2", self.languages[0], facts)
         yield ".well-known/xmpp-provider-v2.json", provider
         yield "ledger.json", json.dumps(self.ledger, ensure_ascii=False, indent=2) + "\n"
         yield (

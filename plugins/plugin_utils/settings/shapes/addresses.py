@@ -46,6 +46,11 @@ def contact(value: str) -> str | None:
     return wrong_host(host_name)
 
 
+def contact_or_room(value: str) -> str | None:
+    """A contact address, or that of a room (XEP-0147)."""
+    return contact(value.removesuffix("?join") if value.startswith("xmpp:") else value)
+
+
 def https_url(value: str) -> str | None:
     """An https: address, of a test network's server maybe, so with any port."""
     found = re.fullmatch(r"https://([^/?#:\s]+)(:\d{1,5})?/\S*", value)

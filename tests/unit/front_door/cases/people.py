@@ -50,6 +50,29 @@ CASES: Cases = {
             ("xmpp_contact_addresses (entry 4)", 'has "B.test" where a lower-case domain name is expected'),
         ],
     ),
+    "contacts of one purpose": (
+        {"xmpp_contact_purposes": {"abuse": ["mailto:abuse@a.test"], "support": ["xmpp:help@muc.friends.test?join"]}},
+        [],
+    ),
+    "contacts of a purpose": (
+        {
+            "xmpp_contact_purposes": {
+                "abuse": ["abuse@friends.test", "mailto:abuse@friends.test?join"],
+                "feedback": ["xmpp:a@b.test", "xmpp:a@b.test"],
+                "security": [],
+                "selling": ["mailto:a@b.test"],
+                "support": ["xmpp:help@muc.friends.test?message"],
+            }
+        },
+        [
+            ("xmpp_contact_purposes", 'has the unknown key "selling"'),
+            ("xmpp_contact_purposes (abuse, entry 1)", "must begin with mailto: or xmpp: or https:"),
+            ("xmpp_contact_purposes (abuse, entry 2)", 'has "friends.test?join"'),
+            ("xmpp_contact_purposes (feedback, entry 2)", 'repeats "xmpp:a@b.test" of entry 1'),
+            ("xmpp_contact_purposes (security)", "is empty"),
+            ("xmpp_contact_purposes (support, entry 1)", 'has "muc.friends.test?message"'),
+        ],
+    ),
     "state of the service": (
         {"xmpp_status_url": "http://status.friends.test/status.json"},
         [
