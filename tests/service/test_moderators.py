@@ -131,8 +131,10 @@ async def test_form_of_a_moderator_is_of_no_use_to_others(service: Service, team
 async def test_nothing_else_of_the_administration_is_reachable(
     service: Service, team: Team, register: Register
 ) -> None:
-    """Every command that ejabberd has, by each name that a module of ejabberd could offer it under. What is found is what
-    any account finds: where members invite, the command to do so."""
+    """Every command that ejabberd has, by each name that a module of ejabberd could offer it under.
+
+    What is found is what any account finds: where members invite, the command to do so.
+    """
     (alice,) = register(1)
     names = run_in_erlang(service, NAMES).split()
     assert {"ban_account", "unregister", "get_roster", "change_password", "send_message"} <= set(names)
