@@ -59,10 +59,10 @@ def without_moderators(text: str) -> str:
 
 
 def with_moderators(text: str, *addresses: str) -> str:
-    """The configuration with these moderators."""
+    """The configuration with these moderators, who make links for new passwords as where one needs an invitation."""
     text, found = re.subn(r"(  moderator:\n    user|    moderators): .*", rf"\1: {json.dumps(addresses)}", text)
     assert found == 3, "two modules, and who may register a name"
-    return text
+    return text.replace("    resets: false\n", "    resets: true\n")
 
 
 @pytest.fixture(scope="module")

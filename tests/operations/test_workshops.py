@@ -130,7 +130,8 @@ def test_cards_are_invitations_of_their_own(service: Service, tmp_path: Path) ->
     """Each is valid once, for people behind one address at the same moment; the page loads nothing."""
     file = tmp_path / "cards.html"
     words = ("count=3", "days=1", f"file={file}")
-    assert "would be created" in invite(service, *words, "--check")
+    assert "3 invitations to" in invite(service, *words, "--check")
+    assert "the folder of file, does not exist" in service.fail("invite", "count=3", f"file={tmp_path}/none/cards.html")
     assert not file.exists()
     said = json.loads(invite(service, *words, "format=json"))
     page = file.read_text(encoding="utf-8")

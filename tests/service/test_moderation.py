@@ -6,15 +6,33 @@ from __future__ import annotations
 import asyncio
 import secrets
 
+import pytest
+
 from ..kit.clients import login, report
 from ..kit.erlang import STATEMENT, run_in_erlang
-from ..kit.moderators import BODY, DATA, NODE, Done, Team, ask, moderating, run, told, upload
+from ..kit.moderators import (
+    BODY,
+    CONFIGURATION,
+    DATA,
+    NODE,
+    Done,
+    Team,
+    ask,
+    moderating,
+    reload,
+    run,
+    told,
+    upload,
+    with_moderators,
+)
 from ..kit.newcomer import refusal as stream_refusal
 from ..kit.newcomer import show_invitation
 from ..kit.rooms import PRIVATE, PUBLIC, configure, enter, made_room, refusal
 from ..kit.service import PATIENCE, Account, Register, Service, sql
 from ..kit.stream import connected
 from ..kit.uploads import files_of
+
+OF_ONE = 20  # open reports by one account
 
 
 async def test_report_is_open_until_a_moderator_closes_it(
@@ -47,6 +65,63 @@ async def test_report_is_open_until_a_moderator_closes_it(
     ]
     service.unregister([bob])
     assert sql(service, f"SELECT about FROM open_reports WHERE reporter = '{alice.jid}'") == []
+
+
+@pytest.mark.attack("SQL in what a user writes, hidden from the quoting by an accent on a quote")
+async def test_words_of_a_report_are_words(service: Service, team: Team, register: Register, admin: Account) -> None:
+    """An accent that follows a quote makes one character of both, which a search by characters does not find."""
+    alice, mallory, bob = register(3)
+    hidden = f"'\u0301 || (SELECT group_concat(username) FROM users) || '\u0301 {secrets.token_hex(4)}"
+    more = "x'\u0301 UNION ALL SELECT server_host, '2000-01-01', username, username, 'spam', 'all' FROM users --"
+    async with moderating(service, team, admin) as (client, operator), login(service, alice) as other:
+        for about, words in ((mallory, hidden), (bob, more)):
+            await report(other, about.jid, words)
+            await told(operator, f"about: {about.jid}")
+        await ask(client, f"{NODE}reports")
+    found = sql(service, f"SELECT about, words FROM open_reports WHERE reporter = '{alice.jid}'")
+    assert found == [[mallory.jid, hidden], [bob.jid, more]]
+    assert sql(service, "SELECT count(*) FROM open_reports WHERE day = '2000-01-01'") == [[0]]
+
+
+@pytest.mark.attack("filling the list of open reports with one account")
+async def test_one_reporter_does_not_fill_the_list(
+    service: Service, team: Team, register: Register, admin: Account
+) -> None:
+    """What it has reported before stays; the administrators get the rest as well."""
+    (alice,) = register(1)
+    rows = ", ".join(
+        f"('{service.domain}', date('now'), 'x{number}@elsewhere.example', '{alice.jid}', 'spam', '')"
+        for number in range(OF_ONE)
+    )
+    columns = "server_host, day, about, reporter, kind, words"
+    run_in_erlang(service, STATEMENT, service.domain, f"INSERT INTO open_reports ({columns}) VALUES {rows}")
+    async with login(service, alice) as client, login(service, admin) as operator:
+        await operator.online()
+        await report(client, "one-more@elsewhere.example")
+        await told(operator, "about: one-more@elsewhere.example")
+    assert sql(service, f"SELECT count(*) FROM open_reports WHERE reporter = '{alice.jid}'") == [[OF_ONE]]
+    run_in_erlang(service, STATEMENT, service.domain, f"DELETE FROM open_reports WHERE reporter = '{alice.jid}'")
+
+
+async def test_reports_about_somebody_in_a_room_are_the_administrators(
+    service: Service, team: Team, register: Register, admin: Account
+) -> None:
+    """It may be a moderator; nor are those about an account that has become one since."""
+    alice, mallory = register(2)
+    async with moderating(service, team, admin) as (_, operator), login(service, alice) as client:
+        nick = f"support@{service.name('muc')}/somebody"
+        for about in (nick, mallory.jid):
+            await report(client, about)
+            await told(operator, f"about: {about}")
+    about = f"SELECT about FROM open_reports WHERE reporter = '{alice.jid}'"
+    assert sql(service, about) == [[mallory.jid]]
+    kept = service.host.file(CONFIGURATION).content_string
+    everybody = [f"admin@{service.domain}", *(account.jid for account in (*team, mallory))]
+    reload(service, lambda text: with_moderators(text, *everybody))
+    try:
+        assert sql(service, about) == []
+    finally:
+        reload(service, lambda _: kept)
 
 
 async def test_old_reports_go(service: Service, team: Team, register: Register, admin: Account) -> None:
@@ -176,7 +251,7 @@ async def test_public_room_is_destroyed_private_rooms_are_not_there(
     assert said.endswith(f": {words}")
 
 
-async def test_link_for_a_new_password_is_told_to_its_owner(
+async def test_link_for_a_new_password_is_words_to_its_owner(
     service: Service, team: Team, register: Register, admin: Account
 ) -> None:
     (alice,) = register(1)

@@ -35,6 +35,11 @@ _PASS = """run([Name, Seconds]) ->
     Moved = [{Key, Time - list_to_integer(Seconds) * 1000} || {Key, Time} <- ets:tab2list(Table), is_integer(Time)],
     true = ets:insert(Table, Moved).
 """
+# As xmpp_contact_addresses has it.
+_CONTACT = """run([Host, Address]) ->
+    Options = #{contacts => [jid:decode(list_to_binary(Address))]},
+    gen_mod:update_module(list_to_binary(Host), mod_xmpp_newcomers, Options).
+"""
 
 pytestmark = pytest.mark.usefixtures("limits_reset_before", "limits_reset_after")
 
@@ -86,7 +91,7 @@ async def test_newcomer_reaches_few_strangers(
     service: Service, register: Register, admin: Account, mallory: Account
 ) -> None:
     """Not by messages, nor by invitations to rooms, nor by requests; neither here nor elsewhere."""
-    *people, late, later, last = register(PEOPLE // 2 + 3)
+    *people, late, later, last, contact = register(PEOPLE // 2 + 4)
     async with login(service, late) as receiver, login(service, last) as asking, login(service, mallory) as client:
         await receiver.online()
         await asking.online()
@@ -116,13 +121,19 @@ async def test_newcomer_reaches_few_strangers(
             inside = f"<invite to='{people[0].jid}'/>"
             client.send_raw(f"<message to='{later.jid}'><body>buy</body><x xmlns='{USER[1:-1]}'>{inside}</x></message>")
             await refused(client, later.jid)
+            client.say(f"{room}/somebody", "buy")
+            await refused(client, f"{room}/somebody")
             client.say(room, "rooms do not count", kind="groupchat")
             await client.hear("rooms do not count")
-        # Who was reached, who has written first, a contact and an administrator still are.
+        # Who was reached, who has written first, a contact, an administrator and a contact address still are.
         client.say(people[0].jid, "again")
         client.say(last.jid, "an answer")
         await asking.hear("an answer")
+        run_in_erlang(service, _CONTACT, service.domain, contact.jid)
+        client.say(contact.jid, "help")
         client.say(admin.jid, "help")
+        await client.query("get", "<ping xmlns='urn:xmpp:ping'/>")
+        run_in_erlang(service, _CONTACT, service.domain, admin.jid)
         befriended_here(service, mallory, late)
         client.say(late.jid, "to a friend")
         await receiver.hear("to a friend")
@@ -154,6 +165,7 @@ def befriended_here(service: Service, account: Account, friend: Account) -> None
     befriended(service, account, friend.jid)
 
 
+@pytest.mark.attack("spam by accounts that were created for it, with `xmpp_registration: open`")
 async def test_newcomer_is_one_for_days_and_not_for_longer(
     service: Service, register: Register, mallory: Account
 ) -> None:

@@ -12,7 +12,7 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass
 
-URL = re.compile(r"https?://[^\s/]+(/\S*)?")
+URL = re.compile(r"https?://[^\s/@]+(/\S*)?")  # no password in it, which would not be hidden
 WAITING = ("_PROPAGATION_TIMEOUT", "_POLLING_INTERVAL")
 # What else lego would not refuse, or only during the order.
 ONLY = {"HTTPREQ_MODE": re.compile("RAW"), "INWX_SHARED_SECRET": re.compile("[A-Za-z2-7 ]+")}

@@ -22,9 +22,10 @@ def check_dns_provider(settings: HostSettings) -> None:
             settings.add((CREDENTIALS,), f"{CREDENTIALS} is not used, because {NAME} is empty: remove it.")
         return
     check_credentials(settings, name)
-    if settings.values.get("xmpp_dns_server"):
-        wrong = f"{NAME} and xmpp_dns_server are both set: the records are at one of them, so remove the other."
-        settings.add((NAME,), wrong)
+    for other in ("xmpp_dns_server", "xmpp_dns_key_name", "xmpp_dns_key_secret"):
+        if settings.values.get(other):
+            wrong = f"{NAME} and {other} are both set: the records are at one of them, so remove the other."
+            settings.add((NAME,), wrong)
     users = ("xmpp_certificates", "xmpp_acme_challenge", "xmpp_dynamic_address")
     if not all(user in settings.values for user in users):
         return

@@ -35,9 +35,11 @@ CASES: Cases = {
             "xmpp_dns_provider": "desec",
             "xmpp_dns_credentials": {"DESEC_TOKN": "hunter 2", "DESEC_TOKEN": 7, "HETZNER_API_TOKEN": "hunter 2"},
             "xmpp_dns_server": "192.0.2.53",
+            "xmpp_dns_key_name": "update",
         },
         [
             ("xmpp_dns_provider", "and xmpp_dns_server are both set"),
+            ("xmpp_dns_provider", "and xmpp_dns_key_name are both set"),
             ("xmpp_dns_credentials (DESEC_TOKEN)", "which is an integer, but must be a string"),
         ],
     ),

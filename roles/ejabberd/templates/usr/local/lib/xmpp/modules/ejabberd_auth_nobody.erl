@@ -82,8 +82,8 @@ look(Host) ->
     Columns = [io_lib:format("max(CASE type WHEN ~b THEN ~s ELSE 0 END) AS ~s~b", [Type, Value, Name, Type])
                || {Type, _} <- types(), {Value, Name} <- [{"iterationcount", "i"}, {"length(rtrim(salt, '='))", "s"}]],
     Names = lists:join(", ", [io_lib:format("i~b, s~b", [Type, Type]) || {Type, _} <- types()]),
-    Statement = ["SELECT count(*), ", Names, " FROM (SELECT ", lists:join(", ", Columns), " FROM users WHERE server_host = '",
-                 string:replace(Host, "'", "''", all), "' GROUP BY username) AS account GROUP BY ", Names, " ORDER BY ", Names],
+    Statement = ["SELECT count(*), ", Names, " FROM (SELECT ", lists:join(", ", Columns), " FROM users WHERE server_host = ",
+                 xmpp_sql:quote(Host), " GROUP BY username) AS account GROUP BY ", Names, " ORDER BY ", Names],
     {selected, _, Rows} = ejabberd_sql:sql_query(Host, iolist_to_binary(Statement)),
     Found = [{Count, keys(Numbers, types())} || [Count | Numbers] <- [[binary_to_integer(Cell) || Cell <- Row] || Row <- Rows]],
     case [Kind || {_, [_ | _]} = Kind <- Found] of

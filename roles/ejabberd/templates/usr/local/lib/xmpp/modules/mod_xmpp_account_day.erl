@@ -15,7 +15,7 @@
 start(Host, _Opts) ->
     xmpp_start:attempt(?MODULE, fun() ->
         hooks(add, Host),
-        {updated, _} = sql(Host, ["UPDATE users SET created_at = ", ?UNSURE, " WHERE server_host = ", quote(Host), " AND length(created_at) > 16"])
+        {updated, _} = sql(Host, ["UPDATE users SET created_at = ", ?UNSURE, " WHERE server_host = ", xmpp_sql:quote(Host), " AND length(created_at) > 16"])
     end).
 
 stop(Host) ->
@@ -45,16 +45,13 @@ created(User, Server) ->
 
 changed(User, Server) ->
     Day = case erase(?MODULE) of
-              {User, Server, Kept} -> quote(Kept);
+              {User, Server, Kept} -> xmpp_sql:quote(Kept);
               _ -> ?UNSURE
           end,
     sql(Server, ["UPDATE users SET created_at = ", Day | of_account(User, Server)]).
 
 of_account(User, Server) ->
-    [" WHERE username = ", quote(User), " AND server_host = ", quote(Server)].
+    [" WHERE username = ", xmpp_sql:quote(User), " AND server_host = ", xmpp_sql:quote(Server)].
 
 sql(Host, Statement) ->
     ejabberd_sql:sql_query(Host, iolist_to_binary(Statement)).
-
-quote(Text) ->
-    ["'", string:replace(Text, "'", "''", all), "'"].

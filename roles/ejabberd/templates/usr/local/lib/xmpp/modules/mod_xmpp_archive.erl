@@ -61,7 +61,7 @@ stored(Acc, User, Server, _Peer, _Nick, Type, _Dir, _Elsewhere) ->
 trim(Host, Name, Quota) ->
     xmpp_fair:belongs(self(), ?MODULE, all),
     ets:delete(?MODULE, {Host, Name}),
-    Where = ["WHERE server_host = ", quote(Host), " AND username = ", quote(Name)],
+    Where = ["WHERE server_host = ", xmpp_sql:quote(Host), " AND username = ", xmpp_sql:quote(Name)],
     case oldest(Host, Where, "", Quota) of
         none -> ok;
         Time -> delete(Host, [Where, " AND timestamp <= ", Time])
@@ -104,7 +104,7 @@ empty(IQ) ->
     Owner = jid:remove_resource(jid:tolower(xmpp:get_from(IQ))),
     case {xmpp:get_type(IQ), jid:tolower(xmpp:get_to(IQ)), xmpp:get_els(IQ)} of
         {set, {User, Server, _} = Owner, [{xmlel, <<"delete">>, _, _}]} ->
-            Where = ["WHERE server_host = ", quote(Server), " AND username = ", quote(User),
+            Where = ["WHERE server_host = ", xmpp_sql:quote(Server), " AND username = ", xmpp_sql:quote(User),
                      " AND timestamp <= ", integer_to_list(erlang:system_time(microsecond))],
             Work = fun() ->
                 xmpp_fair:belongs(self(), {User, Server}, all),
@@ -135,8 +135,8 @@ waits({_, Packet} = Acc) ->
 %% How much there is is known in memory, and counted when that would be too much: each look would make what a session has left come later, perhaps
 %% after the next session has emptied the mailbox.
 mailbox(User, Server) ->
-    case ejabberd_sql:sql_query(Server, [<<"SELECT coalesce(sum(octet_length(xml)), 0) FROM spool WHERE username = ">>, quote(User),
-                                         " AND server_host = ", quote(Server)]) of
+    case ejabberd_sql:sql_query(Server, [<<"SELECT coalesce(sum(octet_length(xml)), 0) FROM spool WHERE username = ">>, xmpp_sql:quote(User),
+                                         " AND server_host = ", xmpp_sql:quote(Server)]) of
         {selected, _, [[Sum]]} -> {ok, binary_to_integer(Sum)};
         _ -> unknown
     end.
@@ -144,6 +144,3 @@ mailbox(User, Server) ->
 account_removed(User, Server) ->
     ets:delete(?MODULE, {Server, User}),
     xmpp_sum:delete(?WAITING, {User, Server}).
-
-quote(Text) ->
-    ["'", binary:replace(Text, <<"'">>, <<"''">>, [global]), "'"].

@@ -107,7 +107,7 @@ expire() ->
                _ -> used()
            end,
     [begin
-         {updated, _} = sql(Host, ["DELETE FROM caps_features WHERE node = ", quote(Node), " AND subnode = ", quote(Part)]),
+         {updated, _} = sql(Host, ["DELETE FROM caps_features WHERE node = ", xmpp_sql:quote(Node), " AND subnode = ", xmpp_sql:quote(Part)]),
          ets_cache:delete(caps_features_cache, {Node, Part})  %% or the next app would not be asked
      end || [Node, Part] <- Old, not is_map_key({Node, Part}, Used)],
     ok.
@@ -150,6 +150,3 @@ pairs({caps, Node, Version, Hash, Parts}) ->
 
 sql(Host, Statement) ->
     ejabberd_sql:sql_query(Host, iolist_to_binary(Statement)).
-
-quote(Text) ->
-    ["'", string:replace(Text, "'", "''", all), "'"].

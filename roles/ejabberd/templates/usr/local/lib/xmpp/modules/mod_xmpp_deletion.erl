@@ -85,34 +85,35 @@ bare(JID) -> jid:tolower(jid:remove_resource(JID)).
 
 account_removed(User, Server) ->
     Address = jid:encode({User, Server, <<>>}),
-    case sql(Server, ["SELECT username, server_host FROM rosterusers WHERE jid = ", quote(Address)]) of
+    case sql(Server, ["SELECT username, server_host FROM rosterusers WHERE jid = ", xmpp_sql:quote(Address)]) of
         {selected, _, Contacts} ->
             [mod_admin_extra:delete_rosteritem(Contact, Host, User, Server) || [Contact, Host] <- Contacts];
         _ -> tell("the table rosterusers")
     end,
-    ok = mod_xmpp_invitations:forget(User, Server),
-    [change(Table, Server, ["DELETE FROM ", Table, " WHERE ", Column, " = ", quote(Address), " OR substr(", Column, ", 1, ",
-                            integer_to_list(length(unicode:characters_to_list(Address)) + 1), ") = ", quote([Address, "/"])])
+    try ok = mod_xmpp_invitations:forget(User, Server) catch _:_ -> tell("the table invite_token") end,
+    try ok = mod_xmpp_reports:forget(User, Server) catch _:_ -> tell("the table open_reports") end,
+    [change(Table, Server, ["DELETE FROM ", Table, " WHERE ", Column, " = ", xmpp_sql:quote(Address), " OR substr(", Column, ", 1, ",
+                            integer_to_list(length(unicode:characters_to_list(Address)) + 1), ") = ", xmpp_sql:quote([Address, "/"])])
      || {Table, Column} <- [{"pubsub_state", "jid"}, {"pubsub_item", "publisher"}, {"muc_registered", "jid"},
                             {"muc_room_subscribers", "jid"}, {"invite_token", "invitee"}]],
     %% Rooms archive with the real address what they show with the nick.
     [change("archive", Host,
-            ["UPDATE archive SET peer = username, bare_peer = username, xml = replace(xml, ", quote(Address), ", username)"
-             " WHERE server_host = ", quote(Host), " AND bare_peer = ", quote(Address),
+            ["UPDATE archive SET peer = username, bare_peer = username, xml = replace(xml, ", xmpp_sql:quote(Address), ", username)"
+             " WHERE server_host = ", xmpp_sql:quote(Host), " AND bare_peer = ", xmpp_sql:quote(Address),
              " AND username IN (SELECT name || '@' || host FROM muc_room)"]) || Host <- ejabberd_option:hosts()],
-    [change(Table, Server, ["DELETE FROM ", Table, " WHERE ", Column, " = ", quote(User), " AND server_host = ", quote(Server)])
+    [change(Table, Server, ["DELETE FROM ", Table, " WHERE ", Column, " = ", xmpp_sql:quote(User), " AND server_host = ", xmpp_sql:quote(Server)])
      || {Table, Column} <- [{"roster_version", "username"}, {"motd", "username"}, {"invite_token", "invitee"},
                             {"invite_token", "account_name"}]],
     ok.
 
 %% ejabberd keeps the names that people reserved in a room when that is no more, and whoever makes one of the same address has them.
 room_destroyed(Server, Room, Service, _Persistent) ->
-    change("muc_registered", Server, ["DELETE FROM muc_registered WHERE host = ", quote(jid:encode({Room, Service, <<>>}))]).
+    change("muc_registered", Server, ["DELETE FROM muc_registered WHERE host = ", xmpp_sql:quote(jid:encode({Room, Service, <<>>}))]).
 
 %% A room that does not stay ends with ejabberd. After a crash, or with people of other servers in it, its archive is left: whoever made one of
 %% the same name could read that. (Every room starts; one that is stored is not new.)
 begin_anew(Server, Room, Service) ->
-    case sql(Server, ["SELECT 1 FROM muc_room WHERE name = ", quote(Room), " AND host = ", quote(Service)]) of
+    case sql(Server, ["SELECT 1 FROM muc_room WHERE name = ", xmpp_sql:quote(Room), " AND host = ", xmpp_sql:quote(Service)]) of
         {selected, _, []} -> delete_lost(Server, jid:encode({Room, Service, <<>>}), erlang:system_time(microsecond));
         _ -> ok
     end.
@@ -121,10 +122,10 @@ begin_anew(Server, Room, Service) ->
 delete_lost(Server, Address, Before) ->
     [Room, Service] = binary:split(Address, <<"@">>),
     [change(Table, Server, ["DELETE FROM ", Table, " WHERE " | Where])
-     || {Table, Where} <- [{"archive", ["server_host = ", quote(Server), " AND username = ", quote(Address),
+     || {Table, Where} <- [{"archive", ["server_host = ", xmpp_sql:quote(Server), " AND username = ", xmpp_sql:quote(Address),
                                         " AND timestamp < ", integer_to_list(Before)]},
-                           {"muc_registered", ["host = ", quote(Address)]},
-                           {"muc_room_subscribers", ["room = ", quote(Room), " AND host = ", quote(Service)]}]],
+                           {"muc_registered", ["host = ", xmpp_sql:quote(Address)]},
+                           {"muc_room_subscribers", ["room = ", xmpp_sql:quote(Room), " AND host = ", xmpp_sql:quote(Service)]}]],
     ok.
 
 %% Those that ended with the ejabberd before this one.
@@ -134,7 +135,7 @@ delete_lost() ->
 %% All that is left of such rooms. From owner to owner of the archive by its index, which can be large.
 delete_lost_rooms(Server) ->
     Now = erlang:system_time(microsecond),
-    Next = ["SELECT min(username) FROM archive WHERE server_host = ", quote(Server)],
+    Next = ["SELECT min(username) FROM archive WHERE server_host = ", xmpp_sql:quote(Server)],
     {selected, _, Named} = sql(Server,
         ["WITH RECURSIVE owner(name) AS (", Next, " UNION ALL SELECT (", Next, " AND username > name) FROM owner WHERE name IS NOT NULL),"
          " named(address) AS (SELECT name FROM owner WHERE name LIKE '%@%' UNION SELECT host FROM muc_registered WHERE host LIKE '%@%'"
@@ -154,7 +155,7 @@ delete_old_domains(Host, Days) ->
         ["WITH RECURSIVE domain(name) AS (", Next, " UNION ALL SELECT (", Next, " WHERE server_host > name) FROM domain"
          " WHERE name IS NOT NULL) SELECT name FROM domain WHERE name IS NOT NULL"]),
     Before = erlang:system_time(microsecond) - Days * 86400 * 1000000,
-    [{updated, _} = sql(Host, ["DELETE FROM archive WHERE server_host = ", quote(Domain), " AND timestamp < ", integer_to_list(Before)])
+    [{updated, _} = sql(Host, ["DELETE FROM archive WHERE server_host = ", xmpp_sql:quote(Domain), " AND timestamp < ", integer_to_list(Before)])
      || [Domain] <- Named, not lists:member(Domain, ejabberd_option:hosts())],
     ok.
 
@@ -198,6 +199,3 @@ remove(Folder) ->
 
 sql(Host, Statement) ->
     ejabberd_sql:sql_query(Host, iolist_to_binary(Statement)).
-
-quote(Text) ->
-    ["'", string:replace(Text, "'", "''", all), "'"].

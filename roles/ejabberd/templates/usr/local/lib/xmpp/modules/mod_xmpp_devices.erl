@@ -58,7 +58,7 @@ said(State, _El, _Packet) ->
 
 %% A token is stored with this hash of its user agent.
 kept(agent, Id) -> base64:encode(crypto:hash(sha256, Id));
-kept(_Name, Text) -> string:slice(Text, 0, ?LONGEST).
+kept(_Name, Text) -> mod_xmpp_reports:cut(Text, ?LONGEST).
 
 opened(#{sid := {Since, _}} = State) ->
     noted(State#{?MODULE => (maps:get(?MODULE, State, #{}))#{since => Since}}).
@@ -140,14 +140,12 @@ session(Resource, Info) ->
 time_id(Time) -> integer_to_binary(misc:now_to_usec(Time)).
 
 tokens(User, Server) ->
-    case ejabberd_sql:sql_query(Server, iolist_to_binary(["SELECT ua, max(created_at) FROM auth_fast_tokens WHERE username = ", quote(User),
-                                                          " AND server_host = ", quote(Server), " AND expires > datetime('now') GROUP BY ua"])) of
+    case ejabberd_sql:sql_query(Server, iolist_to_binary(["SELECT ua, max(created_at) FROM auth_fast_tokens WHERE username = ", xmpp_sql:quote(User),
+                                                          " AND server_host = ", xmpp_sql:quote(Server), " AND expires > datetime('now') GROUP BY ua"])) of
         {selected, _, Rows} -> {ok, [{Agent, Made} || [Agent, Made] <- Rows]};
         _ -> failed
     end.
 
-quote(Text) ->
-    ["'", string:replace(Text, "'", "''", all), "'"].
 
 listed(Clients, Own) ->
     {xmlel, <<"clients">>, [{<<"xmlns">>, ?CAM}], [client(Client, Own) || Client <- Clients]}.

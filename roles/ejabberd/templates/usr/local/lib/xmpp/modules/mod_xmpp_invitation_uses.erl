@@ -30,10 +30,10 @@ mod_doc() -> #{}.
 %% Called by the program invitation-uses, for the operator. An invitation of mod_invites becomes one with so many uses; its days count from now.
 make(Host, Token, Uses, Days) ->
     {atomic, ok} = ejabberd_sql:sql_transaction(Host, fun() ->
-        {updated, 1} = sql_t(["DELETE FROM invite_token WHERE server_host = ", quote(Host), " AND token = ", quote(Token)]),
+        {updated, 1} = sql_t(["DELETE FROM invite_token WHERE server_host = ", xmpp_sql:quote(Host), " AND token = ", xmpp_sql:quote(Token)]),
         lists:foreach(fun(Number) ->
             {updated, 1} = sql_t(["INSERT INTO invite_token (token, username, server_host, invitee, type, created_at, expires, account_name) VALUES (",
-                                  quote([?PREFIX, Token, $-, integer_to_binary(Number)]), ", '', ", quote(Host),
+                                  xmpp_sql:quote([?PREFIX, Token, $-, integer_to_binary(Number)]), ", '', ", xmpp_sql:quote(Host),
                                   ", '', 'A', datetime('now'), datetime('now', 'localtime', '+", integer_to_binary(Days), " days'), '')"])
         end, lists:seq(1, Uses))
     end),
@@ -84,7 +84,7 @@ use(Host, Token, Register) ->
         none -> none;
         One ->
             Take = fun() ->
-                {updated, 1} = sql_t(["DELETE FROM invite_token WHERE server_host = ", quote(Host), " AND token = ", quote(One)]),
+                {updated, 1} = sql_t(["DELETE FROM invite_token WHERE server_host = ", xmpp_sql:quote(Host), " AND token = ", xmpp_sql:quote(One)]),
                 ok = Register()
             end,
             case ejabberd_sql:sql_transaction(Host, Take) of
@@ -98,8 +98,8 @@ use(Host, Token, Register) ->
 %% A row of a use that is left, any of them.
 free(Host, Token) ->
     Start = [Token, $-],
-    Query = ["SELECT token FROM invite_token WHERE server_host = ", quote(Host), " AND substr(token, 1, ",
-             integer_to_binary(iolist_size(Start)), ") = ", quote(Start),
+    Query = ["SELECT token FROM invite_token WHERE server_host = ", xmpp_sql:quote(Host), " AND substr(token, 1, ",
+             integer_to_binary(iolist_size(Start)), ") = ", xmpp_sql:quote(Start),
              " AND invitee = '' AND expires > datetime('now', 'localtime') ORDER BY random() LIMIT 1"],
     case ejabberd_sql:sql_query(Host, iolist_to_binary(Query)) of
         {selected, _, [[One]]} -> One;
@@ -109,8 +109,6 @@ free(Host, Token) ->
 sql_t(Query) ->
     ejabberd_sql:sql_query_t(iolist_to_binary(Query)).
 
-quote(Text) ->
-    ["'", string:replace(iolist_to_binary(Text), "'", "''", all), "'"].
 
 invalid(IQ) ->
     xmpp:err_item_not_found(<<"The token provided is either invalid or expired.">>, xmpp:get_lang(IQ)).

@@ -64,9 +64,14 @@ command(Acc, From, To, Request) ->
         true ->
             Make = fun() -> mod_invites:adhoc_commands(Acc, From, To, Request) end,
             Lang = fxml:get_attr_s(<<"xml:lang">>, Attrs),
-            case [X || {xmlel, <<"x">>, Of, _} = X <- Els, fxml:get_attr_s(<<"type">>, Of) =:= <<"submit">>] of
-                [] -> ask(words(left(User, Host), Host, language(Lang)), Make);
-                _ -> make(User, Host, Make, Lang)
+            Forms = [X || {xmlel, <<"x">>, Of, _} = X <- Els, fxml:get_attr_s(<<"type">>, Of) =:= <<"submit">>],
+            try
+                case Forms of
+                    [] -> ask(words(left(User, Host), Host, xmpp_language:choose(Lang)), Make);
+                    _ -> make(User, Host, Make, Lang)
+                end
+            catch
+                _:_ -> {stop, {error, xmpp:err_internal_server_error()}}  %% passed over, it would make a link without a limit
             end;
         false -> Acc
     end.
@@ -120,7 +125,7 @@ packet(State, _Packet) ->
     State.
 
 show(State, Host, Token, IQ) ->
-    case is_valid(Host, ["token = ", quote(Token)]) of
+    case is_valid(Host, ["token = ", xmpp_sql:quote(Token)]) of
         true -> State;
         false ->
             Error = xmpp:err_item_not_found(<<"The token provided is either invalid or expired.">>, xmpp:get_lang(IQ)),
@@ -147,16 +152,18 @@ named({xmlel, Name, Attrs, _} = El) ->
     end.
 
 %% Called before an account is made, by whatever way. mod_invites has written its name into the row of the link by now, in the same transaction.
+%% If that cannot be told, it makes none: the hook of one that fails is passed over.
 judge(true, User, Server, _Password) ->
     {Name, Host} = {jid:nodeprep(User), jid:nameprep(Server)},
-    is_valid(Host, ["type = 'R' AND account_name = ", quote(Name), " OR type != 'R' AND invitee = ", quote(jid:encode({Name, Host, <<>>}))]);
+    Which = ["type = 'R' AND account_name = ", xmpp_sql:quote(Name), " OR type != 'R' AND invitee = ", xmpp_sql:quote(jid:encode({Name, Host, <<>>}))],
+    try is_valid(Host, Which) catch _:_ -> false end;
 judge(Free, _User, _Server, _Password) ->
     Free.
 
 %% Whether the accounts whose links these are may invite to an account now, and the links have not run out.
 is_valid(Host, Which) ->
     {selected, _, Rows} = sql(Host, ["SELECT username, type, cast(expires > datetime('now', 'localtime') AS text) FROM invite_token"
-                                     " WHERE server_host = ", quote(Host), " AND username != '' AND (", Which, ")"]),
+                                     " WHERE server_host = ", xmpp_sql:quote(Host), " AND username != '' AND (", Which, ")"]),
     lists:all(fun([User, Type, Valid]) -> Valid =:= <<"1">> andalso may(User, Host, Type) end, Rows).
 
 %% A link to an account was counted when it was made.
@@ -175,7 +182,7 @@ taken(User, Server) ->
     case members(Server) of
         true ->
             Who = case is_kept(Server) of
-                      true -> quote(jid:encode({User, Server, <<>>}));
+                      true -> xmpp_sql:quote(jid:encode({User, Server, <<>>}));
                       false -> ?USED
                   end,
             change(Server, ["UPDATE invite_token SET invitee = ", Who, ", account_name = '', created_at = date(created_at) || ' 00:00:00',"
@@ -183,10 +190,13 @@ taken(User, Server) ->
             %% The guest's app may still use the row of a link to contacts, for the contact.
             change(Server, ["INSERT INTO invite_token (token, username, server_host, invitee, type, created_at, expires, account_name)"
                             " SELECT 'used-' || hex(randomblob(12)), username, server_host, ", Who, ", 'A', date('now') || ' 00:00:00',"
-                            " " ?END("'now'") ", '' FROM invite_token WHERE server_host = ", quote(Server),
-                            " AND type = 'R' AND account_name = ", quote(User)]);
+                            " " ?END("'now'") ", '' FROM invite_token WHERE server_host = ", xmpp_sql:quote(Server),
+                            " AND type = 'R' AND account_name = ", xmpp_sql:quote(User)]);
         false -> ok
-    end.
+    end,
+    %% Used, but not by whom: no account has this name. ejabberd looks for such names in all domains, finds two of them, or walks in circles.
+    change(Server, ["UPDATE invite_token SET account_name = '@' WHERE server_host = ", xmpp_sql:quote(Server),
+                    " AND type = 'R' AND account_name = ", xmpp_sql:quote(User)]).
 
 %% When an account is deleted, before mod_xmpp_deletion deletes what else there is of it: its invitation counts all the same. (Otherwise whoever
 %% invites accounts and deletes them has no limit.)
@@ -197,11 +207,11 @@ forget(User, Server) ->
     end.
 
 invited(User, Server) ->
-    [" WHERE server_host = ", quote(Server), " AND invitee = ", quote(jid:encode({User, Server, <<>>})), " AND" ?MEMBERS_ROW].
+    [" WHERE server_host = ", xmpp_sql:quote(Server), " AND invitee = ", xmpp_sql:quote(jid:encode({User, Server, <<>>})), " AND" ?MEMBERS_ROW].
 
 %% Used invitations, but those that count (mod_xmpp_deletion:expire, once an hour). A setting that has changed holds for older ones as well.
 expire(Host) ->
-    Own = [" WHERE server_host = ", quote(Host), " AND "],
+    Own = [" WHERE server_host = ", xmpp_sql:quote(Host), " AND "],
     Used = "(invitee != '' OR type = 'R' AND account_name != '')",
     case {members(Host), is_kept(Host)} of
         {true, true} -> change(Host, ["DELETE FROM invite_token", Own, Used, " AND NOT (" ?MEMBERS_ROW ")"]);
@@ -215,7 +225,7 @@ expire(Host) ->
 
 %% {left, Number}, or {young, Day} on which the account may begin. An unsure day (mod_xmpp_account_day) is the latest that it can be.
 left(User, Host) ->
-    Own = [" WHERE username = ", quote(User), " AND server_host = ", quote(Host)],
+    Own = [" WHERE username = ", xmpp_sql:quote(User), " AND server_host = ", xmpp_sql:quote(Host)],
     case sql(Host, ["SELECT coalesce(date(min(created_at), '+" ?FIRST_DAYS " days'), ''), date('now'), cast((SELECT count(*) FROM invite_token",
                     Own, " AND type IN ('A', 'S') AND expires > datetime('now', 'localtime')) AS text) FROM users" | Own]) of
         {selected, _, [[Day, Today, Made]]} when Day =/= <<>>, Day =< Today ->
@@ -231,7 +241,7 @@ is_kept(Host) -> gen_mod:get_module_opt(Host, ?MODULE, keep).
 
 %% With the language of the words, which ejabberd would take for English.
 no(Left, Host, Lang) ->
-    L = language(Lang),
+    L = xmpp_language:choose(Lang),
     Text = {xmlel, <<"text">>, [{<<"xmlns">>, ?STANZAS}, {<<"xml:lang">>, L}], [{xmlcdata, words(Left, Host, L)}]},
     {xmlel, Name, Attrs, Els} = xmpp:encode(case Left of
                                                 {young, _} -> xmpp:err_not_allowed();
@@ -245,7 +255,7 @@ words({left, Number}, _Host, L) when Number > 0 -> left_words(L, integer_to_bina
 words({left, _}, Host, L) -> full_words(L, integer_to_binary(gen_mod:get_module_opt(Host, ?MODULE, each))).
 
 left_words(<<"de">>, Number) ->
-    <<"Links, die du noch machen kannst: "/utf8, Number/binary, ". Jeder zählt, bis er abläuft, und ein benutzter 30 Tage lang."/utf8>>;
+    <<"Links, die du noch erstellen kannst: "/utf8, Number/binary, ". Jeder zählt, bis er abläuft, und ein benutzter 30 Tage lang."/utf8>>;
 left_words(_, Number) ->
     <<"Links that you can still make: ", Number/binary, ". Each counts until it expires, and for 30 days if it was used.">>.
 
@@ -256,19 +266,9 @@ names_words(<<"de">>) -> <<"Zu viele dieser Namen waren nicht frei. In zehn Minu
 names_words(_) -> <<"Too many of these names were not free. Try again in ten minutes.">>.
 
 full_words(<<"de">>, Each) ->
-    <<"Mehr als "/utf8, Each/binary, " Einladungen gehen nicht in 30 Tagen; so viele gelten noch oder wurden benutzt."/utf8>>;
+    <<"Höchstens "/utf8, Each/binary, " Einladungen in 30 Tagen: So viele gelten noch oder wurden benutzt."/utf8>>;
 full_words(_, Each) ->
     <<"No more than ", Each/binary, " invitations in 30 days: so many are still valid or were used.">>.
-
-%% As ejabberd chooses: the one that is asked for, else the server's.
-language(Lang) ->
-    case short(Lang) of
-        Known when Known =:= <<"de">>; Known =:= <<"en">> -> Known;
-        _ -> short(ejabberd_option:language())
-    end.
-
-short(Lang) ->
-    hd(binary:split(string:lowercase(Lang), <<"-">>)).
 
 change(Host, Statement) ->
     {updated, _} = sql(Host, Statement),
@@ -276,6 +276,3 @@ change(Host, Statement) ->
 
 sql(Host, Statement) ->
     ejabberd_sql:sql_query(Host, iolist_to_binary(Statement)).
-
-quote(Text) ->
-    ["'", string:replace(Text, "'", "''", all), "'"].

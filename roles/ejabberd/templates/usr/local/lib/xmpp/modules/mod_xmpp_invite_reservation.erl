@@ -30,9 +30,6 @@ keep(Free, User, Server, _Password) ->
 %% Not so once the invitation is taken, which ejabberd notes first, nor by one to somebody's contacts (R), or for a new password (T).
 reserved(User, Server) ->
     {selected, _, Tokens} = ejabberd_sql:sql_query(
-        Server, iolist_to_binary(["SELECT token FROM invite_token WHERE server_host = ", quote(Server), " AND account_name = ", quote(User),
+        Server, iolist_to_binary(["SELECT token FROM invite_token WHERE server_host = ", xmpp_sql:quote(Server), " AND account_name = ", xmpp_sql:quote(User),
                                   " AND invitee = '' AND type IN ('A', 'S') AND expires > datetime('now', 'localtime')"])),
     Tokens =/= [].
-
-quote(Text) ->
-    ["'", string:replace(Text, "'", "''", all), "'"].

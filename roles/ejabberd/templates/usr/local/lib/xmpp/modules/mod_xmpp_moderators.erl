@@ -34,9 +34,9 @@ hooks(Do, Host) ->
 
 reload(_Host, _New, _Old) -> ok.
 depends(_Host, _Opts) -> [{mod_adhoc, hard}, {mod_xmpp_reports, hard}, {mod_xmpp_upload, hard}, {mod_muc_admin, hard}, {mod_shared_roster, hard}].
-%% Without links there is no page for invitations and new passwords.
-mod_options(_Host) -> [{admins, []}, {moderators, []}, {links, false}].
-mod_opt_type(links) -> econf:bool();
+%% Without links there is no page for invitations and new passwords. Where strangers make accounts, nobody can know to whom a password belongs.
+mod_options(_Host) -> [{admins, []}, {moderators, []}, {links, false}, {resets, false}].
+mod_opt_type(Flag) when Flag =:= links; Flag =:= resets -> econf:bool();
 mod_opt_type(_) -> econf:list(econf:jid()).
 mod_doc() -> #{}.
 
@@ -45,9 +45,9 @@ accounts(Host, Name) -> [jid:tolower(jid:remove_resource(JID)) || JID <- gen_mod
 %% The commands of somebody at a domain: of a moderator at their own.
 verbs(From, To) ->
     {{User, Server, _}, {_, Host, _}} = {jid:tolower(From), jid:tolower(To)},
-    Links = gen_mod:get_module_opt(Host, ?MODULE, links),
+    Hidden = [Verb || {Verb, Flag} <- [{invite, links}, {reset, resets}], not gen_mod:get_module_opt(Host, ?MODULE, Flag)],
     case Server =:= Host andalso lists:member({User, Server, <<>>}, accounts(Host, moderators)) of
-        true -> [Verb || {Verb, _} <- ?VERBS, Links orelse not lists:member(Verb, [reset, invite])];
+        true -> [Verb || {Verb, _} <- ?VERBS, not lists:member(Verb, Hidden)];
         false -> []
     end.
 

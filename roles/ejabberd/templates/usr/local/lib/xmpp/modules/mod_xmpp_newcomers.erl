@@ -1,8 +1,8 @@
 %% SPDX-License-Identifier: GPL-3.0-or-later
 %% Let an account that a stranger has created write to few strangers in its first days, here and elsewhere together: a flood of accounts is made to
 %% send. Accounts by invitation, by the operator or by an import are not limited: somebody vouches for them, and the people of a workshop add one another.
-%% A stranger is who is not in the account's contacts, nor has written to it in the last day, nor administrates the service. What counts is a message to
-%% somebody, an invitation to a room, and a request to become a contact; not what is said in rooms, nor any part of the service. All other limits hold as well.
+%% A stranger is who is not in the account's contacts, nor has written to it in the last day, nor runs the service (administrators, contact addresses). What counts is a message to
+%% somebody, an invitation to a room, and a request to become a contact; not what is said in rooms to all, nor any part of the service. All other limits hold as well.
 %% Stored: who is new, as a checksum, until the end of the last of these days; it survives a restart of ejabberd, not of the host. In memory, as checksums
 %% for a day, whom the account has written to and who to it.
 %% Hooks: register_user, remove_user, user_send_packet before mod_xmpp_outgoing, and sm_receive_packet after mod_xmpp_spam.
@@ -45,8 +45,9 @@ hooks(Do, Host) ->
 
 reload(_Host, _New, _Old) -> ok.
 depends(_Host, _Opts) -> [{mod_roster, hard}, {mod_xmpp_registration_rate, hard}].
-mod_options(_Host) -> [{days, 3}].
-mod_opt_type(days) -> econf:pos_int().
+mod_options(_Host) -> [{days, 3}, {contacts, []}].
+mod_opt_type(days) -> econf:pos_int();
+mod_opt_type(contacts) -> econf:list(econf:jid()).
 mod_doc() -> #{}.
 
 %% In the process that creates the account. The day of the account is not counted, so that all of a day are new until the same midnight (UTC).
@@ -78,7 +79,7 @@ send({Packet, State} = Acc) ->
 hear(drop) -> drop;
 hear(Packet) ->
     To = bare(xmpp:get_to(Packet)),
-    writes(Packet) andalso is_new(To) andalso meet(To, bare(xmpp:get_from(Packet))),
+    writes(Packet) andalso is_new(To) andalso meet(To, whole(xmpp:get_from(Packet))),
     Packet.
 
 writes(Packet) -> writes(element(1, Packet), xmpp:get_type(Packet)).
@@ -91,19 +92,18 @@ is_new({User, Server, _}) -> xmpp_token_bucket:remembers(?MODULE, {User, Server}
 
 %% The recipient, and whom a room is to invite (XEP-0045 7.8.2): what looks like a room elsewhere can be somebody.
 reached(Packet) ->
-    [bare(xmpp:get_to(Packet))
+    [whole(xmpp:get_to(Packet))
      | [Invited || {xmlel, <<"x">>, _, _} = X <- [xmpp:encode(El) || El <- xmpp:get_els(Packet)], fxml:get_tag_attr_s(<<"xmlns">>, X) =:= ?MUC_USER,
                    Invite <- fxml:get_subtags(X, <<"invite">>), Invited <- [address(fxml:get_tag_attr_s(<<"to">>, Invite))], Invited =/= none]].
 
 address(Text) ->
     try bare(jid:decode(Text)) catch _:_ -> none end.
 
-%% Not the account itself, nor a server, nor a part of this one: its rooms and nodes.
+%% Not the account itself, nor a server, nor a part of this one: its rooms and nodes. Somebody in a room is a person.
 is_too_much(From, From) -> false;
 is_too_much(_From, {<<>>, _, _}) -> false;
-is_too_much(From, {_, Server, _} = To) ->
-    Part = ejabberd_router:is_my_route(Server) andalso not ejabberd_router:is_my_host(Server),
-    not Part andalso not xmpp_token_bucket:remembers(?PEOPLE, {met, From, To}) andalso not is_known(From, To)
+is_too_much(From, {_, Server, Resource} = To) ->
+    not (is_part(Server) andalso Resource =:= <<>>) andalso not xmpp_token_bucket:remembers(?PEOPLE, {met, From, To}) andalso not is_known(From, To)
         %% One of its sessions at a time: together they would all find the last token.
         andalso global:trans({{?MODULE, From}, self()}, fun() -> not take(From, To) end, [node()]).
 
@@ -114,8 +114,9 @@ take(From, To) ->
         true
     end.
 
-is_known(From, {_, Server, _} = To) ->
+is_known({_, Home, _} = From, {_, Server, _} = To) ->
     mod_roster:is_subscribed(jid:make(To), jid:make(From))
+        orelse lists:member(To, [bare(JID) || JID <- gen_mod:get_module_opt(Home, ?MODULE, contacts)])
         orelse (ejabberd_router:is_my_host(Server) andalso acl:match_rule(Server, admin, jid:make(To)) =:= allow).
 
 meet(From, To) ->
@@ -125,6 +126,16 @@ text(<<"de">>) ->
     <<"Ein neues Konto kann in seinen ersten Tagen nur wenigen Fremden schreiben. Bitte versuch es später noch einmal."/utf8>>;
 text(_) ->
     <<"In its first days, a new account can write to few strangers only. Please try again later.">>.
+
+is_part(Server) -> ejabberd_router:is_my_route(Server) andalso not ejabberd_router:is_my_host(Server).
+
+whole(undefined) -> bare(undefined);
+whole(JID) ->
+    {_, Server, _} = Full = jid:tolower(JID),
+    case is_part(Server) of
+        true -> Full;
+        false -> bare(JID)
+    end.
 
 bare(undefined) -> {<<>>, <<>>, <<>>};
 bare(JID) -> jid:tolower(jid:remove_resource(JID)).

@@ -156,8 +156,8 @@ weigh(Node, To, Server) ->
     weigh(Node, To, Server, []).
 
 weigh(Node, To, Server, Shown) ->
-    Where = [" FROM pubsub_item WHERE nodeid IN (SELECT nodeid FROM pubsub_node WHERE host = ", quote(jid:encode(To)),
-             [[" AND node = ", quote(Node)] || Node =/= all], Shown, ")"],
+    Where = [" FROM pubsub_item WHERE nodeid IN (SELECT nodeid FROM pubsub_node WHERE host = ", xmpp_sql:quote(jid:encode(To)),
+             [[" AND node = ", xmpp_sql:quote(Node)] || Node =/= all], Shown, ")"],
     case ejabberd_sql:sql_query(Server, [<<"SELECT coalesce(sum(octet_length(payload)), 0), coalesce(max(octet_length(payload)), 0)">>, Where]) of
         {selected, _, [[Sum, Largest]]} -> {binary_to_integer(Sum), binary_to_integer(Largest)};
         _ -> {?BYTES + 1, ?BYTES}
@@ -275,7 +275,7 @@ fitting(Query, Set, User, Server) ->
                                false -> {"ASC", ">", fxml:get_path_s(Set, [{elem, <<"after">>}, cdata])};
                                _ -> {"DESC", "<", fxml:get_tag_cdata(Before)}
                            end,
-    Conditions = [["username = ", quote(User)], ["server_host = ", quote(Server)]] ++ with(field(<<"with">>, Query))
+    Conditions = [["username = ", xmpp_sql:quote(User)], ["server_host = ", xmpp_sql:quote(Server)]] ++ with(field(<<"with">>, Query))
         ++ time(">=", field(<<"start">>, Query)) ++ time("<=", field(<<"end">>, Query)) ++ place(Sign, Place),
     case ejabberd_sql:sql_query(Server, [<<"SELECT octet_length(xml) FROM archive WHERE ">>, lists:join(" AND ", Conditions),
                                          " ORDER BY timestamp ", Order, " LIMIT ", integer_to_list(?PAGE)]) of
@@ -299,8 +299,8 @@ field(Name, Query) ->
 with(<<>>) -> [];
 with(Address) ->
     try jid:tolower(jid:decode(Address)) of
-        {_, _, <<>>} = JID -> [["bare_peer = ", quote(jid:encode(JID))]];
-        JID -> [["peer = ", quote(jid:encode(JID))]]
+        {_, _, <<>>} = JID -> [["bare_peer = ", xmpp_sql:quote(jid:encode(JID))]];
+        JID -> [["peer = ", xmpp_sql:quote(jid:encode(JID))]]
     catch
         _:_ -> []
     end.
@@ -317,6 +317,3 @@ place(Sign, Text) ->
         {Number, <<>>} -> [["timestamp ", Sign, " ", integer_to_list(Number)]];
         _ -> []
     end.
-
-quote(Text) ->
-    ["'", binary:replace(Text, <<"'">>, <<"''">>, [global]), "'"].

@@ -22,6 +22,7 @@
 
 %% What is asked for by `set` and keeps nothing, or nothing of the account's: what a room keeps is limited there.
 -define(KEEPS_NOTHING, [<<"urn:xmpp:carbons:2">>, <<"urn:xmpp:ping">>, <<"urn:ietf:params:xml:ns:xmpp-session">>, <<"conexizan:devices">>, <<"urn:xmpp:cam:0">>,
+                        <<"http://jabber.org/protocol/commands">>,
                         <<"http://jabber.org/protocol/muc#admin">>, <<"http://jabber.org/protocol/muc#owner">>,
                         <<"urn:xmpp:message-moderate:0">>, <<"urn:xmpp:message-moderate:1">>]).
 
@@ -257,7 +258,7 @@ few_tokens(Acc) ->
     Acc.
 
 whose(User, Server) ->
-    [" WHERE username = ", quote(jid:nodeprep(User)), " AND server_host = ", quote(jid:nameprep(Server))].
+    [" WHERE username = ", xmpp_sql:quote(jid:nodeprep(User)), " AND server_host = ", xmpp_sql:quote(jid:nameprep(Server))].
 
 account_removed(User, Server) ->
     xmpp_sum:delete(?MODULE, {User, Server, <<>>}).
@@ -272,6 +273,3 @@ decoded(Text) ->
 
 sql(Host, Statement) ->
     ejabberd_sql:sql_query(Host, iolist_to_binary(Statement)).
-
-quote(Text) ->
-    ["'", string:replace(Text, "'", "''", all), "'"].

@@ -3,7 +3,7 @@
 %% ejabberd's; each administrator gets a message about the report. Nothing else of it is stored, unless there are moderators
 %% (mod_xmpp_moderators): then it stays open in a table until one of them closes it, one of the two accounts is deleted, or it is too old.
 %% Moderators are told that there is a new one, and no more: they read it where it is deleted.
-%% Hooks: disco_local_features, user_send_packet, remove_user. Without this module reports are not offered, and are ignored.
+%% Hooks: disco_local_features, user_send_packet; mod_xmpp_deletion calls it. Without this module reports are not offered, and are ignored.
 -module(mod_xmpp_reports).
 -behaviour(gen_mod).
 -export([start/2, stop/1, reload/3, depends/2, mod_options/1, mod_opt_type/1, mod_doc/0]).
@@ -16,6 +16,7 @@
 -define(TEXT, 2000).   %% characters of what the user wrote
 -define(MESSAGES, 10). %% named in one report
 -define(OPEN, 500).    %% that wait for moderators; administrators get more than that
+-define(OF_ONE, 20).   %% of them by one account
 -define(SHOWN, 30).    %% of them at a time
 -define(NOTICE, <<"There is a new report. Open ones are among the commands of this server (XEP-0050) that your app shows."/utf8>>).
 
@@ -28,7 +29,6 @@ stop(Host) ->
 hooks(Do, Host) ->
     ejabberd_hooks:Do(disco_local_features, Host, ?MODULE, announce, 50),
     ejabberd_hooks:Do(user_send_packet, Host, ?MODULE, forward, 50),
-    ejabberd_hooks:Do(remove_user, Host, ?MODULE, forget, 90),
     ok.
 
 reload(Host, New, _Old) ->
@@ -122,22 +122,25 @@ prepare(Host, Opts) ->
                 {updated, _} = sql("DROP TABLE IF EXISTS open_reports");
             _ ->
                 {updated, _} = sql("CREATE TABLE IF NOT EXISTS open_reports (id INTEGER PRIMARY KEY AUTOINCREMENT, server_host TEXT NOT NULL,"
-                                   " day TEXT NOT NULL, about TEXT NOT NULL, reporter TEXT NOT NULL, kind TEXT NOT NULL, words TEXT NOT NULL)")
+                                   " day TEXT NOT NULL, about TEXT NOT NULL, reporter TEXT NOT NULL, kind TEXT NOT NULL, words TEXT NOT NULL)"),
+                Spared = [xmpp_sql:quote(jid:encode(jid:tolower(Name))) || Key <- [admins, moderators], Name <- gen_mod:get_opt(Key, Opts)],
+                {updated, _} = sql(["DELETE FROM open_reports WHERE about IN (", lists:join(", ", Spared), ")"])
         end.
 
-%% Not of administrators and moderators: those would read who reports them. The second one of the same two people says nothing new, and an account
-%% that is not here needs no moderator.
+%% Not of administrators and moderators: those would read who reports them; nor of somebody in a room of ours, who may be one. The second one of the
+%% same two people says nothing new, and an account that is not here needs no moderator. One reporter does not fill the list.
 keep(Host, Address, By, Report) ->
     {User, Server, _} = jid:tolower(jid:decode(Address)),
     Ours = ejabberd_router:is_my_host(Server),
-    About = literal(case Ours of true -> jid:encode({User, Server, <<>>}); false -> Address end),
+    About = xmpp_sql:quote(case Ours of true -> jid:encode({User, Server, <<>>}); false -> Address end),
     Words = cut(fxml:get_subtag_cdata(Report, <<"text">>), ?TEXT),
     opt(moderators) =/= []
         andalso not lists:member({User, Server, <<>>}, [jid:tolower(Name) || Name <- opt(admins) ++ opt(moderators)])
-        andalso (not Ours orelse ejabberd_auth:user_exists(User, Server))
-        andalso {updated, 1} =:= sql(["INSERT INTO open_reports (server_host, day, about, reporter, kind, words) SELECT ", literal(Host), ", date('now'), ",
-                                      About, ", ", literal(By), ", ", literal(kind(Report)), ", ", literal(Words),
-                                      " WHERE NOT EXISTS (SELECT 1 FROM open_reports WHERE about = ", About, " AND reporter = ", literal(By), ")",
+        andalso (case Ours of true -> ejabberd_auth:user_exists(User, Server); false -> not ejabberd_router:is_my_route(Server) end)
+        andalso {updated, 1} =:= sql(["INSERT INTO open_reports (server_host, day, about, reporter, kind, words) SELECT ", xmpp_sql:quote(Host), ", date('now'), ",
+                                      About, ", ", xmpp_sql:quote(By), ", ", xmpp_sql:quote(kind(Report)), ", ", xmpp_sql:quote(Words),
+                                      " WHERE NOT EXISTS (SELECT 1 FROM open_reports WHERE about = ", About, " AND reporter = ", xmpp_sql:quote(By), ")",
+                                      " AND (SELECT count(*) FROM open_reports WHERE reporter = ", xmpp_sql:quote(By), ") < ", integer_to_list(?OF_ONE),
                                       " AND (SELECT count(*) FROM open_reports) < ", integer_to_list(?OPEN)]).
 
 %% The oldest ones, and how many there are in all.
@@ -154,8 +157,8 @@ close(Numbers) ->
     [About || [About] <- Rows].
 
 forget(User, Server) ->
-    Address = literal(jid:encode({User, Server, <<>>})),
-    opt(moderators) =/= [] andalso sql(["DELETE FROM open_reports WHERE about = ", Address, " OR reporter = ", Address]),
+    Address = xmpp_sql:quote(jid:encode({User, Server, <<>>})),
+    opt(moderators) =/= [] andalso ({updated, _} = sql(["DELETE FROM open_reports WHERE about = ", Address, " OR reporter = ", Address])),
     ok.
 
 %% A report has a day, no time, so it goes some hours before it is as old as that.
@@ -166,6 +169,3 @@ expire(Days) ->
 
 sql(Statement) ->
     ejabberd_sql:sql_query(hd(ejabberd_option:hosts()), iolist_to_binary(Statement)).
-
-literal(Text) ->
-    ["'", string:replace(Text, "'", "''", all), "'"].

@@ -35,7 +35,7 @@ keep(Acc, Presence) ->
                        _ -> <<>>
                    end,
             {_, Server, _} = jid:tolower(xmpp:get_to(Presence)),
-            sql(Server, ["UPDATE rosterusers SET subscribe = ", quote(Text) | which(xmpp:get_to(Presence), xmpp:get_from(Presence))]);
+            sql(Server, ["UPDATE rosterusers SET subscribe = ", xmpp_sql:quote(Text) | which(xmpp:get_to(Presence), xmpp:get_from(Presence))]);
         _ -> ok
     end,
     Acc.
@@ -61,11 +61,8 @@ kept(Presence) ->
 which(Asked, Asking) ->
     {User, Server, _} = jid:tolower(Asked),
     {Name, Domain, _} = jid:tolower(Asking),
-    [" WHERE username = ", quote(User), " AND server_host = ", quote(Server), " AND jid = ", quote(jid:encode({Name, Domain, <<>>})),
+    [" WHERE username = ", xmpp_sql:quote(User), " AND server_host = ", xmpp_sql:quote(Server), " AND jid = ", xmpp_sql:quote(jid:encode({Name, Domain, <<>>})),
      " AND ask IN ('I', 'B')"].
 
 sql(Host, Statement) ->
     ejabberd_sql:sql_query(Host, iolist_to_binary(Statement)).
-
-quote(Text) ->
-    ["'", string:replace(Text, "'", "''", all), "'"].

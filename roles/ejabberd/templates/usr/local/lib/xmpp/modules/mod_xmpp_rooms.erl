@@ -158,14 +158,14 @@ is_new(JID) ->
                     Host = ejabberd_router:host_of_route(Service),
                     lists:member(Service, gen_mod:get_module_opt_hosts(Host, mod_muc))
                         andalso mod_muc:find_online_room(Room, Service) =:= error
-                        andalso element(3, sql(Host, ["SELECT name FROM muc_room WHERE name = ", quote(Room), " AND host = ", quote(Service)])) =:= []
+                        andalso element(3, sql(Host, ["SELECT name FROM muc_room WHERE name = ", xmpp_sql:quote(Room), " AND host = ", xmpp_sql:quote(Service)])) =:= []
                 end.
 
 %% As ejabberd writes them: {{User, Server, <<>>}, owner}, or {owner, Reason}.
 owned({_, Host, _} = Account) ->
     Plain = misc:term_to_expr({Account, owner}),
     Reasoned = binary:part(misc:term_to_expr({Account, {owner, <<>>}}), 0, byte_size(Plain) + 1),  %% without its end
-    case sql(Host, ["SELECT count(*) FROM muc_room WHERE instr(opts, ", quote(Plain), ") OR instr(opts, ", quote(Reasoned), ")"]) of
+    case sql(Host, ["SELECT count(*) FROM muc_room WHERE instr(opts, ", xmpp_sql:quote(Plain), ") OR instr(opts, ", xmpp_sql:quote(Reasoned), ")"]) of
         {selected, _, [[Count]]} when is_binary(Count) -> {ok, binary_to_integer(Count)};
         {selected, _, [[Count]]} when is_integer(Count) -> {ok, Count};
         _ -> unknown
@@ -255,7 +255,5 @@ whom(Text) ->
 sql(Host, Statement) ->
     ejabberd_sql:sql_query(Host, iolist_to_binary(Statement)).
 
-quote(Text) ->
-    ["'", string:replace(iolist_to_binary(Text), "'", "''", all), "'"].
 
 bare(JID) -> jid:tolower(jid:remove_resource(JID)).

@@ -12,7 +12,7 @@
 
 %% Returns unknown if the database does not answer.
 bytes({User, Server, _} = Account) ->
-    {U, H, J} = {quote(User), quote(Server), quote(jid:encode(Account))},
+    {U, H, J} = {xmpp_sql:quote(User), xmpp_sql:quote(Server), xmpp_sql:quote(jid:encode(Account))},
     Own = [["SELECT sum(max(", integer_to_list(?ROW), ", ", size(Columns), ")) AS n FROM ", Table, " WHERE username = ", U, " AND server_host = ", H]
            || {Table, Columns} <- tables(Server)],
     Others = [["SELECT sum(max(", integer_to_list(?ROW), ", ", size(Columns), ")) FROM ", From]
@@ -55,7 +55,7 @@ size(Columns) ->
 %% Whose a node of a service is: of its owners the first.
 maker(Server, Node) ->
     case sql(ejabberd_router:host_of_route(Server),
-             ["SELECT s.jid FROM pubsub_node n JOIN pubsub_state s ON s.nodeid = n.nodeid WHERE n.host = ", quote(Server), " AND n.node = ", quote(Node),
+             ["SELECT s.jid FROM pubsub_node n JOIN pubsub_state s ON s.nodeid = n.nodeid WHERE n.host = ", xmpp_sql:quote(Server), " AND n.node = ", xmpp_sql:quote(Node),
               " AND s.affiliation = 'o' ORDER BY s.stateid LIMIT 1"]) of
         {selected, _, [[JID]]} -> jid:tolower(jid:remove_resource(jid:decode(JID)));
         _ -> nobody
@@ -63,6 +63,3 @@ maker(Server, Node) ->
 
 sql(Host, Statement) ->
     ejabberd_sql:sql_query(Host, iolist_to_binary(Statement)).
-
-quote(Text) ->
-    ["'", string:replace(Text, "'", "''", all), "'"].

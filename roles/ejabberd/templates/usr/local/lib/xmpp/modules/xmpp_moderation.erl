@@ -15,14 +15,14 @@ act(Verb, Given, Host, Spared) ->
     try
         act(Verb, maps:map(fun line/2, Given), #{host => Host, spared => Spared})
     catch
-        throw:Key when is_atom(Key) -> {refused, Key};
+        throw:{refused, Key} -> {refused, Key};
         _:_ -> {refused, failed}
     end.
 
 act(account, #{account := Text}, Context) ->
     {User, Server, _} = Who = account(Text, Context),
     {selected, _, [[Day, Length]]} = ejabberd_sql:sql_query(Server, iolist_to_binary(
-        ["SELECT min(date(created_at)), max(length(created_at)) FROM users WHERE username = ", literal(User), " AND server_host = ", literal(Server)])),
+        ["SELECT min(date(created_at)), max(length(created_at)) FROM users WHERE username = ", xmpp_sql:quote(User), " AND server_host = ", xmpp_sql:quote(Server)])),
     Created = case Length of
                   <<"10">> -> {created, [Day]};
                   _ -> {created_or_earlier, [Day]}  %% mod_xmpp_account_day
@@ -34,7 +34,7 @@ act(account, #{account := Text}, Context) ->
     {done, {looked_up, [name(Who)]}, [Created, State], ["has looked up ", name(Who)]};
 act(ban, #{account := Text, reason := Reason}, Context) ->
     {User, Server, _} = Who = account(Text, Context),
-    Reason =:= <<>> andalso throw(no_reason),
+    Reason =:= <<>> andalso throw({refused, no_reason}),
     ok = mod_private:set_data(jid:make(User, Server), [{?BANNED, {xmlel, <<"banned">>, [{<<"xmlns">>, ?BANNED}], [{xmlcdata, Reason}]}}]),
     lists:member(?GROUP, mod_shared_roster:list_groups(Server)) orelse (ok = mod_admin_extra:srg_add(?GROUP, Server)),
     is_banned(User, Server) orelse (ok = mod_admin_extra:srg_user_add(User, Server, ?GROUP, Server)),
@@ -42,7 +42,7 @@ act(ban, #{account := Text, reason := Reason}, Context) ->
     {done, {banned, [name(Who)]}, [], ["has banned ", name(Who), ": ", Reason]};
 act(unban, #{account := Text}, Context) ->
     {User, Server, _} = Who = address(Text, Context),  %% the account may be deleted
-    ejabberd_router:is_my_host(Server) andalso is_banned(User, Server) orelse throw(not_banned),
+    ejabberd_router:is_my_host(Server) andalso is_banned(User, Server) orelse throw({refused, not_banned}),
     ok = mod_private:del_data(User, Server, ?BANNED),
     ok = mod_admin_extra:srg_user_del(User, Server, ?GROUP, Server),
     {done, {unbanned, [name(Who)]}, [], ["has lifted the ban of ", name(Who)]};
@@ -53,34 +53,36 @@ act(sessions, #{account := Text}, Context) ->
 act(upload, #{link := Link}, #{spared := Spared}) ->
     {Server, Shown, Random, File} = case re:run(Link, ?LINK, [{capture, all_but_first, binary}]) of
                                         {match, [Name | Parts]} -> list_to_tuple([string:lowercase(Name) | Parts]);
-                                        nomatch -> throw(no_link)
+                                        nomatch -> throw({refused, no_link})
                                     end,
-    lists:member(Server, services(mod_http_upload)) orelse throw(no_link),
+    lists:member(Server, services(mod_http_upload)) orelse throw({refused, no_link}),
     case mod_xmpp_upload:place(Shown, Random, file(File)) of
-        none -> throw(no_file);
+        none -> throw({refused, no_file});
         {Account, Path} ->
             %% The folder is a checksum of its owner's address.
-            lists:member(Account, [str:sha(name(Who)) || Who <- Spared]) andalso throw(spared),
+            lists:member(Account, [str:sha(name(Who)) || Who <- Spared]) andalso throw({refused, spared}),
             mod_xmpp_upload:remove(Account, Path)
     end,
     %% Without what is behind #, which is the key of an encrypted file.
     {done, {file_deleted, []}, [], ["has deleted the file ", hd(re:split(Link, "[?#]"))]};
 act(destroy, #{room := Text, reason := Reason}, #{spared := Spared} = Context) ->
     {Who, Room} = room(Text, Context),
-    lists:any(fun(Owner) -> lists:member(Owner, Spared) end, owners(Who)) andalso throw(spared_room),
+    lists:any(fun(Owner) -> lists:member(Owner, Spared) end, owners(Who)) andalso throw({refused, spared_room}),
     mod_muc_room:destroy(Room, Reason),
     {done, {destroyed, [name(Who)]}, [], ["has destroyed the room ", name(Who), ": ", Reason]};
-act(outcast, #{room := Text, account := Account, reason := Reason}, Context) ->
+act(outcast, #{room := Text, account := Account, reason := Reason}, #{spared := Spared} = Context) ->
     {Where, Room} = room(Text, Context),
     Who = address(Account, Context),
-    owners(Where) =:= [Who] andalso throw(only_owner),
+    Owners = owners(Where),
+    Owners =:= [Who] andalso throw({refused, only_owner}),
+    lists:member(Who, Owners) andalso Owners -- Spared =/= Owners andalso throw({refused, spared_room}),
     {ok, _} = mod_muc_room:change_item(Room, jid:make(Who), affiliation, outcast, Reason),
     {done, {shut_out, [name(Who), name(Where)]}, [], ["has banned ", name(Who), " from the room ", name(Where), ": ", Reason]};
 act(reset, #{account := Text}, Context) ->
     {User, Server, _} = Who = account(Text, Context),
     %% Earlier links are in somebody else's hands, perhaps.
-    [mod_invites:delete_invite_by_token(Server, element(1, Invite))
-     || Invite <- mod_invites:list_invites(Server), element(5, Invite) =:= reset_token, element(8, Invite) =:= User],
+    {updated, _} = ejabberd_sql:sql_query(Server, iolist_to_binary(
+        ["DELETE FROM invite_token WHERE type = 'T' AND server_host = ", xmpp_sql:quote(Server), " AND account_name = ", xmpp_sql:quote(User)])),
     {<<"xmpp:", _/binary>>, Link} = mod_invites:generate_reset_token(User, Server),
     %% Whoever opens the link has the account: its owner is told as well.
     mod_xmpp_reports:tell(Server, jid:make(User, Server), xmpp_moderation_texts:text(ejabberd_option:language(Server), reset_told, [])),
@@ -93,16 +95,16 @@ act(invite, #{}, #{host := Host}) ->
 %% An account here that may be acted on.
 account(Text, Context) ->
     {User, Server, _} = Who = address(Text, Context),
-    ejabberd_router:is_my_host(Server) andalso ejabberd_auth:user_exists(User, Server) orelse throw(no_account),
+    ejabberd_router:is_my_host(Server) andalso ejabberd_auth:user_exists(User, Server) orelse throw({refused, no_account}),
     Who.
 
 %% Anybody but those to spare: a name alone is one of the moderator's own domain.
 address(Text, #{host := Host, spared := Spared}) ->
     case parse(Text, Host) of
         {User, _, _} = Who when User =/= <<>> ->
-            lists:member(Who, Spared) andalso throw(spared),
+            lists:member(Who, Spared) andalso throw({refused, spared}),
             Who;
-        _ -> throw(no_account)
+        _ -> throw({refused, no_account})
     end.
 
 parse(<<"xmpp:", Text/binary>>, Domain) ->
@@ -119,14 +121,14 @@ room(Text, #{host := Host}) ->
     [Own | _] = gen_mod:get_module_opt_hosts(Host, mod_muc),
     case parse(Text, Own) of
         {Name, Service, _} = Who when Name =/= <<>> ->
-            lists:member(Service, services(mod_muc)) orelse throw(no_room),
+            lists:member(Service, services(mod_muc)) orelse throw({refused, no_room}),
             case mod_muc:unhibernate_room(ejabberd_router:host_of_route(Service), Service, Name) of
                 {ok, Room} ->
-                    lists:member({<<"public">>, <<"true">>}, mod_muc_admin:get_room_options(Name, Service)) orelse throw(no_room),
+                    lists:member({<<"public">>, <<"true">>}, mod_muc_admin:get_room_options(Name, Service)) orelse throw({refused, no_room}),
                     {Who, Room};
-                _ -> throw(no_room)
+                _ -> throw({refused, no_room})
             end;
-        _ -> throw(no_room)
+        _ -> throw({refused, no_room})
     end.
 
 owners({Name, Service, _}) ->
@@ -140,7 +142,7 @@ file(Quoted) ->
     File = uri_string:percent_decode(Quoted),
     %% By bytes: for PCRE, half of a letter in UTF-8 can be a control character of ISO 8859-1.
     is_binary(File) andalso re:run(File, "^[^/\\x{00}-\\x{1f}\\x{7f}]{1,255}$", [dollar_endonly]) =/= nomatch andalso File =/= <<".">> andalso File =/= <<"..">>
-        orelse throw(no_link),
+        orelse throw({refused, no_link}),
     File.
 
 is_banned(User, Server) ->
@@ -159,6 +161,3 @@ line(Key, Text) ->
     mod_xmpp_reports:cut(string:trim(Line), case Key of link -> ?URL; _ -> ?REASON end).
 
 name(Who) -> jid:encode(Who).
-
-literal(Text) ->
-    ["'", string:replace(Text, "'", "''", all), "'"].

@@ -3,11 +3,11 @@
 -module(xmpp_moderation_texts).
 -export([text/3]).
 
-%% In German for an app that says so, in English for any other language.
+%% In the language that the app asks for, else the server's.
 text(Language, Key, Values) ->
     {English, German} = text(Key),
-    Format = case string:lowercase(Language) of
-                 <<"de", _/binary>> -> German;
+    Format = case xmpp_language:choose(Language) of
+                 <<"de">> -> German;
                  _ -> English
              end,
     unicode:characters_to_binary(io_lib:format(Format, Values)).
@@ -78,5 +78,5 @@ text(no_link) -> {"This is no link to a file on this server.", "Das ist kein Lin
 text(no_file) -> {"There is no such file any more.", "Diese Datei gibt es nicht mehr."};
 text(no_room) -> {"There is no such public room.", "Diesen öffentlichen Raum gibt es nicht."};
 text(incomplete) -> {"Please fill in every field.", "Bitte fülle alle Felder aus."};
-text(too_many) -> {"That was much at once. Please wait a minute.", "Das war viel auf einmal. Bitte warte eine Minute."};
+text(too_many) -> {"That was much at once. Please try again later.", "Das war viel auf einmal. Bitte versuch es später noch einmal."};
 text(failed) -> {"That did not work. Please ask the operator.", "Das hat nicht geklappt. Bitte frage die Betreibenden."}.
