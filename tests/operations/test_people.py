@@ -24,6 +24,9 @@ pytestmark = pytest.mark.timeout(3 * PLAYBOOK_SECONDS)
 REASON = 'sent 20 messages & <more>, "all" of them ünwanted'
 BIND = "<bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/>"
 
+# Without what is used with open registration only.
+CLOSED = '{"xmpp_registration": "closed", "xmpp_registration_question": {}}'
+
 
 def user(service: Service, *words: str) -> str:
     """What the playbook says that has succeeded."""
@@ -167,7 +170,7 @@ def test_check_says_what_would_be(service: Service, register: Register) -> None:
         ((f"create={new.name}",), f"{new.jid} would be made"),
         ((f"ban={maria.name}", 'reason="it\'s spam"'), f"{maria.jid} would be banned: it's spam"),
         ((f"reset={maria.name}",), f"{maria.jid}: a new password could be set"),
-        ((f"reset={maria.name}", "xmpp_registration=closed"), f"{maria.jid} would get a new password"),
+        ((f"reset={maria.name}", CLOSED), f"{maria.jid} would get a new password"),
         ((f"delete={maria.name}", f"sure={maria.name}"), f"{maria.jid} would be deleted"),
     ):
         assert said in user(service, "--check", *words).splitlines()
@@ -264,7 +267,7 @@ def test_without_registration_a_new_password_is_told(service: Service, register:
     with connected(service) as stream:
         stream.starttls()
         assert enter(stream, alice) == ""
-        said = user(service, f"reset={alice.name}", "xmpp_registration=closed")
+        said = user(service, f"reset={alice.name}", CLOSED)
         assert ended(stream)
     (password,) = re.findall(r"in their app: (\S+)", said)
     with connected(service) as stream:

@@ -74,7 +74,7 @@ def test_apps_are_listed_as_they_call_themselves(service: Service, register: Reg
     with (
         at_home(service, alice) as (stream, own),
         app(service, alice) as (_, phone, _),
-        app(service, alice, "x" + 5000 * "\u0301") as (_, long, _),
+        app(service, alice, "x" + 2000 * "\u0301") as (_, long, _),
     ):
         found = clients(stream)
         assert set(found) == {own, phone, long}
