@@ -13,6 +13,7 @@ from ansible_collections.conexizan.xmpp.plugins.module_utils.ejabberd_api import
 from ansible_collections.conexizan.xmpp.plugins.module_utils.report import FAIL, PASS, WARN, Row, listed, row
 
 MODULES = Path("/usr/local/lib/xmpp/modules")
+CONFIGURATION = Path("/etc/ejabberd/xmpp.yml")
 SECONDS = 20
 DAY = 86400
 LATELY = 300  # seconds; older refusals may be fixed by now
@@ -50,16 +51,23 @@ def judge_database(lines: list[str]) -> list[Row]:
     return [row("database", FAIL if since < LATELY else WARN, found, fix)]
 
 
+def wanted_hooks(modules: Path, configuration: Path) -> set[str]:
+    """Return "hook module" of our modules that are configured: the others' settings are off."""
+    configured = re.findall(r"^  (mod_\w+):", configuration.read_text(encoding="utf-8"), re.MULTILINE)
+    return {
+        f"{hook} {source.stem}"
+        for source in modules.glob("mod_*.erl")
+        if source.stem in configured
+        for hook in re.findall(r"ejabberd_hooks:Do\((\w+), (?:Host, )?\?MODULE,", source.read_text(encoding="utf-8"))
+    }
+
+
 def own_parts() -> list[Row]:
     """Return the rows about our modules, without which ejabberd runs on, and about its database."""
     later = "Once ejabberd runs, check again."
     if not os.path.exists(SOCKET):
         return [row("own modules", WARN, "skipped: ejabberd is not running", later)]
-    wanted = {
-        f"{hook} {source.stem}"
-        for source in MODULES.glob("mod_*.erl")
-        for hook in re.findall(r"ejabberd_hooks:Do\((\w+), (?:Host, )?\?MODULE,", source.read_text(encoding="utf-8"))
-    }
+    wanted = wanted_hooks(MODULES, CONFIGURATION)
     try:
         lines = ejabberd_program.run("ejabberd-hooks", seconds=SECONDS).splitlines()
     except (RuntimeError, OSError, subprocess.TimeoutExpired) as error:
