@@ -197,7 +197,8 @@ async def test_acknowledged_messages_survive(host: Host) -> None:
         assert len(bodies) > ACKNOWLEDGED / 4, "the test has written too little to prove anything"
     waiting = acknowledged[sleeper.jid]
     async with login(service, sleeper) as client:
-        assert waiting <= await archive(client)
+        lost = waiting - await archive(client)
+        assert not lost, {text: service.stored(text) for text in lost}
         await client.online()
         for text in waiting:
             await client.hear(text)
