@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""When the Erlang modules are compiled anew, and that nothing half done is used."""
+"""When the Erlang modules are compiled anew, that nothing half done is used, and which ones are to be active."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.conexizan.xmpp.plugins.module_utils.health import server
 
 from .loading import load
 
@@ -89,3 +90,14 @@ def test_looking_compiles_nothing(
     (host / "modules/a.erl").write_text("A", encoding="ascii")
     modules.main()
     assert (capsys.readouterr().out.strip(), calls(host)) == ("", 1)
+
+
+def test_module_whose_setting_is_off_is_not_missed(tmp_path: Path) -> None:
+    for name in ("mod_on", "mod_off"):
+        text = "hooks(Do, Host) ->\n    ejabberd_hooks:Do(some_hook, Host, ?MODULE, run, 50),\n"
+        (tmp_path / f"{name}.erl").write_text(text)
+    configuration = tmp_path / "xmpp.yml"
+    configuration.write_text("modules:\n  mod_on:\n    days: 3\n  # mod_off: {}\n")
+    assert server.wanted_hooks(tmp_path, configuration) == {"some_hook mod_on"}
+    configuration.write_text("modules:\n  mod_on: {}\n  mod_off: {}\n")
+    assert server.wanted_hooks(tmp_path, configuration) == {"some_hook mod_on", "some_hook mod_off"}

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import urllib.error
-from pathlib import Path
 
 import pytest
 from ansible_collections.conexizan.xmpp.plugins.module_utils.firewalls.closed_ports import Shut
@@ -294,14 +293,3 @@ def test_contact_that_is_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     (row,) = server.contacts_row(["admin@friends.test", "nosuch@friends.test"])
     assert (row["status"], row["found"]) == ("fail", "no account for the contact address nosuch@friends.test")
     assert "-e create=nosuch@friends.test" in row["fix"]
-
-
-def test_module_whose_setting_is_off_is_not_missed(tmp_path: Path) -> None:
-    for name in ("mod_on", "mod_off"):
-        text = "hooks(Do, Host) ->\n    ejabberd_hooks:Do(some_hook, Host, ?MODULE, run, 50),\n"
-        (tmp_path / f"{name}.erl").write_text(text)
-    configuration = tmp_path / "xmpp.yml"
-    configuration.write_text("modules:\n  mod_on:\n    days: 3\n  # mod_off: {}\n")
-    assert server.wanted_hooks(tmp_path, configuration) == {"some_hook mod_on"}
-    configuration.write_text("modules:\n  mod_on: {}\n  mod_off: {}\n")
-    assert server.wanted_hooks(tmp_path, configuration) == {"some_hook mod_on", "some_hook mod_off"}
