@@ -22,7 +22,6 @@
 
 %% What is asked for by `set` and keeps nothing, or nothing of the account's: what a room keeps is limited there.
 -define(KEEPS_NOTHING, [<<"urn:xmpp:carbons:2">>, <<"urn:xmpp:ping">>, <<"urn:ietf:params:xml:ns:xmpp-session">>, <<"conexizan:devices">>, <<"urn:xmpp:cam:0">>,
-                        <<"http://jabber.org/protocol/commands">>,
                         <<"http://jabber.org/protocol/muc#admin">>, <<"http://jabber.org/protocol/muc#owner">>,
                         <<"urn:xmpp:message-moderate:0">>, <<"urn:xmpp:message-moderate:1">>]).
 
