@@ -165,7 +165,7 @@ async def test_one_app_is_logged_out_and_push_is_switched_off(
             enable = f"<enable xmlns='urn:xmpp:push:0' jid='{server}' node='{node}'/>"
             assert one.query("set", enable).get("type") == "result"
         with logged_in(service, member) as old:
-            resource = old.bind().rpartition("/")[2]
+            resource = old.bind().partition("/")[2]
             page = await visit.open("/de/account/#devices")
             await enter(page, member)
             await expect(page.locator("#sessions li")).to_have_count(3)

@@ -83,7 +83,7 @@ def app(
         success = stream.scram2("SCRAM-SHA-512-PLUS", account, agent + TOKEN + BIND2_REQUEST)
         token = success.find(f"{FAST}token")
         assert token is not None
-        resource = success.findtext(f"{SASL2}authorization-identifier", "").rpartition("/")[2]
+        resource = success.findtext(f"{SASL2}authorization-identifier", "").partition("/")[2]
         yield stream, resource, token.get("token", "")
 
 

@@ -61,7 +61,7 @@ def pushes(stream: Stream) -> list[dict[str, str]]:
 def at_home(service: Service, account: Account) -> Iterator[tuple[Stream, str]]:
     """Somebody who looks after the account; the name of that session."""
     with logged_in(service, account) as stream:
-        yield stream, stream.bind().rpartition("/")[2]
+        yield stream, stream.bind().partition("/")[2]
 
 
 def is_alive(stream: Stream) -> bool:

@@ -26,7 +26,7 @@ class Devices:
 
     def log_in(self) -> tuple[Stream, str]:
         stream = self._stack.enter_context(logged_in(self._service, self.account))
-        return stream, stream.bind().rpartition("/")[2]
+        return stream, stream.bind().partition("/")[2]
 
     def fall_asleep(self) -> tuple[str, str]:
         """A phone whose line is cut; its name, and the number by which it can come back."""
