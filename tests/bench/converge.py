@@ -53,6 +53,6 @@ def converge(bed: Bed, *, quick: bool) -> Result:
         f"fresh converge of a bare host ({len(packages)} packages)",
         spread(times["site"]),
         f"{spread(times['apt'])} apt alone",
-        **at_most(ratio, 1.6, "at most 1.6x, aim 1.3x"),
+        **at_most(ratio, 1.35, "at most 1.35x"),
     )
     return Result("converge", "Fresh converge", [row], raw={"seconds": times, "packages": packages})

@@ -39,7 +39,7 @@ def rerun(bed: Bed, rounds: int) -> Result:
             "no-op rerun of site.yml over SSH",
             spread(times["site"]),
             f"{spread(times['setup'])} `ansible -m setup`",
-            **at_most(ratio, 6, "at most 6x, aim 4x"),
+            **at_most(ratio, 3, "at most 3x"),
         ),
         Row("remote module calls in it", str(calls["site"]["module"]), str(calls["setup"]["module"]), "", ""),
         Row(
