@@ -59,7 +59,15 @@ def play(folder: Path, *arguments: str, **variables: Any) -> subprocess.Complete
 @pytest.mark.parametrize(
     ("settings", "found"),
     [
-        ({"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 1}, "cannot be reached by ssh"),
+        (
+            {
+                "ansible_connection": "ssh",
+                "ansible_host": "127.0.0.1",
+                "ansible_port": 1,
+                "ansible_ssh_retries": 0,  # each later one waits longer before it tries
+            },
+            "cannot be reached by ssh",
+        ),
         (
             {"ansible_become": True, "ansible_become_user": "nobody", "ansible_become_exe": "/bin/false"},
             "is reached by ssh, but Ansible cannot work there: ",

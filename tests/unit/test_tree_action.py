@@ -33,6 +33,7 @@ NOWHERE: dict[str, Any] = {
     "ansible_connection": "ssh",
     "ansible_host": "192.0.2.1",
     "ansible_ssh_common_args": "-o ConnectTimeout=1",
+    "ansible_ssh_retries": 0,
 }
 
 
