@@ -66,7 +66,9 @@ class ActionModule(Action):
         }
         # Outside of a role, nothing is handed over.
         module_args["heirs"] = {} if role is None else None
-        sent = [checksum_of(file) if is_large(file) else file for file in files]
+        # A host without any file of the role lacks the large ones, too.
+        known = name in host.get("trees", [name])
+        sent = [checksum_of(file) if known and is_large(file) else file for file in files]
         # A host asks for what it lacks once, and once for what leaves this role.
         for _ in range(3):
             payload = base64.b64encode(zlib.compress(json.dumps(sent).encode(), 6)).decode()

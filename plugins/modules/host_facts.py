@@ -126,6 +126,7 @@ ansible_facts:
   description:
     - "C(xmpp_host) with C(release) (codename), C(name), C(mirror) (URI of the Debian archive in use), C(signed_by) (the
       keyring for backports from there), C(has_backports) (the operator has added them),
+      C(certificates_due) (C(xmpp-certificates) has something to do, as far as its settings on the host say),
       C(default_release) (of apt), C(ssh_ports), C(ipv4) and C(ipv6) (source addresses of
       the default routes, of IPv6 the lasting one, or empty), C(has_ipv6), C(memory_mib), C(versions) (package to
       installed version), C(trees) (the roles that have files on the host, by M(tree)),

@@ -33,6 +33,11 @@ options:
     description: Let packages start their services, for those that come back as they were.
     type: bool
     default: false
+  then_start:
+    description: Units that are not configured by a role, to be started once the packages are there.
+    type: list
+    elements: str
+    default: []
   units:
     description:
       - The service of each package that roles configure. What of it is there and not in use before the first package
@@ -116,6 +121,7 @@ def main() -> None:
             "name": {"type": "list", "elements": "str", "required": True},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             "start": {"type": "bool", "default": False},
+            "then_start": {"type": "list", "elements": "str", "default": []},
             "units": {"type": "dict", "default": {}},
             "places": {"type": "dict", "default": {}},
             "made": {"type": "list", "elements": "str", "default": []},
@@ -156,6 +162,8 @@ def main() -> None:
                     plan = run("apt-get", verb, *OPTIONS, *wanted)
                 finally:
                     write_down(before, dpkg.installed(), unused)
+            if module.params["then_start"]:
+                run("systemctl", "start", *module.params["then_start"])
             pattern = r"^Setting up (\S+?)(?::\S+)? \((\S+)\)" if present else r"^Removing (\S+?)(?::\S+)? \((\S+)\)"
     except WaitingError as error:  # before its kind
         module.exit_json(changed=False, packages=[], waits=error.report)

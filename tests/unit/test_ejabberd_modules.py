@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +92,41 @@ def test_looking_compiles_nothing(
     (host / "modules/a.erl").write_text("A", encoding="ascii")
     modules.main()
     assert (capsys.readouterr().out.strip(), calls(host)) == ("", 1)
+
+
+def test_what_is_compiled_ahead_is_used_at_the_next_start(host: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    modules.main()
+    (host / "modules/a.erl").write_text("A", encoding="ascii")
+    monkeypatch.setattr(sys, "argv", ["ejabberd-modules", "--ahead"])
+    modules.main()
+    assert (content(host), calls(host)) == ("compiled a", 2), "what runs may load some of them yet"
+    monkeypatch.setattr(sys, "argv", ["ejabberd-modules"])
+    modules.main()
+    assert (content(host), calls(host)) == ("compiled A", 2)
+
+
+def test_who_looks_waits_for_who_compiles(
+    host: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    waits = threading.Event()
+    lock = modules.fcntl.flock
+
+    def flock(file: int, how: int) -> None:
+        waits.set()
+        lock(file, how)
+
+    holder = os.open(host / "compiled", os.O_RDONLY)
+    lock(holder, modules.fcntl.LOCK_EX)
+    monkeypatch.setattr(modules.fcntl, "flock", flock)
+    monkeypatch.setattr(sys, "argv", ["ejabberd-modules", "--look"])
+    looking = threading.Thread(target=modules.main)
+    looking.start()
+    assert waits.wait(10)
+    folder = host / "compiled" / modules.checksum()
+    folder.mkdir()
+    os.close(holder)
+    looking.join(10)
+    assert capsys.readouterr().out.strip() == str(folder)
 
 
 def test_module_whose_setting_is_off_is_not_missed(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from ansible_collections.conexizan.xmpp.plugins.module_utils.nginx_sites import 
 
 PACKAGES = Path("/var/lib/xmpp/packages.json")
 HALF_RESTORED = Path("/var/lib/xmpp-backup/aside/half.json")
+CERTIFICATES = Path("/usr/local/sbin/xmpp-certificates")
 TIME_DAEMONS = ("chrony", "ntpsec", "openntpd", "systemd-timesyncd")
 
 
@@ -27,8 +29,21 @@ def os_release() -> dict[str, str]:
     return {key: value.strip("\"'") for key, _, value in (line.partition("=") for line in lines) if value}
 
 
+def ask_certificates() -> subprocess.Popen[bytes] | None:
+    """Let the host's program look whether a certificate is due, while the rest is read; None on a host without it."""
+    if not CERTIFICATES.exists():
+        return None
+    return subprocess.Popen(
+        [str(CERTIFICATES), "--due"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+
+
 def gather(asked: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
     """Return the facts, by what the module is *asked*, and what others on the host should know."""
+    certificates = ask_certificates() if asked["ports"] else None
     release = os_release()
     codename = release.get("VERSION_CODENAME", "")
     uri, keyring = packages.mirror(codename)
@@ -63,4 +78,6 @@ def gather(asked: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
     }
     facts["own_default_site"] = own_default()
     facts["beside"], notes = look_around(asked, facts, sockets) if asked["ports"] else ([], [])
+    # One of an earlier release does not know the question, and fails, too.
+    facts["certificates_due"] = certificates is None or certificates.wait() != 0
     return facts, notes

@@ -93,6 +93,7 @@ def explain(output: str, directory: str) -> str:
 
 def order(domain: str, names: list[str], settings: dict[str, Any]) -> None:
     """Order a certificate by certbot; raises CertificateError with the name that failed and why."""
+    files.about_to_change()
     by_http = settings["authenticator"] == "webroot"
     if by_http:
         check_resolves(names)
@@ -127,8 +128,9 @@ def write_roots() -> None:
         content = SYSTEM_ROOTS.read_bytes() + private.read_bytes()
         if not roots.exists() or roots.read_bytes() != content:
             files.write(roots, content, 0o644)
-    else:
-        roots.unlink(missing_ok=True)
+    elif roots.exists():
+        files.about_to_change()
+        roots.unlink()
 
 
 def update(domain: str, names: list[str], settings: dict[str, Any]) -> bool:

@@ -4,6 +4,7 @@
 Reads /etc/xmpp/certificates/settings.json and writes DOMAIN/{fullchain,privkey}.pem beside it. Each service that uses
 them installs a deploy hook, an executable /etc/xmpp/certificates.d/*.hook, which runs after a change. Prints what
 changed as one line of JSON. Run by Ansible, by certbot after a renewal, and by xmpp-certificates.timer (--prune).
+With --due it changes nothing, and fails if there is something to do.
 """
 
 from __future__ import annotations
@@ -37,17 +38,37 @@ def update(settings: dict[str, Any]) -> tuple[bool, list[str]]:
     return changed, failed
 
 
+def due(settings: dict[str, Any]) -> bool:
+    """Return whether a run would change something, or fail."""
+    domains = list(settings["domains"])
+    if deploy.wrong_modes(domains) or deploy.closed_folders(domains):
+        return True
+    try:
+        with files.looking():
+            _, failed = update(settings)
+            deploy.deploy(domains, {})
+    except files.DueError:
+        return True
+    return bool(failed)
+
+
 def main() -> int:
     """Update the certificates and run the deploy hooks."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--prune", action="store_true", help="remove certificates of domains that are no longer served")
+    parser.add_argument("--due", action="store_true", help="change nothing, and fail if something is to be done")
     arguments = parser.parse_args()
     if acme.ORDERING in os.environ:
         return 0
     with (files.HOME / "settings.json").open(encoding="utf-8") as stream:
         # One at a time: the timers of certbot and of this program, and Ansible.
-        fcntl.flock(stream, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | (fcntl.LOCK_NB if arguments.due else 0))
+        except BlockingIOError:
+            return 1
         settings = json.load(stream)
+        if arguments.due:
+            return int(due(settings))
         domains = list(settings["domains"])
         before = deploy.snapshot(domains)
         opened = deploy.repair_modes(domains)

@@ -38,6 +38,7 @@ def deploy(domains: list[str], before: dict[Path, bytes]) -> list[str]:
     deployed = files.HOME / "deployed"
     if deployed.exists() and deployed.read_bytes() == chains(domains):
         return []
+    files.about_to_change()
     failed = run_hooks()
     if not failed:
         files.write(deployed, chains(domains), 0o644)
@@ -49,14 +50,27 @@ def deploy(domains: list[str], before: dict[Path, bytes]) -> list[str]:
     return failed
 
 
-def repair_modes(domains: list[str]) -> bool:
-    """Let services read what an earlier run has left unreadable for them; return whether there was anything."""
+def wrong_modes(domains: list[str]) -> list[tuple[Path, int]]:
+    """Return the files that services cannot read, or others can, each with the mode that it must have."""
     modes = [
         (path, mode)
         for domain in domains
         for path, mode in zip(files.in_use(domain), (files.CHAIN_MODE, files.KEY_MODE), strict=True)
     ]
-    wrong = [(path, mode) for path, mode in modes if path.exists() and path.stat().st_mode & 0o7777 != mode]
+    return [(path, mode) for path, mode in modes if path.exists() and path.stat().st_mode & 0o7777 != mode]
+
+
+def closed_folders(domains: list[str]) -> list[Path]:
+    """Return the folders that services cannot enter."""
+    folders = [folder for domain in domains if (folder := files.HOME / domain).exists()]
+    if files.WEBROOT.exists():
+        folders += [files.WEBROOT.parent, files.WEBROOT]
+    return [folder for folder in folders if folder.stat().st_mode & 0o7777 != 0o755]
+
+
+def repair_modes(domains: list[str]) -> bool:
+    """Let services read what an earlier run has left unreadable for them; return whether there was anything."""
+    wrong = wrong_modes(domains)
     for path, mode in wrong:
         path.chmod(mode)
     if files.WEBROOT.exists():

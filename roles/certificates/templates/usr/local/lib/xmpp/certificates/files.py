@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import grp
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from ansible_collections.conexizan.xmpp.plugins.module_utils import atomic
@@ -17,8 +19,31 @@ CHAIN_MODE = 0o644
 KEY_MODE = 0o640
 
 
+LOOKING: list[bool] = []
+
+
 class CertificateError(Exception):
     """What is wrong, in words for the operator."""
+
+
+class DueError(Exception):
+    """Something is to be changed, by who may only look."""
+
+
+@contextlib.contextmanager
+def looking() -> Iterator[None]:
+    """Change nothing meanwhile: the first thing that would be changed raises DueError."""
+    LOOKING.append(True)
+    try:
+        yield
+    finally:
+        LOOKING.pop()
+
+
+def about_to_change() -> None:
+    """Raise DueError if nothing may be changed. Called in front of each change that an update makes."""
+    if LOOKING:
+        raise DueError
 
 
 def open_folder(folder: Path) -> bool:
@@ -37,6 +62,7 @@ def key_owner() -> tuple[int, int]:
 
 def write(path: Path, content: bytes, mode: int) -> None:
     """Replace *path* in one step; a key is never readable by more than *mode* says."""
+    about_to_change()
     open_folder(path.parent)
     younger = None
     if path.exists():

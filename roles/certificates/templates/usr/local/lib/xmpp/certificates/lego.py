@@ -93,6 +93,7 @@ def explain(output: str, directory: str, provider: str) -> str:
 
 def order(domain: str, names: list[str], settings: dict[str, Any]) -> None:
     """Order a certificate by lego; raises CertificateError with the name that failed and why."""
+    files.about_to_change()
     directory = settings["directory"]
     given = json.loads((files.HOME / "lego.json").read_text(encoding="utf-8"))
     # The command line can be read by everybody on the host, the environment by root alone.

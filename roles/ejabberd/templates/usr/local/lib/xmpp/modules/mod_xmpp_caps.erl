@@ -65,12 +65,14 @@ tells_too_much(Packet) when element(1, Packet) =:= iq ->
 tells_too_much(_Packet) ->
     false.
 
-received({Packet, State}) ->
+received({Packet, State}) when element(1, Packet) =:= presence ->
     {_, Server, _} = jid:tolower(xmpp:get_from(Packet)),
     case ejabberd_router:is_my_route(Server) of
         true -> {Packet, State};
         false -> {limited(Packet, xmpp_token_bucket:site(Server), ?ELSEWHERE), State}
-    end.
+    end;
+received(Acc) ->
+    Acc.
 
 limited(Packet, Who, {Size, Seconds}) when element(1, Packet) =:= presence ->
     {Caps, Others} = lists:partition(fun is_caps/1, [xmpp:encode(El) || El <- xmpp:get_els(Packet)]),

@@ -57,11 +57,15 @@ answer(State, {?MODULE, Asking}) ->
                 #{mgmt_state := pending} -> 0;
                 _ -> 1
             end,
-    Asking ! {self(), {Awake, maps:get(?MODULE, State, 0)}},
+    %% Since Erlang started: the time alone can be below zero, which is where those are that do not answer.
+    Heard = case State of
+                #{?MODULE := At} -> At - erlang:system_info(start_time);
+                _ -> 0
+            end,
+    Asking ! {self(), {Awake, Heard}},
     {stop, State};
 answer(State, _Info) ->
     State.
 
-%% Since Erlang started: the time alone can be below zero, which is where those are that do not answer.
 heard(State, _El, _Packet) ->
-    State#{?MODULE => erlang:monotonic_time() - erlang:system_info(start_time)}.
+    State#{?MODULE => erlang:monotonic_time()}.

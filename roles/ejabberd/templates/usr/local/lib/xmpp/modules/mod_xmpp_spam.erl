@@ -66,16 +66,16 @@ mod_doc() -> #{}.
 receive_packet(drop) -> drop;
 receive_packet(Packet) ->
     {User, Server, Resource} = jid:tolower(xmpp:get_to(Packet)),
-    case Resource =/= <<>> andalso ejabberd_sm:get_session_pid(User, Server, Resource) =/= none of
+    case Resource =/= <<>> andalso (is_said_in_our_room(Packet) orelse ejabberd_sm:get_session_pid(User, Server, Resource) =/= none) of
         true -> Packet;  %% judged by hear/1: the session knows which rooms it has entered
         false -> judge(Packet, [])
     end.
 
-%% In the process of the session.
+%% In the process of the session. What is said in a room comes once for each occupant: it is looked at before everything that costs more.
 hear({drop, _} = Acc) -> Acc;
 hear({Packet, #{pres_a := Entered} = State} = Acc) ->
     {_, _, Resource} = jid:tolower(xmpp:get_to(Packet)),
-    case Resource =/= <<>> andalso judge(Packet, Entered) of
+    case Resource =/= <<>> andalso not is_said_where_entered(Packet, Entered) andalso judge(Packet, Entered) of
         {stop, drop} -> {stop, {drop, State}};
         _ -> Acc
     end;
@@ -108,11 +108,30 @@ belongs(Packet, {User, Server, _} = From, {ToUser, _, _} = To, Entered) ->
     Ours = ejabberd_router:is_my_host(Server),
     ToUser =:= <<>>
         orelse (User =:= <<>> andalso ejabberd_router:is_my_route(Server) andalso (Ours orelse element(1, Packet) =/= message))
+        orelse has_entered(From, Entered)
         orelse mod_roster:is_subscribed(jid:make(From), jid:make(To))
-        orelse (Entered =/= [] andalso lists:any(fun(Room) -> bare(Room) =:= From end, gb_sets:to_list(Entered)))
         orelse (Ours andalso acl:match_rule(Server, admin, jid:make(From)) =:= allow)
         orelse is_answer(Packet, From, To)
         orelse (is_our_room(From) andalso is_subscribed_room(Packet, To)).
+
+is_said(Packet) ->
+    element(1, Packet) =:= message andalso xmpp:get_type(Packet) =:= groupchat.
+
+%% For a session that has ended, ejabberd tells the room so.
+is_said_in_our_room(Packet) ->
+    is_said(Packet) andalso is_our_room(bare(xmpp:get_from(Packet))).
+
+is_said_where_entered(Packet, Entered) ->
+    is_said(Packet) andalso has_entered(bare(xmpp:get_from(Packet)), Entered).
+
+%% A set of addresses with resources, in order; none outside of a session.
+has_entered(_Room, []) ->
+    false;
+has_entered({User, Server, _} = Room, Entered) ->
+    case gb_sets:next(gb_sets:iterator_from(Room, Entered)) of
+        {{User, Server, _}, _} -> true;
+        _ -> false
+    end.
 
 %% An answer to a question, or an error of what was sent.
 is_answer(Packet, From, To) ->

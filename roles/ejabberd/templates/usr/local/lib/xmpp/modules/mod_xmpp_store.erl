@@ -6,7 +6,7 @@
 -module(mod_xmpp_store).
 -behaviour(gen_mod).
 -export([start/2, stop/1, reload/3, depends/2, mod_options/1, mod_doc/0]).
--export([watch/1, watch/3, sent/1, received/1, waits/1, said/3]).
+-export([watch/1, watch_mailbox/1, watch/3, sent/1, received/1, waits/1, said/3]).
 
 start(Host, _Opts) ->
     xmpp_start:attempt(?MODULE, fun() ->
@@ -23,7 +23,7 @@ hooks(Do, Host) ->
     ejabberd_hooks:Do(user_send_packet, Host, ?MODULE, sent, 88),
     ejabberd_hooks:Do(user_receive_packet, Host, ?MODULE, watch, 87),
     ejabberd_hooks:Do(user_receive_packet, Host, ?MODULE, received, 88),
-    ejabberd_hooks:Do(offline_message_hook, Host, ?MODULE, watch, 48),
+    ejabberd_hooks:Do(offline_message_hook, Host, ?MODULE, watch_mailbox, 48),
     ejabberd_hooks:Do(offline_message_hook, Host, ?MODULE, waits, 49),
     ejabberd_hooks:Do(muc_filter_message, Host, ?MODULE, watch, 49),
     ejabberd_hooks:Do(muc_filter_message, Host, ?MODULE, said, 50),
@@ -34,22 +34,31 @@ depends(_Host, _Opts) -> [{mod_mam, hard}].
 mod_options(_Host) -> [].
 mod_doc() -> #{}.
 
-watch(Acc) ->
+watch({Packet, _} = Acc) ->
+    is_for_session(Packet) andalso xmpp_writer:watch(),
+    Acc.
+
+watch_mailbox(Acc) ->
     xmpp_writer:watch(),
     Acc.
 
-watch(Acc, _Room, _Nick) ->
-    watch(Acc).
+watch(Packet, _Room, _Nick) ->
+    xmpp_writer:watch(),
+    Packet.
+
+%% What mod_mam may store in a session. What is said in a room is stored by the room, and comes to each session in it.
+is_for_session(Packet) ->
+    is_tuple(Packet) andalso element(1, Packet) =:= message andalso xmpp:get_type(Packet) =/= groupchat.
 
 %% Sent by an account here. The error is sent before any acknowledgement.
 sent({Packet, State} = Acc) ->
-    case refused(Packet) of
+    case is_for_session(Packet) andalso refused(Packet) of
         {Error, Original} -> {stop, {drop, ejabberd_c2s:send(State, xmpp:make_error(Original, Error))}};
         false -> Acc
     end.
 
 received({Packet, State} = Acc) ->
-    case bounced(Packet) of
+    case is_for_session(Packet) andalso bounced(Packet) of
         true -> {stop, {drop, State}};
         false -> Acc
     end.
