@@ -180,7 +180,7 @@ async def test_what_is_stored_is_shown_and_files_are_deleted(
     await visit.check(page, f"account-files-{language}")
     await visit.check_colors(page, f"account-files-{language}", "dark")
     await page.locator("#files button").first.click()
-    await tells(page, "uploads", said(language, "deleted-file", "Bild ÄÖÜ ß.png"))
+    await tells(page, "uploads", said(language, "deleted-file", "Bild_ÄÖÜ_ß.png"))
     await expect(page.locator("#files li")).to_have_count(1)
     await expect(files.first).to_have_text("1", timeout=PATIENCE * 1000)
     assert len(await asyncio.to_thread(files_of, service, member)) == 1

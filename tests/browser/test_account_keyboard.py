@@ -106,7 +106,7 @@ async def test_keyboard_is_enough(browser: Browser, service: Service, pair: list
     await tells(page, "new-password", said("en", "changed"))
     await reach(page, page.locator("#files button"), "Shift+Tab")
     await page.keyboard.press("Enter")
-    await tells(page, "uploads", said("en", "deleted-file", "Bild ÄÖÜ ß.png"))
+    await tells(page, "uploads", said("en", "deleted-file", "Bild_ÄÖÜ_ß.png"))
     await reach(page, page.locator("#logout"), "Shift+Tab")
     await page.keyboard.press("Enter")
     await tells(page, "outside", said("en", "logged-out"))

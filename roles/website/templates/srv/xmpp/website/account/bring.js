@@ -17,8 +17,10 @@ const AT_ONCE = 50;
 const named = (root, namespace, name) => [...root.getElementsByTagNameNS(namespace, name)];
 
 async function accountIn(file) {
-  const users = named(new DOMParser().parseFromString(await file.text(), "text/xml"), PIE, "user");
-  if (!users.length) throw new Problem("no-file");
+  const read = new DOMParser().parseFromString(await file.text(), "text/xml");
+  const users = named(read, PIE, "user");
+  // A browser shows what it has read of a broken file, and an element with the mistake.
+  if (!users.length || read.querySelector("parsererror")) throw new Problem("no-file");
   if (users.length > 1) throw new Problem("many-accounts");
   return users[0];
 }
