@@ -127,7 +127,8 @@ async def test_files_that_are_of_no_use_are_told(
         await tells(page, "bring", said("en", sentence), "alert")
         assert str(await page.locator("#bring-file").input_value()).endswith(file.name)
     await bring(page, file_of(tmp_path / "empty.xml", ""))
-    assert await visit.end() == []
+    # Chromium puts an element with a style into what it has read of a broken file, and remarks upon it itself.
+    assert [fault for fault in await visit.end() if "inline style" not in fault] == []
 
 
 async def test_what_the_server_lets_nobody_do_is_told(
