@@ -51,7 +51,7 @@ module.exports = [
     files: ["roles/website/templates/srv/xmpp/website/account/*.js"],
     languageOptions: {
       globals: outside(
-        "Blob", "btoa", "confirm", "crypto", "document", "getSelection", "location", "navigator", "setTimeout", "TextDecoder", "TextEncoder", "URL", "window",
+        "Blob", "btoa", "confirm", "crypto", "document", "DOMParser", "getSelection", "location", "navigator", "setTimeout", "TextDecoder", "TextEncoder", "URL", "window",
         "XMLSerializer",
       ),
     },

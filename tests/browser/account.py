@@ -3,25 +3,20 @@
 
 from __future__ import annotations
 
-import base64
 import re
+from pathlib import Path
 
 import pytest
 from playwright.async_api import Page, expect
 
-from ..kit.clients import Client, Refused, login
+from ..kit.clients import Refused, login
 from ..kit.service import PATIENCE, Account, Service
 from .site import words
 
 WORDS = words("account")
-OMEMO = "eu.siacs.conversations.axolotl"
-DEVICES = f"{OMEMO}.devicelist"
-BUNDLES = f"{OMEMO}.bundles"
 OMEMO_2 = "urn:xmpp:omemo:2"
 PUBSUB = "http://jabber.org/protocol/pubsub"
 MAM = "urn:xmpp:mam:2"
-BLOCKING = "urn:xmpp:blocking"
-ROSTER = "jabber:iq:roster"
 
 
 def said(language: str, name: str, about: str = "") -> str:
@@ -50,24 +45,24 @@ async def tells(page: Page, part: str, sentence: str, role: str = "status") -> N
     await expect(page.locator(f"#{part} [role={role}]")).to_have_text(sentence, timeout=PATIENCE * 1000)
 
 
-async def publish_keys(client: Client, *ids: str) -> None:
-    """As an app does for each of its devices."""
-    for one in ids:
-        key = base64.b64encode(b"\x05" + one.encode().rjust(32, b"\0")).decode()
-        bundle = f"<bundle xmlns='{OMEMO}'><identityKey>{key}</identityKey></bundle>"
-        await publish(client, f"{BUNDLES}:{one}", bundle)
-    devices = "".join(f"<device id='{one}'/>" for one in ids)
-    await publish(client, DEVICES, f"<list xmlns='{OMEMO}'>{devices}</list>")
+async def download(page: Page, file: Path) -> Path:
+    """The file that the page makes, as it is set; returns where it is."""
+    async with page.expect_download() as started:
+        await page.locator("#export button").click()
+    made = await started.value
+    assert made.suggested_filename == f"{await page.locator('#who').inner_text()}.xml"
+    await made.save_as(file)
+    await tells(page, "export", said("de", "exported"))
+    return file
 
 
-async def publish(client: Client, node: str, content: str, name: str = "current") -> None:
-    item = f"<publish node='{node}'><item id='{name}'>{content}</item></publish>"
-    form = "".join(
-        f"<field var='{option}'><value>{value}</value></field>"
-        for option, value in (("FORM_TYPE", f"{PUBSUB}#publish-options"), ("pubsub#max_items", "max"))
-    )
-    options = f"<publish-options><x xmlns='jabber:x:data' type='submit'>{form}</x></publish-options>"
-    await client.query("set", f"<pubsub xmlns='{PUBSUB}'>{item}{options}</pubsub>")
+async def bring(page: Page, file: Path, language: str = "en", more: str = "", **counts: int) -> None:
+    """Brings contacts along; what is not counted is 0."""
+    await page.locator("#bring-file").set_input_files(file)
+    await page.locator("#bring button[type=submit]").click()
+    names = ["contacts", "asked", "bookmarks", "blocked"] + ["refused"] * ("refused" in counts)
+    told = [said(language, f"brought-{name}", str(counts.get(name, 0))) for name in names]
+    await tells(page, "bring", " · ".join(told) + more)
 
 
 async def assert_refused(service: Service, account: Account) -> None:

@@ -5,18 +5,15 @@ service/conftest.py). Pictures of all pages are in .cache/screenshots afterwards
 
 from __future__ import annotations
 
-import os
-import shlex
-import subprocess
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, async_playwright
+from playwright.async_api import Browser
 
-from ..kit import testbed
 from ..kit.accounts import service as service
+from ..kit.chromium import browsing, installed, trusting
 from ..kit.newcomer import reset_limits
 from ..kit.order import arrange
 from ..kit.service import Account, Service
@@ -54,44 +51,19 @@ def screenshots() -> Path:
 
 @pytest.fixture(scope="module")
 def home(service: Service, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Home of a user whose browser trusts the service's authority, beside the public ones."""
-    home = tmp_path_factory.mktemp("home")
-    database = home / ".pki" / "nssdb"
-    database.mkdir(parents=True)
-    certutil = ["certutil", "-d", f"sql:{database}"]
-    subprocess.run([*certutil, "-N", "--empty-password"], check=True)
-    subprocess.run([*certutil, "-A", "-n", "service", "-t", "C,,"], input=service.ca, text=True, check=True)
-    return home
+    return trusting(service.ca, tmp_path_factory.mktemp("home"))
 
 
 @pytest.fixture(scope="session")
 def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Chromium in the network of a host of its own. It gives up what it loads (ERR_NETWORK_CHANGED) whenever its
-    machine gets an address, as this one does with each host that other tests boot.
-    """
-    network = f"/proc/{testbed.up(VISITOR)['process']}/ns/net"
-    enter = ["nsenter", f"--net={network}", "--"]
-    if os.geteuid():
-        enter = ["sudo", "--preserve-env=HOME,LANG", "--", *enter]
-    program = tmp_path_factory.mktemp("chromium") / "chromium"
-    program.write_text(f'#!/bin/sh\nexec {shlex.join(enter)} /usr/bin/chromium "$@"\n', encoding="utf-8")
-    program.chmod(0o755)
-    yield program
-    testbed.down(VISITOR)
+    with installed(VISITOR, tmp_path_factory.mktemp("chromium")) as program:
+        yield program
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def browser(service: Service, screenshots: Path, home: Path, chromium: Path) -> AsyncIterator[Browser]:
-    """Chromium, which finds the service's names and no others."""
-    names = f"MAP {service.domain} {service.address}, MAP *.{service.domain} {service.address}, MAP * ~NOTFOUND"
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(
-            executable_path=chromium,
-            args=[f"--host-resolver-rules={names}"],
-            env={"HOME": str(home), "LANG": "C.UTF-8"},
-        )
+    async with browsing(chromium, home, {service.domain: service.address}) as browser:
         yield browser
-        await browser.close()
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

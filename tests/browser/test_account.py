@@ -7,34 +7,18 @@ import asyncio
 import re
 
 import pytest
-from playwright.async_api import Browser, Locator, Page, expect
+from playwright.async_api import Browser, expect
 from slixmpp.exceptions import IqError
 
+from ..kit.account_file import BLOCKING, BUNDLES, DEVICES, OMEMO, ROSTER, publish_keys
 from ..kit.clients import befriend, login
 from ..kit.newcomer import newcomer
 from ..kit.service import PATIENCE, Account, Service, wait_for
 from ..kit.sessions import app, is_ended, logged_in
-from .account import (
-    BLOCKING,
-    BUNDLES,
-    DEVICES,
-    MAM,
-    OMEMO,
-    PUBSUB,
-    ROSTER,
-    WORDS,
-    assert_refused,
-    enter,
-    filled,
-    publish_keys,
-    said,
-    tells,
-)
+from .account import MAM, PUBSUB, WORDS, assert_refused, enter, filled, said, tells
 from .site import LANGUAGES, Visit, typed
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.usefixtures("limits_reset_before")]
-
-TABS = 60  # from one end of the page to the other
 
 
 @pytest.mark.parametrize(("language", "size"), [("de", "phone"), ("en", "desktop")])
@@ -197,57 +181,6 @@ async def test_one_app_is_logged_out_and_push_is_switched_off(
     await page.locator("#sessions button").click()
     await tells(page, "devices", said("de", "ended", unnamed))
     await expect(page.locator("#sessions li")).to_have_text(said("de", "no-session"))
-    assert await visit.end() == []
-
-
-async def reach(page: Page, target: Locator) -> None:
-    """By the Tab key alone."""
-    for _ in range(TABS):
-        await page.keyboard.press("Tab")
-        if await target.evaluate("element => element === document.activeElement"):
-            return
-    raise AssertionError(f"the Tab key does not reach {target}")
-
-
-async def test_keyboard_is_enough(browser: Browser, service: Service, pair: list[Account]) -> None:
-    """From the login to the logout, without a pointer; the next person finds nothing of what was entered."""
-    member, friend = pair
-    visit = await Visit.begin(browser, service.domain)
-    page = await visit.open("/en/account/#archive")
-    for field, text in (("#address", member.jid), ("#login-password", member.password)):
-        await reach(page, page.locator(field))
-        await page.keyboard.type(text)
-    await page.keyboard.press("Enter")
-    # The link led to a part.
-    await expect(page.locator("#archive")).to_be_focused()
-    await filled(page)
-    await reach(page, page.locator("input[name=archive]:checked"))
-    await page.keyboard.press("ArrowDown")
-    await reach(page, page.locator("#archive button[type=submit]"))
-    await page.keyboard.press("Enter")
-    await tells(page, "archive", said("en", "saved"))
-    await expect(page.locator("#archive button[type=submit]")).to_be_focused()
-    async with login(service, member) as phone:
-        prefs = (await phone.query("get", f"<prefs xmlns='{MAM}'/>"))[0]
-    assert prefs.get("default") == "roster"
-    await reach(page, page.locator("#block"))
-    await page.keyboard.type(friend.jid)
-    await page.keyboard.press("Enter")
-    await tells(page, "blocked", said("en", "blocked-now", friend.jid))
-    await page.keyboard.press("Shift+Tab")
-    await expect(page.locator("#blocked-list button")).to_be_focused()
-    await page.keyboard.press("Space")
-    await tells(page, "blocked", said("en", "unblocked", friend.jid))
-    # The row is gone, its part has the focus.
-    await expect(page.locator("#blocked")).to_be_focused()
-    await page.keyboard.press("Tab")
-    await page.keyboard.type("draft@elsewhere.test")
-    await page.locator("#logout").focus()
-    await page.keyboard.press("Enter")
-    await tells(page, "outside", said("en", "logged-out"))
-    await expect(page.locator("#block")).to_have_value("")
-    await expect(page.locator("#address")).to_have_value("")
-    assert member.name not in await page.content() + await typed(page)
     assert await visit.end() == []
 
 

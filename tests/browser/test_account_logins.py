@@ -11,12 +11,13 @@ from xml.etree import ElementTree as ET
 import pytest
 from playwright.async_api import Browser, Dialog, Page, expect
 
+from ..kit.account_file import ROSTER, publish
 from ..kit.clients import befriend, login
 from ..kit.newcomer import newcomer
 from ..kit.rooms import PUBLIC, made_room
 from ..kit.rooms import enter as enter_room
 from ..kit.service import Account, Service
-from .account import OMEMO_2, PUBSUB, ROSTER, enter, publish, said, tells
+from .account import OMEMO_2, PUBSUB, enter, said, tells
 from .site import MORE_DOMAIN, Visit
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.usefixtures("limits_reset_before")]

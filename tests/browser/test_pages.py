@@ -44,6 +44,16 @@ async def test_every_page_is_there_in_every_language(site: Site) -> None:
     assert found["de"] == found["en"]
 
 
+async def test_start_page_leads_to_the_account(site: Site, service: Service) -> None:
+    """In one click; and so do the questions and answers, to each of its parts that they speak of."""
+    for language in LANGUAGES:
+        home = f"https://{service.domain}/{language}/"
+        assert (home, f"{home}account/") in site.links
+        parts = {target for source, target in site.links if source == f"{home}faq/"}
+        wanted = ("new-password", "archive", "devices", "blocked", "invite", "export", "bring", "uploads", "delete")
+        assert {f"{home}account/#{part}" for part in wanted} <= parts
+
+
 async def test_links_lead_somewhere(site: Site, service: Service) -> None:
     faults = []
     for source, target in sorted(site.links):

@@ -6,9 +6,9 @@ from __future__ import annotations
 import pytest
 from playwright.async_api import Browser, Page, expect
 
+from ..kit.account_file import DEVICES
 from ..kit.clients import befriend, login
 from ..kit.service import Account, Service
-from .account import DEVICES
 from .site import LANGUAGES, MORE_DOMAIN, Visit
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

@@ -24,7 +24,7 @@ from ..kit.playbook import CHECKOUT, packed
 pytestmark = pytest.mark.timeout(2400)
 
 NAME = "contributing"
-HOSTS = ("bench-site", "bench-apt", "bench-ejabberd", "bench-prosody", NAME)
+HOSTS = ("bench-site", "bench-apt", "bench-browser", "bench-ejabberd", "bench-prosody", NAME)
 LOCKS = {"requirements-dev.txt", "requirements.txt", "tests/browser/package-lock.json"}
 # The round trips of a second run that has nothing to do: what grows here, every run of every operator pays for.
 REMOTE_MODULE_CALLS = 4

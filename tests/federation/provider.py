@@ -14,15 +14,23 @@ from testinfra.host import Host
 PROGRAM, PORT, SECRET = "/run/dns-provider.py", 8053, "gie6AhBoh4Uu"
 
 
+HERE = f"127.0.0.1:{PORT}"
+
+
 @contextlib.contextmanager
-def provider(names: Host) -> Iterator[None]:
-    """It runs until the block ends."""
+def provider(names: Host, customer: Host) -> Iterator[None]:
+    """It runs until the block ends, and the customer reaches it at an address of its own: credentials go nowhere else
+    without TLS.
+    """
     source = (Path(__file__).parent / "programs/dns_provider.py").read_bytes()
     names.check_output(f"echo {base64.b64encode(source).decode()} | base64 --decode > {PROGRAM}")
     names.check_output(f"systemd-run --quiet --collect --unit=dns-provider python3 {PROGRAM} {PORT} {SECRET}")
+    proxy = f"/usr/lib/systemd/systemd-socket-proxyd names.test:{PORT}"
+    customer.check_output(f"systemd-run --quiet --unit=dns-provider --socket-property=ListenStream={HERE} {proxy}")
     try:
         yield
     finally:
+        customer.check_output("systemctl stop dns-provider.socket dns-provider.service")
         names.check_output(f"systemctl stop dns-provider.service; rm {PROGRAM}")
 
 
@@ -36,4 +44,4 @@ def ovh(secret: str = SECRET) -> dict[str, Any]:
     """Return the settings for the one whose interface can be somewhere else."""
     keys = {"OVH_APPLICATION_KEY": "conexizan", "OVH_APPLICATION_SECRET": secret, "OVH_CONSUMER_KEY": secret}
     keys["OVH_POLLING_INTERVAL"] = "1"  # knot shows a change at once
-    return at("ovh", OVH_ENDPOINT=f"http://names.test:{PORT}/1.0", **keys)
+    return at("ovh", OVH_ENDPOINT=f"http://{HERE}/1.0", **keys)

@@ -18,7 +18,7 @@ from ..kit.playbook import CHECKOUT
 from ..kit.service import Service
 from .between import deploy
 from .certificates import certificate_at, names_in
-from .provider import PORT, SECRET, at, ovh, provider
+from .provider import HERE, PORT, SECRET, at, ovh, provider
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -40,7 +40,7 @@ def challenges(names: Host) -> str:
 def _provider(beta: Service, names: Host) -> Iterator[None]:
     """A provider runs. Afterwards settings and certificates are those from before, so that none is ordered."""
     beta.host.check_output(f"cp --archive {CERTBOT} {KEPT}")
-    with provider(names):
+    with provider(names, beta.host):
         yield
     beta.host.check_output(f"rm -r {CERTBOT} && mv {KEPT} {CERTBOT}")
     deploy(beta, "--tags=certificates")
@@ -82,7 +82,7 @@ def test_renewal_by_the_timer(beta: Service, gamma: Service, names: Host) -> Non
     """In its sandbox, and by another provider than the order: what is set now counts."""
     before = certificate_at(gamma, gamma.domain, 5223)
     credentials = {"HTTPREQ_USERNAME": "operator", "HTTPREQ_PASSWORD": SECRET, "HTTPREQ_POLLING_INTERVAL": "1"}
-    done = renew(beta, at("httpreq", HTTPREQ_ENDPOINT=f"http://names.test:{PORT}", **credentials))
+    done = renew(beta, at("httpreq", HTTPREQ_ENDPOINT=f"http://{HERE}", **credentials))
     assert done.succeeded, beta.host.check_output("journalctl --unit=xmpp-certificates.service --output=cat")
     assert certificate_at(gamma, gamma.domain, 5223) != before
     assert "_acme-challenge" not in challenges(names)

@@ -88,7 +88,7 @@ def test_new_address_is_told(told: Service) -> None:
 @pytest.mark.timeout(600)
 def test_new_address_is_told_to_a_provider(told: Service, names: Host) -> None:
     """By its interface, also by the timer from its sandbox. The secret is root's alone."""
-    with provider(names):
+    with provider(names, told.host):
         deploy(told, TAGS, settings=ON | ovh() | {"xmpp_public_addresses": [AGAIN]})
         assert published(told.domain, "A") == published(told.name("turn"), "A") == {AGAIN}
         assert told.host.check_output("stat --format='%U %a' /etc/xmpp/dynamic-dns.json") == "root 600"

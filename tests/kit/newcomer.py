@@ -42,6 +42,10 @@ _RESET = """run([]) ->
                       xmpp_bosh],
         ets:whereis(Table) =/= undefined].
 """
+_IS_NEW = """run([User, Host]) ->
+    Key = {list_to_binary(User), list_to_binary(Host)},
+    io:format("~p", [xmpp_token_bucket:remembers(mod_xmpp_newcomers, Key)]).
+"""
 # The limit of the service is used up, and lets the next one in after so many seconds.
 _FLOOD = """run([Domain, Seconds]) ->
     Table = mod_xmpp_registration_rate,
@@ -183,6 +187,11 @@ def invite(service: Service, user: str = "") -> str:
     assert invitation["invite_uri"] == f"xmpp:{target}?register;preauth={token}"
     assert invitation["landing_page"] == f"https://{service.domain}/invite#{target}?register;preauth={token}"
     return token
+
+
+def is_newcomer(service: Service, account: Account) -> bool:
+    """Whether it reaches few strangers only (mod_xmpp_newcomers)."""
+    return run_in_erlang(service, _IS_NEW, account.name, account.domain) == "true"
 
 
 def wrong(digits: str) -> str:

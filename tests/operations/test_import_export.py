@@ -17,9 +17,13 @@ from xml.etree import ElementTree as ET
 import pytest
 from testinfra.host import Host
 
+from ..browser.account import bring
+from ..browser.account import enter as enter_page
+from ..browser.site import Visit
+from ..kit.chromium import browsing, installed, trusting
 from ..kit.clients import Client, affiliate, befriend, login
 from ..kit.imports import OLD, Transfer, contacts
-from ..kit.newcomer import REGISTER
+from ..kit.newcomer import REGISTER, is_newcomer
 from ..kit.nodes import PUBSUB
 from ..kit.old_server import at_old, copy, tunnel
 from ..kit.prosody import HALLS, OLDER, PACKAGES, PROSODY, ROOMS, Prosody
@@ -206,6 +210,18 @@ async def assert_everything_is_there(
         assert "QUJD" in (await items(other, BUNDLE, account.jid))["current"]
 
 
+async def bring_along(service: Service, account: Account, file: Path, folder: Path) -> None:
+    """Contacts and bookmarks, as their owner does on the account page, in a browser."""
+    places = {service.domain: service.address}
+    with installed("mover", folder) as program:
+        async with browsing(program, trusting(service.ca, folder / "home"), places) as browser:
+            visit = await Visit.begin(browser, service.domain)
+            page = await visit.open("/de/account/#bring")
+            await enter_page(page, account)
+            await bring(page, file, "de", contacts=2, asked=1, bookmarks=2)
+            assert await visit.end() == []
+
+
 def test_people_and_rooms_are_imported_and_people_exported(service: Service, prosody: Prosody, tmp_path: Path) -> None:
     old, old_friend, old_outcast = (prosody.register(OLD) for _ in range(3))
     imported = [Account(one.name, one.password, service.domain) for one in (old, old_friend, old_outcast)]
@@ -226,15 +242,20 @@ def test_people_and_rooms_are_imported_and_people_exported(service: Service, pro
             await furnish(client, other, third, name, password)
             await block(client, old_outcast.jid)
 
-    def bring(folder: Path, *words: str) -> str:
+    def import_(folder: Path, *words: str) -> str:
         return service.succeed("import", f"file={folder}", *words)
 
     asyncio.run(at_prosody())
     prosody.give_out(OLD, "internal", "SHA-256", in_)
     prosody.give_the_rest_out(in_)
-    (stranger,) = service.register(1)
+    stranger, taker = service.register(2)
     try:
-        said = bring(in_, f"domain={OLD}", f"into={service.domain}")
+        # One of the people does it alone, at a service that imports nothing for anybody.
+        asyncio.run(bring_along(service, taker, in_ / f"{old.jid}.xml", tmp_path))
+        [roster] = service.api(("get_roster", {"user": taker.name, "host": service.domain}))
+        found = {item["jid"]: (item["nick"], item["groups"]) for item in roster}
+        assert found == {old_friend.jid: ("", []), "far@elsewhere.test": ("A & B", ["Far away"])}
+        said = import_(in_, f"domain={OLD}", f"into={service.domain}")
         assert f"{account.jid} was imported" in said
         counts = re.search(rf"{account.jid} was imported.*\(in the files: (.*)\)", said)
         assert counts
@@ -242,9 +263,10 @@ def test_people_and_rooms_are_imported_and_people_exported(service: Service, pro
         assert f"{room} was imported" in said
         assert "Rooms: 2 imported, 0 existed already and were not changed." in said
         assert "Accounts: 3 imported, 0 existed already and were not changed." in said
+        assert not any(is_newcomer(service, one) for one in imported), "they are known, wherever they were before"
         asyncio.run(assert_everything_is_there(service, account, friend, outcast, "SCRAM-SHA-256", room))
         asyncio.run(assert_rooms_are_the_same(service, account, friend, outcast, stranger, name, password))
-        again = bring(in_, f"domain={OLD}")
+        again = import_(in_, f"domain={OLD}")
         assert "Rooms: 0 imported, 2 existed already and were not changed." in again
         assert "Accounts: 0 imported, 3 existed already and were not changed." in again
         assert "changed=0" in again
@@ -266,10 +288,10 @@ def test_people_and_rooms_are_imported_and_people_exported(service: Service, pro
         assert kept == re.sub("<scram-credentials .*?</scram-credentials>", "", whole)
         assert not re.search("scram|password", kept, re.IGNORECASE)
         service.unregister([account, friend])
-        bring(out)
+        import_(out)
         asyncio.run(assert_everything_is_there(service, account, friend, outcast, "SCRAM-SHA-256", room))
     finally:
-        service.unregister([*imported, stranger])
+        service.unregister([*imported, stranger, taker])
         rooms = service.api(("muc_online_rooms", {"service": service.name("muc")}))[0]
         for made in (one.partition("@")[0] for one in rooms if one.startswith(name)):
             service.api(("destroy_room", {"room": made, "service": service.name("muc")}))

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Guessing passwords: it soon takes a minute for each, for a whole line (a /64 of IPv6), and keeps nobody else out."""
+"""Guessing passwords: it soon takes a minute for each, for a whole line (a /64 of IPv6), and keeps nobody else out.
+
+More than 300 lines: all of it is tried from addresses of the host, by one program.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,7 @@ import pytest
 
 from ..kit.clients import login
 from ..kit.erlang import run_in_erlang
+from ..kit.newcomer import INVITATION, invite, newcomer
 from ..kit.service import Account, Register, Service
 from ..kit.stream import BIND2_REQUEST, FAST, SASL, SASL2, connected, token_proof
 from ..kit.traces import PLACES, SERVICES, holding
@@ -265,6 +269,26 @@ def test_pictures_for_newcomers_are_counted_by_the_line(service: Service) -> Non
         answers = say(service, "type='(result|error)'", [(ones[number % 4], ask) for number in range(PICTURES + 1)])
         assert answers == ["type='result'"] * PICTURES + ["type='error'"]
         assert say(service, "type='(result|error)'", [(f"{neighbour}::1", ask)]) == ["type='result'"]
+
+
+@pytest.mark.attack("creating many accounts, with `xmpp_registration: open`")
+def test_pictures_for_the_invited_are_counted_by_the_line(service: Service) -> None:
+    """As those of strangers, and with these: whatever links somebody has, others get pictures with theirs."""
+    attacker, guest, stranger = (fresh_v4() for _ in range(3))
+    plain, other, named = invite(service), invite(service), invite(service, newcomer().name)
+    ask = "<iq type='get' id='ask'><query xmlns='jabber:iq:register'/></iq>"
+
+    def shown(token: str) -> str:
+        return f"<iq type='set' id='show'><preauth xmlns='{INVITATION}' token='{token}'/></iq>{ask}"
+
+    def answers(*sayings: tuple[str, str]) -> list[bool]:
+        return ["type='result'" in answer for answer in say(service, "<iq[^>]* id='ask'[^>]*>", sayings)]
+
+    links = [plain, named]
+    assert all(answers(*((attacker, shown(links[number % 2])) for number in range(PICTURES))))
+    assert answers(*((attacker, words) for words in (shown(plain), shown(named), shown(other), ask))) == [False] * 4
+    # The same link, one of the same kind, one with a name, and none.
+    assert answers((guest, shown(plain)), (guest, shown(other)), (guest, shown(named)), (stranger, ask)) == [True] * 4
 
 
 async def test_server_knows_the_network_of_a_client_only(service: Service, register: Register) -> None:

@@ -101,6 +101,15 @@ async def test_member_makes_no_more_links_than_allowed(service: Service, member:
         assert await answer(one) == ""
 
 
+async def test_administrator_has_no_limit(service: Service, admin: Account) -> None:
+    """Nor has to wait: the account is as old as the service."""
+    async with login(service, admin) as client:
+        tokens = [await link_to_account(client) for _ in range(2 * EACH + 1)]
+    assert len(set(tokens)) == 2 * EACH + 1
+    withdrawn = [("delete_invite_by_token", {"host": service.domain, "token": token}) for token in tokens]
+    await asyncio.to_thread(service.api, *withdrawn)
+
+
 @pytest.mark.attack("making a tree of accounts, each of which invites the next ones")
 async def test_account_of_this_week_invites_nobody(service: Service, register: Register) -> None:
     """Neither to an account, nor by a link to its contacts."""

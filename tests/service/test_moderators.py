@@ -13,7 +13,8 @@ import pytest
 from slixmpp.exceptions import IqError
 
 from ..kit.clients import Client, affiliate, login, report
-from ..kit.erlang import run_in_erlang
+from ..kit.erlang import STATEMENT, run_in_erlang
+from ..kit.inviters import CREATE
 from ..kit.moderators import (
     BODY,
     CONFIGURATION,
@@ -32,12 +33,15 @@ from ..kit.moderators import (
     with_moderators,
     without_moderators,
 )
+from ..kit.quotas import MIB, filled, publish
 from ..kit.rooms import enter
 from ..kit.service import Account, Register, Service, sql
 from ..kit.uploads import files_of
 
 VERBS = ["reports", "account", "ban", "unban", "sessions", "upload", "destroy", "outcast", "reset", "invite"]
 AT_ONCE = 60
+INVITATIONS = 20  # the same, and as many in an hour
+FULL = 23 * MIB  # more than an account may have kept (mod_xmpp_quota)
 # Nodes of ejabberd's own commands for administrators, beside those that have the name of a command.
 NODES = [
     "config",
@@ -207,10 +211,44 @@ async def test_administrators_and_moderators_are_spared(
 
 @pytest.mark.attack("a moderator's account in wrong hands")
 async def test_moderator_cannot_do_any_number_of_things(service: Service, team: Team) -> None:
+    """Nor make any number of invitations."""
     async with login(service, team.other) as client:
         done = [await run(client, "account", account="nobody-here") for _ in range(AT_ONCE + 1)]
+        invited = [await run(client, "invite") for _ in range(INVITATIONS + 1)]
     assert {one.words for one in done[:AT_ONCE]} == {"There is no such account."}
     assert done[AT_ONCE].words.startswith("That was much at once.")
+    assert [one.well for one in invited] == [True] * INVITATIONS + [False]
+    assert invited[INVITATIONS].words == done[AT_ONCE].words
+    links = [one.fields["link"] for one in invited[:INVITATIONS]]
+    assert len(set(links)) == INVITATIONS
+    tokens = [{"host": service.domain, "token": link.partition("preauth=")[2]} for link in links]
+    await asyncio.to_thread(service.api, *(("delete_invite_by_token", token) for token in tokens))
+
+
+async def test_moderator_with_a_full_account_acts_all_the_same(
+    service: Service, team: Team, register: Register
+) -> None:
+    """What the commands store is not the moderator's own. Nobody else gets around the limit so."""
+    alice, mallory = register(2)
+    for account in (team.one, mallory):
+        await asyncio.to_thread(filled, service, account, FULL)
+    bookmark = publish("urn:xmpp:bookmarks:1", "text", "room@muc.elsewhere.example")
+    try:
+        async with login(service, team.one) as client, login(service, mallory) as other:
+            assert (await run(client, "account", account=alice.name)).well
+            assert (await run(client, "ban", account=alice.name, reason="spam")).well
+            assert (await run(client, "unban", account=alice.name)).well
+            assert (await run(client, "invite")).well
+            assert (await ask(client, f"{NODE}reports")).get("status") in ("completed", "executing")
+            assert await condition(client, CREATE) == "resource-constraint"
+            assert await condition(other, f"{NODE}ban", submission(account=alice.name)) == "item-not-found"
+            for one in (client, other):
+                with pytest.raises(IqError) as refused:
+                    await one.query("set", bookmark)
+                assert refused.value.condition == "resource-constraint"
+    finally:
+        emptied = f"DELETE FROM private_storage WHERE namespace = 'fill' AND username = '{team.one.name}'"
+        await asyncio.to_thread(run_in_erlang, service, STATEMENT, service.domain, emptied)
 
 
 async def test_no_links_without_a_page_for_them(service: Service, team: Team) -> None:

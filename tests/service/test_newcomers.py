@@ -11,7 +11,7 @@ import pytest
 
 from ..kit.clients import Client, login
 from ..kit.erlang import run_in_erlang
-from ..kit.newcomer import ask_for, invite, newcomer, refusal, reset_limits, show_invitation
+from ..kit.newcomer import ask_for, invite, is_newcomer, newcomer, refusal, reset_limits, show_invitation
 from ..kit.rooms import PUBLIC, USER, made_room
 from ..kit.service import Account, Register, Service
 from ..kit.strangers import befriended, elsewhere
@@ -22,6 +22,8 @@ SESSIONS = 4
 MINUTES = 20  # until one more is reached
 DAYS = 3  # roles/xmpp/defaults/main.yml
 DAY = 86400
+STATUS, SHOW = "{jabber:client}status", "{jabber:client}show"
+NICK = "http://jabber.org/protocol/nick"
 REASON = "{urn:ietf:params:xml:ns:xmpp-stanzas}resource-constraint"
 SAID = {"en": "In its first days, a new account", "de": "Ein neues Konto kann in seinen ersten Tagen"}
 # For how many seconds each newcomer is still one.
@@ -71,8 +73,11 @@ async def write_to_strangers(client: Client, people: list[Account]) -> None:
     for person in people[: PEOPLE // 2]:
         client.say(person.jid, "buy")
         client.say(person.jid, "cheap")
-    for _ in range(PEOPLE // 2):
-        client.say(elsewhere(), "buy")
+    for number in range(PEOPLE // 2):
+        if number % 2:
+            client.send_raw(f"<presence to='{elsewhere()}'><status>buy</status></presence>")
+        else:
+            client.say(elsewhere(), "buy")
     client.say(client.boundjid.bare, "all of it was sent")
     await client.hear("all of it was sent")
 
@@ -90,7 +95,7 @@ async def refused(client: Client, to: str) -> ET.Element:
 async def test_newcomer_reaches_few_strangers(
     service: Service, register: Register, admin: Account, mallory: Account
 ) -> None:
-    """Not by messages, nor by invitations to rooms, nor by requests; neither here nor elsewhere."""
+    """Not by messages, nor by invitations to rooms, requests or presence; neither here nor elsewhere."""
     *people, late, later, last, contact = register(PEOPLE // 2 + 4)
     async with login(service, late) as receiver, login(service, last) as asking, login(service, mallory) as client:
         await receiver.online()
@@ -113,7 +118,24 @@ async def test_newcomer_reaches_few_strangers(
         await client.presences.get(
             lambda stanza: stanza.get("from") == later.jid and stanza.find(f".//{REASON}") is not None
         )
+        # Presence to somebody arrives without words, of whatever type it is; who was reached gets them.
+        for words in (
+            "<status>buy</status>",
+            "<status xml:lang='de'>buy</status><status>buy</status>",
+            f"<nick xmlns='{NICK}'>buy</nick>",
+        ):
+            client.send_raw(f"<presence to='{late.jid}'><show>away</show>{words}</presence>")
+            shown = await receiver.presences.get(lambda stanza: stanza.get("from") == client.boundjid.full)
+            assert [child.tag for child in shown if child.tag in (SHOW, STATUS, f"{{{NICK}}}nick")] == [SHOW]
+        client.send_raw(f"<presence to='{late.jid}' type='unavailable'><status>buy</status></presence>")
+        shown = await receiver.presences.get(lambda stanza: stanza.get("type") == "unavailable")
+        assert shown.find(STATUS) is None
+        client.send_raw(f"<presence to='{last.jid}'><status>an answer</status></presence>")
+        shown = await asking.presences.get(lambda stanza: stanza.get("from") == client.boundjid.full)
+        assert shown.findtext(STATUS) == "an answer"
         async with made_room(client, **PUBLIC) as room:
+            client.send_raw(f"<presence to='{room}/owner'><status>to all in the room</status></presence>")
+            await client.presences.get(lambda stanza: stanza.findtext(STATUS) == "to all in the room")
             inside = f"<invite to='{late.jid}'><reason>buy</reason></invite>"
             client.send_raw(f"<message to='{room}'><x xmlns='{USER[1:-1]}'>{inside}</x></message>")
             await refused(client, room)
@@ -137,6 +159,7 @@ async def test_newcomer_reaches_few_strangers(
         befriended_here(service, mallory, late)
         client.say(late.jid, "to a friend")
         await receiver.hear("to a friend")
+        assert receiver.presences.all(lambda stanza: "buy" in ET.tostring(stanza, encoding="unicode")) == []
         assert receiver.messages.all(lambda stanza: "buy" in ET.tostring(stanza, encoding="unicode")) == []
         limited = client.messages.all(lambda stanza: stanza.find(f".//{REASON}") is not None)
         assert [stanza.get("from") for stanza in limited] == []
@@ -171,6 +194,7 @@ async def test_newcomer_is_one_for_days_and_not_for_longer(
 ) -> None:
     """Until the same midnight for all of a day; a restart changes nothing; nobody's name is kept."""
     (time_left,) = left(service)
+    assert is_newcomer(service, mallory)
     clock = int(service.host.check_output("date +%s"))
     assert DAYS * DAY <= time_left <= (DAYS + 1) * DAY
     assert abs((clock + time_left + DAY // 2) % DAY - DAY // 2) < 30

@@ -119,6 +119,8 @@ def test_full_account_goes_on_otherwise(service: Service, register: Register, fu
             f"<pubsub xmlns='{PUBSUB}'><retract node='urn:test:node'><item id='current'/></retract></pubsub>": "",
             f"<pubsub xmlns='{OWNER}'><delete node='urn:test:node'/></pubsub>": "",
             "<unblock xmlns='urn:xmpp:blocking'/>": "",
+            "<delete xmlns='conexizan:archive'/>": "",
+            "<delete-file xmlns='conexizan:stored' id='x'/>": "",
             "<disable xmlns='urn:xmpp:push:0' jid='push.elsewhere.example'/>": "",
             f"<query xmlns='{ADMIN}'>{made[0]}</query>": room,
             f"<query xmlns='{ADMIN}'>{made[1]}</query>": room,

@@ -50,3 +50,25 @@ def test_missing_credentials_are_those_of_the_alternative_that_was_begun(
     name: str, given: list[str], missing: str
 ) -> None:
     assert PROVIDERS[name].missing(given) == missing
+
+
+@pytest.mark.parametrize(
+    ("name", "endpoint", "accepted"),
+    [
+        ("httpreq", "https://dns.friends.test", True),
+        ("httpreq", "https://dns.friends.test:8443/api", True),
+        ("httpreq", "http://127.0.0.1:8053", True),
+        ("httpreq", "http://localhost/api", True),
+        ("httpreq", "http://[::1]:8053/", True),
+        ("ovh", "HTTPS://api.us.ovhcloud.com/1.0", True),
+        ("httpreq", "http://dns.friends.test", False),
+        ("httpreq", "HTTP://dns.friends.test", False),
+        ("httpreq", "http://localhost.friends.test/", False),
+        ("httpreq", "http://127.0.0.1@dns.friends.test/", False),
+        ("httpreq", "http://127.0.0.1.friends.test", False),
+        ("ovh", "http://eu.api.ovh.com/1.0", False),
+    ],
+)
+def test_credentials_go_nowhere_without_tls(name: str, endpoint: str, accepted: bool) -> None:
+    """But to the host itself."""
+    assert (PROVIDERS[name].wrong(f"{name.upper()}_ENDPOINT", endpoint) is None) == accepted

@@ -49,3 +49,17 @@ def test_sentences_of_scripts_are_on_their_page(page: str) -> None:
     for language, texts in own.items():
         there = {*shared[language], *texts["said"]} | (LABELS if page == "register" else set())
         assert names <= there, (language, sorted(names - there))
+
+
+def test_what_the_account_page_measures_is_in_the_ledger() -> None:
+    """Each entry by the tables that it names there, and no table twice; files are no table."""
+    measured = yaml.safe_load((ROOT / "roles/website/vars/main/account.yml").read_text())["__website_stored"]
+    entries = [one for path in ROOT.glob("roles/*/vars/ledger.yml") for one in yaml.safe_load(path.read_text())]
+    tables = {one["name"]: one.get("tables", []) for one in entries if one["name"] in measured}
+    assert tables.keys() == set(measured)
+    assert [name for name, found in tables.items() if not found] == ["uploads"]
+    named = [table for found in tables.values() for table in found]
+    assert len(named) == len(set(named))
+    script = (WEBSITE / "account/stored.js").read_text()
+    (parts,) = re.findall(r"PARTS = (\[.*?\]);", script)
+    assert set(re.findall(r'"(\w+)"', parts)) <= set(named)

@@ -160,3 +160,24 @@ def test_what_must_not_be_is_refused_before_the_host_is_asked(playbook: str, giv
 )
 def test_what_may_be_is_asked_of_the_host(playbook: str, given: dict[str, str]) -> None:
     assert told(playbook, given) is None
+
+
+@pytest.mark.parametrize(
+    ("missing", "left"), [(["bob"], ["maria"]), (["maria", "bob"], []), (["bob"], ["maria", "carla"]), (["bob"], [])]
+)
+def test_moderator_whose_account_was_deleted_is_named_with_what_to_do(missing: list[str], left: list[str]) -> None:
+    (task,) = [one for one in read("roles/preflight/tasks/refusals.yml") if one["name"].endswith("without an account")]
+    line = f"xmpp_moderators: {left}"
+    said = failing(
+        task,
+        {
+            "inventory_hostname": "host",
+            "__preflight_faults": {"moderators": True},
+            "__preflight_nobody": [f"{name}@site.test" for name in missing],
+            "__preflight_moderating": {"place": "hosts.yml", "line": line},
+        },
+    )
+    names = ", ".join(f"{name}@site.test" for name in missing)
+    assert f"names accounts that host does not have: {names}. Nothing was changed." in said
+    assert f"playbooks/user.yml -e create={missing[0]})" in said
+    assert f"If one was deleted, or to run site.yml before they exist, set in hosts.yml: {line}" in said

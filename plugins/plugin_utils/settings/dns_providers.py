@@ -12,7 +12,8 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass
 
-URL = re.compile(r"https?://[^\s/@]+(/\S*)?")  # no password in it, which would not be hidden
+# No password in it, which would not be hidden. The credentials go there, so without TLS only to the host itself.
+URL = re.compile(r"(?i:https)://[^\s/@]+(/\S*)?|http://(localhost|127\.0\.0\.1|\[::1\])(:[0-9]+)?(/\S*)?")
 WAITING = ("_PROPAGATION_TIMEOUT", "_POLLING_INTERVAL")
 # What else lego would not refuse, or only during the order.
 ONLY = {"HTTPREQ_MODE": re.compile("RAW"), "INWX_SHARED_SECRET": re.compile("[A-Za-z2-7 ]+")}
@@ -45,7 +46,8 @@ class Provider:
     def wrong(self, key: str, value: str) -> str | None:
         """Return what is wrong with a credential, in words that do not quote it."""
         if key.endswith("_ENDPOINT") and value not in self.endpoints and not URL.fullmatch(value):
-            return f"is neither a URL nor one of: {', '.join(self.endpoints)}" if self.endpoints else "is not a URL"
+            form = "a URL that begins with https:// (http:// only for localhost)"
+            return f"is neither {form} nor one of: {', '.join(self.endpoints)}" if self.endpoints else f"is not {form}"
         if key.endswith(WAITING) and not re.fullmatch("[1-9][0-9]{0,3}", value):
             return "is not a number of seconds, from 1 to 9999"
         if key in ONLY and not ONLY[key].fullmatch(value):

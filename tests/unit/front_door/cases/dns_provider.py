@@ -78,7 +78,10 @@ CASES: Cases = {
             },
         },
         [
-            ("xmpp_dns_credentials (HTTPREQ_ENDPOINT)", "is a value that is not shown, which is not a URL"),
+            (
+                "xmpp_dns_credentials (HTTPREQ_ENDPOINT)",
+                "is a value that is not shown, which is not a URL that begins with https://",
+            ),
             ("xmpp_dns_credentials (HTTPREQ_MODE)", "is a value that is not shown, which does not match RAW"),
             ("xmpp_dns_credentials (HTTPREQ_POLLING_INTERVAL)", "which is not a number of seconds, from 1 to 9999"),
         ],
@@ -89,7 +92,13 @@ CASES: Cases = {
             "xmpp_dns_provider": "ovh",
             "xmpp_dns_credentials": dict.fromkeys(["OVH_ENDPOINT", "OVH_CLIENT_ID", "OVH_CLIENT_SECRET"], "ovh-uk"),
         },
-        [("xmpp_dns_credentials (OVH_ENDPOINT)", "which is neither a URL nor one of: ovh-eu, ovh-ca, ovh-us")],
+        [
+            (
+                "xmpp_dns_credentials (OVH_ENDPOINT)",
+                "which is neither a URL that begins with https:// (http:// only for localhost) nor one of: ovh-eu, "
+                "ovh-ca, ovh-us",
+            )
+        ],
     ),
     "unknown provider": (
         {"xmpp_acme_challenge": "dns", "xmpp_dns_provider": "deSEC", "xmpp_dns_credentials": {"DESEC_TOKEN": "h"}},

@@ -47,11 +47,12 @@ async function contacts() {
   return around(NS.roster, "query", [...roster.children]);
 }
 
-// A large node comes in pages.
-async function items(node) {
+// A large node comes in pages. One that is not there is null.
+export async function items(node) {
   const all = [];
   for (let after = ""; ; ) {
     const answer = await got(element(NS.pubsub, "pubsub", {}, element(NS.pubsub, "items", { node }), page(after)));
+    if (!answer) return null;
     const more = named(answer, NS.pubsub, "item");
     all.push(...more);
     after = named(answer, NS.pages, "last")[0]?.textContent;

@@ -4,12 +4,14 @@
 import { at, newPassword, said, show, showsPassword } from "/page.js";
 import { NS, Problem, element } from "/xmpp.js";
 import * as archive from "./archive.js";
+import "./bring.js";
 import * as devices from "./devices.js";
 import "./export.js";
 import * as invite from "./invite.js";
 import { check, login } from "./login.js";
 import { act, ask, focusOn, me, meant, onSubmit } from "./parts.js";
 import * as people from "./people.js";
+import * as stored from "./stored.js";
 
 const outside = at("outside");
 const rate = newPassword(() => me.name);
@@ -26,7 +28,7 @@ function leave(sentence, role) {
   me.stream?.close();
   me.stream = null;
   // What is hidden can be read all the same. It is fetched again; passwords are not kept for anybody.
-  for (const told of document.querySelectorAll(".rows, .figures dd, #invitations-left")) told.textContent = "";
+  for (const told of document.querySelectorAll(".rows, .figures dd, #stored td, #more-files b, #invitations-left")) told.textContent = "";
   for (const id of ["password", "delete-password"]) at(id).value = "";
   rate();
   show("inside", false);
@@ -64,6 +66,7 @@ async function enter() {
     contacts: people.contacts,
     blocked: people.blocked,
     devices: devices.load,
+    uploads: stored.load,
     ...(at("invite") && { invite: invite.load }),
   })) {
     act(at(part), load);

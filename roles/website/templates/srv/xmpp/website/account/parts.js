@@ -124,9 +124,12 @@ export function list(id, rows, nothing = "none") {
   return made;
 }
 
-// What people type as an address: somebody's, or a whole server's.
+// Somebody's address, or a whole server's.
+export const isAddress = (text) => /^([^\s@/"&'<>:]+@)?[^\s@/"&'<>:]+$/.test(text);
+
+// What people type as one.
 export function address(text) {
   const typed = text.trim().toLowerCase();
-  if (!/^([^\s@/"&'<>:]+@)?[^\s@/"&'<>:]+$/.test(typed)) throw new Problem("no-address", { words: about("no-address", text.trim()) });
+  if (!isAddress(typed)) throw new Problem("no-address", { words: about("no-address", text.trim()) });
   return typed;
 }

@@ -8,6 +8,7 @@
 %% same moment no more than the limit is met. Links are looked at again when the account is made: ejabberd asks only when they are shown,
 %% and lets a stream wait until they have run out and count no more, or their owner is banned.
 %% - Who reserves a name is told if it is taken. Some names at once, so that nobody finds out who has an account by it (in memory).
+%% - Of those who have shown a link, nobody keeps others from CAPTCHAs.
 %% - mod_invites stores the name of a new account as the guest has typed it, and compares it so: here it is prepared first.
 %% Stored: a used invitation stays for 30 days as a row of mod_invites' own table, without the name of who came by it (unless the operator keeps
 %% that: keep, until that account is deleted), and without the time of the day.
@@ -22,6 +23,7 @@
 -define(STANZAS, <<"urn:ietf:params:xml:ns:xmpp-stanzas">>).
 -define(PREAUTH, <<"urn:xmpp:pars:0">>).
 -define(REGISTER, <<"jabber:iq:register">>).
+-define(TYPE, 7).           %% element of ejabberd's record of an invitation
 -define(FIRST_DAYS, "7").   %% in which an account invites nobody: more than xmpp_newcomer_days can be
 -define(COUNT_DAYS, "30").
 -define(NAMES, {10, 600}).  %% that are taken, which a member can try at once, and seconds until another one
@@ -119,6 +121,7 @@ packet(#{lserver := Host} = State, IQ) when element(1, IQ) =:= iq ->
         {set, [{?PREAUTH, El}]} -> show(State, Host, fxml:get_tag_attr_s(<<"token">>, El), IQ);
         {set, [{?REGISTER, El}]} when is_map_key(invite, State) ->
             mod_invites:c2s_unauthenticated_packet(State, xmpp:set_els(IQ, [prepared(El)]));
+        {get, [{?REGISTER, _}]} when is_map_key(invite, State) -> form(State, Host, IQ);
         _ -> State
     end;
 packet(State, _Packet) ->
@@ -131,6 +134,14 @@ show(State, Host, Token, IQ) ->
             Error = xmpp:err_item_not_found(<<"The token provided is either invalid or expired.">>, xmpp:get_lang(IQ)),
             Answer = xmpp:make_error(xmpp:set_els(IQ, []), Error),
             {stop, ejabberd_c2s:send(State, xmpp:set_from_to(Answer, jid:make(Host), undefined))}
+    end.
+
+%% mod_invites has pictures counted by the name that a link reserves: whoever had a link without one shared the limit with all others who had, and could
+%% use it up for them. Here their address counts, as that of strangers does. A link for a new password (whose account exists) shows no picture.
+form(#{invite := Invite} = State, Host, IQ) ->
+    case gen_mod:get_module_opt(Host, mod_register, captcha_protected) =:= true andalso element(?TYPE, Invite) =/= reset_token of
+        true -> mod_register:c2s_unauthenticated_packet(State, IQ);
+        false -> State
     end.
 
 %% Wherever the name is: in the request, or in its form.

@@ -6,7 +6,7 @@
 -module(mod_xmpp_moderators).
 -behaviour(gen_mod).
 -export([start/2, stop/1, reload/3, depends/2, mod_options/1, mod_opt_type/1, mod_doc/0]).
--export([items/4, command/4, identity/5, features/5]).
+-export([items/4, command/4, identity/5, features/5, is_command/1]).
 
 -define(NODE, "conexizan:moderators#").
 -define(COMMANDS, <<"http://jabber.org/protocol/commands">>).
@@ -58,6 +58,9 @@ verb(<<?NODE, Name/binary>>, From, To) ->
     end;
 verb(_Node, _From, _To) ->
     none.
+
+is_command(<<?NODE, _/binary>>) -> true;
+is_command(_Node) -> false.
 
 node_of(Verb) -> <<?NODE, (atom_to_binary(Verb))/binary>>.
 

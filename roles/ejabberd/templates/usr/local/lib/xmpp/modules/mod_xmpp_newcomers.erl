@@ -2,7 +2,8 @@
 %% Let an account that a stranger has created write to few strangers in its first days, here and elsewhere together: a flood of accounts is made to
 %% send. Accounts by invitation, by the operator or by an import are not limited: somebody vouches for them, and the people of a workshop add one another.
 %% A stranger is who is not in the account's contacts, nor has written to it in the last day, nor runs the service (administrators, contact addresses). What counts is a message to
-%% somebody, an invitation to a room, and a request to become a contact; not what is said in rooms to all, nor any part of the service. All other limits hold as well.
+%% somebody, an invitation to a room, a request to become a contact, and presence to somebody with words (a status, a nickname), which goes without them
+%% beyond the limit: it may enter or leave a room elsewhere. Not what is said in rooms to all, nor any part of the service. All other limits hold as well.
 %% Stored: who is new, as a checksum, until the end of the last of these days; it survives a restart of ejabberd, not of the host. In memory, as checksums
 %% for a day, whom the account has written to and who to it.
 %% Hooks: register_user, remove_user, user_send_packet before mod_xmpp_outgoing, and sm_receive_packet after mod_xmpp_spam.
@@ -18,6 +19,7 @@
 -define(AT_ONCE, 10).   %% strangers
 -define(EACH, 1200).    %% seconds until one more is possible
 -define(MET, ?DAY).     %% seconds until somebody counts as reached anew
+-define(TYPE, 3).       %% element of ejabberd's record of presence
 -define(MUC_USER, <<"http://jabber.org/protocol/muc#user">>).
 
 start(Host, _Opts) ->
@@ -69,6 +71,7 @@ send({Packet, State} = Acc) ->
     From = bare(xmpp:get_from(Packet)),
     case writes(Packet) andalso is_new(From) andalso lists:any(fun(To) -> is_too_much(From, To) end, reached(Packet)) of
         false -> Acc;
+        true when element(1, Packet) =:= presence, element(?TYPE, Packet) =/= subscribe -> {without_words(Packet), State};
         true ->
             Lang = xmpp:get_lang(Packet),
             ejabberd_router:route_error(Packet, xmpp:err_resource_constraint(text(xmpp_language:choose(Lang)), Lang)),
@@ -79,14 +82,30 @@ send({Packet, State} = Acc) ->
 hear(drop) -> drop;
 hear(Packet) ->
     To = bare(xmpp:get_to(Packet)),
-    writes(Packet) andalso is_new(To) andalso meet(To, whole(xmpp:get_from(Packet))),
+    element(1, Packet) =/= iq andalso is_new(To) andalso writes(Packet) andalso meet(To, whole(xmpp:get_from(Packet))),
     Packet.
 
-writes(Packet) -> writes(element(1, Packet), xmpp:get_type(Packet)).
+writes(Packet) -> writes(element(1, Packet), xmpp:get_type(Packet), Packet).
 
-writes(message, Type) -> Type =/= groupchat andalso Type =/= error;
-writes(presence, Type) -> Type =:= subscribe;
-writes(_, _) -> false.
+writes(message, Type, _Packet) -> Type =/= groupchat andalso Type =/= error;
+writes(presence, subscribe, _Packet) -> true;
+writes(presence, Type, Packet) when Type =/= error ->
+    {User, Server, _} = To = bare(xmpp:get_to(Packet)),
+    User =/= <<>> andalso To =/= bare(xmpp:get_from(Packet)) andalso not is_part(Server) andalso lists:any(fun is_words/1, inside(Packet));
+writes(_, _, _) -> false.
+
+inside(Packet) ->
+    {xmlel, _, _, Els} = xmpp:encode(Packet),
+    Els.
+
+%% What apps show.
+is_words({xmlel, Name, _, _} = El) -> lists:member(Name, [<<"status">>, <<"nick">>]) andalso fxml:get_tag_cdata(El) =/= <<>>;
+is_words(_Text) -> false.
+
+without_words(Packet) ->
+    {xmlel, Name, Attrs, Els} = xmpp:encode(Packet),
+    Left = xmpp:decode({xmlel, Name, Attrs, [El || El <- Els, not is_words(El)]}, <<"jabber:client">>, [ignore_els]),
+    xmpp:set_meta(Left, xmpp:get_meta(Packet)).
 
 is_new({User, Server, _}) -> xmpp_token_bucket:remembers(?MODULE, {User, Server}).
 

@@ -22,6 +22,7 @@
 
 %% What is asked for by `set` and keeps nothing, or nothing of the account's: what a room keeps is limited there.
 -define(KEEPS_NOTHING, [<<"urn:xmpp:carbons:2">>, <<"urn:xmpp:ping">>, <<"urn:ietf:params:xml:ns:xmpp-session">>, <<"conexizan:devices">>, <<"urn:xmpp:cam:0">>,
+                        <<"conexizan:archive">>, <<"conexizan:stored">>,
                         <<"http://jabber.org/protocol/muc#admin">>, <<"http://jabber.org/protocol/muc#owner">>,
                         <<"urn:xmpp:message-moderate:0">>, <<"urn:xmpp:message-moderate:1">>]).
 
@@ -237,6 +238,8 @@ keeps_nothing({xmlel, Name, _, Children} = El, Packet) ->
         <<"jabber:iq:roster">> -> Inside =/= [] andalso lists:all(fun({_, Subscription}) -> Subscription =:= <<"remove">> end, Inside);
         <<"urn:xmpp:blocking">> -> Name =:= <<"unblock">>;
         <<"urn:xmpp:push:0">> -> Name =:= <<"disable">>;
+        %% A moderator's are kept for others, and limited by their number; of anybody else they are refused.
+        <<"http://jabber.org/protocol/commands">> -> mod_xmpp_moderators:is_command(fxml:get_tag_attr_s(<<"node">>, El));
         <<"urn:xmpp:mucsub:0">> -> Name =:= <<"unsubscribe">>;
         ?PUBSUB -> all_of(Inside, [<<"retract">>, <<"unsubscribe">>]);
         ?OWNER -> all_of(Inside, [<<"delete">>, <<"purge">>]);

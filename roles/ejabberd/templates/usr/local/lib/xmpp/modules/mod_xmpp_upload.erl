@@ -12,7 +12,7 @@
 -behaviour(gen_mod).
 -export([start/2, stop/1, reload/3, depends/2, mod_options/1, mod_opt_type/1, mod_doc/0]).
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2]).
--export([ask/1, note_size/6, hand_out/1, count_again/2, place/3, remove/2]).
+-export([ask/1, note_size/6, hand_out/1, count_again/2, place/3, remove/2, folder/2]).
 
 -define(SLOTS, {4000, 1}).          %% that an account asks for: at once, seconds until one more
 -define(SLOT, 3600).               %% seconds that a slot is good for
@@ -133,7 +133,7 @@ place(Shown, Random, File) ->
         [] -> none
     end.
 
-%% For a moderator.
+%% For a moderator, or the owner.
 remove(Account, Path) ->
     ok = removed(file:delete(Path)),
     _ = file:del_dir(filename:dirname(Path)),
@@ -144,7 +144,9 @@ split(URL) ->
     [lists:join("/", lists:reverse(Base)), Account, Random, File].
 
 count_again(User, Server) ->
-    gen_server:cast(server(), {count, str:sha(<<User/binary, "@", Server/binary>>)}).
+    gen_server:cast(server(), {count, folder(User, Server)}).
+
+folder(User, Server) -> str:sha(<<User/binary, "@", Server/binary>>).
 
 %% ---------------------------------------------------------------------- who has how much
 %% accounts: by their folders, {bytes, files, slots that nothing came for: size and end, when it was counted}.

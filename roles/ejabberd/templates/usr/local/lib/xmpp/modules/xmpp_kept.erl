@@ -4,7 +4,7 @@
 %% No table is read whole, and of a value only its length.
 -module(xmpp_kept).
 -compile({no_auto_import, [size/1]}).
--export([bytes/1, maker/2]).
+-export([bytes/1, parts/1, maker/2]).
 
 -define(ROW, 1_024).
 %% Tables that have a limit of their own, and one that holds some words of another (and is not indexed by the account).
@@ -33,6 +33,21 @@ bytes({User, Server, _} = Account) ->
         {selected, _, [[Sum]]} when is_integer(Sum) -> {ok, Sum};
         _ -> unknown
     end.
+
+%% {table, rows, bytes} of each that has something of the account, and of the messages that wait for it: for its owner to read. (Not of its archive.)
+parts({User, Server, _} = Account) ->
+    {U, H, J} = {xmpp_sql:quote(User), xmpp_sql:quote(Server), xmpp_sql:quote(jid:encode(Account))},
+    Nodes = [" WHERE nodeid IN (SELECT nodeid FROM pubsub_node WHERE host = ", J, ")"],
+    All = [{Table, Columns, [" WHERE username = ", U, " AND server_host = ", H]} || {Table, Columns} <- [{<<"spool">>, [<<"xml">>]} | tables(Server)]]
+        ++ [{<<"privacy_list_data">>, ["value"], [" WHERE id IN (SELECT id FROM privacy_list WHERE username = ", U, " AND server_host = ", H, ")"]},
+            {<<"pubsub_item">>, ["itemid", "publisher", "payload"], Nodes}, {<<"pubsub_state">>, ["jid", "subscriptions"], Nodes},
+            {<<"pubsub_node">>, ["host", "node"], Nodes}, {<<"pubsub_node_option">>, ["name", "val"], Nodes},
+            {<<"muc_registered">>, ["jid", "host", "nick"], [" WHERE jid = ", J]},
+            {<<"muc_room_subscribers">>, ["jid", "room", "nick", "nodes"], [" WHERE jid = ", J]}],
+    {selected, _, Rows} = sql(Server, ["SELECT name, cast(number AS text), cast(bytes AS text) FROM (", lists:join(" UNION ALL ",
+        [["SELECT '", Table, "' AS name, count(*) AS number, coalesce(sum(", size(Columns), "), 0) AS bytes FROM ", Table, Where] || {Table, Columns, Where} <- All]),
+        ") WHERE number > 0"]),
+    [list_to_tuple(Row) || Row <- Rows].
 
 %% Those that say whose a row is, also such as a later ejabberd has. Asked for once: they are all there before anybody logs in.
 tables(Host) ->
