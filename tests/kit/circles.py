@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 from xml.etree import ElementTree as ET
 
 from slixmpp.exceptions import IqError
@@ -14,8 +15,8 @@ from .clients import Client
 from .erlang import run_in_erlang
 from .service import Account, Service
 
-PAIR = {"name": "pair", "title": "Das Paar", "members": ["clara", "robert"], "former": []}
-QUARTET = {"name": "quartet", "title": "quartet", "members": [], "former": []}
+PAIR: dict[str, Any] = {"name": "pair", "title": "Das Paar", "members": ["clara", "robert"], "former": []}
+QUARTET: dict[str, Any] = {"name": "quartet", "title": "quartet", "members": [], "former": []}
 BOOKMARKS = "urn:xmpp:bookmarks:1"
 ROSTER = "{jabber:iq:roster}"
 # As a reload of the configuration does it.
@@ -27,7 +28,7 @@ _SET = """run([Host, Json]) ->
 _SETTLE = "run([]) -> mod_xmpp_circles:settle()."
 
 
-def set_circles(service: Service, *circles: dict[str, object]) -> None:
+def set_circles(service: Service, *circles: dict[str, Any]) -> None:
     """The setting has these, and ejabberd has done what follows from it."""
     run_in_erlang(service, _SET, service.domain, json.dumps(circles))
     settled(service)

@@ -60,7 +60,9 @@ async def test_members_meet_at_the_first_login(service: Service, register: Regis
         assert await only_bookmark(robert) == (room, title)
         assert title == PAIR["title"]
         for client, nick in ((clara, "clara"), (robert, "robert")):
-            assert (await enter(client, room, nick)).find(f"{USER}x/{USER}status[@code='100']") is not None, "no address is hidden"
+            assert (await enter(client, room, nick)).find(f"{USER}x/{USER}status[@code='100']") is not None, (
+                "no address is hidden"
+            )
         clara.say(room, "among ourselves", kind="groupchat")
         await robert.hear("among ourselves")
         assert refused(await enter(other, room, "other")) == "registration-required"

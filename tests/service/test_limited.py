@@ -20,7 +20,6 @@ from ..kit.rooms import OWNER, PRIVATE, PUBLIC, USER, configure, enter, made_roo
 from ..kit.service import Account, Register, Service
 from ..kit.strangers import befriended, come_in, elsewhere
 
-ATTACK = "reaching an account of `xmpp_limited` from another server, or another server from it"
 PING = "<ping xmlns='urn:xmpp:ping'/>"
 REASON = "{urn:ietf:params:xml:ns:xmpp-stanzas}"
 # What goes to this server elsewhere, without the number of the stanza, on its last way.
@@ -59,7 +58,7 @@ async def says_no(client: Client, kind: str, to: str) -> str:
     return error.findtext(f".//{REASON}text", "")
 
 
-@pytest.mark.attack(ATTACK)
+@pytest.mark.attack("reaching an account of `xmpp_limited` from another server, or another server from it")
 async def test_limited_account_reaches_people_here_only(service: Service, register: Register, tim: Account) -> None:
     """By no stanza, not by a contact from before, not by a room that it is to be invited by; and nothing of it is archived."""
     (bob,) = register(1)
@@ -91,7 +90,7 @@ async def test_limited_account_reaches_people_here_only(service: Service, regist
         await client.query("get", PING, to=service.domain)
 
 
-@pytest.mark.attack(ATTACK)
+@pytest.mark.attack("reaching an account of `xmpp_limited` from another server, or another server from it")
 async def test_nobody_elsewhere_reaches_it_or_learns_of_it(service: Service, register: Register, tim: Account) -> None:
     """Not one answer is another one than about an account that does not exist."""
     (bob,) = register(1)
@@ -141,7 +140,7 @@ async def test_nobody_elsewhere_reaches_it_or_learns_of_it(service: Service, reg
     assert answers[0] == answers[1]
 
 
-@pytest.mark.attack(ATTACK)
+@pytest.mark.attack("reaching an account of `xmpp_limited` from another server, or another server from it")
 async def test_rooms_are_no_way_around(service: Service, register: Register, tim: Account) -> None:
     """It is in rooms for members with people from here, in which nobody from elsewhere can be."""
     (bob,) = register(1)

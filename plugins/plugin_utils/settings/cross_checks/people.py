@@ -23,4 +23,6 @@ def check_people(settings: HostSettings) -> None:
             wrong = "is in xmpp_admins: people of other servers must be able to reach an administrator"
             settings.complain(("xmpp_limited", index), entry, wrong)
         elif (first := seen.setdefault((name, domain or str(main)), index)) != index:
-            settings.complain(("xmpp_limited", index), entry, f"is the account of entry {first + 1}: remove one of the two")
+            settings.complain(
+                ("xmpp_limited", index), entry, f"is the account of entry {first + 1}: remove one of the two"
+            )

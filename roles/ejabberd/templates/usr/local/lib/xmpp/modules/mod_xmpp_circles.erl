@@ -49,7 +49,10 @@ mod_opt_type(circles) ->
         [{required, [name, title, members, former]}])).
 mod_doc() -> #{}.
 
-circles(Host) -> [maps:from_list(Circle) || Circle <- gen_mod:get_module_opt(Host, ?MODULE, circles)].
+circles(Host) -> [titled(maps:from_list(Circle)) || Circle <- gen_mod:get_module_opt(Host, ?MODULE, circles)].
+
+titled(#{title := <<>>, name := Name} = Circle) -> Circle#{title := Name};
+titled(Circle) -> Circle.
 
 %% ---------------------------------------------------------------------- accounts
 %% Called before an account is made, by whatever way. Within the transaction of an invitation: it has its guest's name by now, or is deleted.
