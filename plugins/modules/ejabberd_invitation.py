@@ -81,8 +81,8 @@ invitations:
   description: >-
     Those of I(domains) that are good, each with C(invitation) (a name for it: the start of its token, which is not
     enough to use it), C(domain), C(account) (the name that it reserves), C(circle), C(by), C(uses) that are left, and
-    when it C(expires). Used ones whose inviter is kept (C(xmpp_keep_inviter)) have no C(uses) left, and C(account) is who
-    used them.
+    when it C(expires). Used ones whose inviter is kept (C(xmpp_keep_inviter)) have no C(uses) left, and C(account) is
+    who used them.
   type: list
   elements: dict
   returned: always
