@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Circles: members have one another as contacts, and a private room, from the first login on, until they are members no longer."""
+"""Circles: members have one another as contacts and a private room, from the first login until they leave."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ async def says_no(client: Client, kind: str, to: str) -> str:
 
 @pytest.mark.attack("reaching an account of `xmpp_limited` from another server, or another server from it")
 async def test_limited_account_reaches_people_here_only(service: Service, register: Register, tim: Account) -> None:
-    """By no stanza, not by a contact from before, not by a room that it is to be invited by; and nothing of it is archived."""
+    """By no stanza, not by a contact from before, not by a room that is to invite; nothing of it is archived."""
     (bob,) = register(1)
     stranger, friend = elsewhere(), elsewhere()
     befriended(service, tim, friend)
@@ -115,7 +115,7 @@ async def test_nobody_elsewhere_reaches_it_or_learns_of_it(service: Service, reg
                         "<vCard xmlns='vcard-temp'/>",
                         "<query xmlns='http://jabber.org/protocol/disco#info'/>",
                         "<query xmlns='jabber:iq:last'/>",
-                        "<pubsub xmlns='http://jabber.org/protocol/pubsub'><items node='urn:xmpp:avatar:data'/></pubsub>",
+                        "<pubsub xmlns='http://jabber.org/protocol/pubsub'><items node='urn:xmpp:mds'/></pubsub>",
                     )
                 ),
             ]
@@ -175,12 +175,12 @@ async def test_rooms_are_no_way_around(service: Service, register: Register, tim
         await configure(client, room, **PRIVATE)
         assert "own server" in knock(service, stranger, room)
         await client.query("set", f"<query xmlns='{OWNER}'><destroy/></query>", to=room)
+        await client.online()
         # What a stranger says by an invitation does not come through a room either.
         invite = f"<invite from='{stranger}/phone'><reason>psst</reason></invite>"
         stanza = f"<message><x xmlns='{USER[1:-1]}'>{invite}</x></message>"
         service.api(("send_stanza", {"from": room, "to": tim.jid, "stanza": stanza}))
         owner.say(tim.jid, "last")
-        await client.online()
         await client.hear("last")
         assert client.messages.all(lambda message: "psst" in ET.tostring(message, encoding="unicode")) == []
 
