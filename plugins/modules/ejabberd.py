@@ -93,13 +93,8 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.conexizan.xmpp.plugins.module_utils.ejabberd_api import SOCKET_ARGUMENT, Api, ApiError, user_of
 from ansible_collections.conexizan.xmpp.plugins.module_utils.fingerprints import fingerprint, is_of
+from ansible_collections.conexizan.xmpp.plugins.module_utils.invitations import new_invitation
 from ansible_collections.conexizan.xmpp.plugins.module_utils.private_json import PASSWORDS, read, write
-
-# Errors of the API when it refuses an invitation, and what they mean.
-NO_INVITATION = {
-    "Username already taken": "exists already: choose another name",
-    "account_name_invalid": "is not a valid name: use lower-case letters, digits and . _ - between them",
-}
 
 
 def option_text(value: object) -> str:
@@ -179,37 +174,10 @@ def ensure_rooms(api: Api, params: dict[str, Any], *, check: bool) -> list[str]:
     return changes
 
 
-def new_invitation(api: Api, domain: str, name: str) -> dict[str, str]:
-    """Create one; earlier ones to the same name become invalid, as they may be lost or in wrong hands."""
-    if not name:
-        return dict(api.call("generate_invite", host=domain))
-    try:
-        return dict(api.call("generate_invite_with_username", username=name, host=domain))
-    except ApiError as error:
-        if "reserved" not in str(error):
-            raise
-    for token in api.call("list_invites", host=domain):
-        if token["account_name"] == name and token["type"] != "reset_token":
-            api.call("delete_invite_by_token", host=domain, token=token["token"])
-    return dict(api.call("generate_invite_with_username", username=name, host=domain))
-
-
 def invite(api: Api, domain: str, names: list[str]) -> list[dict[str, str]]:
     """Create an invitation for each local part, "" for any; raises ApiError if a name is invalid."""
-    made = []
-    for name in names:
-        try:
-            answer = new_invitation(api, domain, name)
-        except ApiError as error:
-            known = [f"{name}@{domain} {why}" for answer, why in NO_INVITATION.items() if answer in str(error)]
-            raise ApiError(known[0] if known else str(error)) from error
-        if not answer["landing_page"]:
-            # Otherwise the name would stay reserved for days.
-            token = answer["invite_uri"].partition("preauth=")[2].partition(";")[0]
-            api.call("delete_invite_by_token", host=domain, token=token)
-            raise ApiError("the service on this host takes no invitations yet: run site.yml, then this again")
-        made.append({"uri": answer["invite_uri"], "url": answer["landing_page"]})
-    return made
+    made = [new_invitation(api, domain, name) for name in names]
+    return [{"uri": answer["invite_uri"], "url": answer["landing_page"]} for answer in made]
 
 
 def announce(api: Api, params: dict[str, Any], *, check: bool) -> list[str]:

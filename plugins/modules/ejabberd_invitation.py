@@ -32,6 +32,14 @@ options:
     description: How many C(make) creates, each for so many accounts.
     type: int
     default: 1
+  user:
+    description: The local part that the new one is for, if it is for one account.
+    type: str
+    default: ''
+  circle:
+    description: The circle that accounts by the new one become members of (C(xmpp_circles)).
+    type: str
+    default: ''
   days:
     description: How many days it is valid.
     type: int
@@ -72,9 +80,9 @@ made:
 invitations:
   description: >-
     Those of I(domains) that are good, each with C(invitation) (a name for it: the start of its token, which is not
-    enough to use it), C(domain), C(account) (the name that it reserves), C(by), C(uses) that are left, and when it
-    C(expires). Used ones whose inviter is kept (C(xmpp_keep_inviter)) have no C(uses) left, and C(account) is who
-    used them.
+    enough to use it), C(domain), C(account) (the name that it reserves), C(circle), C(by), C(uses) that are left, and
+    when it C(expires). Used ones whose inviter is kept (C(xmpp_keep_inviter)) have no C(uses) left, and C(account) is
+    who used them.
   type: list
   elements: dict
   returned: always
@@ -86,6 +94,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.conexizan.xmpp.plugins.module_utils import ejabberd_program
 from ansible_collections.conexizan.xmpp.plugins.module_utils.ejabberd_api import SOCKET_ARGUMENT, Api, ApiError
+from ansible_collections.conexizan.xmpp.plugins.module_utils.invitations import new_invitation, token_in
 
 PREFIX = "workshop-"  # mod_xmpp_invitation_uses
 NAME_LENGTH = 8  # of 24 letters: what is left is secret enough
@@ -95,9 +104,16 @@ SECONDS = 60
 
 
 def token_of(entry: dict[str, Any]) -> str:
-    """Return what the rows of one invitation have in common: all of its token, but the number of a use."""
+    """Return what the rows of one invitation have in common: its token, without circle and number of a use."""
     token: str = entry["token"]
-    return token.rpartition("-")[0].removeprefix(PREFIX) if token.startswith(PREFIX) else token
+    return token.removeprefix(PREFIX).partition("-")[0] if token.startswith(PREFIX) else token
+
+
+def circle_of(entry: dict[str, Any]) -> str:
+    """Return the circle that is written between token and number, if there is one."""
+    token: str = entry["token"]
+    rest = token.removeprefix(PREFIX).partition("-")[2] if token.startswith(PREFIX) else ""
+    return rest.rpartition("-")[0]
 
 
 def is_good(row: dict[str, Any]) -> bool:
@@ -118,6 +134,7 @@ def used(api: Api, domain: str) -> list[dict[str, Any]]:
             "invitation": row["token"][-NAME_LENGTH:],
             "domain": domain,
             "account": row["invitee"].partition("@")[0],
+            "circle": "",
             "by": row["inviter"],
             "uses": 0,
             "expires": row["expires"],
@@ -139,6 +156,7 @@ def listed(api: Api, domain: str) -> list[dict[str, Any]]:
             "invitation": token[:NAME_LENGTH],
             "domain": domain,
             "account": row["account_name"],
+            "circle": circle_of(row),
             "by": row["inviter"] if "@" in row["inviter"] else "",
             "uses": 1,
             "expires": row["expires"],
@@ -146,8 +164,9 @@ def listed(api: Api, domain: str) -> list[dict[str, Any]]:
     return sorted(found.values(), key=lambda one: (one["expires"], one["invitation"]))
 
 
-def make(api: Api, domain: str, uses: int, days: int, count: int) -> list[dict[str, str]]:
+def make(api: Api, params: dict[str, Any]) -> list[dict[str, str]]:
     """Create invitations for so many accounts each; returns their addresses, for browsers and for apps."""
+    domain, uses, count = params["domain"], params["uses"], params["count"]
     others = sum("@" not in row["inviter"] for row in api.call("list_invites", host=domain))
     if others + uses * count > AT_ONCE:
         raise ApiError(
@@ -158,18 +177,17 @@ def make(api: Api, domain: str, uses: int, days: int, count: int) -> list[dict[s
     tokens: list[str] = []
     try:
         for _ in range(count):
-            one = api.call("generate_invite", host=domain)
-            token = one["invite_uri"].partition("preauth=")[2].partition(";")[0]
-            tokens.append(token)
-            if not one["landing_page"]:
-                raise ApiError("the service on this host takes no invitations yet: run site.yml, then this again")
+            one = new_invitation(api, domain, params["user"])
+            tokens.append(token := token_in(one["invite_uri"]))
             made.append(
                 {
                     "uri": one["invite_uri"].replace(token, PREFIX + token),
                     "url": one["landing_page"].replace(token, PREFIX + token),
                 }
             )
-        ejabberd_program.run("invitation-uses", domain, str(uses), str(days), given="\n".join(tokens), seconds=SECONDS)
+        numbers = (str(uses), str(params["days"]))
+        arguments = (domain, *numbers, params["circle"])
+        ejabberd_program.run("invitation-uses", *arguments, given="\n".join(tokens), seconds=SECONDS)
     except (ApiError, RuntimeError, OSError, subprocess.TimeoutExpired):
         for row in api.call("list_invites", host=domain):
             if token_of(row) in tokens:
@@ -202,6 +220,8 @@ def main() -> None:
             "domain": {"type": "str", "default": ""},
             "uses": {"type": "int", "default": 1},
             "count": {"type": "int", "default": 1},
+            "user": {"type": "str", "default": ""},
+            "circle": {"type": "str", "default": ""},
             "days": {"type": "int", "default": 1},
             "invitation": {"type": "str", "default": ""},
             "domains": {"type": "list", "elements": "str", "default": []},
@@ -219,7 +239,7 @@ def main() -> None:
             many = params["uses"] * params["count"]
             done["changes"] = [f"invitation to {many} accounts {'would be made' if check else 'made'}"]
             if not check:
-                done["made"] = make(api, params["domain"], params["uses"], params["days"], params["count"])
+                done["made"] = make(api, params)
         done["invitations"] = [one for domain in params["domains"] for one in listed(api, domain) + used(api, domain)]
     except (ApiError, RuntimeError, OSError, subprocess.TimeoutExpired) as error:
         module.fail_json(msg=str(error))

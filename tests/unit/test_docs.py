@@ -28,7 +28,8 @@ TESTS = {
     "dns": "tests/operations/test_check.py",
     "export": "tests/operations/test_import_export.py tests/kit/imports.py",
     "import": "tests/operations/test_import_files.py tests/kit/imports.py tests/browser/test_account_file.py",
-    "invite": "tests/browser/test_registration.py tests/operations/test_workshops.py tests/service/test_invitations.py",
+    "invite": "tests/browser/test_registration.py tests/operations/test_workshops.py tests/service/test_invitations.py "
+    "tests/service/test_circles.py",
     "notice": "tests/operations/test_notices.py",
     "remove": "molecule/off/tests/test_removed.py",
     "restore": "tests/restore/test_restore.py",

@@ -20,6 +20,7 @@ SETTINGS = {
     "xmpp_domain": "site.test",
     "xmpp_muc_domain": "muc.site.test",
     "xmpp_registration": "open",
+    "xmpp_circles": [{"name": "family"}, {"name": "class"}],
     "xmpp_rooms": [{"name": "support", "title": "Support"}, {"name": "news", "title": "News", "moderated": True}],
 }
 DOMAINS = [{"domain": "site.test", "muc": "muc.site.test"}]
@@ -117,6 +118,10 @@ WRONG = [
     ("invite", {"count": "3", "file": "/etc/hosts"}, "/etc/hosts exists: its cards may still be valid"),
     ("invite", {"uses": "30", "days": "8"}, "days is 8, which is more than 7"),
     ("invite", {"days": "2"}, "days needs uses or count: an invitation to one account is always valid for 7 days"),
+    ("invite", {"circle": "famliy"}, 'circle is "famliy", which is no circle of xmpp_circles (family, class)'),
+    ("invite", {"circle": "family", "list": "true"}, "circle cannot be combined with list"),
+    ("invite", {"circle": "family", "withdraw": "XvRt81Qa"}, "circle cannot be combined with withdraw"),
+    ("invite", {"circle": "family", "days": "2"}, "days needs uses or count"),
     (
         "invite",
         {"uses": "30", "user": "maria"},
@@ -153,6 +158,9 @@ def test_what_must_not_be_is_refused_before_the_host_is_asked(playbook: str, giv
         ("user", {"since": "2026-11-29", "delete": "all", "sure": "1"}),
         ("invite", {"uses": "300", "days": "7"}),
         ("invite", {"user": "maria"}),
+        ("invite", {"circle": "family"}),
+        ("invite", {"circle": "family", "user": "maria"}),
+        ("invite", {"circle": "class", "uses": "30"}),
         ("invite", {"count": "30", "days": "7", "file": "cards.html"}),
         ("room", {"destroy": "garden", "sure": "garden"}),
         ("room", {"room": "news", "owner": "admin"}),

@@ -55,6 +55,25 @@ def test_web_chat_is_gone(host: Host) -> None:
     assert not host.file("/etc/nginx/xmpp.web.d/webchat.conf").exists
 
 
+def test_circle_is_gone(host: Host) -> None:
+    """The administrator was in it: the node for bookmarks that is left says so."""
+    script = (
+        "import json, sqlite3\nwith sqlite3.connect('/var/lib/ejabberd/xmpp.db', timeout=30) as database:\n"
+        "    print(json.dumps([database.execute(one).fetchall() for one in ("
+        "'SELECT node FROM pubsub_node WHERE node = \"urn:xmpp:bookmarks:1\"', 'SELECT name FROM sr_group', "
+        "'SELECT jid FROM sr_user', 'SELECT itemid FROM pubsub_item', "
+        "'SELECT name FROM muc_room WHERE name LIKE \"pair-%\"')]))"
+    )
+    command = ["runuser", "-u", "ejabberd", "--", "python3", "-c", script]
+    node, *left = json.loads(host.check_output(shlex.join(command)))
+    assert node == [["urn:xmpp:bookmarks:1"]]
+    assert left == [[], [], [], []]
+
+
+def test_nobody_is_limited(host: Host) -> None:
+    assert "limited" not in host.check_output("cat /etc/ejabberd/xmpp.yml")
+
+
 def test_nothing_is_counted(host: Host) -> None:
     assert "/usr/local/lib/xmpp/metrics" in host.file("/var/lib/xmpp/tree/metrics.json").content_string
     assert named(host, "/etc /usr/local /run", "*metrics*", "*node-exporter*") == []

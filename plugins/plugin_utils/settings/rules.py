@@ -10,6 +10,7 @@ from typing import Any
 
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.settings.places import Keys
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.settings.shapes.addresses import (
+    account,
     contact,
     contact_or_room,
     email,
@@ -110,6 +111,12 @@ RULES: dict[str, Rule] = {
     "xmpp_newcomer_days": Rule(low=0, high=6),
     "xmpp_admins": Rule(localpart, unique=same),
     "xmpp_moderators": Rule(localpart, empty=True, unique=same),
+    "xmpp_circles": Rule(empty=True, unique=lambda circle: circle.get("name")),
+    "xmpp_circles.name": Rule(localpart),
+    "xmpp_circles.title": Rule(prose=True, high=100, empty=True),
+    "xmpp_circles.members": Rule(localpart, empty=True, unique=same),
+    "xmpp_circles.former": Rule(localpart, empty=True, unique=same),
+    "xmpp_limited": Rule(account, empty=True, unique=same),
     "xmpp_contact_addresses": Rule(contact, unique=same),
     "xmpp_contact_purposes": Rule(empty=True),
     **{

@@ -19,6 +19,7 @@ from ansible_collections.conexizan.xmpp.plugins.plugin_utils.settings.cross_chec
     check_dynamic_address,
     check_ports,
 )
+from ansible_collections.conexizan.xmpp.plugins.plugin_utils.settings.cross_checks.people import check_people
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.settings.cross_checks.registration import check_question
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.settings.cross_checks.storage import (
     check_backup,
@@ -38,6 +39,7 @@ def check_across_settings(settings: HostSettings, taken_ports: Mapping[int, str]
     check_addresses(settings)
     check_unused(settings)
     check_question(settings)
+    check_people(settings)
     check_uploads(settings)
     check_ports(settings, taken_ports)
     check_provided(settings)

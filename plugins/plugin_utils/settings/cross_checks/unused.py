@@ -40,6 +40,8 @@ def check_unused(settings: HostSettings) -> None:
         reasons['xmpp_registration is "invite"'] = strangers
     if registration != "closed" and settings.values.get("xmpp_inviters") == "administrators":
         reasons['xmpp_inviters is "administrators"'] = members
+    if settings.values.get("xmpp_federation") in (False, "off"):
+        reasons['xmpp_federation is "off"'] = ("xmpp_limited",)
     if settings.values.get("xmpp_alerts") is False:
         reasons["xmpp_alerts is false"] = ("xmpp_alert_command",)
     for reason, names in reasons.items():

@@ -30,6 +30,12 @@ def localpart(value: str) -> str | None:
     return None
 
 
+def account(value: str) -> str | None:
+    """An account, by its local part or its whole address."""
+    name, at, host = value.partition("@")
+    return localpart(name) or (wrong_host(host) if at else None)
+
+
 def contact(value: str) -> str | None:
     """A mailto:, xmpp: or https: address (XEP-0157)."""
     scheme, colon, rest = value.partition(":")

@@ -40,6 +40,59 @@ CASES: Cases = {
         [("xmpp_moderators (entry 3)", 'repeats "bob" of entry 1')],
     ),
     "administrator who moderates": ({"xmpp_admins": ["maria"], "xmpp_moderators": ["maria"]}, []),
+    "circles": (
+        {
+            "xmpp_circles": [
+                {"name": "family", "members": ["maria", "bob"], "former": ["carla", "bob"]},
+                {"name": "Family"},
+                {"name": "class", "members": ["maria@friends.test", "maria@club.test", "Bob"], "member": []},
+                {"title": "Club"},
+                {"name": "club", "title": "x" * 101, "members": ["bob", "bob"]},
+            ]
+        },
+        [
+            ("xmpp_circles (entry 2, name)", "contains upper-case letters"),
+            ("xmpp_circles (entry 3)", 'has the unknown key "member". Did you mean members?'),
+            ("xmpp_circles (entry 3, members, entry 1)", "is a whole address: give only the part before the @"),
+            ("xmpp_circles (entry 3, members, entry 2)", "is a whole address: give only the part before the @"),
+            ("xmpp_circles (entry 3, members, entry 3)", "contains upper-case letters"),
+            ("xmpp_circles (entry 4)", "has no name"),
+            ("xmpp_circles (entry 5, title)", "has 101 characters"),
+            ("xmpp_circles (entry 5, members, entry 2)", 'repeats "bob" of entry 1'),
+        ],
+    ),
+    "circle twice": (
+        {"xmpp_circles": [{"name": "family"}, {"name": "family"}]},
+        [("xmpp_circles (entry 2)", 'repeats the name "family" of entry 1')],
+    ),
+    "member who is none": (
+        {"xmpp_circles": [{"name": "family", "members": ["bob"], "former": ["carla", "bob"]}]},
+        [("xmpp_circles (entry 1, former, entry 2)", "is also in members of this circle")],
+    ),
+    "circle of nobody yet": ({"xmpp_circles": [{"name": "family"}]}, []),
+    "limited accounts": (
+        {
+            "xmpp_more_domains": ["club.test"],
+            "xmpp_admins": ["admin", "tim"],
+            "xmpp_limited": ["bob", "tim", "tim@club.test", "eve@elsewhere.test", "bob@friends.test"],
+        },
+        [
+            ("xmpp_limited (entry 2)", "is in xmpp_admins"),
+            (
+                "xmpp_limited (entry 4)",
+                "is no account of this service, whose domains are friends.test, club.test",
+            ),
+            ("xmpp_limited (entry 5)", "is the account of entry 1"),
+        ],
+    ),
+    "addresses of limited accounts": (
+        {"xmpp_limited": ["Tim", "tim@", "a b@friends.test", "eva", "eva"]},
+        [
+            ("xmpp_limited (entry 1)", "contains upper-case letters"),
+            ("xmpp_limited (entry 2)", "where a lower-case domain name is expected"),
+            ("xmpp_limited (entry 3)", "must consist of lower-case letters and digits"),
+        ],
+    ),
     "language twice": ({"xmpp_languages": ["de", "de"]}, [("xmpp_languages (entry 2)", 'repeats "de" of entry 1')]),
     "contacts": (
         {"xmpp_contact_addresses": ["maria@friends.test", "mailto:maria", "https:friends.test", "xmpp:a@B.test"]},

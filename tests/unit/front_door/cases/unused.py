@@ -50,6 +50,10 @@ CASES: Cases = {
         {"xmpp_newcomer_days": 0},
         [("xmpp_newcomer_days", 'is not used, because xmpp_registration is "closed"')],
     ),
+    "limit without other servers": (
+        {"xmpp_federation": "off", "xmpp_limited": ["tim"]},
+        [("xmpp_limited", 'is not used, because xmpp_federation is "off"')],
+    ),
     "question that nobody is asked": (
         {
             "xmpp_registration": "invite",

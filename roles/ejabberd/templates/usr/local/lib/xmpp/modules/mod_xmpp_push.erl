@@ -8,7 +8,7 @@
 -module(mod_xmpp_push).
 -behaviour(gen_mod).
 -export([start/2, stop/1, reload/3, depends/2, mod_options/1, mod_opt_type/1, mod_doc/0]).
--export([narrow/1]).
+-export([narrow/1, is_push/1]).
 
 -define(PUBSUB, <<"http://jabber.org/protocol/pubsub">>).
 -define(ASKED, [<<"http://jabber.org/protocol/commands">>, <<"http://jabber.org/protocol/disco#info">>,

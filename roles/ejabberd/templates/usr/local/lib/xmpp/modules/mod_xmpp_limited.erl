@@ -1,0 +1,246 @@
+%% SPDX-License-Identifier: GPL-3.0-or-later
+%% Limited accounts (a child's, a device's) reach accounts of this service only, of all its domains, and are reached by these only.
+%% - What such an account sends to somebody elsewhere is refused; to push servers (XEP-0357) goes what wakes up its app.
+%% - What comes from elsewhere is handled as if it went to an account that does not exist, so that nobody can tell the two apart: it is addressed to a
+%%   name that no account can have, and the answer bears the right one again.
+%% - Rooms are a way around both. A limited account takes part in a room of this service only if that is for members (or its own), and nobody from
+%%   elsewhere is in it or belongs to it; and nobody from elsewhere enters a room that a limited account is in, subscribes to or owns.
+%% - Nodes of the domain (XEP-0060) can be published at from elsewhere, so a limited account does not reach them. It invites nobody (access rule invite).
+%% Nothing is stored. In memory: the names of the setting.
+%% Hooks: user_send_packet before all others that count or store; filter_packet; muc_filter_presence, muc_filter_message, muc_process_iq; ejabberd_started.
+%% Without this module no account is limited.
+-module(mod_xmpp_limited).
+-behaviour(gen_mod).
+-export([start/2, stop/1, reload/3, depends/2, mod_options/1, mod_opt_type/1, mod_doc/0]).
+-export([begins/0, send/1, filter/1, enter/3, say/3, ask/2]).
+
+-define(NOBODY, "nobody+").  %% no name of an account can have a plus (access rule register)
+-define(MUC_USER, <<"http://jabber.org/protocol/muc#user">>).
+-define(MUC_OWNER, <<"http://jabber.org/protocol/muc#owner">>).
+-define(SUBSCRIPTIONS, <<"urn:xmpp:mucsub:0">>).
+
+start(Host, _Opts) ->
+    xmpp_start:attempt(?MODULE, fun() ->
+        is_first(Host) andalso remember(Host),
+        hooks(add, Host),
+        is_first(Host) andalso begins()
+    end).
+
+stop(Host) ->
+    hooks(delete, Host),
+    is_first(Host) andalso persistent_term:erase(?MODULE),
+    ok.
+
+hooks(Do, Host) ->
+    ejabberd_hooks:Do(user_send_packet, Host, ?MODULE, send, 5),
+    ejabberd_hooks:Do(muc_filter_presence, Host, ?MODULE, enter, 20),
+    ejabberd_hooks:Do(muc_filter_message, Host, ?MODULE, say, 20),
+    ejabberd_hooks:Do(muc_process_iq, Host, ?MODULE, ask, 9),
+    is_first(Host) andalso ejabberd_hooks:Do(filter_packet, ?MODULE, filter, 45),
+    is_first(Host) andalso ejabberd_hooks:Do(ejabberd_started, ?MODULE, begins, 60),
+    ok.
+
+is_first(Host) -> Host =:= hd(ejabberd_option:hosts()).
+
+reload(Host, _New, _Old) ->
+    is_first(Host) andalso begin remember(Host), begins() end,
+    ok.
+
+depends(_Host, _Opts) -> [{mod_muc, hard}, {mod_pubsub, hard}, {mod_xmpp_push, hard}].
+mod_options(_Host) -> [{accounts, []}].
+mod_opt_type(accounts) -> econf:list(econf:jid()).
+mod_doc() -> #{}.
+
+%% Every packet is compared with them.
+remember(Host) ->
+    Addresses = [jid:tolower(JID) || JID <- gen_mod:get_module_opt(Host, ?MODULE, accounts)],
+    persistent_term:put(?MODULE, maps:from_list([{{User, Server}, limited} || {User, Server, _} <- Addresses])).
+
+is_limited({User, Server, _}) -> is_map_key({User, Server}, persistent_term:get(?MODULE, #{})).
+
+is_ours(Server) -> ejabberd_router:is_my_route(Server).
+
+%% ---------------------------------------------------------------------- between the account and other servers
+send({drop, _} = Acc) -> Acc;
+send({Packet, State} = Acc) ->
+    case is_limited(whom(xmpp:get_from(Packet))) andalso goes_out(Packet) of
+        false -> Acc;
+        true ->
+            Text = <<"This account reaches people of this service only.">>,
+            Answer = case is_answer(xmpp:get_type(Packet)) of
+                         true -> State;
+                         false -> ejabberd_c2s:send(State, refusal(Packet, Text))  %% not by the router, as if it came from elsewhere
+                     end,
+            {stop, {drop, Answer}}
+    end.
+
+is_answer(Type) -> lists:member(Type, [error, result, unavailable, unsubscribe, unsubscribed, subscribed]).
+
+goes_out(Packet) ->
+    {_, Server, _} = To = whom(xmpp:get_to(Packet)),
+    not may_go(To, Packet) orelse lists:member(Server, nodes_of_domains())
+        orelse lists:any(fun(Invited) -> not may_go(Invited, Packet) end, people(Packet, <<"invite">>, <<"to">>)).
+
+may_go({<<>>, <<>>, _}, _Packet) -> true;
+may_go({_, Server, _}, Packet) -> is_ours(Server) orelse is_push(Server, Packet).
+
+is_push(Server, Packet) ->
+    lists:member(Server, gen_mod:get_module_opt(hd(ejabberd_option:hosts()), mod_xmpp_push, servers)) andalso mod_xmpp_push:is_push(Packet).
+
+nodes_of_domains() ->
+    lists:append([gen_mod:get_module_opt_hosts(Host, mod_pubsub) || Host <- ejabberd_option:hosts()]).
+
+%% Whom a room is to invite, or who invites by it (XEP-0045 7.8.2).
+people(Packet, Name, Attribute) ->
+    [whom(Address) || {xmlel, <<"x">>, _, _} = X <- [xmpp:encode(El) || El <- xmpp:get_els(Packet)], fxml:get_tag_attr_s(<<"xmlns">>, X) =:= ?MUC_USER,
+                      El <- fxml:get_subtags(X, Name), Address <- [address(fxml:get_tag_attr_s(Attribute, El))], Address =/= none].
+
+address(Text) ->
+    try jid:decode(Text) catch _:_ -> none end.
+
+%% Of all packets, those of servers and rooms as well.
+filter(drop) -> drop;
+filter(Packet) ->
+    {From, To} = {whom(xmpp:get_from(Packet)), whom(xmpp:get_to(Packet))},
+    case {is_limited(From), is_limited(To)} of
+        {false, false} -> answer(Packet, From);
+        {true, _} ->
+            case may_go(To, Packet) of
+                true -> Packet;
+                false -> drop  %% what the server sends by itself, to contacts from before
+            end;
+        {false, true} -> judge(Packet, From)
+    end.
+
+judge(Packet, {_, Server, _}) ->
+    case is_ours(Server) of
+        true when element(1, Packet) =:= message ->
+            Invites = people(Packet, <<"invite">>, <<"from">>) ++ people(Packet, <<"decline">>, <<"from">>),
+            case lists:all(fun({_, From, _}) -> is_ours(From) end, Invites) of
+                true -> Packet;
+                false -> drop
+            end;
+        true -> Packet;
+        false ->
+            case is_push(Server, Packet) of
+                true -> Packet;
+                false -> xmpp:set_to(Packet, named(xmpp:get_to(Packet), fun(User) -> <<?NOBODY, User/binary>> end))
+            end
+    end.
+
+%% What is said about nobody is said about the account that was asked for.
+answer(Packet, {<<?NOBODY, User/binary>>, Server, _}) ->
+    case is_limited({User, Server, <<>>}) of
+        true -> xmpp:set_from(Packet, named(xmpp:get_from(Packet), fun(_) -> User end));
+        false -> Packet
+    end;
+answer(Packet, _From) ->
+    Packet.
+
+named(JID, Name) ->
+    {User, Server, Resource} = jid:tolower(JID),
+    jid:make(Name(User), Server, Resource).
+
+%% ---------------------------------------------------------------------- rooms of this service
+enter(drop, _Room, _Nick) -> drop;
+enter(Packet, Room, _Nick) ->
+    case xmpp:get_type(Packet) of
+        available -> said(Packet, Room);
+        _ -> Packet
+    end.
+
+say(drop, _Room, _Nick) -> drop;
+say(Packet, Room, _Nick) -> said(Packet, Room).
+
+said(Packet, Room) ->
+    case wrong(whom(xmpp:get_from(Packet)), Room) of
+        false -> Packet;
+        Text ->
+            ejabberd_router:route(refusal(Packet, Text)),
+            {stop, drop}
+    end.
+
+%% An owner can always make the room one for members, or end it. What somebody elsewhere may ask, the room knows.
+ask(IQ, Room) when element(1, IQ) =:= iq ->
+    {_, Server, _} = From = whom(xmpp:get_from(IQ)),
+    Asked = [xmpp:get_ns(El) || El <- xmpp:get_els(IQ)],
+    Matters = case is_ours(Server) of
+                  true -> not (lists:member(?MUC_OWNER, Asked) andalso is_owner(From, Room));
+                  false -> lists:member(?SUBSCRIPTIONS, Asked)
+              end,
+    case Matters andalso wrong(From, Room) of
+        false -> IQ;
+        Text -> refusal(IQ, Text)
+    end;
+ask(Acc, _Room) ->
+    Acc.
+
+wrong({_, Server, _} = From, Room) ->
+    case {is_limited(From), is_ours(Server)} of
+        {true, _} ->
+            case {is_for_members(Room) orelse is_owner(From, Room), lists:any(fun is_elsewhere/1, inside(Room) ++ belonging(Room))} of
+                {_, true} -> <<"Somebody of another server is in this room or belongs to it. This account reaches people of this service only.">>;
+                {false, _} -> <<"This account can be in rooms for members only.">>;
+                _ -> false
+            end;
+        {false, true} -> false;
+        {false, false} ->
+            case lists:any(fun is_limited/1, inside(Room) ++ owners(Room)) of
+                true -> <<"This room is for people of its own server.">>;
+                false -> false
+            end
+    end.
+
+is_elsewhere({_, Server, _}) -> not is_ours(Server).
+
+%% Parts of a room's state, as ejabberd's record has them: who is in it or subscribes to it, and who has which place.
+inside(Room) ->
+    lists:append([maps:keys(Part) || Part <- tuple_to_list(Room), is_map(Part), is_users(Part)])
+        ++ lists:append([maps:keys(element(2, Part)) || Part <- tuple_to_list(Room), is_tuple(Part), element(1, Part) =:= muc_subscribers]).
+
+is_users(Map) ->
+    case maps:next(maps:iterator(Map)) of
+        {_, User, _} when is_tuple(User) -> element(1, User) =:= user;
+        _ -> false
+    end.
+
+owners(Room) -> [Who || {Who, owner} <- places(Room)].
+belonging(Room) -> [Who || {Who, Kind} <- places(Room), lists:member(Kind, [owner, admin, member])].
+is_owner({User, Server, _}, Room) -> lists:member({User, Server, <<>>}, owners(Room)).
+
+places(Room) ->
+    [{Who, Kind} || Part <- tuple_to_list(Room), is_map(Part), {{_, _, <<>>} = Who, Place} <- maps:to_list(Part), Kind <- [kind(Place)], is_atom(Kind)].
+
+kind({Kind, Reason}) when is_binary(Reason) -> Kind;
+kind(Kind) -> Kind.
+
+is_for_members(Room) ->
+    [Values] = [tl(tuple_to_list(Part)) || Part <- tuple_to_list(Room), is_tuple(Part), element(1, Part) =:= config],
+    All = mod_muc_room:config_fields(),  %% some that are none, then those of the record
+    lists:member({members_only, true}, lists:zip(lists:nthtail(length(All) - length(Values), All), Values)).
+
+%% Whoever becomes limited leaves the rooms that do not fit.
+begins() ->
+    spawn(fun() ->
+        [attempt(fun() -> leave(Room) end) || Host <- ejabberd_option:hosts(), Service <- gen_mod:get_module_opt_hosts(Host, mod_muc),
+                                              {_, _, Room} <- mod_muc:get_online_rooms(Service)]
+    end),
+    ok.
+
+attempt(Do) ->
+    try Do() catch _:_ -> ok end.  %% the room has ended meanwhile
+
+leave(Room) ->
+    {ok, State} = mod_muc_room:get_state(Room),
+    [begin
+         JID = jid:make(User, Server),
+         mod_muc_room:change_item(Room, JID, role, none, <<>>),
+         mod_muc_room:unsubscribe(Room, JID)
+     end || {User, Server, _} = Who <- lists:usort([jid:remove_resource(One) || One <- inside(State)]), is_limited(Who), wrong(Who, State) =/= false].
+
+%% ----------------------------------------------------------------------
+refusal(Packet, Text) ->
+    xmpp:make_error(Packet, xmpp:err_not_allowed(Text, xmpp:get_lang(Packet))).
+
+whom(undefined) -> {<<>>, <<>>, <<>>};
+whom(JID) -> jid:tolower(JID).

@@ -1,0 +1,208 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An account of xmpp_limited reaches people of this service only, and only these reach it.
+
+Stanzas of people elsewhere are made by ejabberd itself (send_stanza), as its neighbours' would come in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from xml.etree import ElementTree as ET
+
+import pytest
+from slixmpp.exceptions import IqError
+
+from ..kit.circles import create
+from ..kit.clients import Client, login
+from ..kit.erlang import run_in_erlang
+from ..kit.newcomer import newcomer
+from ..kit.rooms import OWNER, PRIVATE, PUBLIC, USER, configure, enter, made_room, refusal
+from ..kit.service import Account, Register, Service
+from ..kit.strangers import befriended, come_in, elsewhere
+
+PING = "<ping xmlns='urn:xmpp:ping'/>"
+REASON = "{urn:ietf:params:xml:ns:xmpp-stanzas}"
+# What goes to this server elsewhere, without the number of the stanza, on its last way.
+_ANSWERS = """run([Server | Stanzas]) ->
+    Self = self(),
+    Catch = fun(Packet) when element(1, Packet) =:= drop -> Packet;
+               (Packet) ->
+        case jid:tolower(xmpp:get_to(Packet)) of
+            {_, Host, _} -> [Self ! {said, Packet} || Host =:= list_to_binary(Server)];
+            _ -> ok
+        end,
+        Packet
+    end,
+    ejabberd_hooks:add(filter_packet, global, Catch, 99),
+    [ejabberd_router:route(xmpp:decode(fxml_stream:parse_element(list_to_binary(Stanza)), <<"jabber:client">>, []))
+     || Stanza <- Stanzas],
+    Read = fun Read() -> receive {said, Packet} -> [Packet | Read()] after 500 -> [] end end,
+    [io:format("~s~n", [fxml:element_to_binary(xmpp:encode(Packet))]) || Packet <- Read()],
+    ejabberd_hooks:delete(filter_packet, global, Catch, 99).
+"""
+
+
+@pytest.fixture
+def tim(service: Service) -> Iterator[Account]:
+    """The account whose name the setting lists, made just now."""
+    (account,) = create(service, "tim")
+    yield account
+    service.unregister([account])
+
+
+async def says_no(client: Client, kind: str, to: str) -> str:
+    """The words of the server's refusal."""
+    inbox = client.presences if kind == "presence" else client.messages
+    error = await inbox.get(lambda stanza: stanza.get("type") == "error" and stanza.get("from") == to)
+    assert error.find(f".//{REASON}not-allowed") is not None, ET.tostring(error)
+    return error.findtext(f".//{REASON}text", "")
+
+
+@pytest.mark.attack("reaching an account of `xmpp_limited` from another server, or another server from it")
+async def test_limited_account_reaches_people_here_only(service: Service, register: Register, tim: Account) -> None:
+    """By no stanza, not by a contact from before, not by a room that is to invite; nothing of it is archived."""
+    (bob,) = register(1)
+    stranger, friend = elsewhere(), elsewhere()
+    befriended(service, tim, friend)
+    async with login(service, tim) as client, login(service, bob) as here:
+        await client.online()
+        await here.online()
+        for person in (stranger, friend):
+            client.say(person, "out of here")
+            assert "this service only" in await says_no(client, "message", person)
+        client.send_raw(f"<presence to='{stranger}' type='subscribe'/>")
+        await says_no(client, "presence", stranger)
+        client.send_raw(f"<presence to='room@muc.{stranger.partition('@')[2]}/tim'/>")
+        await says_no(client, "presence", f"room@muc.{stranger.partition('@')[2]}/tim")
+        for to in (stranger, stranger.partition("@")[2], service.name("pubsub")):
+            with pytest.raises(IqError) as refused:
+                await client.query("get", PING, to=to)
+            assert refused.value.condition == "not-allowed"
+        async with made_room(here, **(PRIVATE | {"allowinvites": "1"})) as room:
+            inside = f"<invite to='{stranger}'/>"
+            client.send_raw(f"<message to='{room}'><x xmlns='{USER[1:-1]}'>{inside}</x></message>")
+            await says_no(client, "message", room)
+        client.say(bob.jid, "to somebody here")
+        await here.hear("to somebody here")
+        here.say(tim.jid, "and back")
+        await client.hear("and back")
+        assert await client.archive() == ["to somebody here", "and back"]
+        await client.query("get", PING, to=service.domain)
+
+
+@pytest.mark.attack("reaching an account of `xmpp_limited` from another server, or another server from it")
+async def test_nobody_elsewhere_reaches_it_or_learns_of_it(service: Service, register: Register, tim: Account) -> None:
+    """Not one answer is another one than about an account that does not exist."""
+    (bob,) = register(1)
+    nobody = newcomer().jid
+    answers: list[list[str]] = []
+    async with login(service, tim) as client, login(service, bob) as here:
+        await client.online()
+        for account, resource in ((tim.jid, client.boundjid.resource), (nobody, "none")):
+            stranger = elsewhere()
+            befriended(service, tim, stranger)
+            stanzas = [
+                "<message type='chat'><body>psst</body></message>",
+                "<message><body>psst</body></message>",
+                "<message type='headline'><body>psst</body></message>",
+                "<presence type='subscribe'/>",
+                "<presence type='probe'/>",
+                "<presence/>",
+                *(
+                    f"<iq type='get' id='one'>{inside}</iq>"
+                    for inside in (
+                        PING,
+                        "<vCard xmlns='vcard-temp'/>",
+                        "<query xmlns='http://jabber.org/protocol/disco#info'/>",
+                        "<query xmlns='jabber:iq:last'/>",
+                        "<pubsub xmlns='http://jabber.org/protocol/pubsub'><items node='urn:xmpp:mds'/></pubsub>",
+                    )
+                ),
+            ]
+            sent = [
+                stanza.replace(" ", f" from='{stranger}' to='{to}' ", 1)
+                if " " in stanza.partition(">")[0]
+                else stanza.replace("<message>", f"<message from='{stranger}' to='{to}'>").replace(
+                    "<presence/>", f"<presence from='{stranger}' to='{to}'/>"
+                )
+                for stanza in stanzas
+                for to in (account, f"{account}/{resource}")
+            ]
+            said = run_in_erlang(service, _ANSWERS, stranger.partition("@")[2], *sent)
+            said = said.replace(resource, "RESOURCE").replace(stranger, "STRANGER")
+            answers.append(sorted(said.replace(account, "ACCOUNT").splitlines()))
+        here.say(tim.jid, "last")
+        await client.hear("last")
+        assert client.messages.all(lambda _: True) == []
+        assert client.presences.all(lambda presence: "example" in (presence.get("from") or "")) == []
+        assert await client.archive() == ["last"]
+    assert len(answers[0]) > 10
+    assert answers[0] == answers[1]
+
+
+@pytest.mark.attack("reaching an account of `xmpp_limited` from another server, or another server from it")
+async def test_rooms_are_no_way_around(service: Service, register: Register, tim: Account) -> None:
+    """It is in rooms for members with people from here, in which nobody from elsewhere can be."""
+    (bob,) = register(1)
+    stranger = elsewhere()
+    async with login(service, tim) as client, login(service, bob) as owner:
+        async with made_room(owner, **PUBLIC) as room:
+            assert refusal(await enter(client, room, "tim")) == "not-allowed"
+        async with made_room(owner, **PRIVATE) as room:
+            await affiliate(owner, room, tim.jid, "member")
+            await enter(client, room, "tim")
+            owner.say(room, "one of us", kind="groupchat")
+            await client.hear("one of us")
+            # A member from elsewhere cannot come in as long as tim is there, and tim not with such a member.
+            await affiliate(owner, room, stranger, "member")
+            assert "own server" in knock(service, stranger, room)
+            client.say(room, "who is that", kind="groupchat")
+            assert "another server" in await says_no(client, "message", room)
+            client.send_raw(f"<presence to='{room}/tim' type='unavailable'/>")
+            await client.presences.get(
+                lambda presence: (
+                    presence.get("type") == "unavailable"
+                    and presence.find(f"{USER}x/{USER}status[@code='110']") is not None
+                )
+            )
+            assert refusal(await enter(client, room, "tim")) == "not-allowed"
+            with pytest.raises(IqError):
+                await client.archive(room)
+            assert "own server" not in knock(service, stranger, room)
+        # Of its own it makes one for members, as apps do.
+        room = f"of-{tim.name}-{bob.name}@{service.name('muc')}"
+        assert (await enter(client, room, "tim")).find(f"{USER}x/{USER}status[@code='201']") is not None
+        await configure(client, room, **PRIVATE)
+        assert "own server" in knock(service, stranger, room)
+        await client.query("set", f"<query xmlns='{OWNER}'><destroy/></query>", to=room)
+        await client.online()
+        # What a stranger says by an invitation does not come through a room either.
+        invite = f"<invite from='{stranger}/phone'><reason>psst</reason></invite>"
+        stanza = f"<message><x xmlns='{USER[1:-1]}'>{invite}</x></message>"
+        service.api(("send_stanza", {"from": room, "to": tim.jid, "stanza": stanza}))
+        owner.say(tim.jid, "last")
+        await client.hear("last")
+        assert client.messages.all(lambda message: "psst" in ET.tostring(message, encoding="unicode")) == []
+
+
+async def affiliate(client: Client, room: str, who: str, what: str) -> None:
+    """As an owner does it."""
+    item = f"<item affiliation='{what}' jid='{who}'/>"
+    await client.query("set", f"<query xmlns='http://jabber.org/protocol/muc#admin'>{item}</query>", to=room)
+
+
+def knock(service: Service, stranger: str, room: str) -> str:
+    """What the room says to somebody elsewhere who enters, and leaves again."""
+    inside = "<x xmlns='http://jabber.org/protocol/muc'/>"
+    enters = f"<presence from='{stranger}/phone' to='{room}/stranger'>{inside}</presence>"
+    leaves = f"<presence type='unavailable' from='{stranger}/phone' to='{room}/stranger'/>"
+    return run_in_erlang(service, _ANSWERS, stranger.partition("@")[2], enters, leaves)
+
+
+async def test_strangers_still_reach_everybody_else(service: Service, register: Register) -> None:
+    (bob,) = register(1)
+    stranger = elsewhere()
+    async with login(service, bob) as client:
+        await client.online()
+        come_in(service, stranger, bob.jid, "hello")
+        await client.hear("hello")
