@@ -7,7 +7,7 @@ import asyncio
 import re
 
 import pytest
-from playwright.async_api import Browser, Locator, Page, expect
+from playwright.async_api import Browser, expect
 from slixmpp.exceptions import IqError
 
 from ..kit.clients import befriend, login
@@ -30,11 +30,9 @@ from .account import (
     said,
     tells,
 )
-from .site import LANGUAGES, Visit, typed
+from .site import LANGUAGES, Visit, reach, typed
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.usefixtures("limits_reset_before")]
-
-TABS = 60  # from one end of the page to the other
 
 
 @pytest.mark.parametrize(("language", "size"), [("de", "phone"), ("en", "desktop")])
@@ -69,6 +67,7 @@ async def test_people_look_after_their_account(
         await expect(page.locator("#inside")).to_be_focused()
         for figure, number in {"archived": 1, "waiting": 0, "contacts": 1, "blocked": 1, "omemo": 2}.items():
             await expect(page.locator(f"#figure-{figure}")).to_have_text(str(number))
+        await expect(page.locator("#moderator")).to_be_hidden()
         await visit.check(page, f"account-{language}")
         await visit.check_colors(page, f"account-{language}", "dark")
         await page.emulate_media(color_scheme="light")
@@ -198,15 +197,6 @@ async def test_one_app_is_logged_out_and_push_is_switched_off(
     await tells(page, "devices", said("de", "ended", unnamed))
     await expect(page.locator("#sessions li")).to_have_text(said("de", "no-session"))
     assert await visit.end() == []
-
-
-async def reach(page: Page, target: Locator) -> None:
-    """By the Tab key alone."""
-    for _ in range(TABS):
-        await page.keyboard.press("Tab")
-        if await target.evaluate("element => element === document.activeElement"):
-            return
-    raise AssertionError(f"the Tab key does not reach {target}")
 
 
 async def test_keyboard_is_enough(browser: Browser, service: Service, pair: list[Account]) -> None:

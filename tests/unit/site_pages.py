@@ -45,6 +45,7 @@ CONFIGURATIONS: dict[str, dict[str, Any]] = {
         "xmpp_registration": "open",
         "xmpp_inviters": "members",
         "xmpp_keep_inviter": True,
+        "xmpp_moderators": ["bob"],
         "xmpp_registration_question": {
             "de": {"question": "Was ist <b> & *mehr*?", "answers": ["Linde"]},
             "en": {"question": "What is <b> & *more*?", "answers": ["lime"]},
