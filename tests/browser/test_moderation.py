@@ -13,7 +13,8 @@ from playwright.async_api import Browser, Page, expect
 from ..kit.clients import login, report
 from ..kit.moderators import appointed, upload
 from ..kit.service import PATIENCE, Account, Service
-from .account import assert_refused, enter
+from ..kit.sessions import logged_in
+from .account import enter
 from .site import Visit, reach, typed, words
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.usefixtures("limits_reset_before")]
@@ -85,6 +86,16 @@ async def log_in(page: Page, account: Account) -> None:
     await page.locator("#login button").click()
 
 
+async def gets_in(service: Service, account: Account) -> bool:
+    """A ban lets nobody begin a session."""
+
+    def bind() -> str:
+        with logged_in(service, account) as stream:
+            return stream.bind()
+
+    return bool(await asyncio.to_thread(bind))
+
+
 async def fill(page: Page, command: str, **fields: str) -> None:
     """Opens a command, and goes on with what its form has by these names."""
     await page.locator("#commands").get_by_role("button", name=command, exact=True).click()
@@ -131,7 +142,7 @@ async def test_moderator_acts_on_a_report(
 
     await page.get_by_role("button", name=reports, exact=True).click()
     await expect(page.locator("#stage .fixed").last).to_contain_text("> <b>rude</b> words")
-    await page.get_by_label(pest.jid).check()
+    await page.locator("#stage").get_by_label(pest.jid).check()
     await visit.check(page, f"moderation-reports-{language}")
     await page.locator("#stage [type=submit]").click()
     await confirm(page, language, reports)
@@ -141,33 +152,33 @@ async def test_moderator_acts_on_a_report(
     await fill(page, ban, **{address: "nobody-here", reason: "rude"})
     await confirm(page, language, ban)
     await tells(page, NO_ACCOUNT[language], "alert")
-    await expect(page.get_by_label(reason, exact=True)).to_have_value("rude")
-    await page.get_by_label(address, exact=True).fill(pest.jid)
+    await expect(page.locator("#stage").get_by_label(reason, exact=True)).to_have_value("rude")
+    await page.locator("#stage").get_by_label(address, exact=True).fill(pest.jid)
     await page.locator("#stage [type=submit]").click()
     await expect(page.locator("#stage .check dd")).to_have_text([pest.jid, "rude"])
     await visit.check(page, f"moderation-check-{language}")
     await visit.check_colors(page, f"moderation-check-{language}", "dark")
-    async with login(service, pest):
-        pass
+    assert await gets_in(service, pest)
     await confirm(page, language, ban)
     await tells(page, pest.jid)
-    await assert_refused(service, pest)
+    assert not await gets_in(service, pest)
     await fill(page, look_up, **{address: pest.jid})
     await tells(page, "rude")
     await visit.check(page, f"moderation-account-{language}")
 
     # A session that ends takes nothing along that was entered.
     await page.get_by_role("button", name=unban, exact=True).click()
-    await page.get_by_label(address, exact=True).fill(pest.jid)
+    await page.locator("#stage").get_by_label(address, exact=True).fill(pest.jid)
     await asyncio.to_thread(service.api, ("kick_user", {"user": moderator.name, "host": service.domain}))
     await tells(page, said(language, "expired"), "alert", "outside")
     assert not await page.locator("#inside h2, #inside button").filter(has_text=unban).count()
     await log_in(page, moderator)
-    await expect(page.get_by_label(address, exact=True)).to_have_value(pest.jid, timeout=PATIENCE * 1000)
+    await expect(page.locator("#stage").get_by_label(address, exact=True)).to_have_value(
+        pest.jid, timeout=PATIENCE * 1000
+    )
     await page.locator("#stage [type=submit]").click()
     await tells(page, pest.jid)
-    async with login(service, pest):
-        pass
+    assert await gets_in(service, pest)
 
     await fill(page, delete, **{link: sent})
     await confirm(page, language, delete)
@@ -211,19 +222,28 @@ async def test_keyboard_is_enough(browser: Browser, service: Service, case: Case
     await expect(page.locator("#stage .check p").first).to_be_focused()
     await reach(page, page.get_by_role("button", name=said("en", "change")))
     await page.keyboard.press("Space")
-    await expect(page.get_by_label("Address", exact=True)).to_be_focused()
+    await expect(page.locator("#stage").get_by_label("Address", exact=True)).to_be_focused()
     await page.keyboard.press("Enter")
     await reach(page, page.get_by_role("button", name=said("en", "confirm", "Ban an account")))
     await page.keyboard.press("Enter")
     await tells(page, f"{case.pest.jid} is banned.")
     await expect(page.locator("#stage h2")).to_be_focused()
-    await assert_refused(service, case.pest)
+    assert not await gets_in(service, case.pest)
     # Given up, a command has done nothing, and its button has the focus again.
     await fill(page, "Lift a ban")
     await page.get_by_role("button", name=said("en", "cancel")).click()
     await expect(page.get_by_role("button", name="Lift a ban")).to_be_focused()
     await expect(page.locator("#command")).to_be_hidden()
-    await assert_refused(service, case.pest)
+    assert not await gets_in(service, case.pest)
+    assert await visit.end() == []
+
+
+async def test_short_address_leads_there_and_without_scripts_it_is_said_so(browser: Browser, service: Service) -> None:
+    visit = await Visit.begin(browser, service.domain, java_script_enabled=False)
+    page = await visit.open("/de/moderation/")
+    await expect(page.locator("noscript p")).to_have_text(WORDS["de"]["no_script"])
+    answer = await service.fetch("GET", f"https://{service.domain}/moderation", headers={"Accept-Language": "de"})
+    assert (answer.status, answer.headers["location"]) == (302, "/de/moderation/")
     assert await visit.end() == []
 
 

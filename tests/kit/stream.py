@@ -248,9 +248,7 @@ def mechanisms(features: ET.Element) -> set[str]:
 
 
 @contextlib.contextmanager
-def connected(
-    service: Service, port: int = 5222, user: Account | None = None, language: str = ""
-) -> Iterator[Stream]:
+def connected(service: Service, port: int = 5222, user: Account | None = None, language: str = "") -> Iterator[Stream]:
     """A connection on which nothing has been said yet."""
     stream = Stream(service, port, user)
     stream.language = language

@@ -296,14 +296,3 @@ def test_unchanged_page_is_not_sent_again(site: Site, language: str) -> None:
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
 def test_pages_cannot_be_written_to(site: Site, method: str) -> None:
     assert site.get("/en/", method=method).status == http.client.METHOD_NOT_ALLOWED
-
-
-def test_page_for_moderators_is_there_if_there_are_any(site: Site, settings: dict[str, Any], language: str) -> None:
-    """Its scripts as well; its short address leads to it."""
-    there = bool(settings["xmpp_moderators"])
-    answers = [site.get(path).status for path in (f"/{language}/moderation/", "/moderation/main.js")]
-    assert answers == [http.client.OK if there else http.client.NOT_FOUND] * 2
-    short = site.get("/moderation", Accept_Language=language)
-    assert (short.status, short.headers["Location"]) == (
-        (http.client.FOUND, f"/{language}/moderation/") if there else (http.client.NOT_FOUND, None)
-    )

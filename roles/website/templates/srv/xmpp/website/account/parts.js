@@ -123,10 +123,3 @@ export function list(id, rows, nothing = "none") {
   box.replaceChildren(...(made.length ? made : [none]));
   return made;
 }
-
-// What people type as an address: somebody's, or a whole server's.
-export function address(text) {
-  const typed = text.trim().toLowerCase();
-  if (!/^([^\s@/"&'<>:]+@)?[^\s@/"&'<>:]+$/.test(typed)) throw new Problem("no-address", { words: about("no-address", text.trim()) });
-  return typed;
-}

@@ -1,10 +1,17 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // The account page: contacts (RFC 6121) and blocked addresses (XEP-0191).
 import { at, said } from "/page.js";
-import { NS, element } from "/xmpp.js";
-import { about, address, ask, figure, list, onSubmit } from "./parts.js";
+import { NS, Problem, element } from "/xmpp.js";
+import { about, ask, figure, list, onSubmit } from "./parts.js";
 
 const BLOCKING = "urn:xmpp:blocking";
+
+// What people type as an address: somebody's, or a whole server's.
+export function address(text) {
+  const typed = text.trim().toLowerCase();
+  if (!/^([^\s@/"&'<>:]+@)?[^\s@/"&'<>:]+$/.test(typed)) throw new Problem("no-address", { words: about("no-address", text.trim()) });
+  return typed;
+}
 
 const jid = (item) => item.getAttribute("jid");
 const byAddress = (one, other) => jid(one).localeCompare(jid(other));
