@@ -4,22 +4,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from typing import NamedTuple
 
 import pytest
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Browser, expect
 
 from ..kit.clients import login, report
-from ..kit.moderators import appointed, upload
-from ..kit.service import PATIENCE, Account, Service
-from ..kit.sessions import logged_in
+from ..kit.moderators import upload
+from ..kit.service import PATIENCE, Service
 from .account import enter
-from .site import Visit, reach, typed, words
+from .moderation import WORDS, Case, confirm, fill, gets_in, log_in, said, tells
+from .moderation import case as case
+from .site import Visit, reach, typed
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.usefixtures("limits_reset_before")]
 
-WORDS = words("moderation")
 # The commands, as the server calls them (xmpp_moderation_texts.erl).
 COMMANDS = {
     "de": ["Offene Meldungen", "Konto nachschlagen", "Konto sperren", "Sperre aufheben", "Hochgeladene Datei löschen"],
@@ -28,87 +26,6 @@ COMMANDS = {
 RESET = {"de": "Link für ein neues Passwort erstellen", "en": "Make a link for a new password"}
 NO_ACCOUNT = {"de": "Dieses Konto gibt es nicht.", "en": "There is no such account."}
 CLOSED = {"de": "Erledigt:", "en": "Closed:"}
-# Each kind of field that a command may have some day, with what the page makes of it.
-FORM = """<x xmlns='jabber:x:data' type='form'><title>Try</title><instructions>Read</instructions>
-<field type='hidden' var='kept'><value>one</value></field>
-<field type='fixed'><value>first</value><value>second &lt;b&gt;</value></field>
-<field type='boolean' var='yes' label='Sure'><value>true</value><desc>Why</desc></field>
-<field type='list-single' var='single' label='One of them'><required/><value>b</value>
-<option label='A'><value>a</value></option><option label='B'><value>b</value></option></field>
-<field type='list-multi' var='multi' label='Some'><value>x</value>
-<option><value>x</value></option><option><value>y</value></option></field>
-<field type='text-multi' var='lines' label='Lines'><value>1</value><value> 2</value></field>
-<field type='jid-multi' var='addresses' label='Addresses'><value>a@b</value></field>
-<field type='jid-single' var='address' label='Address'><value>c@d</value></field>
-<field var='plain' label='Plain'/></x>"""
-RESULT = """<x xmlns='jabber:x:data' type='result'><title>Found</title>
-<reported><field var='a' label='Name'/><field var='b' label='Day'/></reported>
-<item><field var='b'><value>today</value></field><field var='a'><value>&lt;i&gt;maria</value></field></item></x>"""
-_RENDER = """async ([form, result]) => {
-    const { controls, instructions, results, title } = await import("/moderation/forms.js");
-    const parsed = (text) => new DOMParser().parseFromString(text, "text/xml").documentElement;
-    const made = controls(parsed(form));
-    const place = document.getElementById("content");
-    place.append(...instructions(parsed(form)), ...made.flatMap(({ box }) => box || []));
-    place.append(...results(parsed(result)).parts);
-    return [title(parsed(form)), made.filter(({ name }) => name).map(({ name, values }) => [name, values()])];
-}"""
-
-
-class Case(NamedTuple):
-    """A moderator, a member who has sent a file, and whom that one has reported."""
-
-    moderator: Account
-    member: Account
-    pest: Account
-
-
-@pytest.fixture
-def case(service: Service) -> Iterator[Case]:
-    accounts = service.register(3)
-    case = Case(*accounts)
-    with appointed(service, case.moderator):
-        yield case
-    service.unregister(accounts)
-
-
-def said(language: str, name: str, about: str = "") -> str:
-    return str(WORDS[language]["said"][name]).replace("#", about)
-
-
-async def tells(page: Page, sentence: str, role: str = "status", part: str = "command") -> None:
-    await expect(page.locator(f"#{part} [role={role}]")).to_contain_text(sentence, timeout=PATIENCE * 1000)
-
-
-async def log_in(page: Page, account: Account) -> None:
-    await page.fill("#address", account.jid)
-    await page.fill("#login-password", account.password)
-    await page.locator("#login button").click()
-
-
-async def gets_in(service: Service, account: Account) -> bool:
-    """A ban lets nobody begin a session."""
-
-    def bind() -> str:
-        with logged_in(service, account) as stream:
-            return stream.bind()
-
-    return bool(await asyncio.to_thread(bind))
-
-
-async def fill(page: Page, command: str, **fields: str) -> None:
-    """Opens a command, and goes on with what its form has by these names."""
-    await page.locator("#commands").get_by_role("button", name=command, exact=True).click()
-    await expect(page.locator("#stage form")).to_be_visible(timeout=PATIENCE * 1000)
-    await expect(page.locator("#stage h2")).to_be_focused()
-    for label, text in fields.items():
-        await page.locator("#stage form").get_by_label(label, exact=True).fill(text)
-    await page.locator("#stage [type=submit]").click()
-
-
-async def confirm(page: Page, language: str, command: str) -> None:
-    await expect(page.locator("#stage .check")).to_contain_text(said(language, "check"))
-    await page.get_by_role("button", name=said(language, "confirm", command), exact=True).click()
 
 
 @pytest.mark.parametrize(("language", "size"), [("de", "phone"), ("en", "desktop")])
@@ -244,27 +161,4 @@ async def test_short_address_leads_there_and_without_scripts_it_is_said_so(brows
     await expect(page.locator("noscript p")).to_have_text(WORDS["de"]["no_script"])
     answer = await service.fetch("GET", f"https://{service.domain}/moderation", headers={"Accept-Language": "de"})
     assert (answer.status, answer.headers["location"]) == (302, "/de/moderation/")
-    assert await visit.end() == []
-
-
-async def test_forms_of_any_kind_can_be_filled_in(browser: Browser, service: Service) -> None:
-    """What the server has given is sent back as it was, and all of it is text."""
-    visit = await Visit.begin(browser, service.domain)
-    page = await visit.open("/en/moderation/")
-    title, fields = await page.evaluate(_RENDER, [FORM, RESULT])
-    assert title == "Try"
-    assert fields == [
-        ["kept", ["one"]],
-        ["yes", ["1"]],
-        ["single", ["b"]],
-        ["multi", ["x"]],
-        ["lines", ["1", " 2"]],
-        ["addresses", ["a@b"]],
-        ["address", ["c@d"]],
-        ["plain", [""]],
-    ]
-    await expect(page.locator("#content .fixed").last).to_have_text("first\nsecond <b>")
-    await expect(page.locator("#content th")).to_have_text(["Name", "Day"])
-    await expect(page.locator("#content td")).to_have_text(["<i>maria", "today"])
-    await visit.check(page, "moderation-forms-en")
     assert await visit.end() == []
