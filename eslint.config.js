@@ -57,6 +57,10 @@ module.exports = [
     },
   },
   {
+    files: ["roles/website/moderation/*.js"],
+    languageOptions: { globals: outside("document") },
+  },
+  {
     files: ["roles/webchat/templates/srv/xmpp/website/chat/chat.js.j2"],
     languageOptions: { globals: outside("customElements", "document", "fetch", "HTMLElement", "window") },
   },

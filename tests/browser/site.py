@@ -13,7 +13,7 @@ from typing import Any, Literal
 from urllib.parse import SplitResult, urldefrag, urljoin, urlsplit
 
 import yaml
-from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, Request, WebSocket
+from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, Request, WebSocket
 
 from ..kit.service import Answer, Service
 
@@ -26,6 +26,8 @@ LANGUAGES = ("de", "en")
 MORE_DOMAIN = "family.test"
 # What a phone and a laptop show of a page, in CSS pixels.
 SIZES = {"phone": (360, 740), "desktop": (1280, 800)}
+# From one end of a page to the other, by the Tab key.
+TABS = 150
 # Beside what axe-core checks unasked: WCAG 2.2, 2.5.8.
 AXE_OPTIONS: dict[str, Any] = {"rules": {"target-size": {"enabled": True}}, "resultTypes": ["violations"]}
 # What changes with the colors alone.
@@ -47,11 +49,13 @@ _OVERHANG = "document.documentElement.scrollWidth - document.documentElement.cli
 def words(page: str) -> dict[str, dict[str, Any]]:
     """What a page with a script says by language, and its script (`said`)."""
     folder = CHECKOUT / "roles" / "website" / "vars" / "main"
-    own, shared = (
-        yaml.safe_load((folder / f"{file}.yml").read_text(encoding="utf-8"))[f"__website_{name}"]
-        for file, name in ((page, page), ("scripts", "said"))
-    )
-    return {language: {**texts, "said": shared[language] | texts["said"]} for language, texts in own.items()}
+    own = yaml.safe_load((folder / f"{page}.yml").read_text(encoding="utf-8"))[f"__website_{page}"]
+    shared = yaml.safe_load((folder / "scripts.yml").read_text(encoding="utf-8"))
+    said, login = shared["__website_said"], shared["__website_login"]
+    return {
+        language: {**texts, "said": said[language] | login[language]["said"] | texts["said"]}
+        for language, texts in own.items()
+    }
 
 
 class Markup(HTMLParser):
@@ -205,6 +209,15 @@ async def typed(page: Page) -> str:
     """What is in all fields of a page: its markup does not show that."""
     script = "[...document.querySelectorAll('input, textarea')].map(field => field.value).join('\\n')"
     return str(await page.evaluate(script))
+
+
+async def reach(page: Page, target: Locator, key: str = "Tab") -> None:
+    """By the Tab key alone."""
+    for _ in range(TABS):
+        await page.keyboard.press(key)
+        if await target.evaluate("element => element === document.activeElement"):
+            return
+    raise AssertionError(f"the Tab key does not reach {target}")
 
 
 async def accessibility(page: Page, options: dict[str, Any] = AXE_OPTIONS) -> list[str]:

@@ -53,6 +53,7 @@ async def test_people_look_after_their_account(
         await expect(page.locator("#inside")).to_be_focused()
         for figure, number in {"archived": 1, "waiting": 0, "contacts": 1, "blocked": 1, "omemo": 2}.items():
             await expect(page.locator(f"#figure-{figure}")).to_have_text(str(number))
+        await expect(page.locator("#moderator")).to_be_hidden()
         await visit.check(page, f"account-{language}")
         await visit.check_colors(page, f"account-{language}", "dark")
         await page.emulate_media(color_scheme="light")

@@ -7,7 +7,7 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser, Error, Locator, Page, expect
+from playwright.async_api import Browser, Error, Page, expect
 
 from ..kit.account_file import file_of, publish_keys
 from ..kit.chromium import without_storage
@@ -18,20 +18,10 @@ from ..kit.newcomer import newcomer
 from ..kit.service import Account, Service
 from ..kit.sessions import app
 from .account import MAM, assert_refused, enter, filled, said, tells
-from .site import Visit, typed
+from .site import Visit, reach, typed
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.usefixtures("limits_reset_before")]
 
-TABS = 150  # from one end of the page to the other
-
-
-async def reach(page: Page, target: Locator, key: str = "Tab") -> None:
-    """By the Tab key alone."""
-    for _ in range(TABS):
-        await page.keyboard.press(key)
-        if await target.evaluate("element => element === document.activeElement"):
-            return
-    raise AssertionError(f"the Tab key does not reach {target}")
 
 
 async def press(page: Page, part: str, button: str, sentence: str, key: str = "Enter") -> None:

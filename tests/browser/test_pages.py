@@ -157,7 +157,7 @@ async def test_page_is_well_behaved(browser: Browser, service: Service, site: Si
     assert await visit.end() == []
 
 
-@pytest.mark.parametrize("path", ["", "account/", "register/"])
+@pytest.mark.parametrize("path", ["", "account/", "register/", "moderation/"])
 @pytest.mark.parametrize("language", LANGUAGES)
 async def test_page_is_small(browser: Browser, service: Service, language: str, path: str) -> None:
     """All that is transferred, with headers, for a browser that has nothing of it yet."""

@@ -65,15 +65,25 @@ def with_moderators(text: str, *addresses: str) -> str:
     return text.replace("    resets: false\n", "    resets: true\n")
 
 
+@contextlib.contextmanager
+def appointed(service: Service, *accounts: Account) -> Iterator[None]:
+    """These are moderators: the inventory has the administrator alone, as the only account there from the start."""
+    service.host.check_output(f"cp -p {CONFIGURATION} /run/conexizan-xmpp.yml")
+    addresses = [f"admin@{service.domain}", *(account.jid for account in accounts)]
+    try:
+        reload(service, lambda text: with_moderators(text, *addresses))
+        yield
+    finally:
+        service.host.check_output(f"cp /run/conexizan-xmpp.yml {CONFIGURATION}; rm /run/conexizan-xmpp.yml")
+        service.api(("reload_config", {}))
+
+
 @pytest.fixture(scope="module")
 def team(service: Service, register: Register) -> Iterator[Team]:
-    """Two more: the inventory has the administrator alone, as the only account that is there from the start."""
+    """Two of them."""
     team = Team(*register(2))
-    service.host.check_output(f"cp -p {CONFIGURATION} /run/conexizan-xmpp.yml")
-    reload(service, lambda text: with_moderators(text, f"admin@{service.domain}", *(account.jid for account in team)))
-    yield team
-    service.host.check_output(f"cp /run/conexizan-xmpp.yml {CONFIGURATION}; rm /run/conexizan-xmpp.yml")
-    service.api(("reload_config", {}))
+    with appointed(service, *team):
+        yield team
 
 
 @contextlib.asynccontextmanager

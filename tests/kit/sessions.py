@@ -73,12 +73,12 @@ def back_online(stream: Stream) -> list[ET.Element]:
 
 @contextlib.contextmanager
 def app(
-    service: Service, account: Account, software: str = "Chat & talk", device: str = "phone"
+    service: Service, account: Account, software: str = "Chat & talk", device: str = "phone", language: str = ""
 ) -> Iterator[tuple[Stream, str, str]]:
     """An app that says what it is, with its resource and its token."""
     names = f"<software>{escape(software)}</software><device>{escape(device)}</device>"
     agent = f"<user-agent id='{secrets.token_hex(8)}'>{names}</user-agent>"
-    with connected(service, user=account) as stream:
+    with connected(service, user=account, language=language) as stream:
         stream.starttls()
         success = stream.scram2("SCRAM-SHA-512-PLUS", account, agent + TOKEN + BIND2_REQUEST)
         token = success.find(f"{FAST}token")
@@ -87,10 +87,11 @@ def app(
         yield stream, resource, token.get("token", "")
 
 
-def is_ended(stream: Stream) -> None:
-    """Told why, then closed."""
+def is_ended(stream: Stream) -> str:
+    """Told why, then closed; returns the words."""
     while (element := stream.read()).tag != f"{STREAMS}error":
         pass
     assert element[0].tag == "{urn:ietf:params:xml:ns:xmpp-streams}not-authorized"
     with pytest.raises(ConnectionError):
         stream.read()
+    return element.findtext("{urn:ietf:params:xml:ns:xmpp-streams}text", "")

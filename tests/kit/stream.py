@@ -76,6 +76,7 @@ class Stream:
             self._socket.setsockopt(socket.SOL_SOCKET, option, struct.pack("ll", PATIENCE, 0))
         self._tls: SSL.Connection | None = None
         self._parser = Parser()
+        self.language = ""  # of the words that the server says, where it is not its own
         self.last_features = ET.Element("none")
 
     def close(self) -> None:
@@ -147,6 +148,7 @@ class Stream:
         """Opens (or reopens) the stream, to the service or what it is called here; returns its features."""
         self._parser = Parser()
         user = f" from='{self._user.jid}'" if self._user and self._tls else ""
+        user += f" xml:lang='{self.language}'" if self.language else ""
         self.send(
             f"<?xml version='1.0'?><stream:stream to='{to or self._service.domain}'{user} version='1.0' "
             "xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>"
@@ -246,9 +248,10 @@ def mechanisms(features: ET.Element) -> set[str]:
 
 
 @contextlib.contextmanager
-def connected(service: Service, port: int = 5222, user: Account | None = None) -> Iterator[Stream]:
+def connected(service: Service, port: int = 5222, user: Account | None = None, language: str = "") -> Iterator[Stream]:
     """A connection on which nothing has been said yet."""
     stream = Stream(service, port, user)
+    stream.language = language
     try:
         yield stream
     finally:

@@ -103,7 +103,7 @@ def test_an_app_is_logged_out_with_its_token_and_its_push(service: Service, regi
     token_of_another, _ = ask_token(service, alice)
     with (
         at_home(service, alice) as (stream, own),
-        app(service, alice) as (lost, name, token),
+        app(service, alice, language="de") as (lost, name, token),
         app(service, alice) as (kept, other, _),
     ):
         for one, node in ((lost, "lost"), (kept, "kept")):
@@ -117,7 +117,7 @@ def test_an_app_is_logged_out_with_its_token_and_its_push(service: Service, regi
         assert stream.query("set", logout(identity)).get("type") == "result"
         assert {own, other} == set(clients(stream)) - {""}
         assert [one.get("client") for one in pushes(stream)] == [clients(stream)[other].get("id")]
-        is_ended(lost)
+        assert is_ended(lost) == "Diese App wurde vom Konto aus abgemeldet."
         assert is_alive(kept)
         assert refusal(stream.query("set", logout(identity))) == "item-not-found"
         assert refusal(stream.query("set", revoke(identity))) == "item-not-found"

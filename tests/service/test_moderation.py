@@ -43,7 +43,7 @@ async def test_report_is_open_until_a_moderator_closes_it(
     async with moderating(service, team, admin) as (client, operator), login(service, alice) as other:
         await report(other, mallory.jid, text, "abuse")
         await report(other, bob.jid, "second")
-        notice = await client.messages.get(lambda stanza: "report" in stanza.findtext(BODY, ""))
+        notice = await client.messages.get(lambda stanza: "/moderation" in stanza.findtext(BODY, ""))
         form = await ask(client, f"{NODE}reports")
         shown = [
             field.findtext(f"{DATA}value", "") for field in form.iter(f"{DATA}field") if field.get("type") == "fixed"
@@ -54,7 +54,9 @@ async def test_report_is_open_until_a_moderator_closes_it(
         }
         done = await run(client, "reports", done=[options[mallory.jid], "x; DROP TABLE users"])
         said = await told(operator, f"about {mallory.jid}")
-    assert mallory.name not in notice.findtext(BODY, ""), "the notice is kept, the report is not"
+    words = {body.get("{http://www.w3.org/XML/1998/namespace}lang"): body.text or "" for body in notice.iter(BODY)}
+    assert {language: text.split()[0] for language, text in words.items()} == {"de": "Es", "en": "There"}
+    assert mallory.name not in "".join(words.values()), "the notice is kept, the report is not"
     (found,) = (one for one in shown if mallory.jid in one)
     assert f"by: {alice.jid}" in found
     assert f"> {text}" in found

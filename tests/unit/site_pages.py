@@ -47,6 +47,7 @@ CONFIGURATIONS: dict[str, dict[str, Any]] = {
         "xmpp_keep_inviter": True,
         "xmpp_circles": [{"name": "family", "members": ["maria"]}],
         "xmpp_limited": ["tim"],
+        "xmpp_moderators": ["bob"],
         "xmpp_registration_question": {
             "de": {"question": "Was ist <b> & *mehr*?", "answers": ["Linde"]},
             "en": {"question": "What is <b> & *more*?", "answers": ["lime"]},

@@ -13,10 +13,13 @@ from .loading import ROOT
 
 WEBSITE = ROOT / "roles/website/templates/srv/xmpp/website"
 SHARED = [WEBSITE / "page.js", WEBSITE / "xmpp.js"]
+# What a page with a login imports of the account page's.
+LOGIN = [WEBSITE / "account" / f"{name}.js" for name in ("commands", "links", "login", "parts", "session")]
 # What register.html.j2 adds to its sentences (`labels`).
 LABELS = {"proceed", "make", "set", "changed"}
 SCRIPTS = {
     "account": [*SHARED, *sorted((WEBSITE / "account").glob("*.js"))],
+    "moderation": [*SHARED, *LOGIN, *sorted((ROOT / "roles/website/moderation").glob("*.js"))],
     "register": [*SHARED, ROOT / "roles/registration/templates/srv/xmpp/website/register.js"],
 }
 # By a call, as the label of a button, as what somebody is asked before, as a Problem, or as what an error means.
@@ -42,12 +45,13 @@ def named(text: str) -> set[str]:
 def test_sentences_of_scripts_are_on_their_page(page: str) -> None:
     folder = ROOT / "roles/website/vars/main"
     own: dict[str, Any] = yaml.safe_load((folder / f"{page}.yml").read_text())[f"__website_{page}"]
-    shared: dict[str, Any] = yaml.safe_load((folder / "scripts.yml").read_text())["__website_said"]
+    scripts: dict[str, Any] = yaml.safe_load((folder / "scripts.yml").read_text())
     names = set().union(*(named(path.read_text()) for path in SCRIPTS[page]))
     assert {"weak", "unreachable", "server"} < names, "what is looked for is no longer written like this"
     assert len(names) > 10
     for language, texts in own.items():
-        there = {*shared[language], *texts["said"]} | (LABELS if page == "register" else set())
+        more = LABELS if page == "register" else set(scripts["__website_login"][language]["said"])
+        there = {*scripts["__website_said"][language], *texts["said"], *more}
         assert names <= there, (language, sorted(names - there))
 
 

@@ -74,6 +74,12 @@ def test_nobody_is_limited(host: Host) -> None:
     assert "limited" not in host.check_output("cat /etc/ejabberd/xmpp.yml")
 
 
+def test_page_for_moderators_is_gone(host: Host) -> None:
+    """It was there (converge.yml). No policy of the web server lets scripts run at its address."""
+    assert named(host, "/srv/xmpp/website", "*moderation*") == []
+    assert "moderation" not in host.file("/etc/nginx/xmpp.d/website.conf").content_string
+
+
 def test_nothing_is_counted(host: Host) -> None:
     assert "/usr/local/lib/xmpp/metrics" in host.file("/var/lib/xmpp/tree/metrics.json").content_string
     assert named(host, "/etc /usr/local /run", "*metrics*", "*node-exporter*") == []

@@ -2,7 +2,8 @@
 // The account page: what goes into the archive (XEP-0313, XEP-0441), how much is in it, and how it is emptied (mod_xmpp_archive.erl).
 import { at, said } from "/page.js";
 import { NS, element } from "/xmpp.js";
-import { act, address, ask, figure, meant, onSubmit } from "./parts.js";
+import { act, ask, figure, meant, onSubmit } from "./parts.js";
+import { address } from "./people.js";
 
 const OFFLINE = "http://jabber.org/protocol/offline";
 const LONG = 600000; // milliseconds; a full archive is deleted in portions

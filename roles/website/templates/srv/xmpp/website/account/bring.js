@@ -4,7 +4,8 @@
 import { at, said } from "/page.js";
 import { NS, Problem, Refusal, bare, element } from "/xmpp.js";
 import { items } from "./export.js";
-import { about, ask, isAddress, me, onSubmit } from "./parts.js";
+import { about, ask, me, onSubmit } from "./parts.js";
+import { isAddress } from "./people.js";
 import * as people from "./people.js";
 
 const PIE = "urn:xmpp:pie:0";

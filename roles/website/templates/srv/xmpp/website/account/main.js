@@ -1,63 +1,29 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // The account page: logs in and out, changes the password, deletes the account (XEP-0077). It is an XMPP client like any other, and sends no
-// presence, so no app shows it to others. Nothing is stored; the password is forgotten as soon as it has been used.
+// presence, so no app shows it to others.
 import { at, newPassword, said, show, showsPassword } from "/page.js";
-import { NS, Problem, element } from "/xmpp.js";
+import { NS, element } from "/xmpp.js";
 import * as archive from "./archive.js";
 import "./bring.js";
+import { moderation } from "./commands.js";
 import * as devices from "./devices.js";
 import "./export.js";
 import * as invite from "./invite.js";
-import { check, login } from "./login.js";
+import { check } from "./login.js";
 import { act, ask, focusOn, me, meant, onSubmit } from "./parts.js";
 import * as people from "./people.js";
+import { clear, leave, session } from "./session.js";
 import * as stored from "./stored.js";
 
-const outside = at("outside");
 const rate = newPassword(() => me.name);
 
-function typedAddress() {
-  const domains = at("login").dataset.domains.split(" ");
-  const [name, domain = domains[0], ...more] = at("address").value.trim().normalize("NFKC").toLowerCase().split("@");
-  if (!name || !domains.includes(domain) || more.length) throw new Problem("foreign");
-  return [name, domain];
+// What moderators do is on a page of their own, which nobody else is led to.
+async function moderator() {
+  show("moderator", (await moderation()).length > 0);
 }
 
-// Nobody is logged in any more.
-function leave(sentence, role) {
-  me.stream?.close();
-  me.stream = null;
-  // What is hidden can be read all the same. It is fetched again; passwords are not kept for anybody.
-  for (const told of document.querySelectorAll(".rows, .figures dd, #stored td, #more-files b, #invitations-left")) told.textContent = "";
-  for (const id of ["password", "delete-password"]) at(id).value = "";
-  rate();
-  show("inside", false);
-  show("outside");
-  for (const told of outside.querySelectorAll("[role]")) told.textContent = told.getAttribute("role") === role ? sentence : "";
-  at(me.name && role === "alert" ? "login-password" : "address").focus();
-}
-
-// The next person finds nothing of the last one.
-function clear() {
-  for (const form of document.querySelectorAll("form")) form.reset();
-  for (const told of document.querySelectorAll("#inside [role], #who")) told.textContent = "";
-  at("username").value = "";
-  me.name = "";
-  archive.forget();
-}
-
-async function enter() {
-  const [name, domain] = typedAddress();
-  const stream = await login(name, domain, at("login-password").value);
-  if (stream.over) throw await stream.over;
-  if (me.name && (name !== me.name || domain !== me.domain)) clear();
-  Object.assign(me, { name, domain, stream });
-  stream.ended = () => leave(said("expired"), "alert");
-  at("login").reset();
-  at("address").value = `${name}@${domain}`;
-  at("who").textContent = at("username").value = `${name}@${domain}`;
-  show("outside", false);
-  show("inside");
+function entered(address) {
+  at("username").value = address;
   // A link of the questions and answers leads to a part.
   const wanted = at(location.hash.slice(1))?.closest("#inside > div");
   focusOn(wanted || at("inside"));
@@ -68,27 +34,26 @@ async function enter() {
     devices: devices.load,
     uploads: stored.load,
     ...(at("invite") && { invite: invite.load }),
+    ...(at("moderator") && { moderator }),
   })) {
     act(at(part), load);
   }
 }
 
-at("login").addEventListener("submit", (event) => {
-  event.preventDefault();
-  act(outside, enter);
-});
-showsPassword(at("login-show"), at("login-password"));
-showsPassword(at("delete-show"), at("delete-password"));
+// What was fetched is fetched again; passwords are not kept for anybody.
+function left() {
+  for (const told of document.querySelectorAll(".rows, .figures dd, #stored td, #more-files b, #invitations-left")) told.textContent = "";
+  for (const id of ["password", "delete-password"]) at(id).value = "";
+  if (at("moderator")) show("moderator", false);
+  rate();
+}
 
-at("logout").addEventListener("click", () => {
-  clear();
-  leave(said("logged-out"), "status");
-});
-// A browser may bring the page back as it was left.
-window.addEventListener("pagehide", () => {
-  clear();
-  leave("", "status");
-});
+function cleared() {
+  at("username").value = "";
+  archive.forget();
+}
+
+showsPassword(at("delete-show"), at("delete-password"));
 
 const registered = (...children) => element(NS.register, "query", {}, ...children);
 
@@ -131,4 +96,4 @@ onSubmit("delete", async () => {
   leave(said("deleted"), "status");
 });
 
-show("outside");
+session({ entered, left, cleared });

@@ -123,13 +123,3 @@ export function list(id, rows, nothing = "none") {
   box.replaceChildren(...(made.length ? made : [none]));
   return made;
 }
-
-// Somebody's address, or a whole server's.
-export const isAddress = (text) => /^([^\s@/"&'<>:]+@)?[^\s@/"&'<>:]+$/.test(text);
-
-// What people type as one.
-export function address(text) {
-  const typed = text.trim().toLowerCase();
-  if (!isAddress(typed)) throw new Problem("no-address", { words: about("no-address", text.trim()) });
-  return typed;
-}

@@ -1,10 +1,20 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // The account page: contacts (RFC 6121) and blocked addresses (XEP-0191).
 import { at, said } from "/page.js";
-import { NS, element } from "/xmpp.js";
-import { about, address, ask, figure, list, onSubmit } from "./parts.js";
+import { NS, Problem, element } from "/xmpp.js";
+import { about, ask, figure, list, onSubmit } from "./parts.js";
 
 const BLOCKING = "urn:xmpp:blocking";
+
+// Somebody's address, or a whole server's.
+export const isAddress = (text) => /^([^\s@/"&'<>:]+@)?[^\s@/"&'<>:]+$/.test(text);
+
+// What people type as one.
+export function address(text) {
+  const typed = text.trim().toLowerCase();
+  if (!isAddress(typed)) throw new Problem("no-address", { words: about("no-address", text.trim()) });
+  return typed;
+}
 
 const jid = (item) => item.getAttribute("jid");
 const byAddress = (one, other) => jid(one).localeCompare(jid(other));

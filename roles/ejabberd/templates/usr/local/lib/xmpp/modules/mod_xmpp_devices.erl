@@ -74,9 +74,12 @@ noted(State) ->
     State.
 
 ended(#{lang := Lang} = State, {?MODULE, logout}) ->
-    {stop, ejabberd_c2s:send(State, xmpp:serr_not_authorized(<<"This app has been logged out by the owner of the account.">>, Lang))};
+    {stop, ejabberd_c2s:send(State, xmpp:serr_not_authorized(logged_out(xmpp_language:choose(Lang)), Lang))};
 ended(State, _Info) ->
     State.
+
+logged_out(<<"de">>) -> <<"Diese App wurde vom Konto aus abgemeldet."/utf8>>;
+logged_out(_) -> <<"This app has been logged out by the owner of the account.">>.
 
 %% ---------------------------------------------------------------------- who asks for what
 %% They are no elements that ejabberd knows.

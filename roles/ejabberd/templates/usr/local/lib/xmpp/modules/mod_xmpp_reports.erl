@@ -18,7 +18,6 @@
 -define(OPEN, 500).    %% that wait for moderators; administrators get more than that
 -define(OF_ONE, 20).   %% of them by one account
 -define(SHOWN, 30).    %% of them at a time
--define(NOTICE, <<"There is a new report. Open ones are among the commands of this server (XEP-0050) that your app shows."/utf8>>).
 
 start(Host, Opts) ->
     xmpp_start:attempt(?MODULE, fun() -> xmpp_token_bucket:new(?MODULE), hooks(add, Host), prepare(Host, Opts) end).
@@ -72,7 +71,7 @@ pass_on(Reporter, About, Report) ->
             xmpp_token_bucket:use(?MODULE, {User, Host}, ?EACH),
             By = jid:encode({User, Host, <<>>}),
             [tell(Host, Admin, describe(By, About, Report)) || Admin <- opt(admins)],
-            keep(Host, About, By, Report) andalso [tell(Host, Moderator, ?NOTICE) || Moderator <- opt(moderators) -- opt(admins)]
+            keep(Host, About, By, Report) andalso [tell(Host, Moderator, xmpp_moderation_texts:all(new_report)) || Moderator <- opt(moderators) -- opt(admins)]
     end.
 
 %% The same for all domains, which share one table.
@@ -107,11 +106,15 @@ quote(Text) ->
 cut(Text, Characters) ->
     unicode:characters_to_binary(lists:sublist(unicode:characters_to_list(Text), Characters)).
 
-tell(Host, Admin, Text) ->
-    Body = {xmlel, <<"body">>, [], [{xmlcdata, unicode:characters_to_binary(Text)}]},
+%% A text in several languages is one message (RFC 6121, 5.2.3): which of them somebody reads is not known here, but to their app. One that knows of
+%% no languages shows the first.
+tell(Host, Who, [{_, _} | _] = Texts) ->
+    Bodies = [{xmlel, <<"body">>, [{<<"xml:lang">>, Language}], [{xmlcdata, Text}]} || {Language, Text} <- Texts],
     Attributes = [{<<"type">>, <<"chat">>}, {<<"id">>, p1_rand:get_string()}],
-    Message = xmpp:decode({xmlel, <<"message">>, Attributes, [Body]}, <<"jabber:client">>, [ignore_els]),
-    ejabberd_router:route(xmpp:set_from_to(Message, jid:make(Host), Admin)).
+    Message = xmpp:decode({xmlel, <<"message">>, Attributes, Bodies}, <<"jabber:client">>, [ignore_els]),
+    ejabberd_router:route(xmpp:set_from_to(Message, jid:make(Host), Who));
+tell(Host, Who, Text) ->
+    tell(Host, Who, [{<<"en">>, unicode:characters_to_binary(Text)}]).
 
 %% ---------------------------------------------------------------------- open reports
 %% Without moderators nobody would close them, so there are none.

@@ -85,7 +85,7 @@ act(reset, #{account := Text}, Context) ->
         ["DELETE FROM invite_token WHERE type = 'T' AND server_host = ", xmpp_sql:quote(Server), " AND account_name = ", xmpp_sql:quote(User)])),
     {<<"xmpp:", _/binary>>, Link} = mod_invites:generate_reset_token(User, Server),
     %% Whoever opens the link has the account: its owner is told as well.
-    mod_xmpp_reports:tell(Server, jid:make(User, Server), xmpp_moderation_texts:text(ejabberd_option:language(Server), reset_told, [])),
+    mod_xmpp_reports:tell(Server, jid:make(User, Server), xmpp_moderation_texts:all(reset_told)),
     {done, {reset_made, [name(Who)]}, [{link, [Link]}], ["has made a link to set a new password for ", name(Who)]};
 act(invite, #{}, #{host := Host}) ->
     {<<"xmpp:", _/binary>>, Link} = mod_invites:generate_invite(Host),

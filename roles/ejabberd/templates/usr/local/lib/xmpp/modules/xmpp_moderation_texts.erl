@@ -1,7 +1,7 @@
 %% SPDX-License-Identifier: GPL-3.0-or-later
 %% What moderators read, in the languages of the site.
 -module(xmpp_moderation_texts).
--export([text/3]).
+-export([text/3, all/1]).
 
 %% In the language that the app asks for, else the server's.
 text(Language, Key, Values) ->
@@ -11,6 +11,11 @@ text(Language, Key, Values) ->
                  _ -> English
              end,
     unicode:characters_to_binary(io_lib:format(Format, Values)).
+
+%% For a message to somebody who has not asked: in each language, the server's first.
+all(Key) ->
+    Own = xmpp_language:choose(<<>>),
+    [{Language, text(Language, Key, [])} || Language <- [Own | [<<"de">>, <<"en">>] -- [Own]]].
 
 %% Names of the commands, and what their forms say.
 text({name, reports}) -> {"Open reports", "Offene Meldungen"};
@@ -60,6 +65,9 @@ text(reset_told) -> {"A moderator has made a link to set a new password for this
                      " schreibe den Betreibenden."};
 text(invite_made) -> {"The link is for one account.", "Der Link gilt für ein Konto."};
 text(link) -> {"~ts", "~ts"};
+text(new_report) -> {"There is a new report. Read it on this service's web site, under /moderation, or among the commands of this server in your app.",
+                     "Es gibt eine neue Meldung. Du findest sie auf der Website dieses Dienstes unter /moderation oder in deiner App unter den Befehlen"
+                     " dieses Servers."};
 text(no_reports) -> {"There are no open reports.", "Es gibt keine offenen Meldungen."};
 text(report) -> {"~ts. ~ts, ~ts\nabout: ~ts\nby: ~ts~ts", "~ts. ~ts, ~ts\nüber: ~ts\nvon: ~ts~ts"};
 text(more_reports) -> {"~ts reports are open, these are the oldest.", "~ts Meldungen sind offen, dies sind die ältesten."};
