@@ -23,7 +23,6 @@ from .site import Visit, reach, typed
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.usefixtures("limits_reset_before")]
 
 
-
 async def press(page: Page, part: str, button: str, sentence: str, key: str = "Enter") -> None:
     """Presses a button of a part, which says so afterwards."""
     await reach(page, page.locator(f"#{part} {button}").first)

@@ -27,7 +27,7 @@ NAME = "contributing"
 HOSTS = ("bench-site", "bench-apt", "bench-browser", "bench-ejabberd", "bench-prosody", NAME)
 LOCKS = {"requirements-dev.txt", "requirements.txt", "tests/browser/package-lock.json"}
 # The round trips of a second run that has nothing to do: what grows here, every run of every operator pays for.
-REMOTE_MODULE_CALLS = 4
+REMOTE_MODULE_CALLS = 3
 PATH = [folder for folder in os.environ["PATH"].split(os.pathsep) if folder != str(Path(sys.executable).parent)]
 # A clone has an environment of its own; and npm, if it is told so, writes where this machine has packages from.
 ENVIRONMENT = {
