@@ -96,8 +96,8 @@ def debian_ejabberd(bed: Bed, accounts: int) -> Server:
 
 
 def debian_prosody(bed: Bed, accounts: int) -> Server:
-    """Debian 13's Prosody as packaged; changed: domain, certificate, archive and rooms, direct TLS, no rate limit, and the
-    open files that systemd gives it: 1,024 are too few for 1,000 clients."""
+    """Debian 13's Prosody as packaged; changed: domain, certificate, archive and rooms, direct TLS, no rate limit, and more
+    open files: 1,024 are too few for 1,000 clients."""
     host = bed.host("bench-prosody")
     # An account's file holds no name: with the same password, one does for all.
     host.shell(
