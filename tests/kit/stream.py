@@ -143,12 +143,13 @@ class Stream:
             self._parser.feed(data)
         return element
 
-    def open(self, to: str = "") -> ET.Element:
+    def open(self, to: str = "", language: str = "") -> ET.Element:
         """Opens (or reopens) the stream, to the service or what it is called here; returns its features."""
         self._parser = Parser()
         user = f" from='{self._user.jid}'" if self._user and self._tls else ""
+        lang = f" xml:lang='{language}'" if language else ""
         self.send(
-            f"<?xml version='1.0'?><stream:stream to='{to or self._service.domain}'{user} version='1.0' "
+            f"<?xml version='1.0'?><stream:stream to='{to or self._service.domain}'{user}{lang} version='1.0' "
             "xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>"
         )
         return self.features()
@@ -159,13 +160,13 @@ class Stream:
         self.last_features = features
         return features
 
-    def starttls(self, to: str = "") -> ET.Element:
+    def starttls(self, to: str = "", language: str = "") -> ET.Element:
         """The usual way in on port 5222; returns the features offered under TLS."""
         self.open(to)
         self.send("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>")
         assert self.read().tag == f"{TLS}proceed"
         self.encrypt()
-        return self.open(to)
+        return self.open(to, language)
 
     def authenticate(self, mechanism: str, initial: bytes) -> ET.Element:
         """Starts a SASL login (RFC 6120); returns the server's answer."""
