@@ -22,8 +22,9 @@ def waiting(domains: Collection[str]) -> list[dict[str, str]]:
     """
     if not os.access(ejabberd_program.FOLDER / PROGRAM, os.X_OK):
         return []  # an earlier version, in which nobody waits
-    lines = ejabberd_program.run(PROGRAM, "list", seconds=SECONDS).splitlines()
-    rows = [dict(zip(("address", "since", "words"), line.split("\t"), strict=True)) for line in lines]
+    # Not by splitlines(), which also splits at other ends of lines than this one.
+    lines = ejabberd_program.run(PROGRAM, "list", seconds=SECONDS).split("\n")
+    rows = [dict(zip(("address", "since", "words"), line.split("\t"), strict=True)) for line in lines if line]
     return [row for row in rows if row["address"].rpartition("@")[2] in domains]
 
 

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-# More than 150 lines: one function for each verb. What others need as well, such as dates, is in module_utils.
+# More than 300 lines, half of them its documentation: one function for each verb. What others need as well, such as dates, is in module_utils.
 """Manage the accounts of a running ejabberd, over the HTTP API on its local socket."""
 
 from __future__ import annotations
@@ -100,16 +100,12 @@ from xml.etree import ElementTree as ET
 from xml.sax.saxutils import escape
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.conexizan.xmpp.plugins.module_utils import (
-    created_since,
-    ejabberd_api,
-    ejabberd_program,
-    registration_review,
-)
+from ansible_collections.conexizan.xmpp.plugins.module_utils import created_since, ejabberd_api, ejabberd_program
+from ansible_collections.conexizan.xmpp.plugins.module_utils import registration_review as review
 from ansible_collections.conexizan.xmpp.plugins.module_utils.ejabberd_api import Api, ApiError, unknown, user_of
 from ansible_collections.conexizan.xmpp.plugins.module_utils.private_json import PASSWORDS, read, write
 
-VERBS = ["list", "create", "ban", "unban", "delete", "reset", *registration_review.DECISIONS]
+VERBS = ["list", "create", "ban", "unban", "delete", "reset", *review.DECISIONS]
 GROUP = "banned"  # the name that roles/ejabberd has in its access rules
 NAMESPACE = "conexizan:banned"  # of the reason in the private storage (XEP-0049)
 PASSWORD_BYTES = 15
@@ -246,8 +242,8 @@ def do(api: Api, params: dict[str, Any], *, check: bool) -> dict[str, Any]:
         return {"changes": []}
     if params["since"]:
         return {"changes": do_all(api, params, check=check)}
-    if verb in registration_review.DECISIONS:
-        return {"changes": registration_review.decide(verb, account, check=check)}
+    if verb in review.DECISIONS:
+        return {"changes": review.decide(verb, account, check=check)}
     known = accounts_of(api, domain := user_of(account)["host"])
     if verb in ("create", "unban"):
         known += banned_of(api, domain)
@@ -304,7 +300,7 @@ def main() -> None:
     try:
         api = Api(params["socket"])
         done = do(api, params, check=module.check_mode)
-        done["waiting"] = [] if params["since"] else registration_review.waiting(params["domains"])
+        done["waiting"] = [] if params["since"] else review.waiting(params["domains"])
         done["accounts"] = listed_since(api, params) if params["since"] else listed(api, params["domains"])
     except (ApiError, RuntimeError, OSError, subprocess.TimeoutExpired) as error:
         module.fail_json(msg=str(error))

@@ -24,9 +24,12 @@ async def test_operator_decides_who_is_let_in(service: Service) -> None:
             for account in one, other:
                 arrive(service, account, WORDS)
             table = service.succeed("user")
-            assert re.search(rf"^{re.escape(one.jid)} +\d{{4}}-\d\d-\d\d +{re.escape(WORDS)}$", table, re.MULTILINE), table
+            assert re.search(rf"^{re.escape(one.jid)} +\d{{4}}-\d\d-\d\d +{re.escape(WORDS)}$", table, re.MULTILINE), (
+                table
+            )
             (first, second) = json.loads(service.succeed("user", "format=json"))["waiting"]
             assert [first["address"], second["address"], second["words"]] == [one.jid, other.jid, WORDS]
+            assert "waits to be let in" in service.fail("export", f"user={one.name}")
             assert "would be let in" in service.succeed("user", f"approve={one.name}", "--check")
             assert "is let in" in service.succeed("user", f"approve={one.name}")
             assert "refused and deleted" in service.succeed("user", f"refuse={other.jid}")

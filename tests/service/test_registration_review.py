@@ -28,16 +28,15 @@ from ..kit.newcomer import (
     show_invitation,
 )
 from ..kit.review import REASON, SENTENCE, arrive, register, reviewing, switch
-from ..kit.service import Account, Register, Service, sql
+from ..kit.service import Account, Service, sql
 from ..kit.stream import BIND2_REQUEST, DEVICE, FAST, SASL2, Refused, condition, connected
 from ..kit.web import authenticate, over_bosh, over_websocket
 
-ATTACK = "getting into an account that waits to be let in, with `xmpp_registration: review`"
 WAITS = "temporary-auth-failure"
 SAID = {"en": "still waits", "de": "wartet noch"}
 # Quotes, accents, an end of a statement, a line of ours, and what would turn the direction of what follows.
 AWKWARD = "I'm \"Zoë\u0301\"'; DROP TABLE users; --\n> about: admin\u202e & <b>"
-HEARD = "I'm \"Zoë\u0301\"'; DROP TABLE users; -- > about: admin  & <b>".replace("  ", " ")
+HEARD = "I'm \"Zoë\u0301\"'; DROP TABLE users; -- > about: admin  & <b>"
 WORDLESS = ("", "  \n\t", "\u202e\u2066", "?!.. 123")
 LONGEST = 300  # roles/xmpp/vars/main.yml
 
@@ -132,7 +131,7 @@ async def test_refused_is_deleted_and_the_name_is_free(service: Service, team: T
     assert row(service, third) == []
 
 
-@pytest.mark.attack(ATTACK)
+@pytest.mark.attack("getting into an account that waits to be let in, with `xmpp_registration: review`")
 async def test_no_way_in_while_waiting(service: Service, team: Team, guest: Account) -> None:
     """By every mechanism and on every way, before and after a restart, also with a new password; and told so in both languages."""
     arrive(service, guest)
@@ -183,7 +182,7 @@ async def test_no_way_in_while_waiting(service: Service, team: Team, guest: Acco
         refused(stream.authenticate("PLAIN", f"\0{guest.name}\0{changed.password}".encode()), "de")
 
 
-@pytest.mark.attack(ATTACK)
+@pytest.mark.attack("getting into an account that waits to be let in, with `xmpp_registration: review`")
 async def test_no_account_without_a_sentence(service: Service, guest: Account) -> None:
     """In the form it is required, said in words what is missing, and the CAPTCHA is not used up by that. No other way to an account leads around it,
     and none that begins without a login ends the waiting."""
@@ -261,7 +260,9 @@ async def test_list_does_not_grow_for_ever(service: Service, guest: Account) -> 
     assert row(service, guest) == []
 
 
-async def test_switched_off_those_who_wait_still_do(service: Service, team: Team, admin: Account, guest: Account) -> None:
+async def test_switched_off_those_who_wait_still_do(
+    service: Service, team: Team, admin: Account, guest: Account
+) -> None:
     """Until they are let in; who comes then does not wait."""
     arrive(service, guest)
     late = newcomer()

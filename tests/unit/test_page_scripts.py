@@ -14,7 +14,7 @@ from .loading import ROOT
 WEBSITE = ROOT / "roles/website/templates/srv/xmpp/website"
 SHARED = [WEBSITE / "page.js", WEBSITE / "xmpp.js"]
 # What register.html.j2 adds to its sentences (`labels`).
-LABELS = {"proceed", "make", "set", "changed"}
+LABELS = {"proceed", "make", "set", "changed", "waits"}
 SCRIPTS = {
     "account": [*SHARED, *sorted((WEBSITE / "account").glob("*.js"))],
     "register": [*SHARED, ROOT / "roles/registration/templates/srv/xmpp/website/register.js"],

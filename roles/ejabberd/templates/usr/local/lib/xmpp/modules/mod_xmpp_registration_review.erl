@@ -45,9 +45,8 @@ reload(Host, New, _Old) ->
 
 depends(_Host, _Opts) -> [{mod_register, hard}, {mod_xmpp_registration_rate, hard}, {mod_xmpp_reports, hard}].
 %% For how many days an account waits, how many do so at once, over all domains, and how many characters a sentence has at most.
-mod_options(_Host) -> [{review, false}, days, accounts, characters, {tell, []}].
+mod_options(_Host) -> [{review, false}, days, accounts, characters].
 mod_opt_type(review) -> econf:bool();
-mod_opt_type(tell) -> econf:list(econf:jid());
 mod_opt_type(_) -> econf:pos_int().
 mod_doc() -> #{}.
 
@@ -162,8 +161,7 @@ tell(Host) ->
     Now = erlang:monotonic_time(second),
     Now - persistent_term:get(?TOLD, Now - ?DAY) >= ?DAY andalso begin
         persistent_term:put(?TOLD, Now),
-        Text = xmpp_moderation_texts:text(ejabberd_option:language(Host), somebody_waits, []),
-        [mod_xmpp_reports:tell(Host, To, Text) || To <- opt(Host, tell)]
+        mod_xmpp_reports:tell_all(Host, xmpp_moderation_texts:text(ejabberd_option:language(Host), somebody_waits, []))
     end.
 
 %% With the right password only: nobody else learns who waits. After the count of wrong ones, which this is not. The condition is the one that says to
