@@ -80,6 +80,9 @@ let door = null; // what knock() returned, for the attempt at hand
 // Where the visitor has answered, or is to answer: the operator's question (xmpp_registration_question), if there is one, or the picture.
 const solution = () => at(at("answer")?.value.trim() ? "answer" : "digits");
 
+// What is to be filled in next, once the server has asked.
+const question = () => (door?.reason && !at("reason").value.trim() ? at("reason") : solution());
+
 const domain = () => invitation?.domain || at("domain").value;
 const label = (name) => {
   at("proceed").textContent = said(name);
@@ -111,7 +114,7 @@ async function begin() {
   if (picture) await draw(picture);
   showQuestions(Boolean(picture));
   at("digits").value = "";
-  if (picture) at(door.reason && !at("reason").value ? "reason" : solution().id).focus();
+  if (picture) question().focus();
   if (picture) label("make");
 }
 
@@ -184,7 +187,7 @@ async function attempt(action) {
   } finally {
     if (at("register")) at("register").inert = false;
   }
-  if (at("register") && !at("picture").hidden) solution().focus();
+  if (at("register") && !at("picture").hidden) question().focus();
   at("problem").scrollIntoView({ block: "nearest" }); // a small screen has just gone to the field above it
 }
 
