@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""With `xmpp_registration: review`, whoever registers waits until somebody of the service decides, and there is no way around it."""
+"""With `xmpp_registration: review`, whoever registers waits until somebody of the service decides.
+
+There is no way around it.
+"""
 
 from __future__ import annotations
 
@@ -71,7 +74,7 @@ async def refused_login(service: Service, account: Account) -> str:
 
 
 async def test_newcomer_waits_and_is_let_in(service: Service, team: Team, admin: Account, guest: Account) -> None:
-    """A moderator reads the sentence, and decides. Nobody can write to the account before; nothing of it is kept after."""
+    """A moderator reads the sentence, and decides. Nobody can write to the account before; nothing is kept after."""
     async with moderating(service, team, admin) as (client, operator):
         assert (await run_form(client)).get("status") == "completed"
         arrive(service, guest, AWKWARD)
@@ -90,7 +93,8 @@ async def test_newcomer_waits_and_is_let_in(service: Service, team: Team, admin:
         assert {field.get("var") for field in form.iter(f"{DATA}field")} == {None, "accounts", "decision"}
         done = await run(client, "waiting", accounts=[guest.jid], decision="admit")
         assert (done.well, done.words) == (True, f"Let in: {guest.jid}")
-        assert await told(operator, "has let in") == f"Moderator {team.one.jid} has let in {guest.jid}"
+        decided = f"has let in {guest.jid}"
+        assert await told(operator, decided) == f"Moderator {team.one.jid} {decided}"
         assert not (await run(client, "waiting", accounts=[guest.jid], decision="refuse")).well
         # One message, however many came since; and it is said again after somebody has looked.
         assert client.messages.all(lambda stanza: "Somebody has" in stanza.findtext(BODY, "")) == []
@@ -133,7 +137,10 @@ async def test_refused_is_deleted_and_the_name_is_free(service: Service, team: T
 
 @pytest.mark.attack("getting into an account that waits to be let in, with `xmpp_registration: review`")
 async def test_no_way_in_while_waiting(service: Service, team: Team, guest: Account) -> None:
-    """By every mechanism and on every way, before and after a restart, also with a new password; and told so in both languages."""
+    """By every mechanism and on every way, before and after a restart, also with a new password.
+
+    The reason is told in both languages.
+    """
     arrive(service, guest)
     plain = f"\0{guest.name}\0{guest.password}".encode()
     loud = f"\0{guest.name.upper()}\0{guest.password}".encode()
@@ -184,8 +191,10 @@ async def test_no_way_in_while_waiting(service: Service, team: Team, guest: Acco
 
 @pytest.mark.attack("getting into an account that waits to be let in, with `xmpp_registration: review`")
 async def test_no_account_without_a_sentence(service: Service, guest: Account) -> None:
-    """In the form it is required, said in words what is missing, and the CAPTCHA is not used up by that. No other way to an account leads around it,
-    and none that begins without a login ends the waiting."""
+    """It is required in the form, and the CAPTCHA is not used up by a wrong one, which is refused in words.
+
+    No other way to an account leads around it, and none without a login ends the waiting.
+    """
     reset_limits(service)
     with connected(service) as stream:
         stream.starttls()
