@@ -33,11 +33,13 @@ AGES = {
     "push_session": ("timestamp", MICROSECONDS),
     "spool": ("created_at", TEXT),
     "open_reports": ("day", TEXT),
+    "waiting_accounts": ("day", TEXT),
 }
 # Whose a row is: the columns with the domain and the name. In the archive, the name can be a room's address.
 ACCOUNTS = {"vcard_search": ("server_host", "lusername")} | dict.fromkeys((
     "archive", "archive_prefs", "auth_fast_tokens", "invite_token", "privacy_default_list", "privacy_list",
     "private_storage", "push_session", "roster_version", "rostergroups", "rosterusers", "spool", "vcard",
+    "waiting_accounts",
 ), ("server_host", "username"))  # fmt: skip
 # The same as one address, with or without a resource. One of another server is nobody's here to know.
 ADDRESSES = [

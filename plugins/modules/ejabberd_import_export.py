@@ -104,7 +104,7 @@ from typing import Any
 from xml.sax.saxutils import quoteattr
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.conexizan.xmpp.plugins.module_utils import ejabberd_program
+from ansible_collections.conexizan.xmpp.plugins.module_utils import ejabberd_program, registration_review
 from ansible_collections.conexizan.xmpp.plugins.module_utils.ejabberd_api import SOCKET, Api, ApiError, unknown
 
 SECONDS = 3600
@@ -133,11 +133,16 @@ def counted(counts: str) -> list[list[str]]:
 
 
 def give(verb: str, account: str) -> str:
-    """Return an account as XEP-0227; raises ApiError if there is none of that name."""
+    """Return an account as XEP-0227; raises ApiError if there is none of that name, or nobody has let it in yet."""
     name, _, domain = account.lower().partition("@")
     known = Api(SOCKET).call("registered_users", host=domain)
     if name not in known:
         raise unknown("user", f"{name}@{domain}", "account", (f"{one}@{domain}" for one in known))
+    if f"{name}@{domain}" in [row["address"] for row in registration_review.waiting([domain])]:
+        raise ApiError(
+            f'user is "{name}@{domain}", which waits to be let in: the file would let it in wherever it is imported. '
+            f"Decide first: playbooks/user.yml -e approve={name}@{domain}, or -e refuse={name}@{domain}."
+        )
     return run(verb, f"<host jid={quoteattr(domain)}><user name={quoteattr(name)}></user></host>")
 
 

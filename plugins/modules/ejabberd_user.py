@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-# More than 150 lines: one function for each verb. What others need as well, such as dates, is in module_utils.
+# More than 300 lines, a third of them its documentation: one function for each verb. What others need as well, such as
+# dates, is in module_utils.
 """Manage the accounts of a running ejabberd, over the HTTP API on its local socket."""
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: ejabberd_user
-short_description: List, create, ban or delete accounts, or reset a password
+short_description: List, create, let in, ban or delete accounts, or reset a password
 description:
   - A banned account is a member of the shared roster group C(banned) of its domain, which the rule C(c2s) denies,
     and keeps its password and all that belongs to it. The reason is in its private storage.
@@ -16,7 +17,7 @@ options:
   verb:
     description: What to do. C(list) is done in any case, afterwards.
     type: str
-    choices: [list, create, ban, unban, delete, reset]
+    choices: [list, create, ban, unban, delete, reset, approve, refuse]
     default: list
   account:
     description: Address of the account. Needed by all verbs but C(list).
@@ -75,6 +76,13 @@ accounts:
   type: list
   elements: dict
   returned: always
+waiting:
+  description: >-
+    The accounts of I(domains) that wait to be let in, each with C(address), C(since), a day, and C(words), what their
+    owners have written. Those have waited longest that are first.
+  type: list
+  elements: dict
+  returned: always
 url:
   description: The page where the user sets a new password.
   type: str
@@ -94,10 +102,11 @@ from xml.sax.saxutils import escape
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.conexizan.xmpp.plugins.module_utils import created_since, ejabberd_api, ejabberd_program
+from ansible_collections.conexizan.xmpp.plugins.module_utils import registration_review as review
 from ansible_collections.conexizan.xmpp.plugins.module_utils.ejabberd_api import Api, ApiError, unknown, user_of
 from ansible_collections.conexizan.xmpp.plugins.module_utils.private_json import PASSWORDS, read, write
 
-VERBS = ["list", "create", "ban", "unban", "delete", "reset"]
+VERBS = ["list", "create", "ban", "unban", "delete", "reset", *review.DECISIONS]
 GROUP = "banned"  # the name that roles/ejabberd has in its access rules
 NAMESPACE = "conexizan:banned"  # of the reason in the private storage (XEP-0049)
 PASSWORD_BYTES = 15
@@ -234,6 +243,8 @@ def do(api: Api, params: dict[str, Any], *, check: bool) -> dict[str, Any]:
         return {"changes": []}
     if params["since"]:
         return {"changes": do_all(api, params, check=check)}
+    if verb in review.DECISIONS:
+        return {"changes": review.decide(verb, account, check=check)}
     known = accounts_of(api, domain := user_of(account)["host"])
     if verb in ("create", "unban"):
         known += banned_of(api, domain)
@@ -290,6 +301,7 @@ def main() -> None:
     try:
         api = Api(params["socket"])
         done = do(api, params, check=module.check_mode)
+        done["waiting"] = [] if params["since"] else review.waiting(params["domains"])
         done["accounts"] = listed_since(api, params) if params["since"] else listed(api, params["domains"])
     except (ApiError, RuntimeError, OSError, subprocess.TimeoutExpired) as error:
         module.fail_json(msg=str(error))

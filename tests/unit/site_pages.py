@@ -74,6 +74,7 @@ CONFIGURATIONS: dict[str, dict[str, Any]] = {
         "xmpp_provider": {"free_of_charge": False, "server_testing": True},
     },
     "by invitation": {"xmpp_registration": "invite"},
+    "after a review": {"xmpp_registration": "review", "xmpp_moderators": ["bob"]},
     "web chat": {"xmpp_webchat": True},
     "another port": {
         "xmpp_https_port": 8443,

@@ -34,7 +34,8 @@ TESTS = {
     "remove": "molecule/off/tests/test_removed.py",
     "restore": "tests/restore/test_restore.py",
     "room": "tests/operations/test_room_playbook.py",
-    "user": "tests/operations/test_people.py tests/operations/test_created_since.py",
+    "user": "tests/operations/test_people.py tests/operations/test_created_since.py"
+    " tests/operations/test_registration_review.py",
 }
 # All lines of blocks that begin with ansible-playbook, and some more, are run as they stand there.
 WORD_FOR_WORD = "tests/docs/test_word_for_word.py"

@@ -28,6 +28,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "xmpp_archive_default": "roster",
         "xmpp_moderators": ["bob"],
     },
+    "review": {"xmpp_registration": "review"},
     "little": {
         "xmpp_certificates": "selfsigned",
         "xmpp_calls": False,

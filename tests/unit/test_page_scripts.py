@@ -16,7 +16,7 @@ SHARED = [WEBSITE / "page.js", WEBSITE / "xmpp.js"]
 # What a page with a login imports of the account page's.
 LOGIN = [WEBSITE / "account" / f"{name}.js" for name in ("commands", "links", "login", "parts", "session")]
 # What register.html.j2 adds to its sentences (`labels`).
-LABELS = {"proceed", "make", "set", "changed"}
+LABELS = {"proceed", "make", "set", "changed", "waits"}
 SCRIPTS = {
     "account": [*SHARED, *sorted((WEBSITE / "account").glob("*.js"))],
     "moderation": [*SHARED, *LOGIN, *sorted((ROOT / "roles/website/moderation").glob("*.js"))],

@@ -116,7 +116,7 @@ CASES: Cases = {
             ("xmpp_languages (entry 2)", "must be one of: de, en"),
             ("xmpp_certificates", "must be one of: acme, provided, selfsigned"),
             ("xmpp_acme_challenge", "must be one of: http, dns, hook"),
-            ("xmpp_registration", "must be one of: open, invite, closed"),
+            ("xmpp_registration", "must be one of: open, review, invite, closed"),
             ("xmpp_inviters", "must be one of: administrators, members"),
             ("xmpp_federation", "must be one of: open, allowlist, off"),
             ("xmpp_archive_default", "must be one of: always, roster, never"),
@@ -130,7 +130,7 @@ CASES: Cases = {
         {"xmpp_registration": True, "xmpp_federation": True, "xmpp_archive_default": False, "xmpp_certificates": 1},
         [
             ("xmpp_certificates", "must be one of: acme, provided, selfsigned"),
-            ("xmpp_registration", "must be one of: open, invite, closed"),
+            ("xmpp_registration", "must be one of: open, review, invite, closed"),
             ("xmpp_federation", "must be one of: open, allowlist, off"),
             ("xmpp_archive_default", "must be one of: always, roster, never"),
         ],

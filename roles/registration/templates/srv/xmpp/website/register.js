@@ -5,6 +5,7 @@ import { at, drawCode, newPassword, said, show } from "./page.js";
 import { NS as SHARED, Problem, Refusal, Stream, element, fromBase64 } from "./xmpp.js";
 
 const NS = { ...SHARED, bits: "urn:xmpp:bob", invitation: "urn:xmpp:pars:0", ours: "conexizan:registration" };
+const REASON = "x-reason"; // with xmpp_registration: review
 // What the server's answer means (RFC 6120 8.3.3), by the names of the sentences on the page.
 const MEANING = {
   conflict: "taken",
@@ -17,9 +18,10 @@ const MEANING = {
 };
 
 function meant({ answer, conditions }) {
-  // The server makes a pause for all (mod_xmpp_registration_rate.erl), and says how long in the language of this page.
-  if (answer.getElementsByTagNameNS(NS.ours, "full").length)
-    return new Problem("full", { words: answer.querySelector("error > text").textContent });
+  // The server says in the language of this page that it makes a pause for all (mod_xmpp_registration_rate.erl), that too many wait to be let in, or
+  // what is wrong with the sentence to those who decide (mod_xmpp_registration_review.erl).
+  for (const name of ["full", "reason"])
+    if (answer.getElementsByTagNameNS(NS.ours, name).length) return new Problem(name, { words: answer.querySelector("error > text").textContent });
   // Refused digits are called "not-allowed" like a refused name, and are told from it, in any language, by this word.
   if (conditions.includes("not-allowed")) return new Problem(answer.textContent.includes("CAPTCHA") ? "picture" : "reserved");
   // To an invited guest ejabberd 26.07 says "internal-server-error" and, in the text, what it meant.
@@ -50,7 +52,7 @@ async function knock(domain, token) {
   const [picture] = query.getElementsByTagNameNS(NS.bits, "data");
   if (!picture && !query.querySelector("password")) throw new Problem("closed");
   const known = Boolean(query.querySelector("registered"));
-  const asked = { challenge: fields.challenge, picture: picture && { type: picture.getAttribute("type"), data: picture.textContent } };
+  const asked = { challenge: fields.challenge, reason: REASON in fields, picture: picture && { type: picture.getAttribute("type"), data: picture.textContent } };
   if (known && at("intro")) {
     // With open registration ejabberd 26.07 wants a picture for a new password as well, but shows one to strangers only: to us, as one.
     const stranger = await knock(domain);
@@ -60,10 +62,10 @@ async function knock(domain, token) {
   return { stream, domain, known, ...asked };
 }
 
-async function enter(door, name, password, { digits, answer }) {
+async function enter(door, name, password, { digits, answer, reason }) {
   let children;
   if (door.challenge) {
-    const fields = { FORM_TYPE: NS.register, username: name, password, challenge: door.challenge, ocr: digits, ...(answer && { qa: answer }) };
+    const fields = { FORM_TYPE: NS.register, username: name, password, challenge: door.challenge, ocr: digits, ...(answer && { qa: answer }), ...(door.reason && { [REASON]: reason }) };
     const form = Object.entries(fields).map(([key, value]) => element(NS.form, "field", { var: key }, element(NS.form, "value", {}, value)));
     children = [element(NS.form, "x", { type: "submit" }, ...form)];
   } else {
@@ -77,6 +79,9 @@ let door = null; // what knock() returned, for the attempt at hand
 
 // Where the visitor has answered, or is to answer: the operator's question (xmpp_registration_question), if there is one, or the picture.
 const solution = () => at(at("answer")?.value.trim() ? "answer" : "digits");
+
+// What is to be filled in next, once the server has asked.
+const question = () => (door?.reason && !at("reason").value.trim() ? at("reason") : solution());
 
 const domain = () => invitation?.domain || at("domain").value;
 const label = (name) => {
@@ -107,18 +112,25 @@ async function begin() {
   door = await knock(domain(), invitation?.token);
   const { picture } = door;
   if (picture) await draw(picture);
-  show("picture", Boolean(picture));
-  at("picture").disabled = !picture;
+  showQuestions(Boolean(picture));
   at("digits").value = "";
-  if (picture) solution().focus();
+  if (picture) question().focus();
   if (picture) label("make");
+}
+
+// The picture, and the sentence if the server asks for one: it does so of strangers alone.
+function showQuestions(yes) {
+  show("picture", yes);
+  at("picture").disabled = !yes;
+  if (!at("reason")) return;
+  show("reason-part", yes && door.reason);
+  at("reason").disabled = !(yes && door.reason);
 }
 
 function leave() {
   door.stream.close();
+  showQuestions(false);
   door = null;
-  show("picture", false);
-  at("picture").disabled = true;
   label("proceed");
 }
 
@@ -129,28 +141,34 @@ async function submit() {
   }
   // A stream is closed by the server after some time; the picture is good for two minutes on any.
   if (!door.stream.isOpen) {
-    const { challenge } = door;
-    door = { ...(await knock(domain(), invitation?.token)), challenge };
+    const { challenge, reason } = door;
+    door = { ...(await knock(domain(), invitation?.token)), challenge, reason };
   }
   const name = at("name").value;
   const digits = at("digits").value;
   const answer = at("answer")?.value.trim();
+  const reason = at("reason")?.value;
   try {
-    await enter(door, name, at("password").value, { digits, answer });
+    await enter(door, name, at("password").value, { digits, answer, reason });
   } catch (problem) {
     // A picture is good for one answer, its own or that to the question. Who has to wait gets the next one afterwards.
     if (problem instanceof Problem && problem.message === "full") leave();
-    else if (problem instanceof Problem && problem.message !== "invitation") await begin();
+    else if (problem instanceof Problem && !["invitation", "reason"].includes(problem.message)) await begin();
     throw !digits && problem instanceof Problem && problem.message === "picture" ? new Problem("answer") : problem;
   }
-  finish(`${name}@${domain()}`, door.known);
+  finish(`${name}@${domain()}`, door);
 }
 
-function finish(address, known) {
+function finish(address, { known, reason }) {
   door.stream.close();
   at("register").remove(); // and the password with it
   for (const id of ["invited", "reset", "intro", "uninvited"]) at(id)?.remove();
   if (known) at("done-title").textContent = said("changed");
+  if (reason) {
+    at("done-title").textContent = said("waits");
+    show("done-waits");
+    show("done-next", false);
+  }
   at("address").textContent = address;
   at("done-open").href = `xmpp:${encodeURIComponent(address).replace("%40", "@")}`;
   show("done");
@@ -169,7 +187,7 @@ async function attempt(action) {
   } finally {
     if (at("register")) at("register").inert = false;
   }
-  if (at("register") && !at("picture").hidden) solution().focus();
+  if (at("register") && !at("picture").hidden) question().focus();
   at("problem").scrollIntoView({ block: "nearest" }); // a small screen has just gone to the field above it
 }
 

@@ -33,7 +33,12 @@ const parts = (message) => Object.fromEntries(message.split(",").map((part) => [
 async function answer(stream, message, name = "response", attributes = {}) {
   stream.send(element(SASL, name, attributes, toBase64(utf8(message))));
   const said = await stream.read();
-  if (said.localName === "failure") throw new Problem(said.getElementsByTagNameNS(SASL, "not-authorized").length ? "wrong" : "server");
+  if (said.localName === "failure") {
+    // An account that waits to be let in is told so, in the language of this page (mod_xmpp_registration_review.erl).
+    const waits = said.getElementsByTagNameNS(SASL, "temporary-auth-failure").length;
+    const words = waits ? said.getElementsByTagNameNS(SASL, "text")[0]?.textContent : "";
+    throw new Problem(said.getElementsByTagNameNS(SASL, "not-authorized").length ? "wrong" : "server", { words });
+  }
   return new TextDecoder().decode(fromBase64(said.textContent));
 }
 

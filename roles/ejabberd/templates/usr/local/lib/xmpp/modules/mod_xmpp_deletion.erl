@@ -172,7 +172,7 @@ tell(Place) ->
 
 %% What is no longer good for anything: tokens for a login without password that ran out, push for apps that never came back,
 %% files that came after their account was deleted (a slot that was handed out before still takes one), what was said in rooms that ended
-%% with ejabberd, used invitations, open reports, messages that are older than these days in domains that are served no more, and what apps could do.
+%% with ejabberd, used invitations, open reports, accounts that nobody has let in, messages that are older than these days in domains that are served no more, and what apps could do.
 expire(Days) ->
     Host = hd(ejabberd_option:hosts()),
     Oldest = erlang:system_time(microsecond) - ?PUSH_DAYS * 86400 * 1000000,
@@ -188,6 +188,7 @@ expire(Days) ->
     [ok = mod_xmpp_invitations:expire(One) || One <- ejabberd_option:hosts()],
     ok = delete_old_domains(Host, Days),
     ok = mod_xmpp_reports:expire(Days),
+    ok = mod_xmpp_registration_review:expire(),
     mod_xmpp_caps:expire().
 
 %% If a file arrives or is deleted at this moment, the folder is deleted the next time.

@@ -1,6 +1,6 @@
 %% SPDX-License-Identifier: GPL-3.0-or-later
 %% Moderators: accounts that act on reports from their app, by commands (XEP-0050) with forms (XEP-0004) of their own domain. They see these
-%% commands and nothing else of the administration; nobody else sees them. What they do is done by xmpp_moderation, and told to the administrators.
+%% commands and nothing else of the administration; nobody else sees them, but for administrators, who decide about new accounts as well. What they do is done by xmpp_moderation, and told to the administrators.
 %% A command takes one form, so nothing is kept between its steps.
 %% Hooks: adhoc_local_items, adhoc_local_commands, disco_local_identity, disco_local_features. Without this module there are no moderators.
 -module(mod_xmpp_moderators).
@@ -15,8 +15,9 @@
 %% Of one moderator, whose account somebody may have stolen: at once, seconds until one more.
 -define(ACTIONS, {60, 60}).
 -define(INVITES, {20, 3600}).
+-define(SHOWN, 30).  %% of those who wait to be let in
 %% Each command and the fields of its form.
--define(VERBS, [{reports, [done]}, {account, [account]}, {ban, [account, reason]}, {unban, [account]}, {sessions, [account]}, {upload, [link]},
+-define(VERBS, [{reports, [done]}, {waiting, [accounts, decision]}, {account, [account]}, {ban, [account, reason]}, {unban, [account]}, {sessions, [account]}, {upload, [link]},
                 {destroy, [room, reason]}, {outcast, [room, account, reason]}, {reset, [account]}, {invite, []}]).
 
 start(Host, _Opts) ->
@@ -33,7 +34,8 @@ hooks(Do, Host) ->
     ok.
 
 reload(_Host, _New, _Old) -> ok.
-depends(_Host, _Opts) -> [{mod_adhoc, hard}, {mod_xmpp_reports, hard}, {mod_xmpp_upload, hard}, {mod_muc_admin, hard}, {mod_shared_roster, hard}].
+depends(_Host, _Opts) -> [{mod_adhoc, hard}, {mod_xmpp_reports, hard}, {mod_xmpp_upload, hard}, {mod_muc_admin, hard}, {mod_shared_roster, hard},
+                          {mod_xmpp_registration_review, hard}].
 %% Without links there is no page for invitations and new passwords. Where strangers make accounts, nobody can know to whom a password belongs.
 mod_options(_Host) -> [{admins, []}, {moderators, []}, {links, false}, {resets, false}].
 mod_opt_type(Flag) when Flag =:= links; Flag =:= resets -> econf:bool();
@@ -42,14 +44,18 @@ mod_doc() -> #{}.
 
 accounts(Host, Name) -> [jid:tolower(jid:remove_resource(JID)) || JID <- gen_mod:get_module_opt(Host, ?MODULE, Name)].
 
-%% The commands of somebody at a domain: of a moderator at their own.
+%% The commands of somebody at a domain: of a moderator or an administrator at their own.
 verbs(From, To) ->
     {{User, Server, _}, {_, Host, _}} = {jid:tolower(From), jid:tolower(To)},
-    Hidden = [Verb || {Verb, Flag} <- [{invite, links}, {reset, resets}], not gen_mod:get_module_opt(Host, ?MODULE, Flag)],
-    case Server =:= Host andalso lists:member({User, Server, <<>>}, accounts(Host, moderators)) of
-        true -> [Verb || {Verb, _} <- ?VERBS, not lists:member(Verb, Hidden)];
-        false -> []
+    Waiting = [waiting || mod_xmpp_registration_review:has_list()],
+    Hidden = [Verb || {Verb, Flag} <- [{invite, links}, {reset, resets}], not gen_mod:get_module_opt(Host, ?MODULE, Flag)] ++ ([waiting] -- Waiting),
+    case Server =:= Host andalso {is_one(moderators, Host, User), is_one(admins, Host, User)} of
+        {true, _} -> [Verb || {Verb, _} <- ?VERBS, not lists:member(Verb, Hidden)];
+        {false, true} -> Waiting;
+        _ -> []
     end.
+
+is_one(Name, Host, User) -> lists:member({User, Host, <<>>}, accounts(Host, Name)).
 
 verb(<<?NODE, Name/binary>>, From, To) ->
     case [Verb || Verb <- verbs(From, To), atom_to_binary(Verb) =:= Name] of
@@ -123,10 +129,22 @@ form(reports, Lang) ->
         {[], _} -> {<<"completed">>, [note(<<"info">>, text(Lang, no_reports))]};
         {Rows, Number} ->
             More = [text(Lang, more_reports, [integer_to_binary(Number)]) || Number > length(Rows)],
-            Options = [el(<<"option">>, [{<<"label">>, <<Id/binary, ". ", About/binary>>}], [el(<<"value">>, Id)]) || [Id, _, About | _] <- Rows],
+            Options = [option(Id, <<Id/binary, ". ", About/binary>>) || [Id, _, About | _] <- Rows],
             Fields = [field(<<"fixed">>, <<>>, <<>>, [value(report(Row, Lang))]) || Row <- Rows]
                 ++ [field(<<"list-multi">>, <<"done">>, text(Lang, {field, done}), Options)],
             executing(reports, More, Fields, Lang)
+    end;
+form(waiting, Lang) ->
+    case mod_xmpp_registration_review:list(?SHOWN) of
+        {[], _} -> {<<"completed">>, [note(<<"info">>, text(Lang, nobody_waits))]};
+        {Rows, Number} ->
+            More = [text(Lang, more_wait, [integer_to_binary(Number)]) || Number > length(Rows)],
+            Shown = [field(<<"fixed">>, <<>>, <<>>, [value(text(Lang, waits, [Address, Day, unicode:characters_to_binary(["\n" | mod_xmpp_reports:quote(Words)])]))])
+                     || [Address, Day, Words] <- Rows],
+            Fields = [field(<<"list-multi">>, <<"accounts">>, text(Lang, {field, accounts}), [option(Address, Address) || [Address | _] <- Rows]),
+                      field(<<"list-single">>, <<"decision">>, text(Lang, {field, decision}),
+                            [el(<<"required">>, []) | [option(atom_to_binary(One), text(Lang, {decision, One})) || One <- [admit, refuse]]])],
+            executing(waiting, More, Shown ++ Fields, Lang)
     end;
 form(Verb, Lang) ->
     {Verb, Names} = lists:keyfind(Verb, 1, ?VERBS),
@@ -146,7 +164,7 @@ report([Id, Day, About, Reporter, Kind, Words], Lang) ->
              end,
     text(Lang, report, [Id, Kind, Day, About, Reporter, unicode:characters_to_binary(Quoted)]).
 
-run(Verb, Values, {_, Host, _} = Who, Lang) ->
+run(Verb, Values, {User, Host, _} = Who, Lang) ->
     {Size, Seconds} = Limit = case Verb of
                                   invite -> ?INVITES;
                                   _ -> ?ACTIONS
@@ -161,7 +179,8 @@ run(Verb, Values, {_, Host, _} = Who, Lang) ->
         {refused, Why} ->
             {<<"completed">>, [note(<<"error">>, text(Lang, Why))]};
         {done, {Key, Args}, More, Told} ->
-            tell(Host, [<<"Moderator ">>, jid:encode(Who), <<" ">>, Told]),
+            Rank = case is_one(moderators, Host, User) of true -> <<"Moderator ">>; false -> <<"Administrator ">> end,
+            tell(Host, [Rank, jid:encode(Who), <<" ">>, Told]),
             Lines = lists:join(<<"\n">>, [text(Lang, Name, Some) || {Name, Some} <- [{Key, Args} | More]]),
             %% Some apps show the note alone, others let nobody copy from it.
             Forms = [el(<<"x">>, [{<<"xmlns">>, ?DATA}, {<<"type">>, <<"result">>}], [field(<<"text-single">>, <<"link">>, <<>>, [value(Link)])])
@@ -177,6 +196,13 @@ act(reports, Values, _Host) ->
             Closed = lists:join(<<", ">>, About),
             {done, {reports_closed, [iolist_to_binary(Closed)]}, [], [<<"has closed reports about ">>, Closed]}
     end;
+act(waiting, Values, _Host) ->
+    Accounts = [{User, Server} || Value <- maps:get(<<"accounts">>, Values, []), {User, Server, _} <- [decode(Value)]],
+    case maps:get(<<"decision">>, Values, []) of
+        [<<"admit">>] -> decide(admit, Accounts, admitted, <<"has let in ">>);
+        [<<"refuse">>] -> decide(refuse, Accounts, turned_away, <<"has refused and deleted ">>);
+        _ -> {refused, incomplete}
+    end;
 act(Verb, Values, Host) ->
     {Verb, Names} = lists:keyfind(Verb, 1, ?VERBS),
     Given = maps:from_list([{Name, iolist_to_binary(lists:join(<<" ">>, maps:get(atom_to_binary(Name), Values, [])))} || Name <- Names]),
@@ -184,6 +210,18 @@ act(Verb, Values, Host) ->
         [] -> xmpp_moderation:act(Verb, Given, Host, accounts(Host, admins) ++ accounts(Host, moderators));
         _ -> {refused, incomplete}
     end.
+
+decide(_Decision, [], _Key, _Told) -> {refused, incomplete};
+decide(Decision, Accounts, Key, Told) ->
+    case mod_xmpp_registration_review:decide(Decision, Accounts) of
+        [] -> {refused, nobody_waits};
+        Done ->
+            Names = lists:join(<<", ">>, [jid:encode({User, Server, <<>>}) || {User, Server} <- Done]),
+            {done, {Key, [iolist_to_binary(Names)]}, [], [Told, Names]}
+    end.
+
+decode(Address) ->
+    try jid:tolower(jid:remove_resource(jid:decode(Address))) catch _:_ -> error end.
 
 tell(Host, Text) ->
     [mod_xmpp_reports:tell(Host, Admin, Text) || Admin <- gen_mod:get_module_opt(Host, ?MODULE, admins)].
@@ -196,6 +234,8 @@ note(Type, Text) -> el(<<"note">>, [{<<"type">>, Type}], [{xmlcdata, Text}]).
 
 field(Type, Name, Label, Content) ->
     el(<<"field">>, [{<<"type">>, Type} | [{Key, Value} || {Key, Value} <- [{<<"var">>, Name}, {<<"label">>, Label}], Value =/= <<>>]], Content).
+
+option(Value, Label) -> el(<<"option">>, [{<<"label">>, Label}], [value(Value)]).
 
 value(Text) -> el(<<"value">>, Text).
 

@@ -8,7 +8,7 @@
 -behaviour(gen_mod).
 -export([start/2, stop/1, reload/3, depends/2, mod_options/1, mod_opt_type/1, mod_doc/0]).
 -export([announce/5, forward/1, forget/2]).
--export([open/0, close/1, expire/1, tell/3, quote/1, cut/2]).
+-export([open/0, close/1, expire/1, tell/3, tell_all/2, quote/1, cut/2]).
 
 -define(REPORTING, <<"urn:xmpp:reporting:1">>).
 -define(AT_ONCE, 10).  %% of one account; another one is possible
@@ -115,6 +115,10 @@ tell(Host, Who, [{_, _} | _] = Texts) ->
     ejabberd_router:route(xmpp:set_from_to(Message, jid:make(Host), Who));
 tell(Host, Who, Text) ->
     tell(Host, Who, [{<<"en">>, unicode:characters_to_binary(Text)}]).
+
+%% Of the service: administrators and moderators.
+tell_all(Host, Text) ->
+    [tell(Host, One, Text) || One <- lists:usort(opt(admins) ++ opt(moderators))].
 
 %% ---------------------------------------------------------------------- open reports
 %% Without moderators nobody would close them, so there are none.

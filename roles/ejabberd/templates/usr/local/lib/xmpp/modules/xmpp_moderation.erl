@@ -2,7 +2,7 @@
 %% What a moderator does (mod_xmpp_moderators has the forms), by the calls of the operator's playbooks user.yml, room.yml and invite.yml. It never
 %% reads contacts, messages or whose a file is, and does nothing to whom it is told to spare: administrators and moderators.
 -module(xmpp_moderation).
--export([act/4]).
+-export([act/4, one_line/1]).
 
 -define(GROUP, <<"banned">>).              %% docs/decisions/bans.md
 -define(BANNED, <<"conexizan:banned">>).
@@ -155,9 +155,11 @@ reason(User, Server) ->
         _ -> <<>>
     end.
 
-%% What a moderator writes becomes part of messages to others: one line, in which nothing changes the direction of what follows.
 line(Key, Text) ->
-    Line = re:replace(Text, "[\\x{00}-\\x{1f}\\x{7f}-\\x{9f}\\x{2028}-\\x{202e}\\x{2066}-\\x{2069}]+", " ", [global, unicode, {return, binary}]),
-    mod_xmpp_reports:cut(string:trim(Line), case Key of link -> ?URL; _ -> ?REASON end).
+    mod_xmpp_reports:cut(one_line(Text), case Key of link -> ?URL; _ -> ?REASON end).
+
+%% What somebody writes becomes part of messages to others: one line, in which nothing changes the direction of what follows.
+one_line(Text) ->
+    string:trim(re:replace(Text, "[\\x{00}-\\x{1f}\\x{7f}-\\x{9f}\\x{2028}-\\x{202e}\\x{2066}-\\x{2069}]+", " ", [global, unicode, {return, binary}])).
 
 name(Who) -> jid:encode(Who).

@@ -1,5 +1,5 @@
 %% SPDX-License-Identifier: GPL-3.0-or-later
-%% What moderators read, in the languages of the site.
+%% What moderators read, and those who wait for them, in the languages of the site.
 -module(xmpp_moderation_texts).
 -export([text/3, all/1]).
 
@@ -19,6 +19,7 @@ all(Key) ->
 
 %% Names of the commands, and what their forms say.
 text({name, reports}) -> {"Open reports", "Offene Meldungen"};
+text({name, waiting}) -> {"Who waits to be let in", "Wer auf Freischaltung wartet"};
 text({name, account}) -> {"Look up an account", "Konto nachschlagen"};
 text({name, ban}) -> {"Ban an account", "Konto sperren"};
 text({name, unban}) -> {"Lift a ban", "Sperre aufheben"};
@@ -29,6 +30,8 @@ text({name, outcast}) -> {"Ban somebody from a public room", "Aus einem öffentl
 text({name, reset}) -> {"Make a link for a new password", "Link für ein neues Passwort erstellen"};
 text({name, invite}) -> {"Make an invitation", "Einladung erstellen"};
 text({help, reports}) -> {"Mark those that are done. They are deleted.", "Markiere, was erledigt ist. Es wird gelöscht."};
+text({help, waiting}) -> {"Mark accounts, and decide about them together. A refused account is deleted, and its name is free again.",
+                          "Markiere Konten und entscheide über sie gemeinsam. Ein abgelehntes Konto wird gelöscht, sein Name wird wieder frei."};
 text({help, account}) -> {"Shows the day on which it was created, and whether it is banned.", "Zeigt, an welchem Tag es entstanden und ob es gesperrt ist."};
 text({help, ban}) -> {"Ends all sessions and refuses logins. Only moderators and the operator see the reason.",
                       "Beendet alle Sitzungen und lehnt Anmeldungen ab. Den Grund sehen nur Moderation und Betreibende."};
@@ -46,6 +49,10 @@ text({field, reason}) -> {"Reason", "Grund"};
 text({field, link}) -> {"Link", "Link"};
 text({field, room}) -> {"Room", "Raum"};
 text({field, done}) -> {"Done", "Erledigt"};
+text({field, accounts}) -> {"Accounts", "Konten"};
+text({field, decision}) -> {"Decision", "Entscheidung"};
+text({decision, admit}) -> {"Let them in", "Freischalten"};
+text({decision, refuse}) -> {"Refuse and delete", "Ablehnen und löschen"};
 %% What was done.
 text(looked_up) -> {"~ts", "~ts"};
 text(created) -> {"Created: ~ts", "Entstanden: ~ts"};
@@ -72,6 +79,28 @@ text(no_reports) -> {"There are no open reports.", "Es gibt keine offenen Meldun
 text(report) -> {"~ts. ~ts, ~ts\nabout: ~ts\nby: ~ts~ts", "~ts. ~ts, ~ts\nüber: ~ts\nvon: ~ts~ts"};
 text(more_reports) -> {"~ts reports are open, these are the oldest.", "~ts Meldungen sind offen, dies sind die ältesten."};
 text(reports_closed) -> {"Closed: ~ts", "Erledigt: ~ts"};
+text(nobody_waits) -> {"Nobody waits to be let in.", "Niemand wartet auf Freischaltung."};
+text(waits) -> {"~ts, since ~ts~ts", "~ts, seit ~ts~ts"};
+text(more_wait) -> {"~ts accounts wait, these have waited longest.", "~ts Konten warten, diese am längsten."};
+text(admitted) -> {"Let in: ~ts", "Freigeschaltet: ~ts"};
+text(turned_away) -> {"Refused and deleted: ~ts", "Abgelehnt und gelöscht: ~ts"};
+text(somebody_waits) -> {"Somebody has registered and waits to be let in. Your app shows who, among the commands of this server (XEP-0050).",
+                         "Jemand hat sich registriert und wartet auf Freischaltung. Wer, zeigt deine App bei den Befehlen dieses Servers (XEP-0050)."};
+%% For whoever registers (mod_xmpp_registration_review).
+text({review, label}) -> {"Who are you, and why would you like an account here?", "Wer bist du, und warum möchtest du hier ein Konto?"};
+text({review, help}) -> {"The people who run this service read your sentence and let you in. Until then the account waits, and you cannot log in.",
+                         "Die Betreibenden lesen deinen Satz und schalten dich frei. Bis dahin wartet das Konto, und du kannst dich noch nicht anmelden."};
+text({review, missing}) -> {"Please write a sentence about yourself to the people who run this service: they decide whether to let you in.",
+                            "Bitte schreib den Betreibenden einen Satz über dich: Sie entscheiden, ob sie dich freischalten."};
+text({review, too_long}) -> {"Your sentence is too long. Please write at most ~ts characters.",
+                             "Dein Satz ist zu lang. Bitte schreib höchstens ~ts Zeichen."};
+text({review, full}) -> {"Too many new accounts wait to be let in, so the server takes no more just now. Please come back in a few days. With an"
+                         " invitation you need not wait.",
+                         "Zu viele neue Konten warten auf Freischaltung, deshalb nimmt der Server gerade keine weiteren an. Bitte versuch es in ein paar"
+                         " Tagen noch einmal. Mit einer Einladung musst du nicht warten."};
+text({review, waits}) -> {"Your password is right, but your account still waits: the people who run this service have not let you in yet. Please try again later.",
+                          "Dein Passwort stimmt, aber dein Konto wartet noch darauf, dass die Betreibenden es freischalten. Bitte versuch es"
+                          " später noch einmal."};
 %% Why nothing was done.
 text(no_account) -> {"There is no such account.", "Dieses Konto gibt es nicht."};
 text(no_reason) -> {"Please say why.", "Bitte gib einen Grund an."};

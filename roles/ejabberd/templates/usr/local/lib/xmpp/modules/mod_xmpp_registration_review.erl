@@ -1,0 +1,260 @@
+%% SPDX-License-Identifier: GPL-3.0-or-later
+%% Let strangers' accounts wait until somebody of the service lets them in (xmpp_registration: review). Whoever registers writes a sentence to the people
+%% who run it: the field "x-reason" of the form (XEP-0077, XEP-0004), of apps and of the page; there is no other form. Until the decision, the account
+%% exists, so its name is taken, but nobody gets in: a right password is answered by words, in English or German, and the stream ends. Nobody can write
+%% to it either. Moderators and administrators decide (mod_xmpp_moderators, playbooks/user.yml). An invitation is a decision, and so is an account that the
+%% operator makes.
+%% The account's row is there before the account is, so there is no moment in which it could log in. It is deleted by the decision, with the sentence.
+%% Who waits is in memory as well: each login and message asks. Switched off, nobody begins to wait; those who do still have to be let in.
+%% Hooks: c2s_unauthenticated_packet, after mod_xmpp_registration_rate (20) and before mod_register (50); c2s_filter_send; check_register_user, after all
+%% others; register_user, remove_user, c2s_auth_result, sm_receive_packet. Without this module, nobody waits.
+-module(mod_xmpp_registration_review).
+-behaviour(gen_mod).
+-export([start/2, stop/1, reload/3, depends/2, mod_options/1, mod_opt_type/1, mod_doc/0]).
+-export([packet/2, send/1, keep/4, come/2, leave/2, login/3, hear/1]).
+-export([has_list/0, list/1, decide/2, expire/0]).
+
+-define(REGISTER, <<"jabber:iq:register">>).
+-define(DATA, <<"jabber:x:data">>).
+-define(STANZAS, <<"urn:ietf:params:xml:ns:xmpp-stanzas">>).
+-define(SASL, <<"urn:ietf:params:xml:ns:xmpp-sasl">>).
+-define(NAMESPACE, <<"conexizan:registration">>).
+-define(FIELD, <<"x-reason">>).  %% of no registry (XEP-0068 3.4)
+-define(DAY, 86400).
+-define(TOLD, {?MODULE, told}).
+-define(NOT_REFUSED, " AND refused = 0").
+
+start(Host, Opts) ->
+    xmpp_start:attempt(?MODULE, fun() -> hooks(add, Host), prepare(Host, Opts) end).
+
+stop(Host) ->
+    hooks(delete, Host).
+
+hooks(Do, Host) ->
+    ejabberd_hooks:Do(c2s_unauthenticated_packet, Host, ?MODULE, packet, 25),
+    ejabberd_hooks:Do(c2s_filter_send, Host, ?MODULE, send, 16),
+    ejabberd_hooks:Do(check_register_user, Host, ?MODULE, keep, 95),
+    ejabberd_hooks:Do(register_user, Host, ?MODULE, come, 40),
+    ejabberd_hooks:Do(remove_user, Host, ?MODULE, leave, 95),
+    ejabberd_hooks:Do(c2s_auth_result, Host, ?MODULE, login, 20),
+    ejabberd_hooks:Do(sm_receive_packet, Host, ?MODULE, hear, 10),
+    ok.
+
+reload(Host, New, _Old) ->
+    xmpp_start:attempt(?MODULE, fun() -> prepare(Host, New) end).
+
+depends(_Host, _Opts) -> [{mod_register, hard}, {mod_xmpp_registration_rate, hard}, {mod_xmpp_reports, hard}].
+%% For how many days an account waits, how many do so at once, over all domains, and how many characters a sentence has at most.
+mod_options(_Host) -> [{review, false}, days, accounts, characters].
+mod_opt_type(review) -> econf:bool();
+mod_opt_type(_) -> econf:pos_int().
+mod_doc() -> #{}.
+
+%% One table for all domains, and none where nobody waits nor will.
+prepare(Host, Opts) ->
+    Host =:= hd(ejabberd_option:hosts()) andalso begin
+        {updated, _} = sql("CREATE TABLE IF NOT EXISTS waiting_accounts (server_host TEXT NOT NULL, username TEXT NOT NULL, day TEXT NOT NULL,"
+                           " words TEXT NOT NULL, refused INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (server_host, username))"),
+        refresh(),
+        gen_mod:get_opt(review, Opts) orelse waiting() =/= #{} orelse ({updated, _} = sql("DROP TABLE waiting_accounts"))
+    end.
+
+is_on(Host) -> opt(Host, review).
+opt(Host, Name) -> gen_mod:get_module_opt(Host, ?MODULE, Name).
+
+%% ---------------------------------------------------------------------- the form
+packet(#{lserver := Host} = State, IQ) when element(1, IQ) =:= iq ->
+    erase(?MODULE),
+    Queries = [El || {xmlel, <<"query">>, _, _} = El <- xmpp:get_els(IQ), fxml:get_tag_attr_s(<<"xmlns">>, El) =:= ?REGISTER],
+    case is_on(Host) andalso mod_xmpp_registration_rate:is_stranger() andalso {xmpp:get_type(IQ), Queries, map_size(waiting()) >= opt(Host, accounts)} of
+        {Type, [_], true} when Type =:= get; Type =:= set -> refuse(State, IQ, xmpp:err_resource_constraint(), <<"full">>, full);
+        {get, [_], false} ->
+            put(?MODULE, form),  %% for the answer, in the same process
+            State;
+        {set, [Query], false} ->
+            case sentence(fxml:get_subtag_with_xmlns(Query, <<"x">>, ?DATA), opt(Host, characters)) of
+                none -> State;  %% mod_register takes nothing but a form
+                {ok, Words} ->
+                    put(?MODULE, {words, Words}),
+                    State;
+                Wrong -> refuse(State, IQ, xmpp:err_not_acceptable(), <<"reason">>, Wrong)
+            end;
+        _ -> State
+    end;
+packet(State, _Packet) ->
+    State.
+
+sentence(false, _Longest) -> none;
+sentence(Form, Longest) ->
+    Values = [fxml:get_tag_cdata(Value) || Field <- fxml:get_subtags(Form, <<"field">>), fxml:get_tag_attr_s(<<"var">>, Field) =:= ?FIELD,
+                                           Value <- fxml:get_subtags(Field, <<"value">>)],
+    Words = xmpp_moderation:one_line(iolist_to_binary(lists:join(<<" ">>, Values))),
+    case {re:run(Words, "\\pL", [unicode]), length(unicode:characters_to_list(Words)) > Longest} of
+        {nomatch, _} -> missing;
+        {_, true} -> too_long;
+        _ -> {ok, Words}
+    end.
+
+%% Nothing is used up by it: the CAPTCHA can still be answered.
+refuse(#{lserver := Host} = State, IQ, Error, Name, Key) ->
+    {xmlel, _, Attributes, Els} = xmpp:encode(Error),
+    {Lang, Text} = text(Key, xmpp:get_lang(IQ)),
+    Words = {xmlel, <<"text">>, [{<<"xmlns">>, ?STANZAS}, {<<"xml:lang">>, Lang}], [{xmlcdata, Text}]},
+    Answer = xmpp:make_error(xmpp:set_els(IQ, []), Error),
+    Ours = {xmlel, <<"error">>, Attributes, Els ++ [Words, {xmlel, Name, [{<<"xmlns">>, ?NAMESPACE}], []}]},
+    {stop, ejabberd_c2s:send(State, xmpp:set_from_to(xmpp:set_els(Answer, [Ours]), jid:make(Host), undefined))}.
+
+%% Some apps show instructions, others labels alone.
+send({IQ, State} = Acc) when element(1, IQ) =:= iq ->
+    case {erase(?MODULE), xmpp:get_type(IQ), [xmpp:encode(El) || El <- xmpp:get_els(IQ)]} of
+        {form, result, [{xmlel, Name, Attributes, Els} = Query]} ->
+            case fxml:get_subtag_with_xmlns(Query, <<"x">>, ?DATA) of
+                {xmlel, X, Of, Inside} = Form ->
+                    Lang = xmpp:get_lang(IQ),
+                    {_, Label} = text(label, Lang),
+                    {_, Help} = text(help, Lang),
+                    Field = {xmlel, <<"field">>, [{<<"var">>, ?FIELD}, {<<"type">>, <<"text-single">>}, {<<"label">>, Label}], [{xmlel, <<"required">>, [], []}]},
+                    Instructions = {xmlel, <<"instructions">>, [], [{xmlcdata, Help}]},
+                    {First, Rest} = lists:partition(fun(El) -> element(1, El) =:= xmlel andalso element(2, El) =/= <<"field">> end, Inside),
+                    New = {xmlel, X, Of, First ++ [Instructions | Rest] ++ [Field]},
+                    {xmpp:set_els(IQ, [{xmlel, Name, Attributes, [case El of Form -> New; _ -> El end || El <- Els]}]), State};
+                false -> Acc
+            end;
+        _ -> Acc
+    end;
+send(Acc) ->
+    Acc.
+
+%% ---------------------------------------------------------------------- the account
+%% Called before an account is made, by whatever way: a stranger's without a sentence, such as one of another form, is not made. The name of an account
+%% that is made at this moment by somebody else is not written down, or that one would wait.
+keep(true, User, Server, _Password) ->
+    {Name, Host} = {jid:nodeprep(User), jid:nameprep(Server)},
+    case is_on(Host) andalso mod_xmpp_registration_rate:is_stranger() andalso get(?MODULE) of
+        false -> true;
+        {words, Words} ->
+            {N, H} = {xmpp_sql:quote(Name), xmpp_sql:quote(Host)},
+            Kept = sql(["INSERT OR REPLACE INTO waiting_accounts (server_host, username, day, words) SELECT ", H, ", ", N, ", date('now'), ", xmpp_sql:quote(Words),
+                        " WHERE NOT EXISTS (SELECT 1 FROM users WHERE username = ", N, " AND server_host = ", H, ")"
+                        " AND (SELECT count(*) FROM waiting_accounts) < ", integer_to_list(opt(Host, accounts))]),
+            refresh(),
+            Kept =:= {updated, 1};
+        _ -> false
+    end;
+keep(Free, _User, _Server, _Password) -> Free.
+
+%% In the process that has created it. A row of an account that could not be created, by a fault of the database, is not about the next one.
+come(User, Server) ->
+    case is_on(Server) andalso mod_xmpp_registration_rate:is_stranger() of
+        true -> tell(Server);
+        false -> leave(User, Server)
+    end.
+
+leave(User, Server) ->
+    is_waiting(User, Server) andalso begin
+        {updated, _} = sql(["DELETE FROM waiting_accounts" | of_account(User, Server)]),
+        refresh()
+    end.
+
+%% One message until somebody looks, or a day has passed.
+tell(Host) ->
+    Now = erlang:monotonic_time(second),
+    Now - persistent_term:get(?TOLD, Now - ?DAY) >= ?DAY andalso begin
+        persistent_term:put(?TOLD, Now),
+        mod_xmpp_reports:tell_all(Host, xmpp_moderation_texts:text(ejabberd_option:language(Host), somebody_waits, []))
+    end.
+
+%% With the right password only: nobody else learns who waits. After the count of wrong ones, which this is not. The condition is the one that says to
+%% come back later (RFC 6120 6.5.10). The stream ends: its parser already waits for that of the session.
+login(#{lserver := Server, lang := Lang} = State, true, User) ->
+    case is_waiting(jid:nodeprep(User), jid:nameprep(Server)) of
+        true ->
+            {Language, Text} = text(waits, Lang),
+            Namespace = case State of #{sasl2_inline_els := _} -> <<"urn:xmpp:sasl:2">>; _ -> ?SASL end,
+            Failure = {xmlel, <<"failure">>, [{<<"xmlns">>, Namespace}],
+                       [{xmlel, <<"temporary-auth-failure">>, [{<<"xmlns">>, ?SASL}], []},
+                        {xmlel, <<"text">>, [{<<"xml:lang">>, Language}], [{xmlcdata, Text}]}]},
+            Sent = ejabberd_c2s:send(State, xmpp:decode(Failure)),
+            xmpp_socket:send_trailer(maps:get(socket, Sent)),
+            {stop, xmpp_stream_in:close(Sent)};
+        false -> State
+    end;
+login(State, _Result, _User) ->
+    State.
+
+%% As to a name that nobody has.
+hear(drop) -> drop;
+hear(Packet) ->
+    {User, Server, _} = jid:tolower(xmpp:get_to(Packet)),
+    case element(1, Packet) =/= iq andalso is_waiting(User, Server) of
+        true ->
+            element(1, Packet) =:= message andalso ejabberd_router:route_error(Packet, xmpp:err_service_unavailable()),
+            drop;
+        false -> Packet
+    end.
+
+%% ---------------------------------------------------------------------- the decision
+%% Whether there is something to decide, now or later.
+has_list() ->
+    Host = hd(ejabberd_option:hosts()),
+    gen_mod:is_loaded(Host, ?MODULE) andalso (is_on(Host) orelse waiting() =/= #{}).
+
+%% The oldest ones, and how many there are in all.
+list(Most) ->
+    persistent_term:erase(?TOLD),
+    case waiting() =/= #{} andalso sql(["SELECT username, server_host, day, words FROM waiting_accounts WHERE username IN (SELECT username FROM users)"
+                                        ?NOT_REFUSED " ORDER BY day, rowid"]) of
+        {selected, _, Rows} -> {lists:sublist([[jid:encode({User, Server, <<>>}), Day, Words] || [User, Server, Day, Words] <- Rows], Most), length(Rows)};
+        false -> {[], 0}
+    end.
+
+%% Returns those who were waiting. Of two decisions at the same moment one counts. Who is refused is shut out until the account is gone.
+decide(Decision, Accounts) ->
+    persistent_term:erase(?TOLD),
+    [Account || {User, Server} = Account <- Accounts, is_waiting(User, Server), decide(Decision, User, Server)].
+
+decide(admit, User, Server) ->
+    Done = sql(["DELETE FROM waiting_accounts", of_account(User, Server), ?NOT_REFUSED]),
+    refresh(),
+    Done =:= {updated, 1};
+decide(refuse, User, Server) ->
+    {updated, 1} =:= sql(["UPDATE waiting_accounts SET refused = 1", of_account(User, Server), ?NOT_REFUSED]) andalso begin
+        ok = ejabberd_auth:remove_user(User, Server),
+        true
+    end.
+
+%% Those whom nobody has let in, whose refusal was interrupted, or who never came to be: but one that is about to. A row has a day, no time, so it
+%% goes some hours before it is as old as that.
+expire() ->
+    case waiting() =/= #{} andalso sql(["SELECT username, server_host FROM waiting_accounts WHERE refused = 1 OR day <= date('now', '-", integer_to_list(opt(hd(ejabberd_option:hosts()), days)),
+                                        " days') OR (day < date('now') AND username NOT IN (SELECT username FROM users))"]) of
+        {selected, _, Rows} -> [remove(User, Server) || [User, Server] <- Rows];
+        false -> []
+    end,
+    ok.
+
+remove(User, Server) ->
+    ejabberd_router:is_my_host(Server) andalso ejabberd_auth:remove_user(User, Server),
+    leave(User, Server).
+
+%% ---------------------------------------------------------------------- who waits
+is_waiting(User, Server) -> is_map_key({User, Server}, waiting()).
+
+waiting() -> persistent_term:get(?MODULE, #{}).
+
+%% One at a time: what an earlier one has read must not replace what a later one has.
+refresh() ->
+    global:trans({?MODULE, self()}, fun() ->
+        {selected, _, Rows} = sql("SELECT username, server_host FROM waiting_accounts"),
+        persistent_term:put(?MODULE, maps:from_list([{{User, Server}, true} || [User, Server] <- Rows]))
+    end, [node()]).
+
+of_account(User, Server) ->
+    [" WHERE username = ", xmpp_sql:quote(User), " AND server_host = ", xmpp_sql:quote(Server)].
+
+sql(Statement) ->
+    ejabberd_sql:sql_query(hd(ejabberd_option:hosts()), iolist_to_binary(Statement)).
+
+text(Key, Lang) ->
+    Language = xmpp_language:choose(Lang),
+    {Language, xmpp_moderation_texts:text(Language, {review, Key}, [integer_to_binary(opt(hd(ejabberd_option:hosts()), characters)) || Key =:= too_long])}.

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Newcomers who wait to be let in (xmpp_registration: review), on a service that is open otherwise."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterator
+from xml.etree import ElementTree as ET
+
+from .moderators import CONFIGURATION, reload
+from .newcomer import ask_form, hand_in, read_picture, refusal, reset_limits
+from .service import Account, Service
+from .stream import Stream, connected
+
+REASON = "x-reason"
+SENTENCE = "I sing in the choir."
+
+
+def switch(service: Service, **options: str) -> None:
+    """Gives the module other options, such as ``review="true"``."""
+
+    def changed(text: str) -> str:
+        before, mark, rest = text.partition("  mod_xmpp_registration_review:\n")
+        assert mark
+        for name, value in options.items():
+            rest, found = re.subn(rf"^    {name}: .*$", f"    {name}: {value}", rest, count=1, flags=re.MULTILINE)
+            assert found, name
+        return before + mark + rest
+
+    reload(service, changed)
+
+
+@contextlib.contextmanager
+def reviewing(service: Service) -> Iterator[None]:
+    """Strangers wait meanwhile. Afterwards nobody is left who does, and everything is as it was."""
+    kept = "/run/conexizan-review.yml"
+    service.host.check_output(f"cp -p {CONFIGURATION} {kept}")
+    switch(service, review="true")
+    try:
+        yield
+    finally:
+        service.host.check_output(f"cp {kept} {CONFIGURATION}; rm {kept}")
+        service.api(("reload_config", {}))
+
+
+def register(service: Service, stream: Stream, account: Account, words: str = SENTENCE) -> ET.Element:
+    """The server's answer to somebody who reads the picture and writes a sentence."""
+    form = ask_form(stream)
+    digits = read_picture(service, form.challenge)
+    who = {"username": account.name, "password": account.password}
+    return hand_in(stream, **who, challenge=form.challenge, ocr=digits, **{REASON: words})
+
+
+def arrive(service: Service, account: Account, words: str = SENTENCE) -> None:
+    """Registers somebody, who then waits."""
+    reset_limits(service)
+    with connected(service) as stream:
+        stream.starttls()
+        answer = register(service, stream, account, words)
+        assert refusal(answer) == "", ET.tostring(answer)

@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the site says with `xmpp_registration: review`, as the controller renders it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from .site_pages import rendered
+
+# Of a decision, how long it is waited for, and what is asked.
+SAID = {"en": ("let", "14 days", "sentence"), "de": ("freigeschaltet", "14 Tage", "Satz")}
+
+
+def page(configuration: str, path: str) -> str:
+    return " ".join(rendered(configuration)[path].split())
+
+
+@pytest.mark.parametrize("language", SAID)
+@pytest.mark.parametrize("name", ["register", "faq", "privacy"])
+def test_pages_say_that_newcomers_wait(language: str, name: str) -> None:
+    """Nowhere else."""
+    review, other = (page(one, f"{language}/{name}/index.html") for one in ("after a review", "everything"))
+    assert [word for word in SAID[language] if word not in review] == []
+    assert SAID[language][1] not in other
+
+
+@pytest.mark.parametrize("language", SAID)
+def test_way_to_an_account_is_another_one(language: str) -> None:
+    """Terms and start page say so as well; the server's own form, which has no place for a sentence, is not offered."""
+    decided, _, sentence = SAID[language]
+    assert decided in page("after a review", f"{language}/terms/index.html")
+    assert sentence in page("after a review", f"{language}/index.html")
+    review, other = (page(one, f"{language}/register/index.html") for one in ("after a review", "everything"))
+    assert '<textarea id="reason" required disabled rows="4" maxlength="300"' in review
+    assert 'id="reason"' not in other
+    assert ("/register/plain/" in review, "/register/plain/" in other) == (False, True)
+
+
+def test_provider_file_promises_no_new_password() -> None:
+    """Nobody can know whose an account of a stranger is."""
+    assert json.loads(rendered("after a review")[".well-known/xmpp-provider-v2.json"])["passwordReset"] == {}
