@@ -96,7 +96,7 @@ def debian_ejabberd(bed: Bed, accounts: int) -> Server:
 
 
 def debian_prosody(bed: Bed, accounts: int) -> Server:
-    """Debian 13's Prosody as packaged; changed: domain, certificate, archive and rooms, direct TLS, no rate limit, and more
+    """Debian 13's Prosody as packaged; changed: domain, certificate, archive and rooms, direct TLS, no rate limit, more
     open files: 1,024 are too few for 1,000 clients."""
     host = bed.host("bench-prosody")
     # An account's file holds no name: with the same password, one does for all.

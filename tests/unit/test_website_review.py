@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
 from .site_pages import rendered
 
 # Of a decision, how long it is waited for, and what is asked.
-SAID = {"en": ("let", "14 days", "sentence"), "de": ("freigeschaltet", "14 Tage", "Satz")}
+SAID = {"en": ("let", "14 days", "sentence"), "de": ("frei(ge)?schaltet", "14 Tage", "Satz")}
 
 
 def page(configuration: str, path: str) -> str:
@@ -22,7 +23,7 @@ def page(configuration: str, path: str) -> str:
 def test_pages_say_that_newcomers_wait(language: str, name: str) -> None:
     """Nowhere else."""
     review, other = (page(one, f"{language}/{name}/index.html") for one in ("after a review", "everything"))
-    assert [word for word in SAID[language] if word not in review] == []
+    assert [word for word in SAID[language] if not re.search(word, review)] == []
     assert SAID[language][1] not in other
 
 
