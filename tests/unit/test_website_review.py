@@ -10,7 +10,7 @@ import pytest
 from .site_pages import rendered
 
 # Of a decision, how long it is waited for, and what is asked.
-SAID = {"en": ("let", "14 days", "sentence"), "de": ("freigeschaltet", "14 Tage", "Satz")}
+SAID = {"en": ("let", "14 days", "sentence"), "de": ("schalt", "14 Tage", "Satz")}
 
 
 def page(configuration: str, path: str) -> str:
