@@ -39,4 +39,4 @@ async def test_operator_decides_who_is_let_in(service: Service) -> None:
             async with clients.login(service, one):
                 pass
     finally:
-        service.unregister([one])
+        service.unregister([one, other])
