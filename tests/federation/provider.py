@@ -25,7 +25,9 @@ def provider(names: Host, customer: Host) -> Iterator[None]:
     source = (Path(__file__).parent / "programs/dns_provider.py").read_bytes()
     names.check_output(f"echo {base64.b64encode(source).decode()} | base64 --decode > {PROGRAM}")
     names.check_output(f"systemd-run --quiet --collect --unit=dns-provider python3 {PROGRAM} {PORT} {SECRET}")
-    proxy = f"/usr/lib/systemd/systemd-socket-proxyd names.test:{PORT}"
+    # The proxy tries the first address alone, which may be one of IPv6; the program listens on IPv4.
+    address = customer.check_output("getent ahostsv4 names.test").split()[0]
+    proxy = f"/usr/lib/systemd/systemd-socket-proxyd {address}:{PORT}"
     customer.check_output(f"systemd-run --quiet --unit=dns-provider --socket-property=ListenStream={HERE} {proxy}")
     try:
         yield
