@@ -60,8 +60,9 @@ def test_circle_is_gone(host: Host) -> None:
     script = (
         "import json, sqlite3\nwith sqlite3.connect('/var/lib/ejabberd/xmpp.db', timeout=30) as database:\n"
         "    print(json.dumps([database.execute(one).fetchall() for one in ("
-        "'SELECT node FROM pubsub_node WHERE node = \"urn:xmpp:bookmarks:1\"', 'SELECT name FROM sr_group', "
-        "'SELECT jid FROM sr_user', 'SELECT itemid FROM pubsub_item', "
+        "'SELECT node FROM pubsub_node WHERE node = \"urn:xmpp:bookmarks:1\"', "
+        "'SELECT name FROM sr_group WHERE name LIKE \"circle:%\"', 'SELECT jid FROM sr_user WHERE grp LIKE \"circle:%\"', "
+        "'SELECT itemid FROM pubsub_item NATURAL JOIN pubsub_node WHERE node = \"urn:xmpp:bookmarks:1\"', "
         "'SELECT name FROM muc_room WHERE name LIKE \"pair-%\"')]))"
     )
     command = ["runuser", "-u", "ejabberd", "--", "python3", "-c", script]
