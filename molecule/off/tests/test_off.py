@@ -61,7 +61,7 @@ def test_circle_is_gone(host: Host) -> None:
         "import json, sqlite3\nwith sqlite3.connect('/var/lib/ejabberd/xmpp.db', timeout=30) as database:\n"
         "    print(json.dumps([database.execute(one).fetchall() for one in ("
         "'SELECT node FROM pubsub_node WHERE node = \"urn:xmpp:bookmarks:1\"', "
-        "'SELECT name FROM sr_group WHERE name LIKE \"circle:%\"', 'SELECT jid FROM sr_user WHERE grp LIKE \"circle:%\"', "
+        "'SELECT name FROM sr_group WHERE name LIKE \"%:%\"', 'SELECT jid FROM sr_user WHERE grp LIKE \"%:%\"', "
         "'SELECT itemid FROM pubsub_item NATURAL JOIN pubsub_node WHERE node = \"urn:xmpp:bookmarks:1\"', "
         "'SELECT name FROM muc_room WHERE name LIKE \"pair-%\"')]))"
     )
