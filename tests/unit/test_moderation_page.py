@@ -8,7 +8,7 @@ from pathlib import Path
 from .site_pages import Page, render, rendered, write
 
 NO_PAGE = "---\ntitle: x\nwhen: false\n---\n"
-OWN_PAGE = "---\ntitle: How we moderate\n---\nFairly.\n"
+OWN_PAGE = "---\ntitle: How we moderate\nwhen: true\n---\nFairly.\n"
 
 
 def test_page_for_moderators_is_there_with_moderators_alone(tmp_path: Path) -> None:

@@ -160,7 +160,7 @@ def test_without_circles_a_refusal_says_how_to_make_one(given: dict[str, str], m
     said = told("invite", given)
     assert said is not None
     assert said.startswith("There is no circle. Add one to ")
-    assert said.endswith("xmpp_circles: [{name: family, members: [maria]}]")
+    assert said.endswith('xmpp_circles: - name: family members: ["maria"]')
 
 
 @pytest.mark.parametrize(
