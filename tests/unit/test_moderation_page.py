@@ -8,6 +8,7 @@ from pathlib import Path
 from .site_pages import Page, render, rendered, write
 
 NO_PAGE = "---\ntitle: x\nwhen: false\n---\n"
+OWN_PAGE = "---\ntitle: How we moderate\nwhen: true\n---\nFairly.\n"
 
 
 def test_page_for_moderators_is_there_with_moderators_alone(tmp_path: Path) -> None:
@@ -27,3 +28,9 @@ def test_page_for_moderators_is_there_with_moderators_alone(tmp_path: Path) -> N
     write(tmp_path, {f"website/{language}/moderation.md": NO_PAGE for language in ("de", "en")})
     without = render(tmp_path, {"xmpp_moderators": ["bob"]})
     assert not [name for name, text in without.items() if "moderation/" in name + text]
+
+
+def test_own_page_of_that_name_may_be_found(tmp_path: Path) -> None:
+    write(tmp_path, {f"website/{language}/moderation.md": OWN_PAGE for language in ("de", "en")})
+    page = Page("", render(tmp_path, {})["en/moderation/index.html"])
+    assert "noindex" not in page.values("meta", "content")

@@ -23,7 +23,7 @@ SETTINGS = {
     "xmpp_circles": [{"name": "family"}, {"name": "class"}],
     "xmpp_rooms": [{"name": "support", "title": "Support"}, {"name": "news", "title": "News", "moderated": True}],
 }
-DOMAINS = [{"domain": "site.test", "muc": "muc.site.test"}]
+DOMAINS = [{"domain": "site.test", "muc": "muc.site.test"}, {"domain": "club.test", "muc": "muc.club.test"}]
 
 
 def read(path: str) -> Any:
@@ -118,8 +118,13 @@ WRONG = [
     ("invite", {"count": "3", "file": "/etc/hosts"}, "/etc/hosts exists: its cards may still be valid"),
     ("invite", {"uses": "30", "days": "8"}, "days is 8, which is more than 7"),
     ("invite", {"days": "2"}, "days needs uses or count: an invitation to one account is always valid for 7 days"),
-    ("invite", {"circle": "famliy"}, 'circle is "famliy", which is no circle of xmpp_circles (family, class)'),
-    ("invite", {"circle": "family", "list": "true"}, "circle cannot be combined with list"),
+    (
+        "invite",
+        {"circle": "famliy"},
+        'circle is "famliy", which is no circle of xmpp_circles (family, class). Use one of these, for example: -e circle=family',
+    ),
+    ("invite", {"circle": "family", "domain": "club.test"}, "not of club.test: leave domain out"),
+    ("invite", {"circle": "family", "list": "true"}, "with list: it is for a new invitation. Leave one of the two out"),
     ("invite", {"circle": "family", "withdraw": "XvRt81Qa"}, "circle cannot be combined with withdraw"),
     ("invite", {"circle": "family", "days": "2"}, "days needs uses or count"),
     (
@@ -147,6 +152,15 @@ def test_what_must_not_be_is_refused_before_the_host_is_asked(playbook: str, giv
     said = told(playbook, given)
     assert said is not None, "it would have asked the host"
     assert wrong in said
+
+
+@pytest.mark.parametrize("given", [{"circle": "family"}, {"circle": "family", "list": "true"}])
+def test_without_circles_a_refusal_says_how_to_make_one(given: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(SETTINGS, "xmpp_circles", [])
+    said = told("invite", given)
+    assert said is not None
+    assert said.startswith("There is no circle. Add one to ")
+    assert said.endswith('xmpp_circles: - name: family members: ["maria"]')
 
 
 @pytest.mark.parametrize(

@@ -5,13 +5,14 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 
-from .site_pages import rendered
+from .site_pages import render, rendered
 
 # Of a decision, how long it is waited for, and what is asked.
-SAID = {"en": ("let", "14 days", "sentence"), "de": ("frei(ge)?schaltet", "14 Tage", "Satz")}
+SAID = {"en": (r"\blets? (\w+ )?in\b", "14 days", "sentence"), "de": ("frei(ge)?schaltet", "14 Tage", "Satz")}
 
 
 def page(configuration: str, path: str) -> str:
@@ -37,6 +38,19 @@ def test_way_to_an_account_is_another_one(language: str) -> None:
     assert '<textarea id="reason" required disabled rows="4" maxlength="300"' in review
     assert 'id="reason"' not in other
     assert ("/register/plain/" in review, "/register/plain/" in other) == (False, True)
+
+
+@pytest.mark.parametrize(
+    ("language", "decided", "moderated"),
+    [
+        ("en", "Who was let in or refused", "What moderators do"),
+        ("de", "Wer freigeschaltet oder abgelehnt wurde", "Was die Moderation tut"),
+    ],
+)
+def test_privacy_page_names_moderators_where_there_are_some(language: str, decided: str, moderated: str, tmp_path: Path) -> None:
+    without = render(tmp_path, {"xmpp_registration": "review"})[f"{language}/privacy/index.html"]
+    with_some = rendered("after a review")[f"{language}/privacy/index.html"]
+    assert [(decided in one, moderated in one) for one in (without, with_some)] == [(True, False), (False, True)]
 
 
 def test_provider_file_promises_no_new_password() -> None:

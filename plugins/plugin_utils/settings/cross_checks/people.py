@@ -17,10 +17,12 @@ def check_people(settings: HostSettings) -> None:
     for index, entry in enumerate(settings.values.get("xmpp_limited", [])):
         name, _, domain = entry.partition("@")
         if domain and settings.domains() and domain not in settings.domains():
-            wrong = f"is no account of this service, whose domains are {', '.join(settings.domains())}"
+            domains = ", ".join(settings.domains())
+            way = f"give the local part of an account of {main}, or an address at one of these"
+            wrong = f"is no account of this service, whose domains are {domains}: {way}"
             settings.complain(("xmpp_limited", index), entry, wrong)
         elif domain in ("", main) and name in settings.values.get("xmpp_admins", []):
-            wrong = "is in xmpp_admins: people of other servers must be able to reach an administrator"
+            wrong = "is in xmpp_admins: people of other servers must be able to reach an administrator: remove it from one of the two settings"
             settings.complain(("xmpp_limited", index), entry, wrong)
         elif (first := seen.setdefault((name, domain or str(main)), index)) != index:
             settings.complain(

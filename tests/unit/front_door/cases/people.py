@@ -77,10 +77,11 @@ CASES: Cases = {
             "xmpp_limited": ["bob", "tim", "tim@club.test", "eve@elsewhere.test", "bob@friends.test"],
         },
         [
-            ("xmpp_limited (entry 2)", "is in xmpp_admins"),
+            ("xmpp_limited (entry 2)", "remove it from one of the two settings"),
             (
                 "xmpp_limited (entry 4)",
-                "is no account of this service, whose domains are friends.test, club.test",
+                "is no account of this service, whose domains are friends.test, club.test: give the local "
+                "part of an account of friends.test, or an address at one of these",
             ),
             ("xmpp_limited (entry 5)", "is the account of entry 1"),
         ],

@@ -3,19 +3,15 @@
 // same file can be taken again. Contacts are asked again: what they allowed, they allowed another address.
 import { at, said } from "/page.js";
 import { NS, Problem, Refusal, bare, element } from "/xmpp.js";
-import { items } from "./export.js";
+import { PIE, PRIVACY, items, named } from "./export.js";
 import { about, ask, me, onSubmit } from "./parts.js";
 import { isAddress } from "./people.js";
 import * as people from "./people.js";
 
-const PIE = "urn:xmpp:pie:0";
 const BOOKMARKS = "urn:xmpp:bookmarks:1";
 const OLD_BOOKMARKS = "storage:bookmarks";
-const PRIVACY = "jabber:iq:privacy";
 const BLOCKING = "urn:xmpp:blocking";
 const AT_ONCE = 50;
-
-const named = (root, namespace, name) => [...root.getElementsByTagNameNS(namespace, name)];
 
 async function accountIn(file) {
   const read = new DOMParser().parseFromString(await file.text(), "text/xml");

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Commands of the server (XEP-0050), which says in the language of the page what comes of them.
 import { NS, Problem, Refusal, element } from "/xmpp.js";
-import { ask, me } from "./parts.js";
+import { ask, me, meant } from "./parts.js";
 
 const COMMANDS = "http://jabber.org/protocol/commands";
 const ITEMS = "http://jabber.org/protocol/disco#items";
@@ -11,11 +11,9 @@ export const OF_MODERATORS = "conexizan:moderators#"; // mod_xmpp_moderators.erl
 export async function command(node, attributes = {}, form = null, sentences = {}) {
   const payload = element(COMMANDS, "command", { node, action: "execute", ...attributes }, ...(form ? [form] : []));
   try {
-    return (await ask("set", payload, { to: me.domain })).firstElementChild;
+    return (await meant(sentences, ask("set", payload, { to: me.domain }))).firstElementChild;
   } catch (refusal) {
     if (!(refusal instanceof Refusal)) throw refusal;
-    const name = refusal.conditions.map((condition) => sentences[condition]).find(Boolean);
-    if (name) throw new Problem(name);
     const words = refusal.answer.querySelector("error > text")?.textContent;
     throw words ? new Problem("server", { words }) : refusal;
   }

@@ -5,15 +5,15 @@ import { at, said } from "/page.js";
 import { NS, bare, element, randomId } from "/xmpp.js";
 import { about, act, ask, got, me } from "./parts.js";
 
-const PIE = "urn:xmpp:pie:0";
-const PRIVACY = "jabber:iq:privacy";
+export const PIE = "urn:xmpp:pie:0";
+export const PRIVACY = "jabber:iq:privacy";
 const PRIVATE = "jabber:iq:private";
 // Private storage has no table of contents; these are what apps use.
 const KNOWN = [["storage", "storage:bookmarks"], ["roster", "roster:delimiter"], ["storage", "storage:rosternotes"], ["storage", "storage:metacontacts"]];
 // What a node is, to whom; the rest is how a server runs it.
 const KEPT = ["access_model", "max_items", "persist_items", "roster_groups_allowed", "send_last_published_item", "title", "type"];
 
-const named = (root, namespace, name) => [...root.getElementsByTagNameNS(namespace, name)];
+export const named = (root, namespace, name) => [...root.getElementsByTagNameNS(namespace, name)];
 const page = (after) => element(NS.pages, "set", {}, element(NS.pages, "max", {}, "50"), ...(after ? [element(NS.pages, "after", {}, after)] : []));
 const around = (namespace, name, children) => (children.length ? [element(namespace, name, {}, ...children)] : []);
 
@@ -77,7 +77,7 @@ async function nodes() {
     forms.push(await configuration(node));
     stored.push(await items(node));
   }
-  return [...around(NS.owner, "pubsub", forms), ...around(NS.pubsub, "pubsub", stored)];
+  return [...around(NS.owner, "pubsub", forms), ...around(NS.pubsub, "pubsub", stored.filter(Boolean))];
 }
 
 // Page by page, each as text: an archive is large.

@@ -2,7 +2,7 @@
 // The account page: what is stored for the account now, by the entries of the ledger, and its uploaded files (mod_xmpp_stored.erl).
 import { at } from "/page.js";
 import { element } from "/xmpp.js";
-import { about, act, ask, list } from "./parts.js";
+import { about, act, ask, list, meant } from "./parts.js";
 
 const OWN = "conexizan:stored";
 const LONG = 600000; // milliseconds; a full archive is measured in portions
@@ -29,7 +29,8 @@ function fill(row, count, bytes) {
 }
 
 async function tables() {
-  const measured = new Map([...(await ask("get", element(OWN, "measure"), { patience: LONG })).querySelectorAll("table")].map((one) => [one.getAttribute("name"), one]));
+  const answer = await meant({ "resource-constraint": "counting" }, ask("get", element(OWN, "measure"), { patience: LONG }));
+  const measured = new Map([...answer.querySelectorAll("table")].map((one) => [one.getAttribute("name"), one]));
   for (const row of at("stored").querySelectorAll("[data-tables]")) {
     const all = row.dataset.tables.split(" ");
     const found = all.map((name) => measured.get(name)).filter(Boolean);
