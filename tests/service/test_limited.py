@@ -42,6 +42,7 @@ _ANSWERS = """run([Server | Stanzas]) ->
 """
 
 
+
 @pytest.fixture
 def tim(service: Service) -> Iterator[Account]:
     """The account whose name the setting lists, made just now."""
@@ -99,6 +100,9 @@ async def test_nobody_elsewhere_reaches_it_or_learns_of_it(service: Service, reg
     async with login(service, tim) as client, login(service, bob) as here:
         await client.online()
         for account, resource in ((tim.jid, client.boundjid.resource), (nobody, "none")):
+            name, domain = account.split("@")
+            # As ejabberd prepares it, an address is not what was typed. And a name that is no name of an account.
+            typed, odd = f"{name.capitalize()}@{domain.upper()}", f"nobody+{account}"
             stranger = elsewhere()
             befriended(service, tim, stranger)
             stanzas = [
@@ -126,10 +130,15 @@ async def test_nobody_elsewhere_reaches_it_or_learns_of_it(service: Service, reg
                     "<presence/>", f"<presence from='{stranger}' to='{to}'/>"
                 )
                 for stanza in stanzas
-                for to in (account, f"{account}/{resource}")
+                for to in (account, f"{account}/{resource}", f"{typed}/Foo&#xFF21;", odd)
             ]
             said = run_in_erlang(service, _ANSWERS, stranger.partition("@")[2], *sent)
-            said = said.replace(resource, "RESOURCE").replace(stranger, "STRANGER")
+            said = (
+                said.replace(resource, "RESOURCE")
+                .replace(stranger, "STRANGER")
+                .replace(typed, "TYPED")
+                .replace(odd, "ODD")
+            )
             answers.append(sorted(said.replace(account, "ACCOUNT").splitlines()))
         here.say(tim.jid, "last")
         await client.hear("last")

@@ -2,11 +2,11 @@
 %% Limited accounts (a child's, a device's) reach accounts of this service only, of all its domains, and are reached by these only.
 %% - What such an account sends to somebody elsewhere is refused; to push servers (XEP-0357) goes what wakes up its app.
 %% - What comes from elsewhere is handled as if it went to an account that does not exist, so that nobody can tell the two apart: it is addressed to a
-%%   name that no account can have, and the answer bears the right one again.
+%%   name that no account has and nobody can guess, and the answer bears the right one again, as it was typed.
 %% - Rooms are a way around both. A limited account takes part in a room of this service only if that is for members (or its own), and nobody from
 %%   elsewhere is in it or belongs to it; and nobody from elsewhere enters a room that a limited account is in, subscribes to or owns.
 %% - Nodes of the domain (XEP-0060) can be published at from elsewhere, so a limited account does not reach them. It invites nobody (access rule invite).
-%% Nothing is stored. In memory: the names of the setting.
+%% Nothing is stored. In memory: the names of the setting, and what is put before such a name.
 %% Hooks: user_send_packet before all others that count or store; filter_packet; muc_filter_presence, muc_filter_message, muc_process_iq; ejabberd_started.
 %% Without this module no account is limited.
 -module(mod_xmpp_limited).
@@ -14,7 +14,9 @@
 -export([start/2, stop/1, reload/3, depends/2, mod_options/1, mod_opt_type/1, mod_doc/0]).
 -export([begins/0, send/1, filter/1, enter/3, say/3, ask/2]).
 
--define(NOBODY, "nobody+").  %% no name of an account can have a plus (access rule register)
+%% Elements of ejabberd's record of an address: the name as it was typed, and as it is compared.
+-define(USER, 2).
+-define(LUSER, 5).
 -define(MUC_USER, <<"http://jabber.org/protocol/muc#user">>).
 -define(MUC_OWNER, <<"http://jabber.org/protocol/muc#owner">>).
 -define(SUBSCRIPTIONS, <<"urn:xmpp:mucsub:0">>).
@@ -28,7 +30,7 @@ start(Host, _Opts) ->
 
 stop(Host) ->
     hooks(delete, Host),
-    is_first(Host) andalso persistent_term:erase(?MODULE),
+    is_first(Host) andalso [persistent_term:erase(Key) || Key <- [?MODULE, {?MODULE, nobody}]],
     ok.
 
 hooks(Do, Host) ->
@@ -54,7 +56,13 @@ mod_doc() -> #{}.
 %% Every packet is compared with them.
 remember(Host) ->
     Addresses = [jid:tolower(JID) || JID <- gen_mod:get_module_opt(Host, ?MODULE, accounts)],
+    nobody() =/= none orelse persistent_term:put({?MODULE, nobody}, prefix()),
     persistent_term:put(?MODULE, maps:from_list([{{User, Server}, limited} || {User, Server, _} <- Addresses])).
+
+%% No name of an account can have a plus (access rule register). The rest keeps others from asking for such a name, whose answers tell who is limited.
+prefix() -> <<"nobody+", (string:lowercase(binary:encode_hex(crypto:strong_rand_bytes(12))))/binary, "+">>.
+
+nobody() -> persistent_term:get({?MODULE, nobody}, none).
 
 is_limited({User, Server, _}) -> is_map_key({User, Server}, persistent_term:get(?MODULE, #{})).
 
@@ -124,22 +132,29 @@ judge(Packet, {_, Server, _}) ->
         false ->
             case is_push(Server, Packet) of
                 true -> Packet;
-                false -> xmpp:set_to(Packet, named(xmpp:get_to(Packet), fun(User) -> <<?NOBODY, User/binary>> end))
+                false -> xmpp:set_to(Packet, as_nobody(xmpp:get_to(Packet)))
             end
     end.
 
 %% What is said about nobody is said about the account that was asked for.
-answer(Packet, {<<?NOBODY, User/binary>>, Server, _}) ->
-    case is_limited({User, Server, <<>>}) of
-        true -> xmpp:set_from(Packet, named(xmpp:get_from(Packet), fun(_) -> User end));
+answer(Packet, {User, Server, _}) ->
+    Name = somebody(User),
+    case Name =/= User andalso is_limited({Name, Server, <<>>}) of
+        true ->
+            JID = xmpp:get_from(Packet),
+            xmpp:set_from(Packet, setelement(?LUSER, setelement(?USER, JID, somebody(element(?USER, JID))), Name));
         false -> Packet
-    end;
-answer(Packet, _From) ->
-    Packet.
+    end.
 
-named(JID, Name) ->
-    {User, Server, Resource} = jid:tolower(JID),
-    jid:make(Name(User), Server, Resource).
+%% Capitals and the like stay as they are: an error about an account that does not exist repeats its address as it was typed.
+as_nobody(JID) ->
+    lists:foldl(fun(Part, Changed) -> setelement(Part, Changed, <<(nobody())/binary, (element(Part, JID))/binary>>) end, JID, [?USER, ?LUSER]).
+
+somebody(User) ->
+    case string:prefix(User, nobody()) of
+        nomatch -> User;
+        Name -> Name
+    end.
 
 %% ---------------------------------------------------------------------- rooms of this service
 enter(drop, _Room, _Nick) -> drop;
