@@ -6,6 +6,7 @@ Stanzas of people elsewhere are made by ejabberd itself (send_stanza), as its ne
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterator
 from xml.etree import ElementTree as ET
 
@@ -21,6 +22,7 @@ from ..kit.service import Account, Register, Service
 from ..kit.strangers import befriended, come_in, elsewhere
 
 PING = "<ping xmlns='urn:xmpp:ping'/>"
+PUBSUB = "http://jabber.org/protocol/pubsub"
 REASON = "{urn:ietf:params:xml:ns:xmpp-stanzas}"
 # What goes to this server elsewhere, without the number of the stanza, on its last way.
 _ANSWERS = """run([Server | Stanzas]) ->
@@ -41,6 +43,10 @@ _ANSWERS = """run([Server | Stanzas]) ->
     ejabberd_hooks:delete(filter_packet, global, Catch, 99).
 """
 
+_SUBSCRIBE = """run([Nodes, Node, Address]) ->
+    Who = jid:decode(list_to_binary(Address)),
+    {result, _} = mod_pubsub:subscribe_node(list_to_binary(Nodes), list_to_binary(Node), Who, Who, []).
+"""
 
 
 @pytest.fixture
@@ -192,6 +198,29 @@ async def test_rooms_are_no_way_around(service: Service, register: Register, tim
         owner.say(tim.jid, "last")
         await client.hear("last")
         assert client.messages.all(lambda message: "psst" in ET.tostring(message, encoding="unicode")) == []
+
+
+@pytest.mark.attack("reaching an account of `xmpp_limited` from another server, or another server from it")
+async def test_nodes_are_no_way_around(service: Service, register: Register, tim: Account) -> None:
+    """People elsewhere could publish at one that it subscribed to before it was limited."""
+    (bob,) = register(1)
+    nodes, node = service.name("pubsub"), f"node-{secrets.token_hex(4)}"
+    async with login(service, tim) as client, login(service, bob) as owner:
+        await client.online()
+        await owner.query("set", f"<pubsub xmlns='{PUBSUB}'><create node='{node}'/></pubsub>", to=nodes)
+        try:
+            for who in (tim, bob):
+                run_in_erlang(service, _SUBSCRIBE, nodes, node, who.jid)
+            item = "<item id='one'><text xmlns='urn:test'>psst</text></item>"
+            publish = f"<publish node='{node}'>{item}</publish>"
+            await owner.online()
+            await owner.query("set", f"<pubsub xmlns='{PUBSUB}'>{publish}</pubsub>", to=nodes)
+            await owner.messages.get(lambda message: message.find(".//{urn:test}text") is not None)
+            owner.say(tim.jid, "last")
+            await client.hear("last")
+            assert client.messages.all(lambda message: message.get("from") == nodes) == []
+        finally:
+            await owner.query("set", f"<pubsub xmlns='{PUBSUB}#owner'><delete node='{node}'/></pubsub>", to=nodes)
 
 
 async def affiliate(client: Client, room: str, who: str, what: str) -> None:

@@ -120,11 +120,12 @@ filter(Packet) ->
         {false, true} -> judge(Packet, From)
     end.
 
+%% Whoever publishes at a node can be anywhere, and somebody here can subscribe the account to it.
 judge(Packet, {_, Server, _}) ->
     case is_ours(Server) of
         true when element(1, Packet) =:= message ->
             Invites = people(Packet, <<"invite">>, <<"from">>) ++ people(Packet, <<"decline">>, <<"from">>),
-            case lists:all(fun({_, From, _}) -> is_ours(From) end, Invites) of
+            case not lists:member(Server, nodes_of_domains()) andalso lists:all(fun({_, From, _}) -> is_ours(From) end, Invites) of
                 true -> Packet;
                 false -> drop
             end;
