@@ -189,6 +189,11 @@ async def test_rooms_are_no_way_around(service: Service, register: Register, tim
         assert (await enter(client, room, "tim")).find(f"{USER}x/{USER}status[@code='201']") is not None
         await configure(client, room, **PRIVATE)
         assert "own server" in knock(service, stranger, room)
+        # Nor does anybody elsewhere learn what the room says of itself.
+        asked = ("<query xmlns='http://jabber.org/protocol/disco#info'/>", "<vCard xmlns='vcard-temp'/>")
+        questions = [f"<iq type='get' id='one' from='{stranger}/phone' to='{room}'>{inside}</iq>" for inside in asked]
+        answers = run_in_erlang(service, _ANSWERS, stranger.partition("@")[2], *questions)
+        assert answers.count("own server") == len(asked), answers
         await client.query("set", f"<query xmlns='{OWNER}'><destroy/></query>", to=room)
         await client.online()
         # What a stranger says by an invitation does not come through a room either.

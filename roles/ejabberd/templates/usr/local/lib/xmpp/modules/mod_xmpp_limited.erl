@@ -176,13 +176,13 @@ said(Packet, Room) ->
             {stop, drop}
     end.
 
-%% An owner can always make the room one for members, or end it. What somebody elsewhere may ask, the room knows.
+%% An owner can always make the room one for members, or end it. What somebody elsewhere may ask, the room knows, unless a limited account owns it.
 ask(IQ, Room) when element(1, IQ) =:= iq ->
     {_, Server, _} = From = whom(xmpp:get_from(IQ)),
     Asked = [xmpp:get_ns(El) || El <- xmpp:get_els(IQ)],
     Matters = case is_ours(Server) of
                   true -> not (lists:member(?MUC_OWNER, Asked) andalso is_owner(From, Room));
-                  false -> lists:member(?SUBSCRIPTIONS, Asked)
+                  false -> lists:member(?SUBSCRIPTIONS, Asked) orelse lists:any(fun is_limited/1, owners(Room))
               end,
     case Matters andalso wrong(From, Room) of
         false -> IQ;
