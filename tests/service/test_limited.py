@@ -15,13 +15,14 @@ from slixmpp.exceptions import IqError
 
 from ..kit.circles import create
 from ..kit.clients import Client, login
-from ..kit.erlang import run_in_erlang
+from ..kit.erlang import STATEMENT, run_in_erlang
 from ..kit.newcomer import newcomer
 from ..kit.rooms import OWNER, PRIVATE, PUBLIC, USER, configure, enter, made_room, refusal
-from ..kit.service import Account, Register, Service
+from ..kit.service import Account, Register, Service, sql
 from ..kit.strangers import befriended, come_in, elsewhere
 
 PING = "<ping xmlns='urn:xmpp:ping'/>"
+COMMANDS = "http://jabber.org/protocol/commands"
 PUBSUB = "http://jabber.org/protocol/pubsub"
 REASON = "{urn:ietf:params:xml:ns:xmpp-stanzas}"
 # What goes to this server elsewhere, without the number of the stanza, on its last way.
@@ -46,6 +47,14 @@ _ANSWERS = """run([Server | Stanzas]) ->
 _SUBSCRIBE = """run([Nodes, Node, Address]) ->
     Who = jid:decode(list_to_binary(Address)),
     {result, _} = mod_pubsub:subscribe_node(list_to_binary(Nodes), list_to_binary(Node), Who, Who, []).
+"""
+# What another server's connection does with a stanza.
+_COMES = """run([Host, Stanza]) ->
+    Packet = xmpp:decode(fxml_stream:parse_element(list_to_binary(Stanza)), <<"jabber:client">>, [ignore_els]),
+    case ejabberd_hooks:run_fold(s2s_receive_packet, list_to_binary(Host), {Packet, #{}}, []) of
+        {drop, _} -> ok;
+        {Passed, _} -> ejabberd_router:route(Passed)
+    end.
 """
 
 
@@ -226,6 +235,30 @@ async def test_nodes_are_no_way_around(service: Service, register: Register, tim
             assert client.messages.all(lambda message: message.get("from") == nodes) == []
         finally:
             await owner.query("set", f"<pubsub xmlns='{PUBSUB}#owner'><delete node='{node}'/></pubsub>", to=nodes)
+
+
+@pytest.mark.attack("reaching an account of `xmpp_limited` from another server, or another server from it")
+async def test_invitation_to_its_contacts_is_no_way_around(service: Service, tim: Account) -> None:
+    """It makes none (XEP-0379), and one from before lets nobody in."""
+    stranger, token = elsewhere(), secrets.token_hex(12)
+    async with login(service, tim) as client:
+        with pytest.raises(IqError) as refused:
+            await client.query(
+                "set",
+                f"<command xmlns='{COMMANDS}' node='urn:xmpp:invite#invite' action='execute'/>",
+                to=service.domain,
+            )
+        assert refused.value.condition == "not-allowed"
+        columns = "token, username, server_host, invitee, type, created_at, expires, account_name"
+        times = "datetime('now'), datetime('now', 'localtime', '+1 day')"
+        row = f"'{token}', '{tim.name}', '{service.domain}', '', 'R', {times}, ''"
+        run_in_erlang(service, STATEMENT, service.domain, f"INSERT INTO invite_token ({columns}) VALUES ({row})")
+        inside = f"<preauth xmlns='urn:xmpp:pars:0' token='{token}'/>"
+        asks = f"<presence type='subscribe' from='{stranger}' to='{tim.jid}'>{inside}</presence>"
+        run_in_erlang(service, _COMES, service.domain, asks)
+        contacts = await client.query("get", "<query xmlns='jabber:iq:roster'/>")
+        assert stranger not in ET.tostring(contacts, encoding="unicode")
+    assert sql(service, f"SELECT invitee FROM invite_token WHERE token = '{token}'") == [[""]]
 
 
 async def affiliate(client: Client, room: str, who: str, what: str) -> None:

@@ -5,20 +5,23 @@
 %%   name that no account has and nobody can guess, and the answer bears the right one again, as it was typed.
 %% - Rooms are a way around both. A limited account takes part in a room of this service only if that is for members (or its own), and nobody from
 %%   elsewhere is in it or belongs to it; and nobody from elsewhere enters a room that a limited account is in, subscribes to or owns.
-%% - Nodes of the domain (XEP-0060) can be published at from elsewhere, so a limited account does not reach them. It invites nobody (access rule invite).
+%% - Nodes of the domain (XEP-0060) can be published at from elsewhere, so a limited account does not reach them, nor they it. It invites nobody (access
+%%   rule invite), also not to its contacts (XEP-0379), and whoever has such an invitation from before is handled as all others elsewhere.
 %% Nothing is stored. In memory: the names of the setting, and what is put before such a name.
-%% Hooks: user_send_packet before all others that count or store; filter_packet; muc_filter_presence, muc_filter_message, muc_process_iq; ejabberd_started.
+%% Hooks: user_send_packet and s2s_receive_packet before all others that count or store; adhoc_local_commands before mod_invites; filter_packet;
+%% muc_filter_presence, muc_filter_message, muc_process_iq; ejabberd_started.
 %% Without this module no account is limited.
 -module(mod_xmpp_limited).
 -behaviour(gen_mod).
 -export([start/2, stop/1, reload/3, depends/2, mod_options/1, mod_opt_type/1, mod_doc/0]).
--export([begins/0, send/1, filter/1, enter/3, say/3, ask/2]).
+-export([begins/0, send/1, receive_packet/1, filter/1, command/4, enter/3, say/3, ask/2]).
 
 %% Elements of ejabberd's record of an address: the name as it was typed, and as it is compared.
 -define(USER, 2).
 -define(LUSER, 5).
 -define(MUC_USER, <<"http://jabber.org/protocol/muc#user">>).
 -define(MUC_OWNER, <<"http://jabber.org/protocol/muc#owner">>).
+-define(INVITE, <<"urn:xmpp:invite#invite">>).
 -define(SUBSCRIPTIONS, <<"urn:xmpp:mucsub:0">>).
 
 start(Host, _Opts) ->
@@ -35,6 +38,8 @@ stop(Host) ->
 
 hooks(Do, Host) ->
     ejabberd_hooks:Do(user_send_packet, Host, ?MODULE, send, 5),
+    ejabberd_hooks:Do(s2s_receive_packet, Host, ?MODULE, receive_packet, 5),
+    ejabberd_hooks:Do(adhoc_local_commands, Host, ?MODULE, command, 35),
     ejabberd_hooks:Do(muc_filter_presence, Host, ?MODULE, enter, 20),
     ejabberd_hooks:Do(muc_filter_message, Host, ?MODULE, say, 20),
     ejabberd_hooks:Do(muc_process_iq, Host, ?MODULE, ask, 9),
@@ -105,6 +110,21 @@ people(Packet, Name, Attribute) ->
 
 address(Text) ->
     try jid:decode(Text) catch _:_ -> none end.
+
+%% The same by invitations, which lead to contacts (mod_invites answers them before they are routed).
+command(Acc, From, _To, Request) ->
+    {xmlel, _, Attrs, _} = xmpp:encode(Request),
+    case fxml:get_attr_s(<<"node">>, Attrs) =:= ?INVITE andalso is_limited(whom(From)) of
+        true -> {stop, {error, xmpp:err_not_allowed()}};
+        false -> Acc
+    end.
+
+receive_packet({drop, _} = Acc) -> Acc;
+receive_packet({Packet, State}) ->
+    case filter(Packet) of
+        drop -> {stop, {drop, State}};
+        Judged -> {Judged, State}
+    end.
 
 %% Of all packets, those of servers and rooms as well.
 filter(drop) -> drop;
