@@ -130,14 +130,18 @@ receive_packet({Packet, State}) ->
 filter(drop) -> drop;
 filter(Packet) ->
     {From, To} = {whom(xmpp:get_from(Packet)), whom(xmpp:get_to(Packet))},
-    case {is_limited(From), is_limited(To)} of
-        {false, false} -> answer(Packet, From);
-        {true, _} ->
-            case may_go(To, Packet) of
-                true -> Packet;
-                false -> drop  %% what the server sends by itself, to contacts from before
-            end;
-        {false, true} -> judge(Packet, From)
+    try
+        case {is_limited(From), is_limited(To)} of
+            {false, false} -> answer(Packet, From);
+            {true, _} ->
+                case may_go(To, Packet) of
+                    true -> Packet;
+                    false -> drop  %% what the server sends by itself, to contacts from before
+                end;
+            {false, true} -> judge(Packet, From)
+        end
+    catch
+        _:_ -> drop  %% passed over, it would let the packet through
     end.
 
 %% Whoever publishes at a node can be anywhere, and somebody here can subscribe the account to it.
