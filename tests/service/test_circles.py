@@ -10,11 +10,16 @@ import pytest
 
 from ..kit.circles import PAIR, QUARTET, bookmarks, circles_restored, contacts, create, set_circles, settled
 from ..kit.clients import Client, login
+from ..kit.erlang import run_in_erlang
 from ..kit.newcomer import ask_for, ask_without_form, exists, newcomer, refusal, show_invitation
 from ..kit.rooms import USER, enter
 from ..kit.rooms import refusal as refused
 from ..kit.service import Account, Register, Service, sql
 from ..kit.stream import connected
+
+_MAKE = """run([Host, Token, Circle]) ->
+    ok = mod_xmpp_invitation_uses:make(list_to_binary(Host), list_to_binary(Token), 1, 1, list_to_binary(Circle)).
+"""
 
 
 @pytest.fixture
@@ -140,6 +145,18 @@ def test_listed_name_is_for_whom_it_is_meant(service: Service) -> None:
         assert take(service, token, member) == ""
     finally:
         service.unregister([member])
+
+
+@pytest.mark.attack("joining a circle (`xmpp_circles`) by taking a listed name, or by another's invitation")
+def test_invitation_into_a_circle_leads_into_no_other(service: Service) -> None:
+    """Whose name is the end of its name: the link of a circle pair-quartet, with the first part of that behind it."""
+    token = service.api(("generate_invite", {"host": service.domain}))[0]["invite_uri"].partition("preauth=")[2]
+    run_in_erlang(service, _MAKE, service.domain, token, "pair-quartet")
+    assert take(service, f"workshop-{token}-pair", newcomer()) == "item-not-found"
+    guest = newcomer()
+    assert take(service, f"workshop-{token}", guest) == ""
+    service.unregister([guest])
+    assert sql(service, "SELECT jid FROM sr_user WHERE grp LIKE '%quartet'") == []
 
 
 async def test_invitation_into_a_circle(service: Service) -> None:
