@@ -10,11 +10,29 @@ import pytest
 
 from ..kit.circles import PAIR, QUARTET, bookmarks, circles_restored, contacts, create, set_circles, settled
 from ..kit.clients import Client, login
+from ..kit.erlang import run_in_erlang
 from ..kit.newcomer import ask_for, ask_without_form, exists, newcomer, refusal, show_invitation
 from ..kit.rooms import USER, enter
 from ..kit.rooms import refusal as refused
 from ..kit.service import Account, Register, Service, sql
 from ..kit.stream import connected
+
+_MAKE = """run([Host, Token, Circle]) ->
+    ok = mod_xmpp_invitation_uses:make(list_to_binary(Host), list_to_binary(Token), 1, 1, list_to_binary(Circle)).
+"""
+# Somebody registers while the table of invitations cannot be read.
+_WITHOUT_INVITATIONS = """run([Domain, Name, Password]) ->
+    Host = list_to_binary(Domain),
+    Rename = fun(From, To) ->
+        {updated, _} = ejabberd_sql:sql_query(Host, [<<"ALTER TABLE ", From/binary, " RENAME TO ", To/binary>>])
+    end,
+    ejabberd_hooks:delete(check_register_user, Host, mod_xmpp_invitations, judge, 60),
+    Rename(<<"invite_token">>, <<"invite_token_away">>),
+    Source = {16#100, 0, 0, 0, 0, 0, 0, 1},
+    mod_register:try_register(list_to_binary(Name), Host, list_to_binary(Password), Source, mod_register),
+    Rename(<<"invite_token_away">>, <<"invite_token">>),
+    ejabberd_hooks:add(check_register_user, Host, mod_xmpp_invitations, judge, 60).
+"""
 
 
 @pytest.fixture
@@ -121,25 +139,54 @@ async def test_bookmark_that_a_member_removes_stays_away(service: Service, pair:
 
 @pytest.mark.attack("joining a circle (`xmpp_circles`) by taking a listed name, or by another's invitation")
 @pytest.mark.usefixtures("limits_reset_before")
-def test_listed_name_is_for_whom_it_is_meant(service: Service) -> None:
-    """Neither registration nor an invitation that is not for the name gives it to anybody."""
+def test_listed_name_is_for_whom_it_is_meant(service: Service, register: Register) -> None:
+    """Neither registration nor an invitation that is not for the name gives it to anybody; it answers as one taken."""
     member = newcomer(PAIR["members"][0])
+    (taken,) = register(1)
     anybody = service.api(("generate_invite", {"host": service.domain}))[0]["invite_uri"].partition("preauth=")[2]
     try:
         for token in ("", anybody):
-            with connected(service) as stream:
-                stream.starttls()
-                assert token == "" or refusal(show_invitation(stream, token)) == ""
-                answer = ask_for(service, stream, member)
-            # With an invitation, ejabberd wraps the refusal into an error of its own.
-            assert "Not allowed" in "".join(answer.itertext())
-        assert take(service, invited_into(service, "circle=quartet"), member) == "not-allowed"
+            answers = []
+            for account in (member, taken):
+                with connected(service) as stream:
+                    stream.starttls()
+                    assert token == "" or refusal(show_invitation(stream, token)) == ""
+                    answer = ask_for(service, stream, account)
+                answers.append((refusal(answer), "".join(answer.itertext())))
+            assert answers[0] == answers[1]
+            assert answers[0][0]
+        into = invited_into(service, "circle=quartet")
+        assert [take(service, into, account) for account in (member, taken)] == ["conflict", "conflict"]
         assert not exists(service, member)
         token = invited_into(service, "circle=quartet", f"user={member.name}")
         assert take(service, token, newcomer()) == "not-allowed"
         assert take(service, token, member) == ""
     finally:
         service.unregister([member])
+
+
+@pytest.mark.attack("joining a circle (`xmpp_circles`) by taking a listed name, or by another's invitation")
+@pytest.mark.usefixtures("limits_reset_before")
+def test_listed_name_is_kept_if_the_database_fails(service: Service) -> None:
+    """Also if what else would refuse it is not there."""
+    member = newcomer(PAIR["members"][0])
+    try:
+        run_in_erlang(service, _WITHOUT_INVITATIONS, service.domain, member.name, member.password)
+        assert not exists(service, member)
+    finally:
+        service.unregister([member])
+
+
+@pytest.mark.attack("joining a circle (`xmpp_circles`) by taking a listed name, or by another's invitation")
+def test_invitation_into_a_circle_leads_into_no_other(service: Service) -> None:
+    """Whose name is the end of its name: the link of a circle pair-quartet, with the first part of that behind it."""
+    token = service.api(("generate_invite", {"host": service.domain}))[0]["invite_uri"].partition("preauth=")[2]
+    run_in_erlang(service, _MAKE, service.domain, token, "pair-quartet")
+    assert take(service, f"workshop-{token}-pair", newcomer()) == "item-not-found"
+    guest = newcomer()
+    assert take(service, f"workshop-{token}", guest) == ""
+    service.unregister([guest])
+    assert sql(service, "SELECT jid FROM sr_user WHERE grp LIKE '%quartet'") == []
 
 
 async def test_invitation_into_a_circle(service: Service) -> None:

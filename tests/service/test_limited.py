@@ -6,6 +6,7 @@ Stanzas of people elsewhere are made by ejabberd itself (send_stanza), as its ne
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterator
 from xml.etree import ElementTree as ET
 
@@ -14,13 +15,15 @@ from slixmpp.exceptions import IqError
 
 from ..kit.circles import create
 from ..kit.clients import Client, login
-from ..kit.erlang import run_in_erlang
+from ..kit.erlang import STATEMENT, run_in_erlang
 from ..kit.newcomer import newcomer
 from ..kit.rooms import OWNER, PRIVATE, PUBLIC, USER, configure, enter, made_room, refusal
-from ..kit.service import Account, Register, Service
+from ..kit.service import Account, Register, Service, sql
 from ..kit.strangers import befriended, come_in, elsewhere
 
 PING = "<ping xmlns='urn:xmpp:ping'/>"
+COMMANDS = "http://jabber.org/protocol/commands"
+PUBSUB = "http://jabber.org/protocol/pubsub"
 REASON = "{urn:ietf:params:xml:ns:xmpp-stanzas}"
 # What goes to this server elsewhere, without the number of the stanza, on its last way.
 _ANSWERS = """run([Server | Stanzas]) ->
@@ -39,6 +42,19 @@ _ANSWERS = """run([Server | Stanzas]) ->
     Read = fun Read() -> receive {said, Packet} -> [Packet | Read()] after 500 -> [] end end,
     [io:format("~s~n", [fxml:element_to_binary(xmpp:encode(Packet))]) || Packet <- Read()],
     ejabberd_hooks:delete(filter_packet, global, Catch, 99).
+"""
+
+_SUBSCRIBE = """run([Nodes, Node, Address]) ->
+    Who = jid:decode(list_to_binary(Address)),
+    {result, _} = mod_pubsub:subscribe_node(list_to_binary(Nodes), list_to_binary(Node), Who, Who, []).
+"""
+# What another server's connection does with a stanza.
+_COMES = """run([Host, Stanza]) ->
+    Packet = xmpp:decode(fxml_stream:parse_element(list_to_binary(Stanza)), <<"jabber:client">>, [ignore_els]),
+    case ejabberd_hooks:run_fold(s2s_receive_packet, list_to_binary(Host), {Packet, #{}}, []) of
+        {drop, _} -> ok;
+        {Passed, _} -> ejabberd_router:route(Passed)
+    end.
 """
 
 
@@ -99,6 +115,9 @@ async def test_nobody_elsewhere_reaches_it_or_learns_of_it(service: Service, reg
     async with login(service, tim) as client, login(service, bob) as here:
         await client.online()
         for account, resource in ((tim.jid, client.boundjid.resource), (nobody, "none")):
+            name, domain = account.split("@")
+            # As ejabberd prepares it, an address is not what was typed. And a name that is no name of an account.
+            typed, odd = f"{name.capitalize()}@{domain.upper()}", f"nobody+{account}"
             stranger = elsewhere()
             befriended(service, tim, stranger)
             stanzas = [
@@ -126,10 +145,15 @@ async def test_nobody_elsewhere_reaches_it_or_learns_of_it(service: Service, reg
                     "<presence/>", f"<presence from='{stranger}' to='{to}'/>"
                 )
                 for stanza in stanzas
-                for to in (account, f"{account}/{resource}")
+                for to in (account, f"{account}/{resource}", f"{typed}/Foo&#xFF21;", odd)
             ]
             said = run_in_erlang(service, _ANSWERS, stranger.partition("@")[2], *sent)
-            said = said.replace(resource, "RESOURCE").replace(stranger, "STRANGER")
+            said = (
+                said.replace(resource, "RESOURCE")
+                .replace(stranger, "STRANGER")
+                .replace(typed, "TYPED")
+                .replace(odd, "ODD")
+            )
             answers.append(sorted(said.replace(account, "ACCOUNT").splitlines()))
         here.say(tim.jid, "last")
         await client.hear("last")
@@ -174,6 +198,11 @@ async def test_rooms_are_no_way_around(service: Service, register: Register, tim
         assert (await enter(client, room, "tim")).find(f"{USER}x/{USER}status[@code='201']") is not None
         await configure(client, room, **PRIVATE)
         assert "own server" in knock(service, stranger, room)
+        # Nor does anybody elsewhere learn what the room says of itself.
+        asked = ("<query xmlns='http://jabber.org/protocol/disco#info'/>", "<vCard xmlns='vcard-temp'/>")
+        questions = [f"<iq type='get' id='one' from='{stranger}/phone' to='{room}'>{inside}</iq>" for inside in asked]
+        answers = run_in_erlang(service, _ANSWERS, stranger.partition("@")[2], *questions)
+        assert answers.count("own server") == len(asked), answers
         await client.query("set", f"<query xmlns='{OWNER}'><destroy/></query>", to=room)
         await client.online()
         # What a stranger says by an invitation does not come through a room either.
@@ -183,6 +212,53 @@ async def test_rooms_are_no_way_around(service: Service, register: Register, tim
         owner.say(tim.jid, "last")
         await client.hear("last")
         assert client.messages.all(lambda message: "psst" in ET.tostring(message, encoding="unicode")) == []
+
+
+@pytest.mark.attack("reaching an account of `xmpp_limited` from another server, or another server from it")
+async def test_nodes_are_no_way_around(service: Service, register: Register, tim: Account) -> None:
+    """People elsewhere could publish at one that it subscribed to before it was limited."""
+    (bob,) = register(1)
+    nodes, node = service.name("pubsub"), f"node-{secrets.token_hex(4)}"
+    async with login(service, tim) as client, login(service, bob) as owner:
+        await client.online()
+        await owner.query("set", f"<pubsub xmlns='{PUBSUB}'><create node='{node}'/></pubsub>", to=nodes)
+        try:
+            for who in (tim, bob):
+                run_in_erlang(service, _SUBSCRIBE, nodes, node, who.jid)
+            item = "<item id='one'><text xmlns='urn:test'>psst</text></item>"
+            publish = f"<publish node='{node}'>{item}</publish>"
+            await owner.online()
+            await owner.query("set", f"<pubsub xmlns='{PUBSUB}'>{publish}</pubsub>", to=nodes)
+            await owner.messages.get(lambda message: message.find(".//{urn:test}text") is not None)
+            owner.say(tim.jid, "last")
+            await client.hear("last")
+            assert client.messages.all(lambda message: message.get("from") == nodes) == []
+        finally:
+            await owner.query("set", f"<pubsub xmlns='{PUBSUB}#owner'><delete node='{node}'/></pubsub>", to=nodes)
+
+
+@pytest.mark.attack("reaching an account of `xmpp_limited` from another server, or another server from it")
+async def test_invitation_to_its_contacts_is_no_way_around(service: Service, tim: Account) -> None:
+    """It makes none (XEP-0379), and one from before lets nobody in."""
+    stranger, token = elsewhere(), secrets.token_hex(12)
+    async with login(service, tim) as client:
+        with pytest.raises(IqError) as refused:
+            await client.query(
+                "set",
+                f"<command xmlns='{COMMANDS}' node='urn:xmpp:invite#invite' action='execute'/>",
+                to=service.domain,
+            )
+        assert refused.value.condition == "not-allowed"
+        columns = "token, username, server_host, invitee, type, created_at, expires, account_name"
+        times = "datetime('now'), datetime('now', 'localtime', '+1 day')"
+        row = f"'{token}', '{tim.name}', '{service.domain}', '', 'R', {times}, ''"
+        run_in_erlang(service, STATEMENT, service.domain, f"INSERT INTO invite_token ({columns}) VALUES ({row})")
+        inside = f"<preauth xmlns='urn:xmpp:pars:0' token='{token}'/>"
+        asks = f"<presence type='subscribe' from='{stranger}' to='{tim.jid}'>{inside}</presence>"
+        run_in_erlang(service, _COMES, service.domain, asks)
+        contacts = await client.query("get", "<query xmlns='jabber:iq:roster'/>")
+        assert stranger not in ET.tostring(contacts, encoding="unicode")
+    assert sql(service, f"SELECT invitee FROM invite_token WHERE token = '{token}'") == [[""]]
 
 
 async def affiliate(client: Client, room: str, who: str, what: str) -> None:

@@ -2,8 +2,9 @@
 %% Hide whether an account exists. A login to an unknown name is answered like one with a wrong password: with a salt (RFC 5802) that is always
 %% the same for the name, and keys that no password has, derived from a secret of the host. The answer looks like that of an account of this server:
 %% the kinds of keys, iterations and lengths of salts are those of its accounts, as often as they have them. PLAIN takes as long as well.
-%% ejabberd asks this module first for the keys of an account (auth_method), so that the same work is done for each name. It answers in a login only:
-%% for everything else in ejabberd, the name does not exist. It is a part of the configuration: without it, ejabberd does not start.
+%% ejabberd asks this module first for the keys of an account (auth_method), so that the same work is done for each name. It answers in a login, and to
+%% who registers a name that a circle keeps for somebody: for everything else in ejabberd, the name does not exist. It is a part of the configuration:
+%% without it, ejabberd does not start.
 -module(ejabberd_auth_nobody).
 -behaviour(ejabberd_auth).
 -export([start/1, stop/1, reload/1, store_type/1, plain_password_required/1, use_cache/1]).
@@ -33,7 +34,16 @@ get_password(User, Host) ->
                 false -> {nocache, {ok, MadeUp}};
                 _ -> {nocache, error}
             end;
-        false -> {nocache, error}
+        false -> {nocache, kept(Callers, User, Host)}
+    end.
+
+%% Only of the first domain, which has the circles.
+kept(Callers, User, Host) ->
+    Kept = lists:any(fun({Module, Function, _, _}) -> {Module, Function} =:= {mod_register, try_register} end, Callers)
+        andalso Host =:= hd(ejabberd_option:hosts()) andalso gen_mod:is_loaded(Host, mod_xmpp_circles) andalso mod_xmpp_circles:is_kept(User, Host),
+    case Kept of
+        true -> {ok, made_up(User, Host)};
+        false -> error
     end.
 
 logs_in({xmpp_sasl_scram, mech_step, _, _}) -> true;

@@ -10,7 +10,7 @@
 -module(mod_xmpp_circles).
 -behaviour(gen_mod).
 -export([start/2, stop/1, reload/3, depends/2, mod_options/1, mod_opt_type/1, mod_doc/0]).
--export([begins/0, settle/0, keep/4, come/2, leave/2, invited/3, for_name/2]).
+-export([begins/0, settle/0, keep/4, is_kept/2, come/2, leave/2, invited/3, for_name/2]).
 
 -define(SHOWN, "circle:").
 -define(INVITED, "invited:").
@@ -59,9 +59,14 @@ titled(Circle) -> Circle.
 keep(true, User, Server, _Password) ->
     {current_stacktrace, Callers} = process_info(self(), current_stacktrace),
     {Name, Host} = {jid:nodeprep(User), jid:nameprep(Server)},
-    not (lists:keymember(mod_register, 1, Callers) andalso is_listed(Name, Host)) orelse get(?MODULE) =:= Name orelse is_for(Name, Host);
+    not (lists:keymember(mod_register, 1, Callers) andalso is_kept(Name, Host));
 keep(Free, _User, _Server, _Password) ->
     Free.
+
+%% Whether the name is not for who asks for it now. ejabberd_auth_nobody asks as well, which answers as if the account existed: another answer would
+%% tell everybody who is listed. If it cannot be told, it is kept: the hook of one that fails is passed over.
+is_kept(Name, Host) ->
+    try is_listed(Name, Host) andalso get(?MODULE) =/= Name andalso not is_for(Name, Host) catch _:_ -> true end.
 
 is_listed(Name, Host) -> lists:any(fun(#{members := Members}) -> lists:member(Name, Members) end, circles(Host)).
 

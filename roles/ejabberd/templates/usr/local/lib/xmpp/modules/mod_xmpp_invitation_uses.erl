@@ -74,8 +74,9 @@ packet(State, _Packet) ->
     State.
 
 %% mod_invites judges other kinds of invitations on the same stream.
-show(State, Host, <<?PREFIX, _/binary>> = Token, IQ) ->
-    case mod_invites_opt:access_create_account(Host) =/= none andalso free(Host, Token) =/= none of
+%% Behind the first part would be that of a circle's name: another circle would be the rest of it.
+show(State, Host, <<?PREFIX, Rest/binary>> = Token, IQ) ->
+    case mod_invites_opt:access_create_account(Host) =/= none andalso string:find(Rest, "-") =:= nomatch andalso free(Host, Token) =/= none of
         true -> answer(State#{?MODULE => Token}, xmpp:make_iq_result(IQ));
         false -> refuse(State, IQ, invalid(IQ))
     end;

@@ -2,21 +2,26 @@
 %% Limited accounts (a child's, a device's) reach accounts of this service only, of all its domains, and are reached by these only.
 %% - What such an account sends to somebody elsewhere is refused; to push servers (XEP-0357) goes what wakes up its app.
 %% - What comes from elsewhere is handled as if it went to an account that does not exist, so that nobody can tell the two apart: it is addressed to a
-%%   name that no account can have, and the answer bears the right one again.
+%%   name that no account has and nobody can guess, and the answer bears the right one again, as it was typed.
 %% - Rooms are a way around both. A limited account takes part in a room of this service only if that is for members (or its own), and nobody from
 %%   elsewhere is in it or belongs to it; and nobody from elsewhere enters a room that a limited account is in, subscribes to or owns.
-%% - Nodes of the domain (XEP-0060) can be published at from elsewhere, so a limited account does not reach them. It invites nobody (access rule invite).
-%% Nothing is stored. In memory: the names of the setting.
-%% Hooks: user_send_packet before all others that count or store; filter_packet; muc_filter_presence, muc_filter_message, muc_process_iq; ejabberd_started.
+%% - Nodes of the domain (XEP-0060) can be published at from elsewhere, so a limited account does not reach them, nor they it. It invites nobody (access
+%%   rule invite), also not to its contacts (XEP-0379), and whoever has such an invitation from before is handled as all others elsewhere.
+%% Nothing is stored. In memory: the names of the setting, and what is put before such a name.
+%% Hooks: user_send_packet and s2s_receive_packet before all others that count or store; adhoc_local_commands before mod_invites; filter_packet;
+%% muc_filter_presence, muc_filter_message, muc_process_iq; ejabberd_started.
 %% Without this module no account is limited.
 -module(mod_xmpp_limited).
 -behaviour(gen_mod).
 -export([start/2, stop/1, reload/3, depends/2, mod_options/1, mod_opt_type/1, mod_doc/0]).
--export([begins/0, send/1, filter/1, enter/3, say/3, ask/2]).
+-export([begins/0, send/1, receive_packet/1, filter/1, command/4, enter/3, say/3, ask/2]).
 
--define(NOBODY, "nobody+").  %% no name of an account can have a plus (access rule register)
+%% Elements of ejabberd's record of an address: the name as it was typed, and as it is compared.
+-define(USER, 2).
+-define(LUSER, 5).
 -define(MUC_USER, <<"http://jabber.org/protocol/muc#user">>).
 -define(MUC_OWNER, <<"http://jabber.org/protocol/muc#owner">>).
+-define(INVITE, <<"urn:xmpp:invite#invite">>).
 -define(SUBSCRIPTIONS, <<"urn:xmpp:mucsub:0">>).
 
 start(Host, _Opts) ->
@@ -28,11 +33,13 @@ start(Host, _Opts) ->
 
 stop(Host) ->
     hooks(delete, Host),
-    is_first(Host) andalso persistent_term:erase(?MODULE),
+    is_first(Host) andalso [persistent_term:erase(Key) || Key <- [?MODULE, {?MODULE, nobody}]],
     ok.
 
 hooks(Do, Host) ->
     ejabberd_hooks:Do(user_send_packet, Host, ?MODULE, send, 5),
+    ejabberd_hooks:Do(s2s_receive_packet, Host, ?MODULE, receive_packet, 5),
+    ejabberd_hooks:Do(adhoc_local_commands, Host, ?MODULE, command, 35),
     ejabberd_hooks:Do(muc_filter_presence, Host, ?MODULE, enter, 20),
     ejabberd_hooks:Do(muc_filter_message, Host, ?MODULE, say, 20),
     ejabberd_hooks:Do(muc_process_iq, Host, ?MODULE, ask, 9),
@@ -54,7 +61,13 @@ mod_doc() -> #{}.
 %% Every packet is compared with them.
 remember(Host) ->
     Addresses = [jid:tolower(JID) || JID <- gen_mod:get_module_opt(Host, ?MODULE, accounts)],
+    nobody() =/= none orelse persistent_term:put({?MODULE, nobody}, prefix()),
     persistent_term:put(?MODULE, maps:from_list([{{User, Server}, limited} || {User, Server, _} <- Addresses])).
+
+%% No name of an account can have a plus (access rule register). The rest keeps others from asking for such a name, whose answers tell who is limited.
+prefix() -> <<"nobody+", (string:lowercase(binary:encode_hex(crypto:strong_rand_bytes(12))))/binary, "+">>.
+
+nobody() -> persistent_term:get({?MODULE, nobody}, none).
 
 is_limited({User, Server, _}) -> is_map_key({User, Server}, persistent_term:get(?MODULE, #{})).
 
@@ -98,25 +111,45 @@ people(Packet, Name, Attribute) ->
 address(Text) ->
     try jid:decode(Text) catch _:_ -> none end.
 
+%% The same by invitations, which lead to contacts (mod_invites answers them before they are routed).
+command(Acc, From, _To, Request) ->
+    {xmlel, _, Attrs, _} = xmpp:encode(Request),
+    case fxml:get_attr_s(<<"node">>, Attrs) =:= ?INVITE andalso is_limited(whom(From)) of
+        true -> {stop, {error, xmpp:err_not_allowed()}};
+        false -> Acc
+    end.
+
+receive_packet({drop, _} = Acc) -> Acc;
+receive_packet({Packet, State}) ->
+    case filter(Packet) of
+        drop -> {stop, {drop, State}};
+        Judged -> {Judged, State}
+    end.
+
 %% Of all packets, those of servers and rooms as well.
 filter(drop) -> drop;
 filter(Packet) ->
     {From, To} = {whom(xmpp:get_from(Packet)), whom(xmpp:get_to(Packet))},
-    case {is_limited(From), is_limited(To)} of
-        {false, false} -> answer(Packet, From);
-        {true, _} ->
-            case may_go(To, Packet) of
-                true -> Packet;
-                false -> drop  %% what the server sends by itself, to contacts from before
-            end;
-        {false, true} -> judge(Packet, From)
+    try
+        case {is_limited(From), is_limited(To)} of
+            {false, false} -> answer(Packet, From);
+            {true, _} ->
+                case may_go(To, Packet) of
+                    true -> Packet;
+                    false -> drop  %% what the server sends by itself, to contacts from before
+                end;
+            {false, true} -> judge(Packet, From)
+        end
+    catch
+        _:_ -> drop  %% passed over, it would let the packet through
     end.
 
+%% Whoever publishes at a node can be anywhere, and somebody here can subscribe the account to it.
 judge(Packet, {_, Server, _}) ->
     case is_ours(Server) of
         true when element(1, Packet) =:= message ->
             Invites = people(Packet, <<"invite">>, <<"from">>) ++ people(Packet, <<"decline">>, <<"from">>),
-            case lists:all(fun({_, From, _}) -> is_ours(From) end, Invites) of
+            case not lists:member(Server, nodes_of_domains()) andalso lists:all(fun({_, From, _}) -> is_ours(From) end, Invites) of
                 true -> Packet;
                 false -> drop
             end;
@@ -124,22 +157,29 @@ judge(Packet, {_, Server, _}) ->
         false ->
             case is_push(Server, Packet) of
                 true -> Packet;
-                false -> xmpp:set_to(Packet, named(xmpp:get_to(Packet), fun(User) -> <<?NOBODY, User/binary>> end))
+                false -> xmpp:set_to(Packet, as_nobody(xmpp:get_to(Packet)))
             end
     end.
 
 %% What is said about nobody is said about the account that was asked for.
-answer(Packet, {<<?NOBODY, User/binary>>, Server, _}) ->
-    case is_limited({User, Server, <<>>}) of
-        true -> xmpp:set_from(Packet, named(xmpp:get_from(Packet), fun(_) -> User end));
+answer(Packet, {User, Server, _}) ->
+    Name = somebody(User),
+    case Name =/= User andalso is_limited({Name, Server, <<>>}) of
+        true ->
+            JID = xmpp:get_from(Packet),
+            xmpp:set_from(Packet, setelement(?LUSER, setelement(?USER, JID, somebody(element(?USER, JID))), Name));
         false -> Packet
-    end;
-answer(Packet, _From) ->
-    Packet.
+    end.
 
-named(JID, Name) ->
-    {User, Server, Resource} = jid:tolower(JID),
-    jid:make(Name(User), Server, Resource).
+%% Capitals and the like stay as they are: an error about an account that does not exist repeats its address as it was typed.
+as_nobody(JID) ->
+    lists:foldl(fun(Part, Changed) -> setelement(Part, Changed, <<(nobody())/binary, (element(Part, JID))/binary>>) end, JID, [?USER, ?LUSER]).
+
+somebody(User) ->
+    case string:prefix(User, nobody()) of
+        nomatch -> User;
+        Name -> Name
+    end.
 
 %% ---------------------------------------------------------------------- rooms of this service
 enter(drop, _Room, _Nick) -> drop;
@@ -160,13 +200,13 @@ said(Packet, Room) ->
             {stop, drop}
     end.
 
-%% An owner can always make the room one for members, or end it. What somebody elsewhere may ask, the room knows.
+%% An owner can always make the room one for members, or end it. What somebody elsewhere may ask, the room knows, unless a limited account owns it.
 ask(IQ, Room) when element(1, IQ) =:= iq ->
     {_, Server, _} = From = whom(xmpp:get_from(IQ)),
     Asked = [xmpp:get_ns(El) || El <- xmpp:get_els(IQ)],
     Matters = case is_ours(Server) of
                   true -> not (lists:member(?MUC_OWNER, Asked) andalso is_owner(From, Room));
-                  false -> lists:member(?SUBSCRIPTIONS, Asked)
+                  false -> lists:member(?SUBSCRIPTIONS, Asked) orelse lists:any(fun is_limited/1, owners(Room))
               end,
     case Matters andalso wrong(From, Room) of
         false -> IQ;
