@@ -51,11 +51,9 @@ def reload(service: Service, configure: Callable[[str], str]) -> None:
 
 def without_moderators(text: str) -> str:
     """The configuration as it is without the setting."""
-    before, _, rest = text.partition("  mod_xmpp_moderators:\n")
-    assert rest
-    after = [line for line in rest.splitlines(keepends=True) if not line.startswith("    ")]
-    lines = [line for line in before.splitlines(keepends=True) if not line.startswith("    moderators:")]
-    return "".join([*lines, *after])
+    text, found = re.subn(r"^    moderators: .*", "    moderators: []", text, flags=re.MULTILINE)
+    assert found == 2, "two modules"
+    return text
 
 
 def with_moderators(text: str, *addresses: str) -> str:

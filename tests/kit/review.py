@@ -8,13 +8,16 @@ import re
 from collections.abc import Iterator
 from xml.etree import ElementTree as ET
 
-from .moderators import CONFIGURATION, reload
+from . import clients
+from .clients import Client, login
+from .moderators import BODY, CONFIGURATION, reload
 from .newcomer import ask_form, hand_in, read_picture, refusal, reset_limits
-from .service import Account, Service
+from .service import Account, Service, sql
 from .stream import Stream, connected
 
 REASON = "x-reason"
 SENTENCE = "I sing in the choir."
+ARRIVED = "Somebody has registered and waits to be let in."
 
 
 def switch(service: Service, **options: str) -> None:
@@ -59,3 +62,30 @@ def arrive(service: Service, account: Account, words: str = SENTENCE) -> None:
         stream.starttls()
         answer = register(service, stream, account, words)
         assert refusal(answer) == "", ET.tostring(answer)
+
+
+def row(service: Service, account: Account) -> list[list[str]]:
+    """What is kept about an account that waits."""
+    return sql(service, f"SELECT words FROM waiting_accounts WHERE username = '{account.name}'")
+
+
+def words_of(answer: ET.Element) -> str:
+    """Why the server refuses, as it says it."""
+    return answer.findtext(".//{urn:ietf:params:xml:ns:xmpp-stanzas}text", "")
+
+
+async def refused_login(service: Service, account: Account) -> str:
+    """Why somebody does not get in, or ""."""
+    try:
+        async with login(service, account):
+            return ""
+    except clients.Refused as refused:
+        return str(refused)
+
+
+async def announced(client: Client) -> None:
+    """Somebody of the service is told that somebody waits, in both languages."""
+    message = await client.messages.get(lambda stanza: ARRIVED in stanza.findtext(BODY, ""))
+    bodies = {body.get("{http://www.w3.org/XML/1998/namespace}lang"): body.text or "" for body in message.iter(BODY)}
+    assert set(bodies) == {"en", "de"}
+    assert "wartet auf Freischaltung" in bodies["de"]

@@ -132,6 +132,7 @@ async def test_bookmark_that_a_member_removes_stays_away(service: Service, pair:
             settled(service)
             assert await bookmarks(client) == {}
             set_circles(service, PAIR | {"title": "Zwei"}, QUARTET)
+            assert await bookmarks(client) == {}
         async with login(service, pair[1]) as client:
             assert await bookmarks(client) == {room: "Zwei"}
             assert await contacts(client) == {pair[0].jid: {"Zwei"}}

@@ -86,8 +86,8 @@ async def test_limited_account_reaches_people_here_only(service: Service, regist
         for person in (stranger, friend):
             client.say(person, "out of here")
             assert "this service only" in await says_no(client, "message", person)
-        client.send_raw(f"<presence to='{stranger}' type='subscribe'/>")
-        await says_no(client, "presence", stranger)
+        client.send_raw(f"<presence to='{stranger}' type='subscribe' xml:lang='de-AT'/>")
+        assert "nur Leute dieses Dienstes" in await says_no(client, "presence", stranger)
         client.send_raw(f"<presence to='room@muc.{stranger.partition('@')[2]}/tim'/>")
         await says_no(client, "presence", f"room@muc.{stranger.partition('@')[2]}/tim")
         for to in (stranger, stranger.partition("@")[2], service.name("pubsub")):

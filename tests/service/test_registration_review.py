@@ -12,10 +12,22 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from ..kit import clients
 from ..kit.clients import Client, login
 from ..kit.erlang import STATEMENT, run_in_erlang
-from ..kit.moderators import BODY, DATA, NODE, Team, ask, listed, moderating, run, told
+from ..kit.moderators import (
+    BODY,
+    CONFIGURATION,
+    DATA,
+    NODE,
+    Team,
+    ask,
+    listed,
+    moderating,
+    reload,
+    run,
+    told,
+    without_moderators,
+)
 from ..kit.newcomer import (
     ask_form,
     ask_without_form,
@@ -30,13 +42,25 @@ from ..kit.newcomer import (
     reset_limits,
     show_invitation,
 )
-from ..kit.review import REASON, SENTENCE, arrive, register, reviewing, switch
+from ..kit.review import (
+    ARRIVED,
+    REASON,
+    SENTENCE,
+    announced,
+    arrive,
+    refused_login,
+    register,
+    reviewing,
+    row,
+    switch,
+    words_of,
+)
 from ..kit.service import Account, Service, sql
 from ..kit.stream import BIND2_REQUEST, DEVICE, FAST, SASL2, Refused, condition, connected
 from ..kit.web import authenticate, over_bosh, over_websocket
 
 WAITS = "temporary-auth-failure"
-SAID = {"en": "still waits", "de": "wartet noch"}
+SAID = {"en": "is still waiting", "de": "wartet noch"}
 # Quotes, accents, an end of a statement, a line of ours, and what would turn the direction of what follows.
 AWKWARD = "I'm \"Zoë\u0301\"'; DROP TABLE users; --\n> about: admin\u202e & <b>"
 HEARD = "I'm \"Zoë\u0301\"'; DROP TABLE users; -- > about: admin  & <b>"
@@ -57,30 +81,15 @@ def _nobody_waits_afterwards(service: Service) -> Iterator[None]:
     service.unregister([Account(name, "") for (name,) in sql(service, "SELECT username FROM waiting_accounts")])
 
 
-def row(service: Service, account: Account) -> list[list[str]]:
-    return sql(service, f"SELECT words FROM waiting_accounts WHERE username = '{account.name}'")
-
-
-def words_of(answer: ET.Element) -> str:
-    return answer.findtext(".//{urn:ietf:params:xml:ns:xmpp-stanzas}text", "")
-
-
-async def refused_login(service: Service, account: Account) -> str:
-    try:
-        async with login(service, account):
-            return ""
-    except clients.Refused as refused:
-        return str(refused)
-
-
 async def test_newcomer_waits_and_is_let_in(service: Service, team: Team, admin: Account, guest: Account) -> None:
     """A moderator reads the sentence, and decides. Nobody can write to the account before; nothing is kept after."""
     async with moderating(service, team, admin) as (client, operator):
         assert (await run_form(client)).get("status") == "completed"
         arrive(service, guest, AWKWARD)
         assert row(service, guest) == [[HEARD]]
-        await told(client, "Somebody has registered and waits to be let in.")
-        await told(operator, "Somebody has registered and waits to be let in.")
+        for one in client, operator:
+            await announced(one)
+        arrive(service, newcomer())
         assert await refused_login(service, guest) == WAITS
         assert await refused_login(service, Account(guest.name, "wrong password")) == "not-authorized"
         client.say(guest.jid, "are you there")
@@ -97,7 +106,11 @@ async def test_newcomer_waits_and_is_let_in(service: Service, team: Team, admin:
         assert await told(operator, decided) == f"Moderator {team.one.jid} {decided}"
         assert not (await run(client, "waiting", accounts=[guest.jid], decision="refuse")).well
         # One message, however many came since; and it is said again after somebody has looked.
-        assert client.messages.all(lambda stanza: "Somebody has" in stanza.findtext(BODY, "")) == []
+        for one in client, operator:
+            assert one.messages.all(lambda stanza: ARRIVED in stanza.findtext(BODY, "")) == []
+        arrive(service, newcomer())
+        for one in client, operator:
+            await announced(one)
         async with login(service, guest) as alice:
             await alice.online()
             client.say(guest.jid, "welcome")
@@ -262,7 +275,7 @@ async def test_list_does_not_grow_for_ever(service: Service, guest: Account) -> 
             assert refusal(hand_in(stream, username="x", password="y", **{REASON: SENTENCE})) == "resource-constraint"
     finally:
         switch(service, accounts="100")
-    for days, left in ((13, True), (14, False)):
+    for days, left in ((14, True), (15, False)):
         age = f"UPDATE waiting_accounts SET day = date('now', '-{days} days')"
         run_in_erlang(service, STATEMENT, service.domain, age)
         service.host.check_output("systemctl start xmpp-expire.service")
@@ -273,9 +286,10 @@ async def test_list_does_not_grow_for_ever(service: Service, guest: Account) -> 
 async def test_switched_off_those_who_wait_still_do(
     service: Service, team: Team, admin: Account, guest: Account
 ) -> None:
-    """Until they are let in; who comes then does not wait."""
+    """Until they are let in, by an administrator if there are no moderators; who comes then does not wait."""
     arrive(service, guest)
     late = newcomer()
+    kept = service.host.file(CONFIGURATION).content_string
     switch(service, review="false")
     try:
         reset_limits(service)
@@ -286,11 +300,15 @@ async def test_switched_off_those_who_wait_still_do(
         async with login(service, late):
             pass
         assert await refused_login(service, guest) == WAITS
-        async with login(service, team.one) as client:
-            assert (await run(client, "waiting", accounts=[guest.jid], decision="admit")).well
+        reload(service, without_moderators)
+        async with login(service, team.one) as client, login(service, admin) as operator:
             assert f"{NODE}waiting" not in await listed(client)
+            assert f"{NODE}waiting" in await listed(operator)
+            assert (await run(operator, "waiting", accounts=[guest.jid], decision="admit")).well
+            assert f"{NODE}waiting" not in await listed(operator)
+        assert sql(service, "SELECT name FROM sqlite_master WHERE name = 'waiting_accounts'") == []
         async with login(service, guest):
             pass
     finally:
-        switch(service, review="true")
+        reload(service, lambda _: kept)
         service.unregister([late])

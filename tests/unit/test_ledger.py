@@ -27,6 +27,8 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "xmpp_backup_repository": "/backup",
         "xmpp_archive_default": "roster",
         "xmpp_moderators": ["bob"],
+        "xmpp_circles": [{"name": "family"}],
+        "xmpp_limited": ["tim"],
     },
     "review": {"xmpp_registration": "review"},
     "little": {

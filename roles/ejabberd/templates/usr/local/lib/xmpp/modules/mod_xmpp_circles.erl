@@ -2,7 +2,7 @@
 %% Circles: groups of accounts of the first domain whose members have one another as contacts (mod_shared_roster) and a private room, which is in their
 %% bookmarks (XEP-0402). The setting says who is a member; whoever came by an invitation into a circle is one as well, unless the setting says otherwise.
 %% Everything follows from the setting whenever ejabberd starts or reloads it, and when an account is made: what is missing is made, what is too much
-%% is removed, also of a circle that is no more. A bookmark is written once, so whoever removes it does not get it back.
+%% is removed, also of a circle that is no more. A bookmark is written once, so whoever removes it does not get it back, nor by another title.
 %% A listed name belongs to somebody before its account is made: only the operator can make it, or an invitation of the operator's to that name.
 %% Stored: a group circle:NAME of mod_shared_roster with the members and the name of the room, which nobody can guess; a group invited:NAME, which is shown to
 %% nobody, with those who came by an invitation. Both without a time.
@@ -22,10 +22,10 @@
                   {<<"allow_change_subj">>, <<"true">>}, {<<"mam">>, <<"true">>}, {<<"persistent">>, <<"true">>}]).
 
 start(Host, _Opts) ->
-    xmpp_start:attempt(?MODULE, fun() -> is_first(Host) andalso hooks(add, Host) end).
+    xmpp_start:attempt(?MODULE, fun() -> xmpp_start:is_first(Host) andalso hooks(add, Host) end).
 
 stop(Host) ->
-    is_first(Host) andalso hooks(delete, Host),
+    xmpp_start:is_first(Host) andalso hooks(delete, Host),
     ok.
 
 hooks(Do, Host) ->
@@ -35,10 +35,8 @@ hooks(Do, Host) ->
     ejabberd_hooks:Do(remove_user, Host, ?MODULE, leave, 30),
     ok.
 
-is_first(Host) -> Host =:= hd(ejabberd_option:hosts()).
-
 reload(Host, _New, _Old) ->
-    is_first(Host) andalso begins(),
+    xmpp_start:is_first(Host) andalso begins(),
     ok.
 
 depends(_Host, _Opts) -> [{mod_muc, hard}, {mod_muc_admin, hard}, {mod_pubsub, hard}, {mod_roster, hard}, {mod_shared_roster, hard}, {mod_register, hard}].
@@ -142,7 +140,7 @@ settle(Host, #{name := Name, title := Title, members := Listed, former := Former
     [begin
          %% The room comes after the bookmark: who has a place in it has had one.
          Settled = lists:member({User, Host}, In),
-         Settled andalso not Renamed orelse bookmark(Host, Room, Title, User),
+         Settled andalso not (Renamed andalso has_bookmark(Host, Room, User)) orelse bookmark(Host, Room, Title, User),
          Settled orelse place(Host, Room, {User, Host}, <<"member">>),
          lists:member(User, Present) orelse mod_shared_roster:add_user_to_group(Host, {User, Host}, Group)
      end || User <- Wanted],
@@ -215,6 +213,10 @@ part(Host, User, Other) ->
 
 place(Host, Room, {User, Server}, Affiliation) ->
     ok = mod_muc_admin:set_room_affiliation(Room, service(Host), address(User, Server), Affiliation).
+
+has_bookmark(Host, Room, User) ->
+    Items = mod_pubsub:get_items({User, Host, <<>>}, ?BOOKMARKS),
+    is_list(Items) andalso lists:member(jid:encode(jid:make(Room, service(Host))), [Id || Item <- Items, {Id, _} <- [element(2, Item)]]).
 
 bookmark(Host, Room, Title, User) ->
     Node = case mod_pubsub:get_items({User, Host, <<>>}, ?BOOKMARKS) of

@@ -19,21 +19,20 @@
 %% Elements of ejabberd's record of an address: the name as it was typed, and as it is compared.
 -define(USER, 2).
 -define(LUSER, 5).
--define(MUC_USER, <<"http://jabber.org/protocol/muc#user">>).
 -define(MUC_OWNER, <<"http://jabber.org/protocol/muc#owner">>).
 -define(INVITE, <<"urn:xmpp:invite#invite">>).
 -define(SUBSCRIPTIONS, <<"urn:xmpp:mucsub:0">>).
 
 start(Host, _Opts) ->
     xmpp_start:attempt(?MODULE, fun() ->
-        is_first(Host) andalso remember(Host),
+        xmpp_start:is_first(Host) andalso remember(Host),
         hooks(add, Host),
-        is_first(Host) andalso begins()
+        xmpp_start:is_first(Host) andalso begins()
     end).
 
 stop(Host) ->
     hooks(delete, Host),
-    is_first(Host) andalso [persistent_term:erase(Key) || Key <- [?MODULE, {?MODULE, nobody}]],
+    xmpp_start:is_first(Host) andalso [persistent_term:erase(Key) || Key <- [?MODULE, {?MODULE, nobody}]],
     ok.
 
 hooks(Do, Host) ->
@@ -43,14 +42,12 @@ hooks(Do, Host) ->
     ejabberd_hooks:Do(muc_filter_presence, Host, ?MODULE, enter, 20),
     ejabberd_hooks:Do(muc_filter_message, Host, ?MODULE, say, 20),
     ejabberd_hooks:Do(muc_process_iq, Host, ?MODULE, ask, 9),
-    is_first(Host) andalso ejabberd_hooks:Do(filter_packet, ?MODULE, filter, 45),
-    is_first(Host) andalso ejabberd_hooks:Do(ejabberd_started, ?MODULE, begins, 60),
+    xmpp_start:is_first(Host) andalso ejabberd_hooks:Do(filter_packet, ?MODULE, filter, 45),
+    xmpp_start:is_first(Host) andalso ejabberd_hooks:Do(ejabberd_started, ?MODULE, begins, 60),
     ok.
 
-is_first(Host) -> Host =:= hd(ejabberd_option:hosts()).
-
 reload(Host, _New, _Old) ->
-    is_first(Host) andalso begin remember(Host), begins() end,
+    xmpp_start:is_first(Host) andalso begin remember(Host), begins() end,
     ok.
 
 depends(_Host, _Opts) -> [{mod_muc, hard}, {mod_pubsub, hard}, {mod_xmpp_push, hard}].
@@ -79,10 +76,9 @@ send({Packet, State} = Acc) ->
     case is_limited(whom(xmpp:get_from(Packet))) andalso goes_out(Packet) of
         false -> Acc;
         true ->
-            Text = <<"This account reaches people of this service only.">>,
             Answer = case is_answer(xmpp:get_type(Packet)) of
                          true -> State;
-                         false -> ejabberd_c2s:send(State, refusal(Packet, Text))  %% not by the router, as if it came from elsewhere
+                         false -> ejabberd_c2s:send(State, refusal(Packet, outside))  %% not by the router, as if it came from elsewhere
                      end,
             {stop, {drop, Answer}}
     end.
@@ -103,13 +99,7 @@ is_push(Server, Packet) ->
 nodes_of_domains() ->
     lists:append([gen_mod:get_module_opt_hosts(Host, mod_pubsub) || Host <- ejabberd_option:hosts()]).
 
-%% Whom a room is to invite, or who invites by it (XEP-0045 7.8.2).
-people(Packet, Name, Attribute) ->
-    [whom(Address) || {xmlel, <<"x">>, _, _} = X <- [xmpp:encode(El) || El <- xmpp:get_els(Packet)], fxml:get_tag_attr_s(<<"xmlns">>, X) =:= ?MUC_USER,
-                      El <- fxml:get_subtags(X, Name), Address <- [address(fxml:get_tag_attr_s(Attribute, El))], Address =/= none].
-
-address(Text) ->
-    try jid:decode(Text) catch _:_ -> none end.
+people(Packet, Name, Attribute) -> [whom(JID) || JID <- xmpp_mediated:people(Packet, Name, Attribute)].
 
 %% The same by invitations, which lead to contacts (mod_invites answers them before they are routed).
 command(Acc, From, _To, Request) ->
@@ -195,8 +185,8 @@ say(Packet, Room, _Nick) -> said(Packet, Room).
 said(Packet, Room) ->
     case wrong(whom(xmpp:get_from(Packet)), Room) of
         false -> Packet;
-        Text ->
-            ejabberd_router:route(refusal(Packet, Text)),
+        Why ->
+            ejabberd_router:route(refusal(Packet, Why)),
             {stop, drop}
     end.
 
@@ -210,7 +200,7 @@ ask(IQ, Room) when element(1, IQ) =:= iq ->
               end,
     case Matters andalso wrong(From, Room) of
         false -> IQ;
-        Text -> refusal(IQ, Text)
+        Why -> refusal(IQ, Why)
     end;
 ask(Acc, _Room) ->
     Acc.
@@ -219,14 +209,14 @@ wrong({_, Server, _} = From, Room) ->
     case {is_limited(From), is_ours(Server)} of
         {true, _} ->
             case {is_for_members(Room) orelse is_owner(From, Room), lists:any(fun is_elsewhere/1, inside(Room) ++ belonging(Room))} of
-                {_, true} -> <<"Somebody of another server is in this room or belongs to it. This account reaches people of this service only.">>;
-                {false, _} -> <<"This account can be in rooms for members only.">>;
+                {_, true} -> others_inside;
+                {false, _} -> open_room;
                 _ -> false
             end;
         {false, true} -> false;
         {false, false} ->
             case lists:any(fun is_limited/1, inside(Room) ++ owners(Room)) of
-                true -> <<"This room is for people of its own server.">>;
+                true -> own_room;
                 false -> false
             end
     end.
@@ -279,8 +269,20 @@ leave(Room) ->
      end || {User, Server, _} = Who <- lists:usort([jid:remove_resource(One) || One <- inside(State)]), is_limited(Who), wrong(Who, State) =/= false].
 
 %% ----------------------------------------------------------------------
-refusal(Packet, Text) ->
-    xmpp:make_error(Packet, xmpp:err_not_allowed(Text, xmpp:get_lang(Packet))).
+refusal(Packet, Why) ->
+    Lang = xmpp_language:choose(xmpp:get_lang(Packet)),
+    {English, German} = text(Why),
+    xmpp:make_error(Packet, xmpp:err_not_allowed(case Lang of <<"de">> -> German; _ -> English end, Lang)).
+
+text(outside) ->
+    {<<"This account reaches people of this service only.">>, <<"Dieses Konto erreicht nur Leute dieses Dienstes.">>};
+text(others_inside) ->
+    {<<"Somebody of another server is in this room or belongs to it. This account reaches people of this service only.">>,
+     <<"Jemand von einem anderen Server ist in diesem Raum oder gehört dazu. Dieses Konto erreicht nur Leute dieses Dienstes."/utf8>>};
+text(open_room) ->
+    {<<"This account can be in rooms for members only.">>, <<"Dieses Konto kann nur in Räumen sein, die nur für Mitglieder sind."/utf8>>};
+text(own_room) ->
+    {<<"This room is for people of its own server.">>, <<"Dieser Raum ist nur für Leute dieses Servers."/utf8>>}.
 
 whom(undefined) -> {<<>>, <<>>, <<>>};
 whom(JID) -> jid:tolower(JID).

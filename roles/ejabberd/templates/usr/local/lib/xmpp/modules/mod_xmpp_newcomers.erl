@@ -20,7 +20,6 @@
 -define(EACH, 1200).    %% seconds until one more is possible
 -define(MET, ?DAY).     %% seconds until somebody counts as reached anew
 -define(TYPE, 3).       %% element of ejabberd's record of presence
--define(MUC_USER, <<"http://jabber.org/protocol/muc#user">>).
 
 start(Host, _Opts) ->
     xmpp_start:attempt(?MODULE, fun() ->
@@ -109,14 +108,9 @@ without_words(Packet) ->
 
 is_new({User, Server, _}) -> xmpp_token_bucket:remembers(?MODULE, {User, Server}).
 
-%% The recipient, and whom a room is to invite (XEP-0045 7.8.2): what looks like a room elsewhere can be somebody.
+%% The recipient, and whom a room is to invite: what looks like a room elsewhere can be somebody.
 reached(Packet) ->
-    [whole(xmpp:get_to(Packet))
-     | [Invited || {xmlel, <<"x">>, _, _} = X <- [xmpp:encode(El) || El <- xmpp:get_els(Packet)], fxml:get_tag_attr_s(<<"xmlns">>, X) =:= ?MUC_USER,
-                   Invite <- fxml:get_subtags(X, <<"invite">>), Invited <- [address(fxml:get_tag_attr_s(<<"to">>, Invite))], Invited =/= none]].
-
-address(Text) ->
-    try bare(jid:decode(Text)) catch _:_ -> none end.
+    [whole(xmpp:get_to(Packet)) | [bare(Invited) || Invited <- xmpp_mediated:people(Packet, <<"invite">>, <<"to">>)]].
 
 %% Not the account itself, nor a server, nor a part of this one: its rooms and nodes. Somebody in a room is a person.
 is_too_much(From, From) -> false;

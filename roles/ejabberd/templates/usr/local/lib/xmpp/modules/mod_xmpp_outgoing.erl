@@ -15,7 +15,6 @@
 -define(PEOPLE, {60, 60}).     %% strangers elsewhere that one account reaches
 -define(SERVERS, {60, 60}).    %% servers that it reaches strangers on, or asks something
 -define(MET, 3600).            %% seconds until somebody counts as reached anew
--define(MUC_USER, <<"http://jabber.org/protocol/muc#user">>).
 
 start(Host, _Opts) ->
     xmpp_start:attempt(?MODULE, fun() ->
@@ -57,18 +56,10 @@ remember(From, {User, Server, _} = To) ->
 
 %% Whom a stanza reaches elsewhere, and how. Whatever it is, it may open a connection.
 reached(message, error, Packet) -> [{connection, xmpp:get_to(Packet)}];
-reached(message, _, Packet) -> [{people, To} || To <- [xmpp:get_to(Packet) | invited(Packet)]];
+reached(message, _, Packet) -> [{people, To} || To <- [xmpp:get_to(Packet) | xmpp_mediated:people(Packet, <<"invite">>, <<"to">>)]];  %% a room of ours invites
 reached(presence, Type, Packet) when Type =:= available; Type =:= subscribe; Type =:= probe -> [{people, xmpp:get_to(Packet)}];
 reached(iq, Type, Packet) when Type =:= get; Type =:= set -> [{servers, xmpp:get_to(Packet)}];
 reached(_, _, Packet) -> [{connection, xmpp:get_to(Packet)}].
-
-%% By a room of ours (XEP-0045 7.8.2).
-invited(Packet) ->
-    [jid:decode(To) || {xmlel, <<"x">>, _, _} = X <- xmpp:get_els(Packet), fxml:get_tag_attr_s(<<"xmlns">>, X) =:= ?MUC_USER,
-                       Invite <- fxml:get_subtags(X, <<"invite">>), To <- [fxml:get_tag_attr_s(<<"to">>, Invite)], is_address(To)].
-
-is_address(Text) ->
-    try jid:decode(Text) of _ -> true catch _:_ -> false end.
 
 is_too_much(_Kind, _From, undefined) -> false;
 is_too_much(Kind, From, JID) ->

@@ -15,17 +15,15 @@
                 <<"http://jabber.org/protocol/disco#items">>, <<"jabber:iq:register">>, <<"urn:xmpp:ping">>]).
 
 start(Host, _Opts) ->
-    xmpp_start:attempt(?MODULE, fun() -> is_first(Host) andalso hooks(add) end).
+    xmpp_start:attempt(?MODULE, fun() -> xmpp_start:is_first(Host) andalso hooks(add) end).
 
 stop(Host) ->
-    is_first(Host) andalso hooks(delete),
+    xmpp_start:is_first(Host) andalso hooks(delete),
     ok.
 
 %% Of all packets, from rooms as well, once for all domains.
 hooks(Do) ->
     ejabberd_hooks:Do(filter_packet, ?MODULE, narrow, 50).
-
-is_first(Host) -> Host =:= hd(ejabberd_option:hosts()).
 
 reload(_Host, _New, _Old) -> ok.
 depends(_Host, _Opts) -> [{mod_push, hard}].

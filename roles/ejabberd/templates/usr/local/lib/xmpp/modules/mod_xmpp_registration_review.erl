@@ -23,9 +23,10 @@
 -define(DAY, 86400).
 -define(TOLD, {?MODULE, told}).
 -define(NOT_REFUSED, " AND refused = 0").
+-define(EXISTS, "EXISTS (SELECT 1 FROM users WHERE users.username = waiting_accounts.username AND users.server_host = waiting_accounts.server_host)").
 
-start(Host, Opts) ->
-    xmpp_start:attempt(?MODULE, fun() -> hooks(add, Host), prepare(Host, Opts) end).
+start(Host, _Opts) ->
+    xmpp_start:attempt(?MODULE, fun() -> hooks(add, Host), prepare(Host) end).
 
 stop(Host) ->
     hooks(delete, Host).
@@ -40,8 +41,8 @@ hooks(Do, Host) ->
     ejabberd_hooks:Do(sm_receive_packet, Host, ?MODULE, hear, 10),
     ok.
 
-reload(Host, New, _Old) ->
-    xmpp_start:attempt(?MODULE, fun() -> prepare(Host, New) end).
+reload(Host, _New, _Old) ->
+    xmpp_start:attempt(?MODULE, fun() -> prepare(Host) end).
 
 depends(_Host, _Opts) -> [{mod_register, hard}, {mod_xmpp_registration_rate, hard}, {mod_xmpp_reports, hard}].
 %% For how many days an account waits, how many do so at once, over all domains, and how many characters a sentence has at most.
@@ -50,14 +51,7 @@ mod_opt_type(review) -> econf:bool();
 mod_opt_type(_) -> econf:pos_int().
 mod_doc() -> #{}.
 
-%% One table for all domains, and none where nobody waits nor will.
-prepare(Host, Opts) ->
-    Host =:= hd(ejabberd_option:hosts()) andalso begin
-        {updated, _} = sql("CREATE TABLE IF NOT EXISTS waiting_accounts (server_host TEXT NOT NULL, username TEXT NOT NULL, day TEXT NOT NULL,"
-                           " words TEXT NOT NULL, refused INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (server_host, username))"),
-        refresh(),
-        gen_mod:get_opt(review, Opts) orelse waiting() =/= #{} orelse ({updated, _} = sql("DROP TABLE waiting_accounts"))
-    end.
+prepare(Host) -> xmpp_start:is_first(Host) andalso refresh().
 
 is_on(Host) -> opt(Host, review).
 opt(Host, Name) -> gen_mod:get_module_opt(Host, ?MODULE, Name).
@@ -161,7 +155,7 @@ tell(Host) ->
     Now = erlang:monotonic_time(second),
     Now - persistent_term:get(?TOLD, Now - ?DAY) >= ?DAY andalso begin
         persistent_term:put(?TOLD, Now),
-        mod_xmpp_reports:tell_all(Host, xmpp_moderation_texts:text(ejabberd_option:language(Host), somebody_waits, []))
+        mod_xmpp_reports:tell_all(Host, xmpp_moderation_texts:all(somebody_waits))
     end.
 
 %% With the right password only: nobody else learns who waits. After the count of wrong ones, which this is not. The condition is the one that says to
@@ -196,14 +190,13 @@ hear(Packet) ->
 %% ---------------------------------------------------------------------- the decision
 %% Whether there is something to decide, now or later.
 has_list() ->
-    Host = hd(ejabberd_option:hosts()),
-    gen_mod:is_loaded(Host, ?MODULE) andalso (is_on(Host) orelse waiting() =/= #{}).
+    is_on(hd(ejabberd_option:hosts())) orelse waiting() =/= #{}.
 
 %% The oldest ones, and how many there are in all.
 list(Most) ->
     persistent_term:erase(?TOLD),
-    case waiting() =/= #{} andalso sql(["SELECT username, server_host, day, words FROM waiting_accounts WHERE username IN (SELECT username FROM users)"
-                                        ?NOT_REFUSED " ORDER BY day, rowid"]) of
+    case waiting() =/= #{} andalso sql(["SELECT username, server_host, day, words FROM waiting_accounts WHERE " ?EXISTS ?NOT_REFUSED
+                                        " ORDER BY day, rowid"]) of
         {selected, _, Rows} -> {lists:sublist([[jid:encode({User, Server, <<>>}), Day, Words] || [User, Server, Day, Words] <- Rows], Most), length(Rows)};
         false -> {[], 0}
     end.
@@ -224,10 +217,11 @@ decide(refuse, User, Server) ->
     end.
 
 %% Those whom nobody has let in, whose refusal was interrupted, or who never came to be: but one that is about to. A row has a day, no time, so it
-%% goes some hours before it is as old as that.
+%% goes when it is as old as that, or up to a day after.
 expire() ->
-    case waiting() =/= #{} andalso sql(["SELECT username, server_host FROM waiting_accounts WHERE refused = 1 OR day <= date('now', '-", integer_to_list(opt(hd(ejabberd_option:hosts()), days)),
-                                        " days') OR (day < date('now') AND username NOT IN (SELECT username FROM users))"]) of
+    Days = integer_to_list(opt(hd(ejabberd_option:hosts()), days)),
+    case waiting() =/= #{} andalso sql(["SELECT username, server_host FROM waiting_accounts WHERE refused = 1 OR day < date('now', '-", Days,
+                                        " days') OR (day < date('now') AND NOT " ?EXISTS ")"]) of
         {selected, _, Rows} -> [remove(User, Server) || [User, Server] <- Rows];
         false -> []
     end,
@@ -242,11 +236,14 @@ is_waiting(User, Server) -> is_map_key({User, Server}, waiting()).
 
 waiting() -> persistent_term:get(?MODULE, #{}).
 
-%% One at a time: what an earlier one has read must not replace what a later one has.
+%% One table for all domains, and none where nobody waits nor will. One at a time: what an earlier one has read must not replace what a later one has.
 refresh() ->
     global:trans({?MODULE, self()}, fun() ->
+        {updated, _} = sql("CREATE TABLE IF NOT EXISTS waiting_accounts (server_host TEXT NOT NULL, username TEXT NOT NULL, day TEXT NOT NULL,"
+                           " words TEXT NOT NULL, refused INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (server_host, username))"),
         {selected, _, Rows} = sql("SELECT username, server_host FROM waiting_accounts"),
-        persistent_term:put(?MODULE, maps:from_list([{{User, Server}, true} || [User, Server] <- Rows]))
+        persistent_term:put(?MODULE, maps:from_list([{{User, Server}, true} || [User, Server] <- Rows])),
+        has_list() orelse ({updated, _} = sql("DROP TABLE waiting_accounts"))
     end, [node()]).
 
 of_account(User, Server) ->

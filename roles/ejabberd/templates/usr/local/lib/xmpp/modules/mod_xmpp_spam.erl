@@ -35,23 +35,21 @@ start(Host, Opts) ->
     xmpp_start:attempt(?MODULE, fun() ->
         xmpp_token_bucket:new(?MODULE),
         hooks(add, Host),
-        is_first(Host) andalso ({ok, _} = gen_mod:start_child(?MODULE, Host, Opts))
+        xmpp_start:is_first(Host) andalso ({ok, _} = gen_mod:start_child(?MODULE, Host, Opts))
     end).
 
 stop(Host) ->
     hooks(delete, Host),
-    is_first(Host) andalso gen_mod:stop_child(?MODULE, Host),
+    xmpp_start:is_first(Host) andalso gen_mod:stop_child(?MODULE, Host),
     ok.
 
+%% The lists are fetched once for all domains.
 hooks(Do, Host) ->
     ejabberd_hooks:Do(sm_receive_packet, Host, ?MODULE, receive_packet, 40),
     ejabberd_hooks:Do(user_receive_packet, Host, ?MODULE, hear, 10),
     ejabberd_hooks:Do(muc_filter_presence, Host, ?MODULE, enter_room, 40),
     ejabberd_hooks:Do(muc_filter_message, Host, ?MODULE, say_in_room, 40),
-    is_first(Host) andalso ejabberd_hooks:Do(config_reloaded, ?MODULE, refresh, 90).
-
-%% The lists are fetched once for all domains.
-is_first(Host) -> Host =:= hd(ejabberd_option:hosts()).
+    xmpp_start:is_first(Host) andalso ejabberd_hooks:Do(config_reloaded, ?MODULE, refresh, 90).
 
 reload(Host, New, _Old) ->
     stop(Host),

@@ -26,28 +26,27 @@
 
 start(Host, Opts) ->
     xmpp_start:attempt(?MODULE, fun() ->
-        is_first(Host) andalso ({ok, _} = gen_mod:start_child(?MODULE, Host, Opts)),
+        xmpp_start:is_first(Host) andalso ({ok, _} = gen_mod:start_child(?MODULE, Host, Opts)),
         xmpp_token_bucket:new(?MODULE),
         hooks(add, Host)
     end).
 
 stop(Host) ->
     hooks(delete, Host),
-    is_first(Host) andalso gen_mod:stop_child(?MODULE, Host),
+    xmpp_start:is_first(Host) andalso gen_mod:stop_child(?MODULE, Host),
     ok.
 
 hooks(Do, Host) ->
     ejabberd_hooks:Do(user_send_packet, Host, ?MODULE, ask, 30),
     ejabberd_hooks:Do(http_upload_slot_request, Host, ?MODULE, note_size, 90),
     ejabberd_hooks:Do(remove_user, Host, ?MODULE, count_again, 90),
-    is_first(Host) andalso ejabberd_hooks:Do(filter_packet, ?MODULE, hand_out, 50).
+    xmpp_start:is_first(Host) andalso ejabberd_hooks:Do(filter_packet, ?MODULE, hand_out, 50).
 
 %% All domains share one folder, and one count.
-is_first(Host) -> Host =:= hd(ejabberd_option:hosts()).
 server() -> gen_mod:get_module_proc(hd(ejabberd_option:hosts()), ?MODULE).
 
 reload(Host, Opts, _Old) ->
-    is_first(Host) andalso gen_server:cast(server(), {set, Opts}),
+    xmpp_start:is_first(Host) andalso gen_server:cast(server(), {set, Opts}),
     ok.
 
 depends(_Host, _Opts) -> [{mod_http_upload, hard}].

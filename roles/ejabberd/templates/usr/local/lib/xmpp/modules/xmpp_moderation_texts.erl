@@ -88,8 +88,9 @@ text(somebody_waits) -> {"Somebody has registered and waits to be let in. Your a
                          "Jemand hat sich registriert und wartet auf Freischaltung. Wer, zeigt deine App bei den Befehlen dieses Servers (XEP-0050)."};
 %% For whoever registers (mod_xmpp_registration_review).
 text({review, label}) -> {"Who are you, and why would you like an account here?", "Wer bist du, und warum möchtest du hier ein Konto?"};
-text({review, help}) -> {"The people who run this service read your sentence and let you in. Until then the account waits, and you cannot log in.",
-                         "Die Betreibenden lesen deinen Satz und schalten dich frei. Bis dahin wartet das Konto, und du kannst dich noch nicht anmelden."};
+text({review, help}) -> {"The people who run this service read your sentence and decide whether to let you in. Until then the account waits, and you cannot log in.",
+                         "Die Betreibenden lesen deinen Satz und entscheiden, ob sie dich freischalten. Bis dahin wartet das Konto, und du kannst dich noch nicht"
+                         " anmelden."};
 text({review, missing}) -> {"Please write a sentence about yourself to the people who run this service: they decide whether to let you in.",
                             "Bitte schreib den Betreibenden einen Satz über dich: Sie entscheiden, ob sie dich freischalten."};
 text({review, too_long}) -> {"Your sentence is too long. Please write at most ~ts characters.",
@@ -98,7 +99,7 @@ text({review, full}) -> {"Too many new accounts wait to be let in, so the server
                          " invitation you need not wait.",
                          "Zu viele neue Konten warten auf Freischaltung, deshalb nimmt der Server gerade keine weiteren an. Bitte versuch es in ein paar"
                          " Tagen noch einmal. Mit einer Einladung musst du nicht warten."};
-text({review, waits}) -> {"Your password is right, but your account still waits: the people who run this service have not let you in yet. Please try again later.",
+text({review, waits}) -> {"Your password is right, but your account is still waiting: the people who run this service have not let you in yet. Please try again later.",
                           "Dein Passwort stimmt, aber dein Konto wartet noch darauf, dass die Betreibenden es freischalten. Bitte versuch es"
                           " später noch einmal."};
 %% Why nothing was done.
