@@ -237,7 +237,9 @@ def main() -> None:
             done["changes"] = withdraw(api, params["invitation"], params["domains"], check=check)
         if params["verb"] == "make":
             many = params["uses"] * params["count"]
-            done["changes"] = [f"invitation to {many} account{'s' if many > 1 else ''} {'would be made' if check else 'made'}"]
+            done["changes"] = [
+                f"invitation to {many} account{'s' if many > 1 else ''} {'would be made' if check else 'made'}"
+            ]
             if not check:
                 done["made"] = make(api, params)
         done["invitations"] = [one for domain in params["domains"] for one in listed(api, domain) + used(api, domain)]

@@ -121,7 +121,8 @@ WRONG = [
     (
         "invite",
         {"circle": "famliy"},
-        'circle is "famliy", which is no circle of xmpp_circles (family, class). Use one of these, for example: -e circle=family',
+        'circle is "famliy", which is no circle of xmpp_circles (family, class). Use one of these, for example: '
+        "-e circle=family",
     ),
     ("invite", {"circle": "family", "domain": "club.test"}, "not of club.test: leave domain out"),
     ("invite", {"circle": "family", "list": "true"}, "with list: it is for a new invitation. Leave one of the two out"),

@@ -47,7 +47,9 @@ def test_way_to_an_account_is_another_one(language: str) -> None:
         ("de", "Wer freigeschaltet oder abgelehnt wurde", "Was die Moderation tut"),
     ],
 )
-def test_privacy_page_names_moderators_where_there_are_some(language: str, decided: str, moderated: str, tmp_path: Path) -> None:
+def test_privacy_page_names_moderators_where_there_are_some(
+    language: str, decided: str, moderated: str, tmp_path: Path
+) -> None:
     without = render(tmp_path, {"xmpp_registration": "review"})[f"{language}/privacy/index.html"]
     with_some = rendered("after a review")[f"{language}/privacy/index.html"]
     assert [(decided in one, moderated in one) for one in (without, with_some)] == [(True, False), (False, True)]

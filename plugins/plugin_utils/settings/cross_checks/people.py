@@ -22,7 +22,10 @@ def check_people(settings: HostSettings) -> None:
             wrong = f"is no account of this service, whose domains are {domains}: {way}"
             settings.complain(("xmpp_limited", index), entry, wrong)
         elif domain in ("", main) and name in settings.values.get("xmpp_admins", []):
-            wrong = "is in xmpp_admins: people of other servers must be able to reach an administrator: remove it from one of the two settings"
+            wrong = (
+                "is in xmpp_admins: people of other servers must be able to reach an administrator. Remove it from one of "
+                "the two settings"
+            )
             settings.complain(("xmpp_limited", index), entry, wrong)
         elif (first := seen.setdefault((name, domain or str(main)), index)) != index:
             settings.complain(
