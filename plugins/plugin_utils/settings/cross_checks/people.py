@@ -23,8 +23,8 @@ def check_people(settings: HostSettings) -> None:
             settings.complain(("xmpp_limited", index), entry, wrong)
         elif domain in ("", main) and name in settings.values.get("xmpp_admins", []):
             wrong = (
-                "is in xmpp_admins: people of other servers must be able to reach an administrator. Remove it from one of "
-                "the two settings"
+                "is in xmpp_admins: people of other servers must be able to reach an administrator. Remove it from one "
+                "of the two settings"
             )
             settings.complain(("xmpp_limited", index), entry, wrong)
         elif (first := seen.setdefault((name, domain or str(main)), index)) != index:
