@@ -85,7 +85,7 @@ async def test_account_deletes_single_files_of_its_own(service: Service, registe
         assert await listed(other) == []
         # What is somebody else's, or no file: the answer is the same.
         identity = first.get("id", "")
-        for one in (identity, f"../{identity}", identity.upper(), "", ".", "..", "nothing"):
+        for one in (identity, f"../{identity}", identity.upper(), "", ".", "..", "nothing", "*", "é" * 40, "0" * 24):
             with pytest.raises(IqError) as refused:
                 await other.query("set", deletion(one))
             assert refused.value.condition == "item-not-found", one

@@ -47,6 +47,11 @@ def calls(host: Path) -> int:
     return len((host / "log").read_text(encoding="ascii").splitlines())
 
 
+def folders(host: Path) -> list[Path]:
+    """What is compiled, and what leads to it."""
+    return [one for one in (host / "compiled").iterdir() if one.name != modules.LOCK]
+
+
 def content(host: Path) -> str:
     return (host / "compiled/current/a.beam").read_text(encoding="ascii")
 
@@ -66,7 +71,7 @@ def test_compiled_again_when_anything_changed(
     modules.main()
     assert calls(host) == times
     assert content(host) == ("compiled A" if text == "A" else "compiled a")
-    assert len(list((host / "compiled").iterdir())) == 2, "what was before is gone"
+    assert len(folders(host)) == 2, "what was before is gone"
 
 
 def test_what_cannot_be_compiled_leaves_what_was(host: Path) -> None:
@@ -78,7 +83,7 @@ def test_what_cannot_be_compiled_leaves_what_was(host: Path) -> None:
     (host / "modules/a.erl").write_text("right", encoding="ascii")
     modules.main()
     assert content(host) == "compiled right"
-    assert len(list((host / "compiled").iterdir())) == 2
+    assert len(folders(host)) == 2
 
 
 def test_looking_compiles_nothing(
@@ -108,25 +113,43 @@ def test_what_is_compiled_ahead_is_used_at_the_next_start(host: Path, monkeypatc
 def test_who_looks_waits_for_who_compiles(
     host: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    waits = threading.Event()
-    lock = modules.fcntl.flock
-
-    def flock(file: int, how: int) -> None:
-        waits.set()
-        lock(file, how)
-
-    holder = os.open(host / "compiled", os.O_RDONLY)
-    lock(holder, modules.fcntl.LOCK_EX)
-    monkeypatch.setattr(modules.fcntl, "flock", flock)
-    monkeypatch.setattr(sys, "argv", ["ejabberd-modules", "--look"])
-    looking = threading.Thread(target=modules.main)
-    looking.start()
-    assert waits.wait(10)
+    half = host / "compiled" / f"{modules.HALF}x"
+    half.mkdir()
     folder = host / "compiled" / modules.checksum()
-    folder.mkdir()
-    os.close(holder)
-    looking.join(10)
-    assert capsys.readouterr().out.strip() == str(folder)
+    waited: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        waited.append(seconds)
+        if len(waited) == 2:
+            half.rename(folder)
+
+    monkeypatch.setattr(modules.time, "sleep", sleep)
+    monkeypatch.setattr(sys, "argv", ["ejabberd-modules", "--look"])
+    modules.main()
+    assert (capsys.readouterr().out.strip(), len(waited)) == (str(folder), 2)
+
+
+def test_who_looks_does_not_wait_for_ever(
+    host: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (host / "compiled" / f"{modules.HALF}of-a-compiler-that-was-killed").mkdir()
+    monkeypatch.setattr(modules, "PATIENCE", 0.2)
+    monkeypatch.setattr(sys, "argv", ["ejabberd-modules", "--look"])
+    modules.main()
+    assert capsys.readouterr().out.strip() == ""
+
+
+def test_nobody_else_can_hold_the_lock(host: Path) -> None:
+    """A folder that all can read can be locked by all, and so could a file."""
+    open_to_all = os.open(host / "compiled", os.O_RDONLY)
+    modules.fcntl.flock(open_to_all, modules.fcntl.LOCK_SH)
+    starting = threading.Thread(target=modules.main, daemon=True)
+    starting.start()
+    starting.join(10)
+    assert not starting.is_alive()
+    os.close(open_to_all)
+    assert (host / "compiled" / modules.LOCK).stat().st_mode & 0o777 == 0o600
+    assert content(host) == "compiled a"
 
 
 def test_module_whose_setting_is_off_is_not_missed(tmp_path: Path) -> None:

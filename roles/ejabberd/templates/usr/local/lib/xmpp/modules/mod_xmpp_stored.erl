@@ -14,6 +14,7 @@
 -define(OWN, <<"conexizan:stored">>).
 -define(SOME, 1000).   %% messages that are measured at once
 -define(SHOWN, 200).   %% files
+-define(ID, "^(?:[0-9a-f]{24}|[A-Za-z0-9]{40})$").  %% mod_xmpp_upload, and mod_http_upload before
 
 start(Host, _Opts) ->
     xmpp_start:attempt(?MODULE, fun() ->
@@ -41,7 +42,7 @@ answer(IQ) ->
         {Owner, get, <<"files">>} -> later(IQ, Owner, fun() -> files(files_of(User, Server)) end);
         {Owner, set, <<"delete-file">>} ->
             Id = fxml:get_tag_attr_s(<<"id">>, El),
-            case [Path || #{id := Found, path := Path} <- files_of(User, Server), Found =:= Id] of
+            case [Path || re:run(Id, ?ID, [dollar_endonly]) =/= nomatch, #{path := Path} <- files_of(User, Server, [Id])] of
                 [] -> xmpp:make_error(IQ, xmpp:err_item_not_found());
                 Paths ->
                     [mod_xmpp_upload:remove(mod_xmpp_upload:folder(User, Server), Path) || Path <- Paths],
@@ -80,12 +81,16 @@ archive({User, Server, _} = Owner, Before, {Rows, Bytes}) ->
 
 %% ---------------------------------------------------------------------- uploads
 %% Each is in a folder of its own, whose name says nothing: its id.
-files_of(User, Server) ->
-    Root = gen_mod:get_module_opt(hd(ejabberd_option:hosts()), mod_http_upload, docroot),
-    Folder = filename:join(Root, mod_xmpp_upload:folder(User, Server)),
+files_of(User, Server) -> files_of(User, Server, list(folder(User, Server))).
+
+files_of(User, Server, Ids) ->
+    Folder = folder(User, Server),
     [#{id => unicode:characters_to_binary(Id), name => shown(Name), path => Path, bytes => element(2, Info), at => element(6, Info)}
-     || Id <- list(Folder), Name <- list(filename:join(Folder, Id)), Path <- [filename:join([Folder, Id, Name])],
+     || Id <- Ids, Name <- list(filename:join(Folder, Id)), Path <- [filename:join([Folder, Id, Name])],
         {ok, Info} <- [file:read_file_info(Path, [raw, {time, posix}])], element(3, Info) =:= regular].
+
+folder(User, Server) ->
+    filename:join(gen_mod:get_module_opt(hd(ejabberd_option:hosts()), mod_http_upload, docroot), mod_xmpp_upload:folder(User, Server)).
 
 list(Folder) ->
     case file:list_dir_all(Folder) of

@@ -7,8 +7,9 @@
 -export([bytes/1, parts/1, maker/2]).
 
 -define(ROW, 1_024).
-%% Tables that have a limit of their own, and one that holds some words of another (and is not indexed by the account).
--define(ELSEWHERE, [<<"archive">>, <<"spool">>, <<"sm">>, <<"vcard_search">>]).
+%% Tables that have a limit of their own, one that holds some words of another (and is not indexed by the account), and one that comes and goes with its
+%% setting, and is about those who cannot log in.
+-define(ELSEWHERE, [<<"archive">>, <<"spool">>, <<"sm">>, <<"vcard_search">>, <<"waiting_accounts">>]).
 
 %% Returns unknown if the database does not answer.
 bytes({User, Server, _} = Account) ->

@@ -160,6 +160,6 @@ line(Key, Text) ->
 
 %% What somebody writes becomes part of messages to others: one line, in which nothing changes the direction of what follows.
 one_line(Text) ->
-    string:trim(re:replace(Text, "[\\x{00}-\\x{1f}\\x{7f}-\\x{9f}\\x{2028}-\\x{202e}\\x{2066}-\\x{2069}]+", " ", [global, unicode, {return, binary}])).
+    string:trim(re:replace(Text, "[\\x{00}-\\x{1f}\\x{7f}-\\x{9f}\\x{61c}\\x{200e}\\x{200f}\\x{2028}-\\x{202e}\\x{2066}-\\x{2069}]+", " ", [global, unicode, {return, binary}])).
 
 name(Who) -> jid:encode(Who).
