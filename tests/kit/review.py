@@ -10,7 +10,7 @@ from xml.etree import ElementTree as ET
 
 from . import clients
 from .clients import Client, login
-from .moderators import BODY, CONFIGURATION, reload
+from .moderators import BODY, CONFIGURATION, NODE, ask, reload
 from .newcomer import ask_form, hand_in, read_picture, refusal, reset_limits
 from .service import Account, Service, sql
 from .stream import Stream, connected
@@ -47,6 +47,15 @@ def reviewing(service: Service) -> Iterator[None]:
         service.api(("reload_config", {}))
 
 
+@contextlib.contextmanager
+def registering(service: Service) -> Iterator[Stream]:
+    """The stream of somebody who is about to register, as the first one for long."""
+    reset_limits(service)
+    with connected(service) as stream:
+        stream.starttls()
+        yield stream
+
+
 def register(service: Service, stream: Stream, account: Account, words: str = SENTENCE) -> ET.Element:
     """The server's answer to somebody who reads the picture and writes a sentence."""
     form = ask_form(stream)
@@ -57,9 +66,7 @@ def register(service: Service, stream: Stream, account: Account, words: str = SE
 
 def arrive(service: Service, account: Account, words: str = SENTENCE) -> None:
     """Registers somebody, who then waits."""
-    reset_limits(service)
-    with connected(service) as stream:
-        stream.starttls()
+    with registering(service) as stream:
         answer = register(service, stream, account, words)
         assert refusal(answer) == "", ET.tostring(answer)
 
@@ -83,9 +90,25 @@ async def refused_login(service: Service, account: Account) -> str:
         return str(refused)
 
 
-async def announced(client: Client) -> None:
-    """Somebody of the service is told that somebody waits, in both languages."""
-    message = await client.messages.get(lambda stanza: ARRIVED in stanza.findtext(BODY, ""))
-    bodies = {body.get("{http://www.w3.org/XML/1998/namespace}lang"): body.text or "" for body in message.iter(BODY)}
-    assert set(bodies) == {"en", "de"}
-    assert "wartet auf Freischaltung" in bodies["de"]
+async def announced(*clients: Client) -> None:
+    """Each of them is told that somebody waits, in both languages."""
+    for client in clients:
+        message = await client.messages.get(lambda stanza: ARRIVED in stanza.findtext(BODY, ""))
+        bodies = {
+            body.get("{http://www.w3.org/XML/1998/namespace}lang"): body.text or "" for body in message.iter(BODY)
+        }
+        assert set(bodies) == {"en", "de"}
+        assert "wartet auf Freischaltung" in bodies["de"]
+
+
+async def announcements(client: Client) -> int:
+    """How many such messages are there, which are taken out."""
+    found = client.messages.all(lambda stanza: ARRIVED in stanza.findtext(BODY, ""))
+    for _ in found:
+        await announced(client)
+    return len(found)
+
+
+async def waiting_form(client: Client) -> ET.Element:
+    """The list that is shown to somebody who decides."""
+    return await ask(client, f"{NODE}waiting")

@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""With `xmpp_registration: review`, whoever registers waits until somebody of the service decides.
-
-There is no way around it.
-"""
+"""With `xmpp_registration: review`, whoever registers waits until somebody decides. There is no way around it."""
 
 from __future__ import annotations
 
@@ -12,7 +9,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from ..kit.clients import Client, login
+from ..kit.clients import login
 from ..kit.erlang import STATEMENT, run_in_erlang
 from ..kit.moderators import (
     BODY,
@@ -20,7 +17,6 @@ from ..kit.moderators import (
     DATA,
     NODE,
     Team,
-    ask,
     listed,
     moderating,
     reload,
@@ -43,16 +39,18 @@ from ..kit.newcomer import (
     show_invitation,
 )
 from ..kit.review import (
-    ARRIVED,
     REASON,
     SENTENCE,
     announced,
+    announcements,
     arrive,
     refused_login,
     register,
+    registering,
     reviewing,
     row,
     switch,
+    waiting_form,
     words_of,
 )
 from ..kit.service import Account, Service, sql
@@ -84,11 +82,12 @@ def _nobody_waits_afterwards(service: Service) -> Iterator[None]:
 async def test_newcomer_waits_and_is_let_in(service: Service, team: Team, admin: Account, guest: Account) -> None:
     """A moderator reads the sentence, and decides. Nobody can write to the account before; nothing is kept after."""
     async with moderating(service, team, admin) as (client, operator):
-        assert (await run_form(client)).get("status") == "completed"
+        for one in client, operator:
+            assert (await waiting_form(one)).get("status") == "completed"
+            await announcements(one)  # of earlier tests, for an administrator who was away
         arrive(service, guest, AWKWARD)
         assert row(service, guest) == [[HEARD]]
-        for one in client, operator:
-            await announced(one)
+        await announced(client, operator)
         arrive(service, newcomer())
         assert await refused_login(service, guest) == WAITS
         assert await refused_login(service, Account(guest.name, "wrong password")) == "not-authorized"
@@ -96,7 +95,7 @@ async def test_newcomer_waits_and_is_let_in(service: Service, team: Team, admin:
         error = await client.messages.get(lambda stanza: stanza.get("from") == guest.jid)
         assert error.find(".//{urn:ietf:params:xml:ns:xmpp-stanzas}service-unavailable") is not None
         client.send_raw(f"<presence to='{guest.jid}' type='subscribe'/>")
-        form = await run_form(client)
+        form = await waiting_form(client)
         shown = [value.text or "" for value in form.iter(f"{DATA}value")]
         assert any(text.startswith(f"{guest.jid}, since") and text.endswith(f"\n> {HEARD}") for text in shown), shown
         assert {field.get("var") for field in form.iter(f"{DATA}field")} == {None, "accounts", "decision"}
@@ -106,11 +105,9 @@ async def test_newcomer_waits_and_is_let_in(service: Service, team: Team, admin:
         assert await told(operator, decided) == f"Moderator {team.one.jid} {decided}"
         assert not (await run(client, "waiting", accounts=[guest.jid], decision="refuse")).well
         # One message, however many came since; and it is said again after somebody has looked.
-        for one in client, operator:
-            assert one.messages.all(lambda stanza: ARRIVED in stanza.findtext(BODY, "")) == []
+        assert [await announcements(one) for one in (client, operator)] == [0, 0]
         arrive(service, newcomer())
-        for one in client, operator:
-            await announced(one)
+        await announced(client, operator)
         async with login(service, guest) as alice:
             await alice.online()
             client.say(guest.jid, "welcome")
@@ -119,11 +116,6 @@ async def test_newcomer_waits_and_is_let_in(service: Service, team: Team, admin:
             assert alice.presences.all(lambda stanza: stanza.get("type") == "subscribe") == []
     service.checkpoint()
     assert not service.stored("DROP TABLE users")
-
-
-async def run_form(client: Client) -> ET.Element:
-    """The list that a moderator is shown."""
-    return await ask(client, f"{NODE}waiting")
 
 
 async def test_refused_is_deleted_and_the_name_is_free(service: Service, team: Team, admin: Account) -> None:
@@ -209,9 +201,7 @@ async def test_no_account_without_a_sentence(service: Service, guest: Account) -
 
     No other way to an account leads around it, and none without a login ends the waiting.
     """
-    reset_limits(service)
-    with connected(service) as stream:
-        stream.starttls()
+    with registering(service) as stream:
         answer = stream.query("get", "<query xmlns='jabber:iq:register'/>", language="de-AT")
         (field,) = [one for one in answer.iter(f"{DATA}field") if one.get("var") == REASON]
         assert field.find(f"{DATA}required") is not None
@@ -233,9 +223,7 @@ async def test_no_account_without_a_sentence(service: Service, guest: Account) -
         assert "error creating the account" in await hand_in_plain(service, guest, id=challenge, key=key)
         assert sql(service, "SELECT * FROM waiting_accounts") == []
         assert not exists(service, guest)
-        reset_limits(service)
-    with connected(service) as stream:
-        stream.starttls()
+    with registering(service) as stream:
         assert refusal(register(service, stream, guest, "x" * LONGEST)) == ""
         reset_limits(service)
         assert refusal(register(service, stream, Account(guest.name, "mine now 7%x"), "me")) == "conflict"
@@ -248,9 +236,7 @@ async def test_no_account_without_a_sentence(service: Service, guest: Account) -
 
 async def test_invited_guest_does_not_wait(service: Service, guest: Account) -> None:
     """Nor an account of the operator's; neither is asked for a sentence."""
-    reset_limits(service)
-    with connected(service) as stream:
-        stream.starttls()
+    with registering(service) as stream:
         assert refusal(show_invitation(stream, invite(service))) == ""
         form = ask_form(stream)
         assert REASON not in form.fields
@@ -266,8 +252,7 @@ async def test_list_does_not_grow_for_ever(service: Service, guest: Account) -> 
     arrive(service, guest)
     switch(service, accounts="1")
     try:
-        with connected(service) as stream:
-            stream.starttls()
+        with registering(service) as stream:
             for language, words in (("en", "Too many new accounts"), ("de", "Zu viele neue Konten")):
                 answer = stream.query("get", "<query xmlns='jabber:iq:register'/>", language=language)
                 assert refusal(answer) == "resource-constraint"
@@ -292,9 +277,7 @@ async def test_switched_off_those_who_wait_still_do(
     kept = service.host.file(CONFIGURATION).content_string
     switch(service, review="false")
     try:
-        reset_limits(service)
-        with connected(service) as stream:
-            stream.starttls()
+        with registering(service) as stream:
             assert REASON not in ask_form(stream).fields
             assert refusal(register(service, stream, late)) == ""
         async with login(service, late):
