@@ -58,6 +58,7 @@ _COMES = """run([Host, Stanza]) ->
 """
 
 
+
 @pytest.fixture
 def tim(service: Service) -> Iterator[Account]:
     """The account whose name the setting lists, made just now."""
@@ -145,7 +146,7 @@ async def test_nobody_elsewhere_reaches_it_or_learns_of_it(service: Service, reg
                     "<presence/>", f"<presence from='{stranger}' to='{to}'/>"
                 )
                 for stanza in stanzas
-                for to in (account, f"{account}/{resource}", f"{typed}/Foo&#xFF21;", odd)
+                for to in (account, f"{account}/{resource}", f"&#x200D;{typed}/Foo&#xFF21;", odd)
             ]
             said = run_in_erlang(service, _ANSWERS, stranger.partition("@")[2], *sent)
             said = (

@@ -58,13 +58,13 @@ mod_doc() -> #{}.
 %% Every packet is compared with them.
 remember(Host) ->
     Addresses = [jid:tolower(JID) || JID <- gen_mod:get_module_opt(Host, ?MODULE, accounts)],
-    nobody() =/= none orelse persistent_term:put({?MODULE, nobody}, prefix()),
+    nobody() =/= <<>> orelse persistent_term:put({?MODULE, nobody}, prefix()),
     persistent_term:put(?MODULE, maps:from_list([{{User, Server}, limited} || {User, Server, _} <- Addresses])).
 
 %% No name of an account can have a plus (access rule register). The rest keeps others from asking for such a name, whose answers tell who is limited.
 prefix() -> <<"nobody+", (string:lowercase(binary:encode_hex(crypto:strong_rand_bytes(12))))/binary, "+">>.
 
-nobody() -> persistent_term:get({?MODULE, nobody}, none).
+nobody() -> persistent_term:get({?MODULE, nobody}, <<>>).
 
 is_limited({User, Server, _}) -> is_map_key({User, Server}, persistent_term:get(?MODULE, #{})).
 
@@ -165,10 +165,12 @@ answer(Packet, {User, Server, _}) ->
 as_nobody(JID) ->
     lists:foldl(fun(Part, Changed) -> setelement(Part, Changed, <<(nobody())/binary, (element(Part, JID))/binary>>) end, JID, [?USER, ?LUSER]).
 
+%% By bytes: what is typed can begin with a sign that joins the last one before it.
 somebody(User) ->
-    case string:prefix(User, nobody()) of
-        nomatch -> User;
-        Name -> Name
+    {Nobody, Size} = {nobody(), byte_size(nobody())},
+    case User of
+        <<Nobody:Size/binary, Name/binary>> -> Name;
+        _ -> User
     end.
 
 %% ---------------------------------------------------------------------- rooms of this service
