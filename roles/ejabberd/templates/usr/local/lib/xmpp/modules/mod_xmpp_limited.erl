@@ -198,7 +198,7 @@ ask(IQ, Room) when element(1, IQ) =:= iq ->
     Asked = [xmpp:get_ns(El) || El <- xmpp:get_els(IQ)],
     Matters = case is_ours(Server) of
                   true -> not (lists:member(?MUC_OWNER, Asked) andalso is_owner(From, Room));
-                  false -> lists:member(?SUBSCRIPTIONS, Asked) orelse lists:any(fun is_limited/1, owners(Room))
+                  false -> lists:member(?SUBSCRIPTIONS, Asked) orelse is_owned(Room)
               end,
     case Matters andalso wrong(From, Room) of
         false -> IQ;
@@ -207,7 +207,16 @@ ask(IQ, Room) when element(1, IQ) =:= iq ->
 ask(Acc, _Room) ->
     Acc.
 
-wrong({_, Server, _} = From, Room) ->
+%% What is not understood is refused: the hook of one that fails is passed over.
+is_owned(Room) ->
+    try lists:any(fun is_limited/1, owners(Room)) catch _:_ -> true end.
+
+wrong(From, Room) ->
+    try is_wrong(From, Room) catch
+        _:_ -> case is_limited(From) of true -> open_room; false -> own_room end
+    end.
+
+is_wrong({_, Server, _} = From, Room) ->
     case {is_limited(From), is_ours(Server)} of
         {true, _} ->
             case {is_for_members(Room) orelse is_owner(From, Room), lists:any(fun is_elsewhere/1, inside(Room) ++ belonging(Room))} of
