@@ -57,6 +57,15 @@ _COMES = """run([Host, Stanza]) ->
     end.
 """
 
+# What cannot be understood.
+_BREAKS = """run([Child, Person]) ->
+    Attributes = [{<<"from">>, list_to_binary(Person)}, {<<"to">>, list_to_binary(Child)}],
+    Message = xmpp:decode({xmlel, <<"message">>, Attributes, []}, <<"jabber:client">>, []),
+    drop = mod_xmpp_limited:filter(xmpp:set_els(Message, [nonsense])),
+    Said = xmpp:set_from_to(Message, xmpp:get_to(Message), xmpp:get_from(Message)),
+    {stop, drop} = mod_xmpp_limited:say(Said, no_room, <<"nick">>).
+"""
+
 
 @pytest.fixture
 def tim(service: Service) -> Iterator[Account]:
@@ -145,7 +154,7 @@ async def test_nobody_elsewhere_reaches_it_or_learns_of_it(service: Service, reg
                     "<presence/>", f"<presence from='{stranger}' to='{to}'/>"
                 )
                 for stanza in stanzas
-                for to in (account, f"{account}/{resource}", f"{typed}/Foo&#xFF21;", odd)
+                for to in (account, f"{account}/{resource}", f"&#x200D;{typed}/Foo&#xFF21;", odd)
             ]
             said = run_in_erlang(service, _ANSWERS, stranger.partition("@")[2], *sent)
             said = (
@@ -259,6 +268,11 @@ async def test_invitation_to_its_contacts_is_no_way_around(service: Service, tim
         contacts = await client.query("get", "<query xmlns='jabber:iq:roster'/>")
         assert stranger not in ET.tostring(contacts, encoding="unicode")
     assert sql(service, f"SELECT invitee FROM invite_token WHERE token = '{token}'") == [[""]]
+
+
+def test_what_cannot_be_judged_is_refused(service: Service, register: Register, tim: Account) -> None:
+    (bob,) = register(1)
+    run_in_erlang(service, _BREAKS, tim.jid, bob.jid)
 
 
 async def affiliate(client: Client, room: str, who: str, what: str) -> None:

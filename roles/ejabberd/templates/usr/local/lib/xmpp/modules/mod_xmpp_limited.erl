@@ -58,13 +58,13 @@ mod_doc() -> #{}.
 %% Every packet is compared with them.
 remember(Host) ->
     Addresses = [jid:tolower(JID) || JID <- gen_mod:get_module_opt(Host, ?MODULE, accounts)],
-    nobody() =/= none orelse persistent_term:put({?MODULE, nobody}, prefix()),
+    nobody() =/= <<>> orelse persistent_term:put({?MODULE, nobody}, prefix()),
     persistent_term:put(?MODULE, maps:from_list([{{User, Server}, limited} || {User, Server, _} <- Addresses])).
 
 %% No name of an account can have a plus (access rule register). The rest keeps others from asking for such a name, whose answers tell who is limited.
 prefix() -> <<"nobody+", (string:lowercase(binary:encode_hex(crypto:strong_rand_bytes(12))))/binary, "+">>.
 
-nobody() -> persistent_term:get({?MODULE, nobody}, none).
+nobody() -> persistent_term:get({?MODULE, nobody}, <<>>).
 
 is_limited({User, Server, _}) -> is_map_key({User, Server}, persistent_term:get(?MODULE, #{})).
 
@@ -165,10 +165,12 @@ answer(Packet, {User, Server, _}) ->
 as_nobody(JID) ->
     lists:foldl(fun(Part, Changed) -> setelement(Part, Changed, <<(nobody())/binary, (element(Part, JID))/binary>>) end, JID, [?USER, ?LUSER]).
 
+%% By bytes: what is typed can begin with a sign that joins the last one before it.
 somebody(User) ->
-    case string:prefix(User, nobody()) of
-        nomatch -> User;
-        Name -> Name
+    {Nobody, Size} = {nobody(), byte_size(nobody())},
+    case User of
+        <<Nobody:Size/binary, Name/binary>> -> Name;
+        _ -> User
     end.
 
 %% ---------------------------------------------------------------------- rooms of this service
@@ -196,7 +198,7 @@ ask(IQ, Room) when element(1, IQ) =:= iq ->
     Asked = [xmpp:get_ns(El) || El <- xmpp:get_els(IQ)],
     Matters = case is_ours(Server) of
                   true -> not (lists:member(?MUC_OWNER, Asked) andalso is_owner(From, Room));
-                  false -> lists:member(?SUBSCRIPTIONS, Asked) orelse lists:any(fun is_limited/1, owners(Room))
+                  false -> lists:member(?SUBSCRIPTIONS, Asked) orelse is_owned(Room)
               end,
     case Matters andalso wrong(From, Room) of
         false -> IQ;
@@ -205,7 +207,16 @@ ask(IQ, Room) when element(1, IQ) =:= iq ->
 ask(Acc, _Room) ->
     Acc.
 
-wrong({_, Server, _} = From, Room) ->
+%% What is not understood is refused: the hook of one that fails is passed over.
+is_owned(Room) ->
+    try lists:any(fun is_limited/1, owners(Room)) catch _:_ -> true end.
+
+wrong(From, Room) ->
+    try is_wrong(From, Room) catch
+        _:_ -> case is_limited(From) of true -> open_room; false -> own_room end
+    end.
+
+is_wrong({_, Server, _} = From, Room) ->
     case {is_limited(From), is_ours(Server)} of
         {true, _} ->
             case {is_for_members(Room) orelse is_owner(From, Room), lists:any(fun is_elsewhere/1, inside(Room) ++ belonging(Room))} of
