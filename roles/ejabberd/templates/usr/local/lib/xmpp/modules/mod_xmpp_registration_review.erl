@@ -175,6 +175,7 @@ login(#{lserver := Server, lang := Lang} = State, true, User) ->
                        [{xmlel, <<"temporary-auth-failure">>, [{<<"xmlns">>, ?SASL}], []},
                         {xmlel, <<"text">>, [{<<"xml:lang">>, Language}], [{xmlcdata, Text}]}]},
             Sent = ejabberd_c2s:send(State, xmpp:decode(Failure)),
+            ejabberd_c2s:stop_async(self()),  %% closing it, of a state, leaves the process
             xmpp_socket:send_trailer(maps:get(socket, Sent)),
             {stop, xmpp_stream_in:close(Sent)};
         false -> State
