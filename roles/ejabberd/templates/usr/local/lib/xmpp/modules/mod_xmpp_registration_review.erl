@@ -129,7 +129,11 @@ send(Acc) ->
 %% Called before an account is made, by whatever way: a stranger's without a sentence, such as one of another form, is not made. The name of an account
 %% that is made at this moment by somebody else is not written down, or that one would wait.
 keep(true, User, Server, _Password) ->
-    {Name, Host} = {jid:nodeprep(User), jid:nameprep(Server)},
+%% After a hook that fails, ejabberd goes on as if there were none: what cannot be asked is refused.
+    try write_down(jid:nodeprep(User), jid:nameprep(Server)) catch _:_ -> false end;
+keep(Free, _User, _Server, _Password) -> Free.
+
+write_down(Name, Host) ->
     case is_on(Host) andalso mod_xmpp_registration_rate:is_stranger() andalso get(?MODULE) of
         false -> true;
         {words, Words} ->
@@ -140,8 +144,7 @@ keep(true, User, Server, _Password) ->
             refresh(),
             Kept =:= {updated, 1};
         _ -> false
-    end;
-keep(Free, _User, _Server, _Password) -> Free.
+    end.
 
 %% In the process that has created it. A row of an account that could not be created, by a fault of the database, is not about the next one.
 come(User, Server) ->
@@ -239,7 +242,16 @@ remove(User, Server) ->
     leave(User, Server).
 
 %% ---------------------------------------------------------------------- who waits
-is_waiting(User, Server) -> is_map_key({User, Server}, waiting()).
+%% Where it is not in memory, as the database did not answer at the start, it is asked; as long as it does not answer, all wait.
+is_waiting(User, Server) ->
+    case persistent_term:get(?MODULE, unknown) of
+        unknown ->
+            case sql(["SELECT 1 FROM waiting_accounts" | of_account(User, Server)]) of
+                {selected, _, []} -> false;
+                _ -> true
+            end;
+        Waiting -> is_map_key({User, Server}, Waiting)
+    end.
 
 waiting() -> persistent_term:get(?MODULE, #{}).
 
