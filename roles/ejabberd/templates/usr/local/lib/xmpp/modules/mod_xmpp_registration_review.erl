@@ -150,14 +150,16 @@ write_down(Name, Host) ->
 come(User, Server) ->
     case is_on(Server) andalso mod_xmpp_registration_rate:is_stranger() of
         true -> tell(Server);
-        false -> leave(User, Server)
+        %% Memory may not know yet of one that is written down at this moment.
+        false -> (is_on(Server) orelse is_waiting(User, Server)) andalso forget(User, Server)
     end.
 
 leave(User, Server) ->
-    is_waiting(User, Server) andalso begin
-        {updated, _} = sql(["DELETE FROM waiting_accounts" | of_account(User, Server)]),
-        refresh()
-    end.
+    is_waiting(User, Server) andalso forget(User, Server).
+
+forget(User, Server) ->
+    {updated, _} = sql(["DELETE FROM waiting_accounts" | of_account(User, Server)]),
+    refresh().
 
 %% One message until somebody looks, or a day has passed.
 tell(Host) ->
@@ -255,12 +257,13 @@ is_waiting(User, Server) ->
 
 waiting() -> persistent_term:get(?MODULE, #{}).
 
-%% One at a time: what an earlier one has read must not replace what a later one has.
+%% In the process of the database, one at a time: what an earlier one has read must not replace what a later one has. A lock besides could be held by one
+%% who waits for the database, while that waits for the lock, in the transaction that makes an account.
 refresh() ->
-    global:trans({?MODULE, self()}, fun() ->
+    {atomic, ok} = ejabberd_sql:sql_transaction(hd(ejabberd_option:hosts()), fun() ->
         {selected, _, Rows} = sql("SELECT username, server_host FROM waiting_accounts"),
         persistent_term:put(?MODULE, maps:from_list([{{User, Server}, true} || [User, Server] <- Rows]))
-    end, [node()]).
+    end).
 
 of_account(User, Server) ->
     [" WHERE username = ", xmpp_sql:quote(User), " AND server_host = ", xmpp_sql:quote(Server)].
