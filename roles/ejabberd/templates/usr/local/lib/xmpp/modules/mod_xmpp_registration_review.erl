@@ -7,7 +7,8 @@
 %% The account's row is there before the account is, so there is no moment in which it could log in. It is deleted by the decision, with the sentence.
 %% Who waits is in memory as well: each login and message asks. Switched off, nobody begins to wait; those who do still have to be let in.
 %% Hooks: c2s_unauthenticated_packet, after mod_xmpp_registration_rate (20) and before mod_register (50); c2s_filter_send; check_register_user, after all
-%% others; register_user, remove_user, c2s_auth_result, sm_receive_packet. Without this module, nobody waits.
+%% others; register_user, remove_user, c2s_auth_result, sm_receive_packet after mod_xmpp_spam (40) and mod_xmpp_newcomers (50), whose limits are those of any
+%% name. Without this module, nobody waits.
 -module(mod_xmpp_registration_review).
 -behaviour(gen_mod).
 -export([start/2, stop/1, reload/3, depends/2, mod_options/1, mod_opt_type/1, mod_doc/0]).
@@ -37,7 +38,7 @@ hooks(Do, Host) ->
     ejabberd_hooks:Do(register_user, Host, ?MODULE, come, 40),
     ejabberd_hooks:Do(remove_user, Host, ?MODULE, leave, 95),
     ejabberd_hooks:Do(c2s_auth_result, Host, ?MODULE, login, 20),
-    ejabberd_hooks:Do(sm_receive_packet, Host, ?MODULE, hear, 10),
+    ejabberd_hooks:Do(sm_receive_packet, Host, ?MODULE, hear, 60),
     ok.
 
 reload(Host, New, _Old) ->
@@ -128,8 +129,8 @@ send(Acc) ->
 %% ---------------------------------------------------------------------- the account
 %% Called before an account is made, by whatever way: a stranger's without a sentence, such as one of another form, is not made. The name of an account
 %% that is made at this moment by somebody else is not written down, or that one would wait.
-keep(true, User, Server, _Password) ->
 %% After a hook that fails, ejabberd goes on as if there were none: what cannot be asked is refused.
+keep(true, User, Server, _Password) ->
     try write_down(jid:nodeprep(User), jid:nameprep(Server)) catch _:_ -> false end;
 keep(Free, _User, _Server, _Password) -> Free.
 
@@ -174,13 +175,13 @@ tell(Host) ->
 login(#{lserver := Server, lang := Lang} = State, true, User) ->
     case is_waiting(jid:nodeprep(User), jid:nameprep(Server)) of
         true ->
+            ejabberd_c2s:stop_async(self()),  %% closing it, of a state, leaves the process
             {Language, Text} = text(waits, Lang),
             Namespace = case State of #{sasl2_inline_els := _} -> <<"urn:xmpp:sasl:2">>; _ -> ?SASL end,
             Failure = {xmlel, <<"failure">>, [{<<"xmlns">>, Namespace}],
                        [{xmlel, <<"temporary-auth-failure">>, [{<<"xmlns">>, ?SASL}], []},
                         {xmlel, <<"text">>, [{<<"xml:lang">>, Language}], [{xmlcdata, Text}]}]},
             Sent = ejabberd_c2s:send(State, xmpp:decode(Failure)),
-            ejabberd_c2s:stop_async(self()),  %% closing it, of a state, leaves the process
             xmpp_socket:send_trailer(maps:get(socket, Sent)),
             {stop, xmpp_stream_in:close(Sent)};
         false -> State
@@ -191,13 +192,20 @@ login(State, _Result, _User) ->
 %% As to a name that nobody has.
 hear(drop) -> drop;
 hear(Packet) ->
-    {User, Server, _} = jid:tolower(xmpp:get_to(Packet)),
+    {User, Server, Resource} = jid:tolower(xmpp:get_to(Packet)),
     case element(1, Packet) =/= iq andalso is_waiting(User, Server) of
         true ->
-            element(1, Packet) =:= message andalso ejabberd_router:route_error(Packet, xmpp:err_service_unavailable()),
+            element(1, Packet) =:= message andalso bounce(xmpp:get_type(Packet), Resource, Server, Packet),
             drop;
         false -> Packet
     end.
+
+%% As ejabberd_sm does it.
+bounce(headline, Resource, _Server, _Packet) when Resource =/= <<>> -> ok;
+bounce(Type, _Resource, _Server, Packet) when Type =:= chat; Type =:= normal; Type =:= headline ->
+    ejabberd_router:route_error(Packet, xmpp:err_service_unavailable());
+bounce(_Type, _Resource, Server, Packet) ->
+    ejabberd_hooks:run_fold(bounce_sm_packet, Server, {bounce, Packet}, []).
 
 %% ---------------------------------------------------------------------- the decision
 %% Whether there is something to decide, now or later.
