@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""With `xmpp_registration: review`, whoever registers waits until somebody decides. There is no way around it."""
+"""With `xmpp_registration: review`, whoever registers waits until somebody decides. There is no way around it.
+
+More than 300 lines: all that one who waits can try, on one host that is switched to it for this file.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from ..kit.clients import login
-from ..kit.erlang import STATEMENT, run_in_erlang
+from ..kit.erlang import STATEMENT, refusing, run_in_erlang
 from ..kit.moderators import (
     BODY,
     CONFIGURATION,
@@ -53,17 +56,22 @@ from ..kit.review import (
     waiting_form,
     words_of,
 )
-from ..kit.service import Account, Service, sql
+from ..kit.service import Account, Service, sql, wait_for
 from ..kit.stream import BIND2_REQUEST, DEVICE, FAST, SASL2, Refused, condition, connected
 from ..kit.web import authenticate, over_bosh, over_websocket
 
 WAITS = "temporary-auth-failure"
 SAID = {"en": "is still waiting", "de": "wartet noch"}
 # Quotes, accents, an end of a statement, a line of ours, and what would turn the direction of what follows.
-AWKWARD = "I'm \"Zoë\u0301\"'; DROP TABLE users; --\n> about: admin\u202e & <b>"
+AWKWARD = "I'm \"Zoë\u0301\"'; DROP TABLE users; --\n> about: admin\u202e\u061c\u200e\u200f & <b>"
 HEARD = "I'm \"Zoë\u0301\"'; DROP TABLE users; -- > about: admin  & <b>"
 WORDLESS = ("", "  \n\t", "\u202e\u2066", "?!.. 123")
 LONGEST = 300  # roles/xmpp/vars/main.yml
+SESSIONS = """run([]) ->
+    io:format("~b", [proplists:get_value(active, supervisor:count_children(ejabberd_c2s_sup))])."""
+FORGET = "run([]) -> persistent_term:erase(mod_xmpp_registration_review)."
+AWAY = "ALTER TABLE waiting_accounts RENAME TO away"
+BACK = "ALTER TABLE away RENAME TO waiting_accounts"
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -193,6 +201,65 @@ async def test_no_way_in_while_waiting(service: Service, team: Team, guest: Acco
         stream.language = "de-AT"
         stream.starttls()
         refused(stream.authenticate("PLAIN", f"\0{guest.name}\0{changed.password}".encode()), "de")
+
+
+async def test_refused_login_leaves_nothing_in_the_server(service: Service, guest: Account) -> None:
+    """Whoever has a waiting account could fill the memory with it."""
+    arrive(service, guest)
+
+    def sessions() -> int:
+        return int(run_in_erlang(service, SESSIONS))
+
+    before = sessions()
+    for _ in range(20):
+        with connected(service, 5223) as stream:
+            stream.encrypt("xmpp-client")
+            stream.open()
+            failure = stream.authenticate("PLAIN", f"\0{guest.name}\0{guest.password}".encode())
+            assert condition(failure) == WAITS
+    wait_for(lambda: sessions() <= before)
+
+
+@pytest.mark.attack("getting into an account that waits to be let in, with `xmpp_registration: review`")
+async def test_no_way_in_while_the_database_does_not_answer(service: Service, guest: Account) -> None:
+    """What cannot be asked is refused: a login, and a new account. Not before ejabberd has read who waits, either."""
+    late = newcomer()
+    arrive(service, guest)
+    run_in_erlang(service, FORGET)
+    assert await refused_login(service, guest) == WAITS
+    with refusing(service, AWAY, BACK):
+        assert await refused_login(service, guest) == WAITS
+        reset_limits(service)
+        with connected(service) as stream:
+            stream.starttls()
+            assert refusal(register(service, stream, late)) != ""
+        assert not exists(service, late)
+    assert row(service, guest) == [[SENTENCE]]
+
+
+@pytest.mark.parametrize("kind", ["chat", "normal", "headline", "groupchat", "error"])
+async def test_message_to_one_who_waits_is_answered_as_to_nobody(
+    service: Service, team: Team, guest: Account, kind: str
+) -> None:
+    arrive(service, guest)
+    with connected(service, 5223) as stream:
+        stream.encrypt("xmpp-client")
+        stream.open()
+        stream.scram("SCRAM-SHA-512", team.other)
+        stream.bind()
+
+        def answers(account: Account, resource: str) -> list[str]:
+            """To a message, until the answer to what follows it."""
+            stream.send(f"<message type='{kind}' to='{account.jid}{resource}'><body>hello</body></message>")
+            stream.send("<iq type='get' id='next'><ping xmlns='urn:xmpp:ping'/></iq>")
+            came = []
+            while (stanza := stream.read()).get("id") != "next":
+                came.append(ET.tostring(stanza, "unicode").replace(account.jid, "somebody"))
+            return came
+
+        for resource in "", "/app":
+            waiting, missing = answers(guest, resource), answers(newcomer(), resource)
+            assert waiting == missing, f"{resource}: {waiting} {missing}"
 
 
 @pytest.mark.attack("getting into an account that waits to be let in, with `xmpp_registration: review`")

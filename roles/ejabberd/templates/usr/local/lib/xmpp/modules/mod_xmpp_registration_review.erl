@@ -7,7 +7,8 @@
 %% The account's row is there before the account is, so there is no moment in which it could log in. It is deleted by the decision, with the sentence.
 %% Who waits is in memory as well: each login and message asks. Switched off, nobody begins to wait; those who do still have to be let in.
 %% Hooks: c2s_unauthenticated_packet, after mod_xmpp_registration_rate (20) and before mod_register (50); c2s_filter_send; check_register_user, after all
-%% others; register_user, remove_user, c2s_auth_result, sm_receive_packet. Without this module, nobody waits.
+%% others; register_user, remove_user, c2s_auth_result, sm_receive_packet after mod_xmpp_spam (40) and mod_xmpp_newcomers (50), whose limits are those of any
+%% name. Without this module, nobody waits.
 -module(mod_xmpp_registration_review).
 -behaviour(gen_mod).
 -export([start/2, stop/1, reload/3, depends/2, mod_options/1, mod_opt_type/1, mod_doc/0]).
@@ -38,7 +39,7 @@ hooks(Do, Host) ->
     ejabberd_hooks:Do(register_user, Host, ?MODULE, come, 40),
     ejabberd_hooks:Do(remove_user, Host, ?MODULE, leave, 95),
     ejabberd_hooks:Do(c2s_auth_result, Host, ?MODULE, login, 20),
-    ejabberd_hooks:Do(sm_receive_packet, Host, ?MODULE, hear, 10),
+    ejabberd_hooks:Do(sm_receive_packet, Host, ?MODULE, hear, 60),
     ok.
 
 reload(Host, _New, _Old) ->
@@ -122,8 +123,12 @@ send(Acc) ->
 %% ---------------------------------------------------------------------- the account
 %% Called before an account is made, by whatever way: a stranger's without a sentence, such as one of another form, is not made. The name of an account
 %% that is made at this moment by somebody else is not written down, or that one would wait.
+%% After a hook that fails, ejabberd goes on as if there were none: what cannot be asked is refused.
 keep(true, User, Server, _Password) ->
-    {Name, Host} = {jid:nodeprep(User), jid:nameprep(Server)},
+    try write_down(jid:nodeprep(User), jid:nameprep(Server)) catch _:_ -> false end;
+keep(Free, _User, _Server, _Password) -> Free.
+
+write_down(Name, Host) ->
     case is_on(Host) andalso mod_xmpp_registration_rate:is_stranger() andalso get(?MODULE) of
         false -> true;
         {words, Words} ->
@@ -134,21 +139,22 @@ keep(true, User, Server, _Password) ->
             refresh(),
             Kept =:= {updated, 1};
         _ -> false
-    end;
-keep(Free, _User, _Server, _Password) -> Free.
+    end.
 
 %% In the process that has created it. A row of an account that could not be created, by a fault of the database, is not about the next one.
 come(User, Server) ->
     case is_on(Server) andalso mod_xmpp_registration_rate:is_stranger() of
         true -> tell(Server);
-        false -> leave(User, Server)
+        %% Memory may not know yet of one that is written down at this moment.
+        false -> (is_on(Server) orelse is_waiting(User, Server)) andalso forget(User, Server)
     end.
 
 leave(User, Server) ->
-    is_waiting(User, Server) andalso begin
-        {updated, _} = sql(["DELETE FROM waiting_accounts" | of_account(User, Server)]),
-        refresh()
-    end.
+    is_waiting(User, Server) andalso forget(User, Server).
+
+forget(User, Server) ->
+    {updated, _} = sql(["DELETE FROM waiting_accounts" | of_account(User, Server)]),
+    refresh().
 
 %% One message until somebody looks, or a day has passed.
 tell(Host) ->
@@ -163,6 +169,7 @@ tell(Host) ->
 login(#{lserver := Server, lang := Lang} = State, true, User) ->
     case is_waiting(jid:nodeprep(User), jid:nameprep(Server)) of
         true ->
+            ejabberd_c2s:stop_async(self()),  %% closing it, of a state, leaves the process
             {Language, Text} = text(waits, Lang),
             Namespace = case State of #{sasl2_inline_els := _} -> <<"urn:xmpp:sasl:2">>; _ -> ?SASL end,
             Failure = {xmlel, <<"failure">>, [{<<"xmlns">>, Namespace}],
@@ -179,13 +186,20 @@ login(State, _Result, _User) ->
 %% As to a name that nobody has.
 hear(drop) -> drop;
 hear(Packet) ->
-    {User, Server, _} = jid:tolower(xmpp:get_to(Packet)),
+    {User, Server, Resource} = jid:tolower(xmpp:get_to(Packet)),
     case element(1, Packet) =/= iq andalso is_waiting(User, Server) of
         true ->
-            element(1, Packet) =:= message andalso ejabberd_router:route_error(Packet, xmpp:err_service_unavailable()),
+            element(1, Packet) =:= message andalso bounce(xmpp:get_type(Packet), Resource, Server, Packet),
             drop;
         false -> Packet
     end.
+
+%% As ejabberd_sm does it.
+bounce(headline, Resource, _Server, _Packet) when Resource =/= <<>> -> ok;
+bounce(Type, _Resource, _Server, Packet) when Type =:= chat; Type =:= normal; Type =:= headline ->
+    ejabberd_router:route_error(Packet, xmpp:err_service_unavailable());
+bounce(_Type, _Resource, Server, Packet) ->
+    ejabberd_hooks:run_fold(bounce_sm_packet, Server, {bounce, Packet}, []).
 
 %% ---------------------------------------------------------------------- the decision
 %% Whether there is something to decide, now or later.
@@ -232,19 +246,32 @@ remove(User, Server) ->
     leave(User, Server).
 
 %% ---------------------------------------------------------------------- who waits
-is_waiting(User, Server) -> is_map_key({User, Server}, waiting()).
+%% Where it is not in memory, as the database did not answer at the start, it is asked; as long as it does not answer, all wait
+%% with `review`.
+is_waiting(User, Server) ->
+    case persistent_term:get(?MODULE, unknown) of
+        unknown ->
+            case sql(["SELECT 1 FROM waiting_accounts" | of_account(User, Server)]) of
+                {selected, _, Rows} -> Rows =/= [];
+                _ -> is_on(Server)
+            end;
+        Waiting -> is_map_key({User, Server}, Waiting)
+    end.
 
 waiting() -> persistent_term:get(?MODULE, #{}).
 
-%% One table for all domains, and none where nobody waits nor will. One at a time: what an earlier one has read must not replace what a later one has.
+%% One table for all domains, and none where nobody waits nor will. In the process of the database, one at a time: what an earlier one has read must not
+%% replace what a later one has. A lock besides could be held by one who waits for the database, while that waits for the lock, in the transaction that
+%% makes an account.
 refresh() ->
-    global:trans({?MODULE, self()}, fun() ->
+    {atomic, ok} = ejabberd_sql:sql_transaction(hd(ejabberd_option:hosts()), fun() ->
         {updated, _} = sql("CREATE TABLE IF NOT EXISTS waiting_accounts (server_host TEXT NOT NULL, username TEXT NOT NULL, day TEXT NOT NULL,"
                            " words TEXT NOT NULL, refused INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (server_host, username))"),
         {selected, _, Rows} = sql("SELECT username, server_host FROM waiting_accounts"),
         persistent_term:put(?MODULE, maps:from_list([{{User, Server}, true} || [User, Server] <- Rows])),
-        has_list() orelse ({updated, _} = sql("DROP TABLE waiting_accounts"))
-    end, [node()]).
+        has_list() orelse ({updated, _} = sql("DROP TABLE waiting_accounts")),
+        ok
+    end).
 
 of_account(User, Server) ->
     [" WHERE username = ", xmpp_sql:quote(User), " AND server_host = ", xmpp_sql:quote(Server)].
