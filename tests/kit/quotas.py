@@ -6,6 +6,7 @@ from __future__ import annotations
 import secrets
 from xml.etree import ElementTree as ET
 
+from .erlang import run_in_erlang
 from .nodes import PUBSUB
 from .service import Account, Service, sql
 from .sessions import CONSTRAINT
@@ -15,6 +16,8 @@ OWNER = f"{PUBSUB}#owner"
 REQUEST = 8 * 1024  # bytes of a contact request, or of a room's subject
 POLICY = ".//{urn:ietf:params:xml:ns:xmpp-stanzas}policy-violation"
 FORM = "<x xmlns='jabber:x:data' type='submit'>{}</x>"
+COUNT_ANEW = """run([User, Server]) ->
+    xmpp_sum:delete(mod_xmpp_quota, {list_to_binary(User), list_to_binary(Server), <<>>})."""
 
 
 def is_refused(answer: ET.Element, words: str) -> bool:
@@ -26,11 +29,12 @@ def people(count: int) -> list[str]:
 
 
 def filled(service: Service, account: Account, size: int) -> None:
-    """So many bytes are kept for an account."""
+    """So many bytes are kept for an account, which ejabberd counts anew: it goes by what it has written itself."""
     values = (
         f"'{account.name}', '{service.domain}', 'fill', '<x xmlns=\"fill\">' || hex(zeroblob({size // 2})) || '</x>'"
     )
     sql(service, f"INSERT INTO private_storage (username, server_host, namespace, data) VALUES ({values})")
+    run_in_erlang(service, COUNT_ANEW, account.name, account.domain)
 
 
 def private(name: str, text: str = "") -> str:
