@@ -133,11 +133,12 @@ write_down(Name, Host) ->
         false -> true;
         {words, Words} ->
             {N, H} = {xmpp_sql:quote(Name), xmpp_sql:quote(Host)},
-            Kept = sql(["INSERT OR REPLACE INTO waiting_accounts (server_host, username, day, words) SELECT ", H, ", ", N, ", date('now'), ", xmpp_sql:quote(Words),
-                        " WHERE NOT EXISTS (SELECT 1 FROM users WHERE username = ", N, " AND server_host = ", H, ")"
-                        " AND (SELECT count(*) FROM waiting_accounts) < ", integer_to_list(opt(Host, accounts))]),
+            {updated, Kept} =
+                sql(["INSERT OR REPLACE INTO waiting_accounts (server_host, username, day, words) SELECT ", H, ", ", N, ", date('now'), ", xmpp_sql:quote(Words),
+                     " WHERE NOT EXISTS (SELECT 1 FROM users WHERE username = ", N, " AND server_host = ", H, ")"
+                     " AND (SELECT count(*) FROM waiting_accounts) < ", integer_to_list(opt(Host, accounts))]),
             refresh(),
-            Kept =:= {updated, 1};
+            Kept =:= 1;
         _ -> false
     end.
 
