@@ -23,7 +23,7 @@ def check_people(settings: HostSettings) -> None:
             settings.complain(("xmpp_limited", index), entry, wrong)
         elif domain in ("", main) and name in settings.values.get("xmpp_admins", []):
             wrong = (
-                "is in xmpp_admins: people of other servers must be able to reach an administrator. Remove it from one "
+                "is in xmpp_admins: people of other servers must be able to reach an administrator: remove it from one "
                 "of the two settings"
             )
             settings.complain(("xmpp_limited", index), entry, wrong)
