@@ -11,12 +11,22 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from ..kit.clients import Client, fresh_text, login
+from ..kit.erlang import run_in_erlang
 from ..kit.service import Account, Service
-from .between import CLIENT, Register, assert_reaches, assert_talk, part
+from .between import CLIENT, Register, assert_reaches, assert_talk, bounced, condition, part, refusal
 
 pytestmark = [pytest.mark.timeout(600), pytest.mark.usefixtures("apart")]
 
 SECONDS_TO_RECOVER = 30
+# Ends connections to other servers as for want of use, when somebody has found them already for this stanza; ejabberd does not notice the end.
+_END = """run([Stanza]) ->
+    ok = sys:suspend(ejabberd_s2s),
+    Packet = xmpp:decode(fxml_stream:parse_element(list_to_binary(Stanza)), <<"jabber:client">>, [ignore_els]),
+    [_ | _] = Ends = [{Process, erlang:monitor(process, Process)} || {s2s, _, Process} <- ets:tab2list(s2s)],
+    [begin Process ! timeout, ejabberd_s2s_out:route(Process, Packet) end || {Process, _} <- Ends],
+    [receive {'DOWN', End, process, _, _} -> ok end || {_, End} <- Ends].
+"""
+_NOTICE = "run([]) -> ok = sys:resume(ejabberd_s2s)."
 
 
 @contextlib.contextmanager
@@ -141,3 +151,48 @@ async def test_new_connections_lose_nothing(alpha: Service, beta: Service, regis
         for _ in range(20):
             await asyncio.to_thread(alpha.api, ("stop_s2s_connections", {}))
             await assert_reaches(one, other)
+
+
+@contextlib.contextmanager
+def ended_unnoticed(service: Service, stanza: str) -> Iterator[None]:
+    """All connections to other servers have ended, with this stanza in their hands, and ejabberd does not know it yet."""
+    try:
+        run_in_erlang(service, _END, stanza)
+        yield
+    finally:
+        run_in_erlang(service, _NOTICE)
+
+
+@pytest.mark.parametrize("who_opens", ["one", "other"])
+async def test_end_of_a_connection_loses_nothing(alpha: Service, beta: Service, register: Register, who_opens: str) -> None:
+    """Neither what is routed to a connection that ends, nor what is sent before ejabberd has noticed the end."""
+    alice, bob = register(alpha), register(beta)
+    async with login(alpha, alice) as one, login(beta, bob) as other:
+        for client in (one, other):
+            await client.online()
+        part(alpha, beta)
+        both = {"one": (one, other), "other": (other, one)}[who_opens]
+        await assert_reaches(*both)
+        await assert_reaches(*reversed(both))  # by the same connection (XEP-0288)
+        late, sent = fresh_text(), fresh_text()
+        body = f"<message xmlns='jabber:client' from='{one.boundjid}' to='{bob.jid}' type='chat'><body>{late}</body></message>"
+        with ended_unnoticed(alpha, body):
+            one.say(bob.jid, sent)
+            returned = await bounced(one, late)
+        assert condition(returned) == "remote-server-timeout"
+        await other.hear(sent)
+
+
+async def test_end_of_a_failed_connection_loses_nothing(alpha: Service, register: Register) -> None:
+    """Messages are returned for a while when a server is not reached; also those at the end of that while."""
+    nobody = "nobody@nowhere.test"
+    async with login(alpha, register(alpha)) as one:
+        await one.online()
+        part(alpha)
+        expected = await refusal(one, nobody)
+        late, sent = fresh_text(), fresh_text()
+        body = f"<message xmlns='jabber:client' from='{one.boundjid}' to='{nobody}' type='chat'><body>{late}</body></message>"
+        with ended_unnoticed(alpha, body):
+            one.say(nobody, sent)
+            assert condition(await bounced(one, late)) == expected
+        assert condition(await bounced(one, sent)) == expected

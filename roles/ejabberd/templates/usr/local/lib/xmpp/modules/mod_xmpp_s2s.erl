@@ -4,16 +4,21 @@
 %% first answer comes between two lines of xmpp_socket (starttls lets it come as a message, finish_tls_handshake then waits for it to
 %% be read). The bytes end up in the next connection.
 %% Names are looked up by xmpp_names, through a callback of xmpp_stream_out that ejabberd does not use.
-%% Hooks: s2s_out_init, s2s_out_closed. Without this module messages are returned at the first failure, and xmpp_stream_out looks names up.
+%% Return messages that cannot be written to their connection, and let a connection that ends leave ejabberd's table of connections first: ejabberd
+%% takes it out when it has noticed the end, and loses what is routed to it in the meantime, which is long on a busy host.
+%% Hooks: s2s_out_init; s2s_out_closed, s2s_in_closed; s2s_out_handle_send, s2s_in_handle_send. Without this module messages are returned at the first
+%% failure, or lost at the end of a connection, and xmpp_stream_out looks names up.
 -module(mod_xmpp_s2s).
 -behaviour(gen_mod).
 -export([start/2, stop/1, reload/3, depends/2, mod_options/1, mod_doc/0]).
--export([retry/2, begins/2, resolve/2]).
+-export([begins/2, retry/2, ends/2, unsent/3, resolve/2, handle_timeout/1]).
 
 -define(RETRIES, 6).
 -define(PAUSE, 200).   %% milliseconds
 -define(SECONDS, 30).  %% as ejabberd's own limit (negotiation_timeout)
+-define(LATE, 100).    %% milliseconds that whoever has found a connection in the table has to send something to it
 -define(CALLBACKS, xmpp_s2s_out).
+-define(OURS, [{resolve, 2}, {handle_timeout, 1}]).
 -define(OF_A_SITE, 200).  %% connections to servers with a domain in common
 -define(NO_NAME, "..").  %% which nobody is asked for
 
@@ -30,6 +35,8 @@ stop(Host) ->
 hooks(Do, Host) ->
     ejabberd_hooks:Do(s2s_out_init, Host, ?MODULE, begins, 50),
     ejabberd_hooks:Do(s2s_out_closed, Host, ?MODULE, retry, 50),  %% before ejabberd_s2s_out, which gives up
+    ejabberd_hooks:Do(s2s_in_closed, Host, ?MODULE, ends, 50),    %% before ejabberd_s2s_in, which stops
+    [ejabberd_hooks:Do(Hook, Host, ?MODULE, unsent, 50) || Hook <- [s2s_out_handle_send, s2s_in_handle_send]],
     ok.
 
 reload(_Host, _New, _Old) -> ok.
@@ -37,12 +44,12 @@ depends(_Host, _Opts) -> [].
 mod_options(_Host) -> [].
 mod_doc() -> #{}.
 
-%% A module of all of ejabberd's own callbacks and resolve/2.
+%% A module of all of ejabberd's own callbacks, but for ours.
 make_callbacks() ->
-    Theirs = ejabberd_s2s_out:module_info(exports) -- [{module_info, 0}, {module_info, 1}, {resolve, 2}],
+    Theirs = ejabberd_s2s_out:module_info(exports) -- [{module_info, 0}, {module_info, 1} | ?OURS],
     {ok, Module, Code} = compile:forms(
-        [{attribute, 1, module, ?CALLBACKS}, {attribute, 1, export, [{resolve, 2} | Theirs]}, calls(?MODULE, {resolve, 2})
-         | [calls(ejabberd_s2s_out, Function) || Function <- Theirs]]),
+        [{attribute, 1, module, ?CALLBACKS}, {attribute, 1, export, ?OURS ++ Theirs}
+         | [calls(From, Function) || {From, Functions} <- [{?MODULE, ?OURS}, {ejabberd_s2s_out, Theirs}], Function <- Functions]]),
     {module, Module} = code:load_binary(Module, atom_to_list(Module), Code).
 
 calls(Module, {Name, Arity}) ->
@@ -79,7 +86,35 @@ retry(#{on_route := queue} = State, Reason) ->
         false ->
             State
     end;
+retry(#{on_route := send} = State, _Reason) ->
+    {stop, leave_and_stop(State)};
 retry(State, _Reason) ->
+    State.
+
+%% Messages have been returned for a while, after a failure.
+handle_timeout(#{on_route := bounce} = State) -> leave_and_stop(State);
+handle_timeout(State) -> ejabberd_s2s_out:handle_timeout(State).
+
+leave_and_stop(State) ->
+    leave(),
+    {ok, _} = timer:apply_after(?LATE, xmpp_stream_out, stop_async, [self()]),
+    xmpp_stream_out:set_timeout(State, infinity).
+
+%% One that also takes our stanzas (XEP-0288) is in the table. (Without its socket, which is closed, ejabberd_s2s_in cannot stop in good order.)
+ends(#{bidi_enabled := true} = State, _Reason) ->
+    leave(),
+    {ok, _} = timer:exit_after(?LATE, shutdown),
+    {stop, State};
+ends(State, _Reason) ->
+    State.
+
+leave() ->
+    [ok = mnesia:dirty_delete_object(Connection) || Connection <- mnesia:dirty_match_object({s2s, '_', self()})].
+
+unsent(State, Packet, {error, _}) ->
+    xmpp:is_stanza(Packet) andalso ejabberd_router:route_error(Packet, xmpp:err_remote_server_timeout()),
+    State;
+unsent(State, _Packet, _Result) ->
     State.
 
 accident({tls, _}) -> true;
