@@ -147,7 +147,7 @@ class LookupModule(Lookup):
         self._templar.available_variables = variables or {}
         found: dict[str, dict[str, Any]] = {}
         for _, file in reversed(list(declared(Path(project), "ledger.yml", self._loader))):
-            raw = self._loader.load_from_file(str(file), trusted_as_template=True)
+            raw = self._loader.load_from_file(str(file), unsafe=True, trusted_as_template=True)
             if not isinstance(raw, list) or not all(isinstance(entry, dict) for entry in raw):
                 raise AnsibleError(f"{file} is no list of entries, which begin with: - name: …")
             for number, entry in enumerate(raw, 1):
