@@ -106,6 +106,14 @@ def test_mistake_names_the_file(tmp_path: Path, said: Any, problem: str) -> None
     assert problem in str(caught.value)
 
 
+def test_file_that_has_changed_is_read_anew(tmp_path: Path) -> None:
+    """What has not changed is read once."""
+    one = project(tmp_path, {"places": ["/srv/one"]})
+    assert footprint("places", project=one) == ["/srv/one"]
+    (one / "roles/one/vars/footprint.yml").write_text(yaml.safe_dump({"places": ["/srv/two", "/srv/three"]}))
+    assert footprint("places", project=one) == ["/srv/three", "/srv/two"]
+
+
 def test_condition_is_true_or_false(tmp_path: Path) -> None:
     said = {"units": {"a.service": {"watch": "{{ xmpp_domain }}"}}}
     with pytest.raises(AnsibleError, match=r'The unit a.service has "friends.test" behind "watch:"'):
