@@ -96,7 +96,7 @@ def lend_tools(folder: Path) -> None:
     for kept in (CHECKOUT / ".cache/node", CHECKOUT / ".cache/erlang"):
         if (kept / "stamp").exists() and kept.stat().st_dev == folder.stat().st_dev:
             (folder / ".cache").mkdir(exist_ok=True)
-            command = ["cp", "--archive", "--link", kept.resolve(), folder / ".cache" / kept.name]
+            command: list[str | Path] = ["cp", "--archive", "--link", kept.resolve(), folder / ".cache" / kept.name]
             subprocess.run(command, check=True)
 
 
