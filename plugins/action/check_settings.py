@@ -12,15 +12,17 @@ number or of true is refused rather than guessed at: in a template, the string "
 
 from __future__ import annotations
 
+import contextlib
 import gc
 from pathlib import Path
 from typing import Any
 
 from ansible import constants
-from ansible.errors import AnsibleActionFail
+from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.plugins.loader import filter_loader, test_loader
 from ansible_collections.conexizan.xmpp.plugins.action.npm_package import ActionModule as NpmPackage
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.bases import Action
+from ansible_collections.conexizan.xmpp.plugins.plugin_utils.declarations import PROJECT, declared, read
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.settings.acme_files import check_acme_files
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.settings.as_written import places_of
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.settings.configuration import refuse_other_configuration
@@ -64,6 +66,10 @@ constants.INJECT_FACTS_AS_VARS = False
 # That process forks a worker for each task, which would load all filters and tests for itself (quick-runs.md).
 for loader in (filter_loader, test_loader):
     list(loader.all())
+# And the footprints of all roles, which one task in four asks for. What is wrong with one is said by the lookup.
+with contextlib.suppress(AnsibleError):
+    for _, file in declared(PROJECT, "footprint.yml"):
+        read(file)
 # What has been loaded by now stays to the end. A worker that looked for garbage in it would get a copy of its own.
 gc.freeze()
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from ansible.errors import AnsibleError
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.bases import Lookup
-from ansible_collections.conexizan.xmpp.plugins.plugin_utils.declarations import PROJECT, declared
+from ansible_collections.conexizan.xmpp.plugins.plugin_utils.declarations import PROJECT, declared, read
 
 DOCUMENTATION = r"""
 name: footprint
@@ -151,8 +151,8 @@ class LookupModule(Lookup):
 
     def footprints(self, project: Path, wanted: str) -> Iterator[dict[str, Any]]:
         """Yield what the files of roles say, in the order of site.yml."""
-        for role, file in declared(project, "footprint.yml", self._loader):
-            footprint = self._loader.load_from_file(str(file), unsafe=True, trusted_as_template=True)
+        for role, file in declared(project, "footprint.yml"):
+            footprint = read(file)
             try:
                 check(footprint)
             except Mistake as error:

@@ -10,7 +10,7 @@ from typing import Any
 
 from ansible.errors import AnsibleError
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.bases import Lookup
-from ansible_collections.conexizan.xmpp.plugins.plugin_utils.declarations import PROJECT, declared
+from ansible_collections.conexizan.xmpp.plugins.plugin_utils.declarations import PROJECT, declared, read
 
 DOCUMENTATION = r"""
 name: ledger
@@ -146,8 +146,8 @@ class LookupModule(Lookup):
         """Return one list of entries; raises AnsibleError naming the file and the entry."""
         self._templar.available_variables = variables or {}
         found: dict[str, dict[str, Any]] = {}
-        for _, file in reversed(list(declared(Path(project), "ledger.yml", self._loader))):
-            raw = self._loader.load_from_file(str(file), trusted_as_template=True)
+        for _, file in reversed(list(declared(Path(project), "ledger.yml"))):
+            raw = read(file)
             if not isinstance(raw, list) or not all(isinstance(entry, dict) for entry in raw):
                 raise AnsibleError(f"{file} is no list of entries, which begin with: - name: …")
             for number, entry in enumerate(raw, 1):

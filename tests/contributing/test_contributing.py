@@ -73,6 +73,7 @@ def folder() -> Iterator[Path]:
         subprocess.run(["tar", "--extract"], cwd=folder, input=packed(), check=True)
         run(folder, "git init --quiet && git add --all")
         lend_packages(folder)
+        lend_tools(folder)
         yield folder
     finally:
         subprocess.run(["script/testbed", "down", "--any-clone", *HOSTS], cwd=CHECKOUT, check=True)
@@ -88,6 +89,15 @@ def lend_packages(folder: Path) -> None:
         script = 'mkdir "$2" && find "$1" -maxdepth 1 -name "*.deb" -exec ln -f -t "$2" {} +'
         as_root = [] if os.geteuid() == 0 else ["sudo", "--"]
         subprocess.run([*as_root, "sh", "-c", script, "sh", kept, state / "archives"], check=True)
+
+
+def lend_tools(folder: Path) -> None:
+    """What script/setup has for linters, where it takes no space; it looks itself whether that is the right one."""
+    for kept in (CHECKOUT / ".cache/node", CHECKOUT / ".cache/erlang"):
+        if (kept / "stamp").exists() and kept.stat().st_dev == folder.stat().st_dev:
+            (folder / ".cache").mkdir(exist_ok=True)
+            command: list[str | Path] = ["cp", "--archive", "--link", kept.resolve(), folder / ".cache" / kept.name]
+            subprocess.run(command, check=True)
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ import tarfile
 from pathlib import Path
 from typing import Any
 
+from . import ansible_fork
 from .playbook import packed
 
 BIN = Path(sys.executable).parent
@@ -56,17 +57,11 @@ def play(
 ) -> tuple[int, str]:
     """Exit code and output of a playbook of the collection, in a folder with nothing but an inventory of one host."""
     (folder / "hosts.yml").write_text(json.dumps({"all": {"hosts": {"one": host}}}), encoding="ascii")
-    done = subprocess.run(
-        [
-            BIN / "ansible-playbook",
-            *("-i", "hosts.yml", f"conexizan.xmpp.{playbook}" if isinstance(playbook, str) else playbook),
-            *words,
-        ],
-        cwd=folder,
-        env=environment(home) | more,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
+    done = ansible_fork.run(
+        *("-i", "hosts.yml", f"conexizan.xmpp.{playbook}" if isinstance(playbook, str) else playbook),
+        *words,
+        folder=folder,
+        environment=environment(home) | more,
+        merged=True,
     )
     return done.returncode, done.stdout

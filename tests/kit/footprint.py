@@ -23,7 +23,7 @@ def footprint(part: str, settings: dict[str, Any] | None = None, *, project: Pat
     loader = DataLoader()
     variables: dict[str, Any] = {"inventory_dir": "/nowhere", "xmpp_domain": "friends.test"}
     for file in ("defaults/main.yml", "vars/main.yml"):
-        variables |= loader.load_from_file(str(CHECKOUT / "roles/xmpp" / file), trusted_as_template=True)
+        variables |= loader.load_from_file(str(CHECKOUT / "roles/xmpp" / file), trusted_as_template=True, unsafe=True)
     variables |= settings or {}
     templar = Templar(loader=loader, variables=variables)
     lookup = lookup_loader.get("conexizan.xmpp.footprint", loader=loader, templar=templar)

@@ -5,10 +5,11 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 from testinfra.host import Host
+
+from . import ansible_fork
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 INVENTORY = CHECKOUT / "molecule" / "inventory"
@@ -19,23 +20,15 @@ ENVIRONMENT = {**os.environ, "ANSIBLE_CONFIG": str(CHECKOUT / "ansible.cfg"), "A
 
 def command(playbook: str, *arguments: str, inventory: str | Path = INVENTORY, limit: str) -> list[str]:
     """What runs a playbook of the project's, in CHECKOUT and ENVIRONMENT."""
-    program = str(Path(sys.executable).with_name("ansible-playbook"))
-    return [program, f"--inventory={Path(inventory).resolve()}", f"--limit={limit}", *arguments, playbook]
+    return [ansible_fork.PROGRAM, f"--inventory={Path(inventory).resolve()}", f"--limit={limit}", *arguments, playbook]
 
 
 def run(
     playbook: str, *arguments: str, inventory: str | Path = INVENTORY, limit: str, seconds: float
 ) -> subprocess.CompletedProcess[str]:
     """Runs a playbook to its end, however that is; raises TimeoutExpired if it is not there after *seconds*."""
-    return subprocess.run(
-        command(playbook, *arguments, inventory=inventory, limit=limit),
-        cwd=CHECKOUT,
-        env=ENVIRONMENT,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=seconds,
-    )
+    _, *words = command(playbook, *arguments, inventory=inventory, limit=limit)
+    return ansible_fork.run(*words, folder=CHECKOUT, environment=ENVIRONMENT, seconds=seconds)
 
 
 def run_on(host: Host, playbook: str, *arguments: str, seconds: float) -> subprocess.CompletedProcess[str]:

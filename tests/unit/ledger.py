@@ -9,7 +9,7 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar
 from ansible_collections.conexizan.xmpp.plugins.lookup.ledger import LookupModule
 
-from .loading import ROOT
+from .loading import ROOT, trusted
 
 
 def ledger(settings: dict[str, Any], **options: Any) -> list[dict[str, Any]]:
@@ -17,7 +17,7 @@ def ledger(settings: dict[str, Any], **options: Any) -> list[dict[str, Any]]:
     loader = DataLoader()
     variables: dict[str, Any] = {"inventory_dir": "/nowhere", "xmpp_domain": "friends.test"}
     for file in ("defaults/main.yml", "vars/main.yml"):
-        variables |= loader.load_from_file(str(ROOT / "roles/xmpp" / file), trusted_as_template=True)
+        variables |= trusted(ROOT / "roles/xmpp" / file)
     variables |= settings
     templar = Templar(loader=loader, variables=variables)
     (entries,) = LookupModule(loader=loader, templar=templar).run([], variables, **options)

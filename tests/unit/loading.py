@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Load what is no package: Ansible modules and scripts that are installed on a host."""
+"""Load what is no package: Ansible modules and scripts that are installed on a host; and YAML as Ansible has it."""
 
 from __future__ import annotations
 
+import functools
 import sys
 from importlib.machinery import SourceFileLoader
 from importlib.util import module_from_spec, spec_from_loader
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
+from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.loader import init_plugin_loader
 
 ROOT = Path(__file__).parents[2]
@@ -17,6 +20,13 @@ init_plugin_loader([str(ROOT / "collections")])
 # Programs find each other as on a host. No bytecode beside them: all that lies in a role's templates/ is its own.
 sys.dont_write_bytecode = True
 sys.path[:0] = map(str, sorted(ROOT.glob("roles/*/templates/usr/local/lib/xmpp")))
+
+
+@functools.cache
+def trusted(path: Path) -> Any:
+    """Return what is in a YAML file of the project, with templates in it. It is read once, and not to be changed."""
+    # Without "unsafe" this would be a copy, which takes longer than all the rest.
+    return DataLoader().load_from_file(str(path), trusted_as_template=True, unsafe=True) or {}
 
 
 def load(path: str) -> ModuleType:

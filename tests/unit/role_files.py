@@ -13,7 +13,7 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
 from ansible_collections.conexizan.xmpp.plugins.module_utils import role_tree
 
-from .loading import ROOT
+from .loading import ROOT, trusted
 
 # What host_facts says of a host that the service was never on, and that nothing speaks against.
 BARE_HOST: dict[str, Any] = {
@@ -53,10 +53,9 @@ def install(*files: role_tree.File, validate: list[list[str]] | None = None) -> 
 
 def rendered(settings: dict[str, Any], role: str, template: str) -> Any:
     """Return a template as a play with this role renders it."""
-    loader = DataLoader()
     variables: dict[str, Any] = {"inventory_dir": "/nowhere", "xmpp_domain": "friends.test", "ansible_managed": ""}
     for folder in ("xmpp", role):
         for file in ("defaults/main.yml", "vars/main.yml"):
             path = ROOT / "roles" / folder / file
-            variables |= (loader.load_from_file(str(path), trusted_as_template=True) or {}) if path.exists() else {}
-    return Templar(loader=loader, variables=variables | settings).template(trust_as_template(template))
+            variables |= trusted(path) if path.exists() else {}
+    return Templar(loader=DataLoader(), variables=variables | settings).template(trust_as_template(template))

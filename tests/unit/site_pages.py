@@ -14,7 +14,7 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar
 from ansible_collections.conexizan.xmpp.plugins.lookup.website import LookupModule
 
-from .loading import ROOT
+from .loading import ROOT, trusted
 
 ATOM = "{http://www.w3.org/2005/Atom}"
 
@@ -135,12 +135,11 @@ class Page(HTMLParser):
 
 def variables(settings: dict[str, Any]) -> dict[str, Any]:
     """Return what a host of these settings knows in the role website."""
-    loader = DataLoader()
     found: dict[str, Any] = {"inventory_dir": "/nowhere", "xmpp_domain": "friends.test"}
     for role in ("xmpp", "website"):
         for pattern in ("defaults/main.yml", "vars/main.yml", "vars/main/*.yml"):
             for file in sorted((ROOT / "roles" / role).glob(pattern)):
-                found |= loader.load_from_file(str(file), trusted_as_template=True)
+                found |= trusted(file)
     return found | settings
 
 

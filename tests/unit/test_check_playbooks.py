@@ -4,9 +4,7 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ import pytest
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar
 
+from ..kit import ansible_fork
 from ..kit.nameserver import NameServer
 from .loading import ROOT
 
@@ -46,14 +45,8 @@ def play(folder: Path, *arguments: str, **variables: Any) -> subprocess.Complete
         }
     }
     (folder / "hosts.yml").write_text(json.dumps(inventory), encoding="utf-8")
-    return subprocess.run(
-        [Path(sys.executable).with_name("ansible-playbook"), "-i", folder / "hosts.yml", *arguments],
-        env={"PATH": os.environ["PATH"], "HOME": os.environ["HOME"], "LC_ALL": "C.UTF-8"},
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    environment = ansible_fork.operators()
+    return ansible_fork.run("-i", folder / "hosts.yml", *arguments, folder=ROOT, environment=environment)
 
 
 @pytest.mark.parametrize(
@@ -89,8 +82,8 @@ def test_without_a_way_into_the_host_the_rest_is_checked(
 
 def test_mistyped_inventory_is_a_failure(tmp_path: Path) -> None:
     """It is no service that is well."""
-    program = Path(sys.executable).with_name("ansible-playbook")
-    done = subprocess.run([program, "-i", tmp_path / "mistyped", "playbooks/check.yml"], cwd=ROOT, check=False)
+    words = ("-i", tmp_path / "mistyped", "playbooks/check.yml")
+    done = ansible_fork.run(*words, folder=ROOT, environment=ansible_fork.operators())
     assert done.returncode != 0
 
 

@@ -4,15 +4,13 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
 
+from ..kit import ansible_fork
 from .loading import ROOT
 
 (PLAY,) = yaml.safe_load((ROOT / "site.yml").read_text(encoding="utf-8"))
@@ -48,19 +46,7 @@ def test_version_is_written_by_whole_runs_only(options: list[str], written: bool
         "vars": {f"{LAST}_version": "1.0.0 (commit 0123456789ab)", "ansible_connection": "local"},
     }
     (tmp_path / "play.yml").write_text(json.dumps([play]), encoding="utf-8")
-    done = subprocess.run(
-        [Path(sys.executable).with_name("ansible-playbook"), "--check", "--diff", *options, tmp_path / "play.yml"],
-        env={
-            "PATH": os.environ["PATH"],
-            "HOME": str(tmp_path),
-            "LC_ALL": "C.UTF-8",
-            "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
-            "ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.default",
-            "ANSIBLE_LOCALHOST_WARNING": "False",
-            "ANSIBLE_NOCOLOR": "1",
-        },
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    environment = ansible_fork.operators(**ansible_fork.RESULTS)
+    done = ansible_fork.run("--check", "--diff", *options, "play.yml", folder=tmp_path, environment=environment)
+    assert done.returncode == 0, done.stdout + done.stderr
     assert ("+conexizan_version: 1.0.0 (commit 0123456789ab)" in done.stdout) is written, done.stdout

@@ -9,7 +9,6 @@ import os
 import re
 import shlex
 import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from typing import Any
 import pytest
 import yaml
 
+from ..kit import ansible_fork
 from ..kit.documentation import ALL, GUIDES, PAGES, PLAYBOOK, bare, block, fences
 from .loading import ROOT
 
@@ -174,9 +174,8 @@ def test_command_is_run_by_a_test(command: str) -> None:
 def test_playbooks_and_scripts_of_the_documentation_parse() -> None:
     """All of them: Ansible's for what no host is there for, a script's by its own interpreter."""
     playbooks = ["site.yml", *(f"playbooks/{name}.yml" for name in TESTS)]
-    program = str(Path(sys.executable).with_name("ansible-playbook"))
-    environment = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_FORCE_COLOR": "0"}
-    subprocess.run([program, "--syntax-check", *playbooks], cwd=ROOT, env=environment, check=True, capture_output=True)
+    done = ansible_fork.run("--syntax-check", *playbooks, folder=ROOT, environment=ansible_fork.operators())
+    assert done.returncode == 0, done.stdout + done.stderr
     for script in SCRIPTS:
         path = ROOT / "script" / script
         text = path.read_text(encoding="utf-8")

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +14,7 @@ import pytest
 import yaml
 from ansible.errors import AnsibleError
 
+from ..kit import ansible_fork
 from ..kit.collection import environment, unpacked
 from ..kit.footprint import footprint
 from .loading import ROOT
@@ -104,6 +104,14 @@ def test_mistake_names_the_file(tmp_path: Path, said: Any, problem: str) -> None
         footprint("places", project=project(tmp_path, said))
     assert "roles/one/vars/footprint.yml " in str(caught.value)
     assert problem in str(caught.value)
+
+
+def test_file_that_has_changed_is_read_anew(tmp_path: Path) -> None:
+    """What has not changed is read once."""
+    one = project(tmp_path, {"places": ["/srv/one"]})
+    assert footprint("places", project=one) == ["/srv/one"]
+    (one / "roles/one/vars/footprint.yml").write_text(yaml.safe_dump({"places": ["/srv/two", "/srv/three"]}))
+    assert footprint("places", project=one) == ["/srv/three", "/srv/two"]
 
 
 def test_condition_is_true_or_false(tmp_path: Path) -> None:
@@ -223,15 +231,8 @@ def told(clone: Path, playbook: str, *words: str) -> list[tuple[str, dict[str, A
     host = {"ansible_connection": "local", "ansible_become": False, "ansible_python_interpreter": sys.executable}
     settings = {"xmpp_domain": "friends.test", "xmpp_certificates": "selfsigned"}
     (clone / "hosts.yml").write_text(json.dumps({"all": {"hosts": {"one": host | settings}}}))
-    done = subprocess.run(
-        [Path(sys.executable).with_name("ansible-playbook"), "-i", "hosts.yml", playbook, *words],
-        cwd=clone,
-        env=environment(clone) | {"TOLD": str(log), "ANSIBLE_CONFIG": str(clone / "ansible.cfg")},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
+    own = environment(clone) | {"TOLD": str(log), "ANSIBLE_CONFIG": str(clone / "ansible.cfg")}
+    done = ansible_fork.run("-i", "hosts.yml", playbook, *words, folder=clone, environment=own, merged=True)
     assert done.returncode == 0, done.stdout
     return [(name, options) for name, options in map(json.loads, log.read_text().splitlines())]
 

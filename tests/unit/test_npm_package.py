@@ -8,9 +8,6 @@ import gzip
 import hashlib
 import io
 import json
-import os
-import subprocess
-import sys
 import tarfile
 from pathlib import Path
 
@@ -18,7 +15,7 @@ import pytest
 from ansible.errors import AnsibleActionFail
 from ansible_collections.conexizan.xmpp.plugins.action import npm_package
 
-from .loading import ROOT
+from ..kit import ansible_fork
 
 CONTENT = {"package/dist/chat.js": b"// chat\n", "package/dist/deep/de.js": b"// de\n", "package/index.js": b"// no\n"}
 
@@ -52,13 +49,8 @@ def run(folder: Path, archive: bytes, integrity: str) -> tuple[int, str]:
         }
     ]
     (folder / "play.yml").write_text(json.dumps(play), encoding="utf-8")
-    done = subprocess.run(
-        [Path(sys.executable).with_name("ansible-playbook"), folder / "play.yml"],
-        env=os.environ | {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_LOCALHOST_WARNING": "False"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    environment = ansible_fork.operators(**ansible_fork.RESULTS)
+    done = ansible_fork.run(folder / "play.yml", folder=folder, environment=environment)
     return done.returncode, " ".join((done.stdout + done.stderr).split())
 
 

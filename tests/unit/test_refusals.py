@@ -13,7 +13,7 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.command_line.options import understand
 
-from .loading import ROOT
+from .loading import ROOT, trusted
 
 SETTINGS = {
     "inventory_file": "hosts.yml",
@@ -28,7 +28,7 @@ DOMAINS = [{"domain": "site.test", "muc": "muc.site.test"}, {"domain": "club.tes
 
 def read(path: str) -> Any:
     """Return what is in a YAML file of the project, as Ansible has it."""
-    return DataLoader().load_from_file(str(ROOT / path), trusted_as_template=True)
+    return trusted(ROOT / path)
 
 
 def failing(task: dict[str, Any], known: dict[str, Any]) -> str:

@@ -3,18 +3,14 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.secrets.contents import password_mistake, secret_mistake
 
+from ..kit import ansible_fork
 from .loading import ROOT
-
-PROGRAM = Path(sys.executable).with_name("ansible-playbook")
 
 
 # ------------------------------------------------------------------ what may not be in them
@@ -83,9 +79,8 @@ def test_front_door_names_the_file_and_the_character(place: str, tmp_path: Path)
     file = tmp_path / "secrets" / place
     file.parent.mkdir(parents=True)
     file.write_text("ab😀c\n", encoding="utf-8")
-    environment = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")}
-    command = [str(PROGRAM), "--check", "-i", str(tmp_path / "hosts.yml"), str(ROOT / "site.yml")]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=120)
+    words = ("--check", "-i", tmp_path / "hosts.yml", ROOT / "site.yml")
+    done = ansible_fork.run(*words, folder=ROOT, environment=ansible_fork.operators(), seconds=120)
     said = " ".join(done.stdout.split())
     assert "1 correction is needed, nothing was changed yet." in said, said
     assert f"{file.name} has the character U+1F600 (GRINNING FACE) at position 3, which XMPP does not allow" in said

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -18,9 +19,9 @@ from ansible_collections.conexizan.xmpp.plugins.action.host_facts import strange
 from ansible_collections.conexizan.xmpp.plugins.module_utils import host_identity as identity
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.secrets import files
 
+from ..kit import ansible_fork
 from .loading import ROOT
 
-PROGRAM = Path(sys.executable).with_name("ansible-playbook")
 NAMES = ("account-admin", "backup", "backup-ssh", "backup-ssh.pub", "coturn", "demo-alice", "upload")
 # What site.yml does with secrets, without a host.
 PLAYBOOK = """
@@ -31,12 +32,10 @@ PLAYBOOK = """
     - conexizan.xmpp.secrets:
         folder: "{{ xmpp_secrets_dir }}/{{ xmpp_domain }}"
         in_use: "{{ in_use }}"
-    - copy:
-        dest: "{{ inventory_dir }}/{{ inventory_hostname }}.result"
-        content: "{{ query('conexizan.xmpp.secret', 'coturn', 'account-admin', folder=folder) | to_json }}"
+    - debug:
+        msg: "{{ query('conexizan.xmpp.secret', 'coturn', 'account-admin', folder=folder) }}"
       vars:
         folder: "{{ xmpp_secrets_dir }}/{{ xmpp_domain }}"
-      check_mode: false
 """
 
 
@@ -48,11 +47,13 @@ def play(folder: Path, hosts: dict[str, dict[str, Any]], *options: str) -> dict[
     described = {"all": {"hosts": hosts, "vars": variables}}
     (inventory / "hosts.yml").write_text(yaml.safe_dump(described), encoding="utf-8")
     (folder / "play.yml").write_text(PLAYBOOK, encoding="utf-8")
-    command = [str(PROGRAM), "-i", str(inventory), *options, str(folder / "play.yml")]
-    environment = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=120)
+    environment = ansible_fork.operators(**ansible_fork.RESULTS)
+    done = ansible_fork.run(
+        *("-i", inventory), *options, folder / "play.yml", folder=folder, environment=environment, seconds=120
+    )
     assert done.returncode == 0, done.stdout + done.stderr
-    return {path.stem: json.loads(path.read_text()) for path in sorted(inventory.glob("*.result"))}
+    found = re.findall(r"^ok: \[(\w+)\] => (\{\n.*?^\})", done.stdout, re.MULTILINE | re.DOTALL)
+    return {host: json.loads(result)["msg"] for host, result in sorted(found)}
 
 
 def old_set(folder: Path) -> Path:
@@ -155,9 +156,8 @@ def test_secrets_are_no_inventory(settings: str, tmp_path: Path) -> None:
     group.parent.mkdir()
     group.write_text("of_the_operator: 7\n", encoding="ascii")
     (tmp_path / "inventory/secrets/mine").unlink()
-    (tmp_path / "inventory/low.result").unlink()
     (tmp_path / "ansible.cfg").write_text(settings, encoding="ascii")
-    command = [str(PROGRAM.with_name("ansible-inventory")), "-i", str(tmp_path / "inventory"), "--list"]
+    command = [str(Path(sys.executable).with_name("ansible-inventory")), "-i", str(tmp_path / "inventory"), "--list"]
     environment = {key: value for key, value in os.environ.items() if not key.startswith("ANSIBLE_")}
     environment["ANSIBLE_CONFIG"] = str(tmp_path / "ansible.cfg")
     done = subprocess.run(command, cwd="/", env=environment, capture_output=True, text=True, check=True, timeout=60)

@@ -3,9 +3,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +10,7 @@ import pytest
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.settings.as_written import written_for
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.settings.places import Places
 
+from ..kit import ansible_fork
 from .loading import ROOT
 from .role_files import rendered
 
@@ -124,15 +122,8 @@ def test_playbooks_advise_what_an_ini_inventory_reads(tmp_path: Path, playbook: 
     inventory = tmp_path / "hosts"
     settings = ("xmpp_domain=friends.test", "xmpp_certificates=selfsigned", "xmpp_registration=closed")
     inventory.write_text("\n".join(("a ansible_host=192.0.2.1", "[all:vars]", *settings, "")))
-    done = subprocess.run(
-        [Path(sys.executable).with_name("ansible-playbook"), "-i", inventory, f"playbooks/{playbook}"],
-        env={"PATH": os.environ["PATH"], "HOME": os.environ["HOME"], "LC_ALL": "C.UTF-8", "COLUMNS": "500"},
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
+    words = ("-i", inventory, f"playbooks/{playbook}")
+    done = ansible_fork.run(*words, folder=ROOT, environment=ansible_fork.operators(COLUMNS="500"), merged=True)
     assert done.returncode
     told = " ".join(done.stdout.split())
     assert f"Set it in {inventory}" in told

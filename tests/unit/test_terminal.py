@@ -3,16 +3,13 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
 from ansible_collections.conexizan.xmpp.plugins.callback import terminal
 
-from .loading import ROOT
+from ..kit import ansible_fork
 
 WRONG = 'ban is "x", which is wrong, and this sentence is so long that a terminal of 80 columns takes two lines for it.'
 PLAY = [
@@ -41,20 +38,8 @@ RESCUED = [
 def run(folder: Path, play: object, *options: str, hosts: str = "one,") -> tuple[int, str]:
     """Exit code and output of a play with the project's configuration; no host is connected to."""
     (folder / "play.yml").write_text(yaml.safe_dump(play))
-    done = subprocess.run(
-        [Path(sys.executable).with_name("ansible-playbook"), "-i", hosts, *options, "play.yml"],
-        cwd=folder,
-        env={
-            "PATH": os.environ["PATH"],
-            "HOME": os.environ["HOME"],
-            "LC_ALL": "C.UTF-8",
-            "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
-            "ANSIBLE_NOCOLOR": "1",
-        },
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    words = ("-i", hosts, *options, "play.yml")
+    done = ansible_fork.run(*words, folder=folder, environment=ansible_fork.operators())
     return done.returncode, done.stdout + done.stderr
 
 

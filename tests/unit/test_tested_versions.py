@@ -17,7 +17,7 @@ from ansible_collections.conexizan.xmpp.plugins.module_utils.health import updat
 from ansible_collections.conexizan.xmpp.plugins.module_utils.report import Row
 
 from ..kit.debian_archive import Apt, stanza
-from .loading import ROOT
+from .loading import ROOT, trusted
 
 TESTED = {"ejabberd": "26.10", "erlang-p1-tls": "1.1.26", "erlang-p1-xmpp": "1.14.2"}
 PREFERENCES = ROOT / "roles/base/templates/etc/apt/preferences.d/xmpp.j2"
@@ -27,10 +27,9 @@ OLD = stanza("ejabberd", "24.12-3+deb13u2") + stanza("erlang-p1-xmpp", "1.10.1-1
 
 def evaluate(template: str, installed: dict[str, str], came: dict[str, str], default_release: str = "") -> Any:
     """Return a template of the role base, on a host that has some packages, and others that *came* in this run."""
-    loader = DataLoader()
     variables: dict[str, Any] = {}
     for file in ("defaults", "vars"):
-        variables |= loader.load_from_file(str(ROOT / f"roles/base/{file}/main.yml"), trusted_as_template=True)
+        variables |= trusted(ROOT / f"roles/base/{file}/main.yml")
     variables |= {
         "base_tested": TESTED,
         "base_packages": ["coturn", "ejabberd", "erlang-p1-sqlite3"],
@@ -39,7 +38,7 @@ def evaluate(template: str, installed: dict[str, str], came: dict[str, str], def
         "__base_done": {"packages": [f"{name} {version}" for name, version in came.items()]},
         "inventory_hostname": "alpha",
     }
-    return Templar(loader=loader, variables=variables).template(
+    return Templar(loader=DataLoader(), variables=variables).template(
         trust_as_template(template), overrides={"trim_blocks": True}
     )
 

@@ -7,8 +7,6 @@ import hashlib
 import json
 import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +14,7 @@ import pytest
 from ansible_collections.conexizan.xmpp.plugins.action.tree import heirs
 from ansible_collections.conexizan.xmpp.plugins.module_utils import tree_files
 
+from ..kit import ansible_fork
 from .loading import ROOT
 
 FILES = {
@@ -65,29 +64,9 @@ def run(
     (folder / "play.yml").write_text(json.dumps(play), encoding="utf-8")
     inventory = {"all": {"hosts": hosts or {"localhost": {"ansible_connection": "local"}}}}
     (folder / "hosts.yml").write_text(json.dumps(inventory), encoding="utf-8")
-    done = subprocess.run(
-        [
-            Path(sys.executable).with_name("ansible-playbook"),
-            "--check",
-            "--diff",
-            "-i",
-            folder / "hosts.yml",
-            folder / "play.yml",
-        ],
-        env={
-            "PATH": os.environ["PATH"],
-            "HOME": os.environ["HOME"],
-            "LC_ALL": "C.UTF-8",
-            "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
-            "ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.default",
-            "ANSIBLE_CALLBACK_RESULT_FORMAT": "json",
-            "ANSIBLE_LOCALHOST_WARNING": "False",
-            "ANSIBLE_NOCOLOR": "1",
-        },
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    words = ("--check", "--diff", "-i", folder / "hosts.yml", folder / "play.yml")
+    environment = ansible_fork.operators(**ansible_fork.RESULTS)
+    done = ansible_fork.run(*words, folder=folder, environment=environment)
     diffs: dict[str, dict[str, Any]] = {}
     where = ""
     for line in done.stdout.splitlines():

@@ -9,8 +9,6 @@ import json
 import os
 import re
 import shutil
-import subprocess
-import sys
 from collections.abc import Collection
 from dataclasses import dataclass
 from itertools import pairwise
@@ -21,6 +19,7 @@ import yaml
 from ansible_collections.conexizan.xmpp.plugins.module_utils import tree_files
 from ansible_collections.conexizan.xmpp.plugins.module_utils.facts import service
 
+from ..kit import ansible_fork
 from .loading import ROOT
 
 # A template that renders to nothing.
@@ -89,21 +88,8 @@ class Site:
             "roles": [{"role": name, "tags": name} for name in roles] + [{"role": "services", "tags": "always"}],
         }
         (folder / "site.yml").write_text(json.dumps([play]), encoding="utf-8")
-        done = subprocess.run(
-            [Path(sys.executable).with_name("ansible-playbook"), "-vvv", *options, folder / "site.yml"],
-            env={
-                "PATH": os.environ["PATH"],
-                "HOME": os.environ["HOME"],
-                "LC_ALL": "C.UTF-8",
-                "ANSIBLE_COLLECTIONS_PATH": str(self.folder),
-                "ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.default",
-                "ANSIBLE_LOCALHOST_WARNING": "False",
-                "ANSIBLE_NOCOLOR": "1",
-            },
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        environment = ansible_fork.operators(**ansible_fork.RESULTS, ANSIBLE_COLLECTIONS_PATH=str(self.folder))
+        done = ansible_fork.run("-vvv", *options, folder / "site.yml", folder=folder, environment=environment)
         assert done.returncode == 0, done.stdout + done.stderr
         found = {path: path.read_text(encoding="utf-8") for path in self.host.rglob("*") if path.is_file()}
         return Run(done.stdout, {path.relative_to(self.host).as_posix(): text for path, text in found.items()})

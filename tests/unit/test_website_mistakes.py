@@ -4,15 +4,12 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
 
-from .loading import ROOT
+from ..kit import ansible_fork
 from .site_pages import CONFIGURATIONS, Rendered, notice, rendered, write
 
 
@@ -144,21 +141,8 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
         write(folder / f"case{number}", {**files, "hosts.yml": yaml.safe_dump(hosts)})
         inventories += ["-i", folder / f"case{number}"]
     (folder / "play.yml").write_text(json.dumps([{"hosts": "all", "gather_facts": False, "roles": ["xmpp"]}]))
-    done = subprocess.run(
-        [Path(sys.executable).with_name("ansible-playbook"), *inventories, folder / "play.yml"],
-        env={
-            "PATH": os.environ["PATH"],
-            "HOME": os.environ["HOME"],
-            "LC_ALL": "C.UTF-8",
-            "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
-            "ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.default",
-            "ANSIBLE_CALLBACK_RESULT_FORMAT": "json",
-            "ANSIBLE_NOCOLOR": "1",
-        },
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    environment = ansible_fork.operators(**ansible_fork.RESULTS)
+    done = ansible_fork.run(*inventories, folder / "play.yml", folder=folder, environment=environment)
     said = done.stdout + done.stderr
     problems = {}
     for number, name in enumerate(MISTAKES):

@@ -6,16 +6,13 @@ from __future__ import annotations
 import json
 import os
 import re
-import subprocess
-import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..loading import ROOT
+from ...kit import ansible_fork
 
-ANSIBLE_PLAYBOOK = Path(sys.executable).with_name("ansible-playbook")
 PLAYBOOK = """
 - name: Front door
   hosts: all
@@ -49,23 +46,9 @@ def play(
 ) -> str:
     """Run the front door with the project's configuration and return what the operator sees."""
     (folder / "playbook.yml").write_text(playbook)
-    done = subprocess.run(
-        [ANSIBLE_PLAYBOOK, folder / "playbook.yml", "--tags=always", "--forks=8", *arguments],
-        cwd=folder,
-        env=os.environ
-        | {
-            "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
-            "ANSIBLE_CALLBACK_RESULT_FORMAT": result_format,
-            "ANSIBLE_NOCOLOR": "1",
-            "PATH": path,
-            "COLUMNS": "200",
-        },
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    return done.stdout
+    words = ("playbook.yml", "--tags=always", "--forks=8", *arguments)
+    told = {"ANSIBLE_CALLBACK_RESULT_FORMAT": result_format, "PATH": path, "COLUMNS": "200"}
+    return ansible_fork.run(*words, folder=folder, environment=ansible_fork.operators(**told), merged=True).stdout
 
 
 def results(output: str) -> dict[str, dict[str, Any]]:

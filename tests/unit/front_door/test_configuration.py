@@ -5,15 +5,15 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 import yaml
 
+from ...kit import ansible_fork
 from ..loading import ROOT
 from .known import GOOD
-from .playing import ANSIBLE_PLAYBOOK, NOWHERE
+from .playing import NOWHERE
 
 # What is tried: in the folder of the project, below it, and with variables of its own from a file.
 SOME = [ROOT / "site.yml", ROOT / "playbooks/user.yml", ROOT / "playbooks/check.yml"]
@@ -24,17 +24,9 @@ def play_elsewhere(folder: Path, *words: str | Path, **environment: str) -> tupl
     """Run playbooks as whoever has no configuration for Ansible, in a folder; return what is said, in one line."""
     inventory = folder / "hosts.yml"
     inventory.write_text(yaml.safe_dump({"all": {"hosts": {"good": NOWHERE | GOOD}}}))
-    done = subprocess.run(
-        [ANSIBLE_PLAYBOOK, "-i", inventory, *words],
-        cwd=folder,
-        env={name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
-        | {"HOME": str(folder), "ANSIBLE_NOCOLOR": "1"}
-        | environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
+    own = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
+    own |= {"HOME": str(folder), "ANSIBLE_NOCOLOR": "1"} | environment
+    done = ansible_fork.run("-i", inventory, *words, folder=folder, environment=own, merged=True)
     return done.returncode, " ".join(done.stdout.split())
 
 
