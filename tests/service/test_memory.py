@@ -13,6 +13,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from ..kit.erlang import run_in_erlang
 from ..kit.floods import LARGE, REFILL
 from ..kit.service import Account, Register, Service, sql, wait_for
 from ..kit.sessions import INFO, SM, back_online, came, came_until, logged_in, online, until
@@ -28,6 +29,15 @@ NAME = 1024  # bytes of an app's name
 FEATURES = 500  # of an app
 ELEMENTS = 5000  # of a stanza
 MEMORY_OF_A_STANZA = 1.5  # MiB
+# The largest parts of the compiler, of those that are not needed for what ejabberd compiles as it starts.
+LOADED = """run([]) ->
+    [io:format("~s ", [Module]) || Module <- [compile, beam_ssa_opt, beam_ssa_type, beam_block, sys_core_fold],
+                                   code:is_loaded(Module) =/= false].
+"""
+
+
+def test_optimizations_of_the_compiler_are_not_in_memory(service: Service) -> None:
+    assert run_in_erlang(service, LOADED).split() == ["compile"]
 
 
 @pytest.mark.attack("filling the memory of a session that sleeps, or never acknowledges")
