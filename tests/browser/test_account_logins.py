@@ -114,6 +114,47 @@ async def test_login_sends_no_presence_and_takes_no_messages(
         await phone.hear("while you were away")
 
 
+@pytest.mark.parametrize("language", ["de", "en"])
+async def test_who_waits_for_an_answer_gets_one(
+    browser: Browser, service: Service, pair: list[Account], language: str
+) -> None:
+    """The page shows what they wrote, and answers as an app does; nobody sees that somebody was there."""
+    member, friend = pair
+    visit = await Visit.begin(browser, service.domain, "phone")
+    page = await visit.open(f"/{language}/account/#contacts")
+    async with login(service, friend) as other:
+        await other.online()
+        row = page.locator("#requests li", has_text=friend.jid)
+
+        async def asked() -> None:
+            other.send_raw(f"<presence type='subscribe' to='{member.jid}'><status>&lt;b&gt;it is me</status></presence>")
+            await other.query("get", f"<query xmlns='{ROSTER}'/>")
+
+        await asked()
+        await enter(page, member)
+        await expect(row).to_contain_text("<b>it is me")
+        await visit.check(page, f"account-requests-{language}")
+        await row.get_by_role("button", name=f"{said(language, 'refuse')}: {friend.jid}", exact=True).click()
+        await tells(page, "contacts", said(language, "refused-now", friend.jid))
+        await other.presences.get(lambda stanza: stanza.get("type") == "unsubscribed")
+        await expect(page.locator("#requests li")).to_have_text(said(language, "no-request"))
+        await expect(page.locator("#figure-contacts")).to_have_text("0")
+
+        await asked()
+        await page.locator("#logout").click()
+        await enter(page, member)
+        await row.get_by_role("button", name=f"{said(language, 'accept')}: {friend.jid}", exact=True).click()
+        await tells(page, "contacts", said(language, "accepted", friend.jid))
+        for answer in ("subscribed", "subscribe"):
+            await other.presences.get(lambda stanza, answer=answer: stanza.get("type") == answer)
+        await expect(page.locator("#contact-list li", has_text=friend.jid)).to_contain_text(said(language, "asked"))
+        other.send_presence_subscription(pto=member.jid, ptype="subscribed")
+        roster = await other.query("get", f"<query xmlns='{ROSTER}'/>")
+        assert [item.get("subscription") for item in roster[0]] == ["both"]
+        assert other.presences.all(lambda stanza: stanza.get("type") is None and member.jid in stanza.get("from", "")) == []
+    assert await visit.end() == []
+
+
 async def test_blocked_address_is_still_read_in_rooms(browser: Browser, service: Service, pair: list[Account]) -> None:
     """As the page says; nothing comes in directly, and it learns nothing of who blocked it."""
     member, friend = pair
