@@ -14,6 +14,7 @@ from playwright.async_api import Browser, Dialog, Page, expect
 from ..kit.account_file import ROSTER, publish
 from ..kit.clients import befriend, login
 from ..kit.newcomer import newcomer
+from ..kit.review import arrive, reviewing
 from ..kit.rooms import PUBLIC, made_room
 from ..kit.rooms import enter as enter_room
 from ..kit.service import Account, Service
@@ -64,6 +65,29 @@ async def test_account_of_the_other_domain(browser: Browser, service: Service, r
     assert await visit.end() == []
     async with login(service, changed):
         pass
+
+
+async def test_newcomer_of_the_other_domain_waits_as_well(browser: Browser, service: Service) -> None:
+    """One list for all domains; who has the same name at another one does not wait."""
+    family = replace(service, domain=MORE_DOMAIN)
+    (namesake,) = service.register(1)
+    guest = Account(namesake.name, newcomer().password, MORE_DOMAIN)
+    visit = await Visit.begin(browser, service.domain)
+    page = await visit.open("/en/account/")
+    try:
+        with reviewing(service):
+            await asyncio.to_thread(arrive, family, guest)
+            await log_in(page, guest)
+            await expect(page.locator("#outside [role=alert]")).to_contain_text("waiting")
+            async with login(service, namesake):
+                pass
+            assert guest.jid in await asyncio.to_thread(service.succeed, "user")
+            await asyncio.to_thread(service.succeed, "user", f"approve={guest.jid}")
+            await enter(page, guest)
+    finally:
+        service.unregister([namesake])
+        family.unregister([guest])
+    assert await visit.end() == []
 
 
 async def test_password_is_prepared_as_the_server_does(browser: Browser, service: Service, pair: list[Account]) -> None:
@@ -127,7 +151,9 @@ async def test_who_waits_for_an_answer_gets_one(
         row = page.locator("#requests li", has_text=friend.jid)
 
         async def asked() -> None:
-            other.send_raw(f"<presence type='subscribe' to='{member.jid}'><status>&lt;b&gt;it is me</status></presence>")
+            other.send_raw(
+                f"<presence type='subscribe' to='{member.jid}'><status>&lt;b&gt;it is me</status></presence>"
+            )
             await other.query("get", f"<query xmlns='{ROSTER}'/>")
 
         await asked()
@@ -151,7 +177,10 @@ async def test_who_waits_for_an_answer_gets_one(
         other.send_presence_subscription(pto=member.jid, ptype="subscribed")
         roster = await other.query("get", f"<query xmlns='{ROSTER}'/>")
         assert [item.get("subscription") for item in roster[0]] == ["both"]
-        assert other.presences.all(lambda stanza: stanza.get("type") is None and member.jid in stanza.get("from", "")) == []
+        assert (
+            other.presences.all(lambda stanza: stanza.get("type") is None and member.jid in stanza.get("from", ""))
+            == []
+        )
     assert await visit.end() == []
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""On a host that is deployed with `xmpp_registration: review`: from the web page to the login, and playbooks/user.yml."""
+"""A host that is deployed with `xmpp_registration: review`: from the web page to the login, and playbooks/user.yml."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from playwright.async_api import Browser, Page, expect
 
 from ..browser.account import enter
 from ..browser.account import said as account_says
-from ..browser.moderation import confirm, fill, log_in, tells
+from ..browser.moderation import confirm, log_in, tells
 from ..browser.site import Visit, words
 from ..kit import clients
 from ..kit.chromium import browsing, installed, trusting
 from ..kit.newcomer import exists, newcomer, read_picture, reset_limits
-from ..kit.review import arrive
+from ..kit.review import admit, arrive, refused_login, row
 from ..kit.service import PATIENCE, PLAYBOOK_SECONDS, Account, Service, sql
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(3 * PLAYBOOK_SECONDS)]
@@ -27,6 +27,10 @@ pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(3 * 
 APPLICANT = "applicant"  # the host that the browser is on
 REGISTER = words("register")
 WORDS = "Zoë & friends, <b>from the choir</b>; 'please'"
+# As playbooks/restore.yml does it, which also deploys the service.
+RESTORE = (
+    "xmpp-backup prepare && xmpp-backup apply && xmpp-backup commit && systemctl start ejabberd.service nginx.service"
+)
 # The command of those who decide, what its form asks, and the decision, as the server calls them.
 COMMAND = {
     "de": ("Wer auf Freischaltung wartet", "Entscheidung", "Freischalten"),
@@ -103,6 +107,18 @@ async def test_newcomer_registers_waits_and_is_let_in(
     assert sql(service, "SELECT * FROM waiting_accounts") == []
     async with clients.login(service, guest):
         pass
+
+
+async def test_who_waits_in_a_backup_waits_when_it_is_restored(service: Service, guest: Account) -> None:
+    """Also who has been let in since then: the database is that of the backup."""
+    arrive(service, guest, WORDS)
+    service.host.check_output("systemctl start xmpp-backup.service")
+    admit(service, guest)
+    assert await refused_login(service, guest) == ""
+    service.host.check_output(RESTORE)
+    service.wait_until_ready()
+    assert await refused_login(service, guest) == "temporary-auth-failure"
+    assert row(service, guest) == [[WORDS]]
 
 
 async def test_operator_decides_who_is_let_in(service: Service) -> None:

@@ -102,10 +102,12 @@ def listed(answer: ET.Element) -> dict[str, str]:
 
 
 async def test_requests_are_listed_to_whom_they_are_for(service: Service, register: Register) -> None:
-    """To nobody else, with what was written, in one line of letters that turn nothing around; until they are answered."""
+    """To nobody else, with what was written, in one line of letters that turn nothing around; until it is answered."""
     alice, bob, carol = register(3)
     async with login(service, alice) as one, login(service, carol) as other, login(service, bob) as client:
-        one.send_raw(f"<presence type='subscribe' to='{bob.jid}'><status>it&apos;s\n\u202eme {'x' * 500}</status></presence>")
+        one.send_raw(
+            f"<presence type='subscribe' to='{bob.jid}'><status>it&apos;s\n\u202eme {'x' * 500}</status></presence>"
+        )
         other.send_raw(f"<presence type='subscribe' to='{bob.jid}'/>")
         for asking in one, other:
             await asking.query("get", "<query xmlns='jabber:iq:roster'/>")
