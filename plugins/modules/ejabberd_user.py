@@ -46,6 +46,11 @@ options:
     description: How many accounts I(since) selects. If there are more or fewer, none is banned or deleted.
     type: int
     default: 0
+  circles:
+    description: The circles of the first of I(domains), each with C(name) and C(members), local parts of addresses.
+    type: list
+    elements: dict
+    default: []
   spared:
     description: Accounts that are left out of such a list, the administrators.
     type: list
@@ -83,6 +88,13 @@ waiting:
   type: list
   elements: dict
   returned: always
+circles:
+  description: >-
+    Who is in the circles, each with C(circle), C(address), C(invited) (in it by an invitation, without being listed)
+    and C(missing) (listed, but there is no account yet).
+  type: list
+  elements: dict
+  returned: always
 url:
   description: The page where the user sets a new password.
   type: str
@@ -101,7 +113,12 @@ from xml.etree import ElementTree as ET
 from xml.sax.saxutils import escape
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.conexizan.xmpp.plugins.module_utils import created_since, ejabberd_api, ejabberd_program
+from ansible_collections.conexizan.xmpp.plugins.module_utils import (
+    circles,
+    created_since,
+    ejabberd_api,
+    ejabberd_program,
+)
 from ansible_collections.conexizan.xmpp.plugins.module_utils import registration_review as review
 from ansible_collections.conexizan.xmpp.plugins.module_utils.ejabberd_api import Api, ApiError, unknown, user_of
 from ansible_collections.conexizan.xmpp.plugins.module_utils.private_json import PASSWORDS, read, write
@@ -274,6 +291,11 @@ def listed(api: Api, domains: list[str]) -> list[dict[str, Any]]:
     return rows
 
 
+def circles_of(api: Api, domains: list[str], settings: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return who is in the circles, all of which belong to the first domain."""
+    return circles.members(api, domains[0], settings) if domains else []
+
+
 def listed_since(api: Api, params: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the accounts that I(since) selects, the oldest first."""
     rows = {row["address"]: row for row in listed(api, params["domains"])}
@@ -292,6 +314,7 @@ def main() -> None:
             "domains": {"type": "list", "elements": "str", "default": []},
             "since": {"type": "str", "default": ""},
             "sure": {"type": "int", "default": 0},
+            "circles": {"type": "list", "elements": "dict", "default": []},
             "spared": {"type": "list", "elements": "str", "default": []},
             **ejabberd_api.SOCKET_ARGUMENT,
         },
@@ -302,6 +325,7 @@ def main() -> None:
         api = Api(params["socket"])
         done = do(api, params, check=module.check_mode)
         done["waiting"] = [] if params["since"] else review.waiting(params["domains"])
+        done["circles"] = [] if params["since"] else circles_of(api, params["domains"], params["circles"])
         done["accounts"] = listed_since(api, params) if params["since"] else listed(api, params["domains"])
     except (ApiError, RuntimeError, OSError, subprocess.TimeoutExpired) as error:
         module.fail_json(msg=str(error))

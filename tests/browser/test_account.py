@@ -10,7 +10,7 @@ import pytest
 from playwright.async_api import Browser, expect
 from slixmpp.exceptions import IqError
 
-from ..kit.account_file import BLOCKING, BUNDLES, DEVICES, OMEMO, ROSTER, publish_keys
+from ..kit.account_file import BLOCKING, BUNDLES, DEVICES, OMEMO, ROSTER, grow_stale, publish_keys
 from ..kit.clients import befriend, login
 from ..kit.newcomer import newcomer
 from ..kit.service import PATIENCE, Account, Service, wait_for
@@ -19,6 +19,10 @@ from .account import MAM, PUBSUB, WORDS, assert_refused, enter, filled, said, te
 from .site import LANGUAGES, Visit, typed
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.usefixtures("limits_reset_before")]
+
+
+# Today, as the page writes it.
+DAY = "language => new Date().toLocaleDateString(language, {dateStyle: 'medium'})"
 
 
 @pytest.mark.parametrize(("language", "size"), [("de", "phone"), ("en", "desktop")])
@@ -36,7 +40,8 @@ async def test_people_look_after_their_account(
         phone.say(friend.jid, "hello")
         await other.hear("hello")
         await phone.query("set", f"<block xmlns='{BLOCKING}'><item jid='pest@elsewhere.test'/></block>")
-        await publish_keys(phone, "1111", "2222")
+        await publish_keys(phone, "1111", "2222", "3333", "4444")
+        await asyncio.to_thread(grow_stale, service, member, "3333", "4444")
 
         # A wrong password, and an address of somebody else's server; nothing has to be typed again.
         page = await visit.open(f"/{language}/account/")
@@ -51,7 +56,7 @@ async def test_people_look_after_their_account(
         await visit.check(page, f"account-wrong-{language}")
         await enter(page, member)
         await expect(page.locator("#inside")).to_be_focused()
-        for figure, number in {"archived": 1, "waiting": 0, "contacts": 1, "blocked": 1, "omemo": 2}.items():
+        for figure, number in {"archived": 1, "waiting": 0, "contacts": 1, "blocked": 1, "omemo": 4}.items():
             await expect(page.locator(f"#figure-{figure}")).to_have_text(str(number))
         await expect(page.locator("#moderator")).to_be_hidden()
         await visit.check(page, f"account-{language}")
@@ -77,6 +82,12 @@ async def test_people_look_after_their_account(
         await expect(page.locator("#sessions li")).to_have_count(1)
         await expect(page.locator("#sessions")).to_contain_text("Slixmpp")
         await expect(page.locator("#omemo li").first).to_contain_text("31313131")
+        day = await page.evaluate(DAY, language)
+        await expect(page.locator("#omemo li", has_text="1111")).to_contain_text(said(language, "renewed", day))
+        await expect(page.locator("#omemo li", has_text="3333")).not_to_contain_text(day)
+        await page.locator("#stale-keys").click()
+        await tells(page, "devices", said(language, "removed", "3333, 4444"))
+        await expect(page.locator("#stale-keys")).to_be_hidden()
         await page.locator("#omemo li", has_text="1111").get_by_role("button").click()
         await tells(page, "devices", said(language, "removed", "1111"))
         left = await phone.query("get", f"<pubsub xmlns='{PUBSUB}'><items node='{DEVICES}'/></pubsub>")

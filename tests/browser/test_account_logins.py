@@ -14,6 +14,7 @@ from playwright.async_api import Browser, Dialog, Page, expect
 from ..kit.account_file import ROSTER, publish
 from ..kit.clients import befriend, login
 from ..kit.newcomer import newcomer
+from ..kit.review import arrive, reviewing
 from ..kit.rooms import PUBLIC, made_room
 from ..kit.rooms import enter as enter_room
 from ..kit.service import Account, Service
@@ -66,6 +67,29 @@ async def test_account_of_the_other_domain(browser: Browser, service: Service, r
         pass
 
 
+async def test_newcomer_of_the_other_domain_waits_as_well(browser: Browser, service: Service) -> None:
+    """One list for all domains; who has the same name at another one does not wait."""
+    family = replace(service, domain=MORE_DOMAIN)
+    (namesake,) = service.register(1)
+    guest = Account(namesake.name, newcomer().password, MORE_DOMAIN)
+    visit = await Visit.begin(browser, service.domain)
+    page = await visit.open("/en/account/")
+    try:
+        with reviewing(service):
+            await asyncio.to_thread(arrive, family, guest)
+            await log_in(page, guest)
+            await expect(page.locator("#outside [role=alert]")).to_contain_text("waiting")
+            async with login(service, namesake):
+                pass
+            assert guest.jid in await asyncio.to_thread(service.succeed, "user")
+            await asyncio.to_thread(service.succeed, "user", f"approve={guest.jid}")
+            await enter(page, guest)
+    finally:
+        service.unregister([namesake])
+        family.unregister([guest])
+    assert await visit.end() == []
+
+
 async def test_password_is_prepared_as_the_server_does(browser: Browser, service: Service, pair: list[Account]) -> None:
     """A letter of two characters, spaces that are none of ASCII's, and what has no width (RFC 3454)."""
     member = pair[0]
@@ -112,6 +136,52 @@ async def test_login_sends_no_presence_and_takes_no_messages(
     async with login(service, member) as phone:
         await phone.online()
         await phone.hear("while you were away")
+
+
+@pytest.mark.parametrize("language", ["de", "en"])
+async def test_who_waits_for_an_answer_gets_one(
+    browser: Browser, service: Service, pair: list[Account], language: str
+) -> None:
+    """The page shows what they wrote, and answers as an app does; nobody sees that somebody was there."""
+    member, friend = pair
+    visit = await Visit.begin(browser, service.domain, "phone")
+    page = await visit.open(f"/{language}/account/#contacts")
+    async with login(service, friend) as other:
+        await other.online()
+        row = page.locator("#requests li", has_text=friend.jid)
+
+        async def asked() -> None:
+            other.send_raw(
+                f"<presence type='subscribe' to='{member.jid}'><status>&lt;b&gt;it is me</status></presence>"
+            )
+            await other.query("get", f"<query xmlns='{ROSTER}'/>")
+
+        await asked()
+        await enter(page, member)
+        await expect(row).to_contain_text("<b>it is me")
+        await visit.check(page, f"account-requests-{language}")
+        await row.get_by_role("button", name=f"{said(language, 'refuse')}: {friend.jid}", exact=True).click()
+        await tells(page, "contacts", said(language, "refused-now", friend.jid))
+        await other.presences.get(lambda stanza: stanza.get("type") == "unsubscribed")
+        await expect(page.locator("#requests li")).to_have_text(said(language, "no-request"))
+        await expect(page.locator("#figure-contacts")).to_have_text("0")
+
+        await asked()
+        await page.locator("#logout").click()
+        await enter(page, member)
+        await row.get_by_role("button", name=f"{said(language, 'accept')}: {friend.jid}", exact=True).click()
+        await tells(page, "contacts", said(language, "accepted", friend.jid))
+        await other.presences.get(lambda stanza: stanza.get("type") == "subscribed")
+        await other.presences.get(lambda stanza: stanza.get("type") == "subscribe")
+        await expect(page.locator("#contact-list li", has_text=friend.jid)).to_contain_text(said(language, "asked"))
+        other.send_presence_subscription(pto=member.jid, ptype="subscribed")
+        roster = await other.query("get", f"<query xmlns='{ROSTER}'/>")
+        assert [item.get("subscription") for item in roster[0]] == ["both"]
+        assert (
+            other.presences.all(lambda stanza: stanza.get("type") is None and member.jid in stanza.get("from", ""))
+            == []
+        )
+    assert await visit.end() == []
 
 
 async def test_blocked_address_is_still_read_in_rooms(browser: Browser, service: Service, pair: list[Account]) -> None:

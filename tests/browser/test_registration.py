@@ -104,7 +104,7 @@ async def test_account_is_made_on_the_page(
     await visit.check(page, f"register-problem-{language}")
     invited = newcomer()
     await asyncio.to_thread(link, service, "invite", f"user={invited.name}")
-    for refused, problem in ((taken.name, "taken"), ("admin", "reserved"), (invited.name, "reserved")):
+    for refused, problem in ((taken.name, "taken"), ("admin", "reserved"), (invited.name, "taken")):
         await name.fill(refused)
         await digits.fill(await read(service, visit))
         await proceed.click()

@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 import base64
+import time
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
 from .clients import Client, befriend, login
+from .erlang import STATEMENT, run_in_erlang
 from .nodes import PUBSUB
 from .service import Account, Service
 
@@ -43,6 +45,15 @@ async def publish_keys(client: Client, *ids: str) -> None:
         await publish(client, f"{BUNDLES}:{one}", bundle)
     devices = "".join(f"<device id='{one}'/>" for one in ids)
     await publish(client, DEVICES, f"<list xmlns='{OMEMO}'>{devices}</list>")
+
+
+def grow_stale(service: Service, member: Account, *ids: str) -> None:
+    """These devices have not renewed their keys for more than a year."""
+    nodes = ", ".join(f"'{BUNDLES}:{one}'" for one in ids)
+    of_member = f"SELECT nodeid FROM pubsub_node WHERE host = '{member.jid}' AND node IN ({nodes})"
+    mega, seconds = divmod(int(time.time()) - 400 * 24 * 3600, 1_000_000)
+    age = f"UPDATE pubsub_item SET modification = '{mega:06}:{seconds:06}:000000' WHERE nodeid IN ({of_member})"
+    run_in_erlang(service, STATEMENT, service.domain, age)
 
 
 async def furnish(service: Service, member: Account, friend: Account) -> None:

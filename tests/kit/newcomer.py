@@ -56,6 +56,20 @@ _FLOOD = """run([Domain, Seconds]) ->
     ets:insert(Table, {crypto:mac(hmac, sha256, Secret, term_to_binary(all)), Full}).
 """
 
+# Somebody registers while the table of invitations cannot be read.
+_WITHOUT_INVITATIONS = """run([Domain, Name, Password]) ->
+    Host = list_to_binary(Domain),
+    Rename = fun(From, To) ->
+        {updated, _} = ejabberd_sql:sql_query(Host, [<<"ALTER TABLE ", From/binary, " RENAME TO ", To/binary>>])
+    end,
+    ejabberd_hooks:delete(check_register_user, Host, mod_xmpp_invitations, judge, 60),
+    Rename(<<"invite_token">>, <<"invite_token_away">>),
+    Source = {16#100, 0, 0, 0, 0, 0, 0, 1},
+    mod_register:try_register(list_to_binary(Name), Host, list_to_binary(Password), Source, mod_register),
+    Rename(<<"invite_token_away">>, <<"invite_token">>),
+    ejabberd_hooks:add(check_register_user, Host, mod_xmpp_invitations, judge, 60).
+"""
+
 
 class Flood:
     """As if strangers had created as many accounts as they may, and the next one can come in so many seconds."""
@@ -187,6 +201,11 @@ def invite(service: Service, user: str = "") -> str:
     assert invitation["invite_uri"] == f"xmpp:{target}?register;preauth={token}"
     assert invitation["landing_page"] == f"https://{service.domain}/invite#{target}?register;preauth={token}"
     return token
+
+
+def register_without_invitations(service: Service, account: Account) -> None:
+    """Somebody tries to register while the table of invitations cannot be read, and what refuses that is not there."""
+    run_in_erlang(service, _WITHOUT_INVITATIONS, service.domain, account.name, account.password)
 
 
 def is_newcomer(service: Service, account: Account) -> bool:

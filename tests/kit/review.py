@@ -10,6 +10,7 @@ from xml.etree import ElementTree as ET
 
 from . import clients
 from .clients import Client, login
+from .erlang import run_in_erlang
 from .moderators import BODY, CONFIGURATION, NODE, ask, reload
 from .newcomer import ask_form, hand_in, read_picture, refusal, reset_limits
 from .service import Account, Service, sql
@@ -18,6 +19,11 @@ from .stream import Stream, connected
 REASON = "x-reason"
 SENTENCE = "I sing in the choir."
 ARRIVED = "Somebody has registered and waits to be let in."
+
+_ADMIT = """run([User, Host]) ->
+    Account = {list_to_binary(User), list_to_binary(Host)},
+    [Account] = mod_xmpp_registration_review:decide(admit, [Account]).
+"""
 
 
 def switch(service: Service, **options: str) -> None:
@@ -74,6 +80,11 @@ def arrive(service: Service, account: Account, words: str = SENTENCE) -> None:
 def row(service: Service, account: Account) -> list[list[str]]:
     """What is kept about an account that waits."""
     return sql(service, f"SELECT words FROM waiting_accounts WHERE username = '{account.name}'")
+
+
+def admit(service: Service, account: Account) -> None:
+    """Somebody lets in an account that waits."""
+    run_in_erlang(service, _ADMIT, account.name, account.domain)
 
 
 def words_of(answer: ET.Element) -> str:

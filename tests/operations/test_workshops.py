@@ -87,14 +87,14 @@ def test_invitation_for_many_loses_no_use_to_a_mistake_and_can_be_withdrawn(
     invited = newcomer()
     service.api(("generate_invite_with_username", {"username": invited.name, "host": service.domain}))
     token = workshop(service, "uses=2")
-    mistakes = {
-        "conflict": alice,
-        "forbidden": newcomer("admin"),
-        "not-allowed": invited,
-        "not-acceptable": Account(newcomer().name, "abc"),
-        "jid-malformed": newcomer("a b"),
-    }
-    for reason, account in mistakes.items():
+    mistakes = [
+        ("conflict", alice),
+        ("forbidden", newcomer("admin")),
+        ("conflict", invited),
+        ("not-acceptable", Account(newcomer().name, "abc")),
+        ("jid-malformed", newcomer("a b")),
+    ]
+    for reason, account in mistakes:
         assert take(service, token, account) == reason
     guest = newcomer()
     assert take(service, token, guest) == ""

@@ -5,13 +5,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from ..kit.circles import PAIR, QUARTET, bookmarks, circles_restored, contacts, create, set_circles, settled
 from ..kit.clients import Client, login
 from ..kit.erlang import run_in_erlang
-from ..kit.newcomer import ask_for, ask_without_form, exists, newcomer, refusal, show_invitation
+from ..kit.newcomer import (
+    ask_for,
+    ask_without_form,
+    exists,
+    newcomer,
+    refusal,
+    register_without_invitations,
+    show_invitation,
+)
 from ..kit.rooms import USER, enter
 from ..kit.rooms import refusal as refused
 from ..kit.service import Account, Register, Service, sql
@@ -19,19 +28,6 @@ from ..kit.stream import connected
 
 _MAKE = """run([Host, Token, Circle]) ->
     ok = mod_xmpp_invitation_uses:make(list_to_binary(Host), list_to_binary(Token), 1, 1, list_to_binary(Circle)).
-"""
-# Somebody registers while the table of invitations cannot be read.
-_WITHOUT_INVITATIONS = """run([Domain, Name, Password]) ->
-    Host = list_to_binary(Domain),
-    Rename = fun(From, To) ->
-        {updated, _} = ejabberd_sql:sql_query(Host, [<<"ALTER TABLE ", From/binary, " RENAME TO ", To/binary>>])
-    end,
-    ejabberd_hooks:delete(check_register_user, Host, mod_xmpp_invitations, judge, 60),
-    Rename(<<"invite_token">>, <<"invite_token_away">>),
-    Source = {16#100, 0, 0, 0, 0, 0, 0, 1},
-    mod_register:try_register(list_to_binary(Name), Host, list_to_binary(Password), Source, mod_register),
-    Rename(<<"invite_token_away">>, <<"invite_token">>),
-    ejabberd_hooks:add(check_register_user, Host, mod_xmpp_invitations, judge, 60).
 """
 
 
@@ -55,6 +51,12 @@ def take(service: Service, token: str, account: Account) -> str:
     with connected(service) as stream:
         stream.starttls()
         return refusal(show_invitation(stream, token)) or refusal(ask_without_form(stream, account))
+
+
+def in_circles(service: Service) -> list[dict[str, Any]]:
+    """Who is in a circle, as the operator is told."""
+    rows: list[dict[str, Any]] = json.loads(service.succeed("user", "format=json"))["circles"]
+    return rows
 
 
 def invited_into(service: Service, *words: str) -> str:
@@ -172,7 +174,7 @@ def test_listed_name_is_kept_if_the_database_fails(service: Service) -> None:
     """Also if what else would refuse it is not there."""
     member = newcomer(PAIR["members"][0])
     try:
-        run_in_erlang(service, _WITHOUT_INVITATIONS, service.domain, member.name, member.password)
+        register_without_invitations(service, member)
         assert not exists(service, member)
     finally:
         service.unregister([member])
@@ -201,6 +203,10 @@ async def test_invitation_into_a_circle(service: Service) -> None:
         assert [take(service, token, guest) for guest in guests] == ["", ""]
         with circles_restored(service):
             settled(service)
+            assert [row for row in in_circles(service) if row["circle"] == "quartet"] == [
+                {"circle": "quartet", "address": jid, "invited": True, "missing": False}
+                for jid in sorted(guest.jid for guest in guests)
+            ]
             async with login(service, guests[0]) as client:
                 assert await contacts(client) == {guests[1].jid: {"quartet"}}
                 room, _ = await only_bookmark(client)

@@ -11,6 +11,8 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from ..kit.account_file import OMEMO, grow_stale, publish, publish_keys
+from ..kit.clients import login
 from ..kit.service import Account, Register, Service, wait_for
 from ..kit.sessions import SM, app, is_ended, logged_in, until
 from ..kit.strangers import elsewhere
@@ -21,6 +23,7 @@ OWN = "{conexizan:devices}"
 ERRORS = "{urn:ietf:params:xml:ns:xmpp-stanzas}"
 LIST = "<list xmlns='urn:xmpp:cam:0'/>"
 PUSH = "<push xmlns='conexizan:devices'/>"
+KEYS = "<keys xmlns='conexizan:devices'/>"
 
 
 def logout(identity: str) -> str:
@@ -216,6 +219,7 @@ def test_nobody_reaches_the_apps_of_another_account(service: Service, register: 
             ("set", revoke(identity)),
             ("set", logout(identity)),
             ("get", PUSH),
+            ("get", KEYS),
             ("set", push_off(push)),
         ]
         for kind, deed in deeds:
@@ -235,3 +239,30 @@ def test_nobody_reaches_the_apps_of_another_account(service: Service, register: 
         assert refusal(stream.query("set", "<anything xmlns='conexizan:devices'/>")) == "bad-request"
         assert is_alive(victim)
         assert [one["id"] for one in pushes(victim)] == [push]
+
+
+async def test_day_of_keys_is_that_of_their_publication(service: Service, register: Register) -> None:
+    """Of both versions of OMEMO; published again, keys are new ones. Other nodes have none, and other people others."""
+    alice, bob = register(2)
+    omemo = "urn:xmpp:omemo:2"
+    async with login(service, alice) as client, login(service, bob) as other:
+
+        async def renewed() -> dict[tuple[str, str], datetime]:
+            found = (await client.query("get", KEYS)).findall(f"{OWN}keys/{OWN}device")
+            return {
+                (one.get("version", ""), one.get("id", "")): datetime.fromisoformat(one.get("renewed", ""))
+                for one in found
+            }
+
+        assert await renewed() == {}
+        await publish_keys(client, "1111", "2222")
+        await publish(client, f"{omemo}:bundles", f"<bundle xmlns='{omemo}'/>", "3333")
+        await publish(client, "urn:test:node", "<test xmlns='urn:test'/>", "4444")
+        await publish_keys(other, "5555")
+        found = await renewed()
+        assert set(found) == {(OMEMO, "1111"), (OMEMO, "2222"), (omemo, "3333")}
+        assert all(abs(datetime.now(UTC) - day) < timedelta(minutes=2) for day in found.values())
+        grow_stale(service, alice, "1111")
+        assert datetime.now(UTC) - (await renewed())[OMEMO, "1111"] > timedelta(days=365)
+        await publish_keys(client, "1111")
+        assert datetime.now(UTC) - (await renewed())[OMEMO, "1111"] < timedelta(minutes=2)

@@ -6,12 +6,12 @@ from __future__ import annotations
 import json
 import re
 import secrets
-from xml.etree import ElementTree as ET
 
 import pytest
 from testinfra.host import Host
 
 from ..kit.clients import login
+from ..kit.erlang import run_in_erlang
 from ..kit.newcomer import (
     ask_for,
     ask_form,
@@ -24,12 +24,22 @@ from ..kit.newcomer import (
     plain_form,
     read_picture,
     refusal,
+    register_without_invitations,
     reset_limits,
     show_invitation,
     wrong,
 )
 from ..kit.service import Account, Register, Service
 from ..kit.stream import connected
+
+# Whether strangers get a picture, or need an invitation, as a reload of the configuration sets it.
+_PICTURES = """run([Host, Pictures]) ->
+    Options = case list_to_atom(Pictures) of
+                  true -> #{captcha_protected => true, allow_modules => all};
+                  false -> #{captcha_protected => false, allow_modules => [mod_invites]}
+              end,
+    gen_mod:update_module(list_to_binary(Host), mod_register, Options).
+"""
 
 
 # ---------------------------------------------------------------------- invitations
@@ -94,7 +104,7 @@ def test_invitation_to_a_name_gives_that_name(service: Service, guest: Account) 
     with connected(service) as stream:
         stream.starttls()
         assert refusal(show_invitation(stream, invite(service))) == ""
-        assert refusal(ask_for(service, stream, guest)) == "not-allowed"
+        assert "exists" in "".join(ask_for(service, stream, guest).itertext())
     with connected(service) as stream:
         stream.starttls()
         assert refusal(show_invitation(stream, token)) == ""
@@ -102,29 +112,71 @@ def test_invitation_to_a_name_gives_that_name(service: Service, guest: Account) 
 
 
 @pytest.mark.usefixtures("limits_reset_before")
-async def test_name_that_an_invitation_reserves_is_not_given_to_a_stranger(service: Service, guest: Account) -> None:
-    """Neither in an app nor by the form, until the invitation has run out; the operator can still give it."""
-    token = invite(service, guest.name)
-    stranger = Account(guest.name, secrets.token_urlsafe(12))
+async def test_name_that_an_invitation_reserves_is_not_given_to_a_stranger(
+    service: Service, register: Register, guest: Account
+) -> None:
+    """Neither in an app nor by the form, until the invitation has run out; the operator can still give it.
 
-    def ask() -> ET.Element:
+    Each answer is that of a name that is taken: nobody learns who is invited.
+    """
+    (alice,) = register(1)
+    invite(service, guest.name)
+
+    def ask(name: str, token: str = "", *, form: bool = True) -> tuple[str, str]:
+        stranger = Account(name, secrets.token_urlsafe(12))
         with connected(service) as stream:
             stream.starttls()
-            return ask_for(service, stream, stranger)
+            assert not token or refusal(show_invitation(stream, token)) == ""
+            answer = ask_for(service, stream, stranger) if form else ask_without_form(stream, stranger)
+            return refusal(answer), "".join(answer.itertext())
 
-    answer = ask()
-    # The page on the web site tells it by its words from digits that were wrong, which are refused by the same name.
-    assert refusal(answer) == "not-allowed"
-    assert "CAPTCHA" not in "".join(answer.itertext())
-    challenge = await plain_form(service)
-    said = await hand_in_plain(service, stranger, id=challenge, key=read_picture(service, challenge))
-    assert "error creating the account: Not allowed" in said
+    assert ask(guest.name)[0] == "conflict"
+    assert ask(guest.name) == ask(alice.name)
+    assert ask(guest.name, form=False) == ask(alice.name, form=False)
+    other = invite(service)
+    assert ask(guest.name, other) == ask(alice.name, other)
+    said = []
+    for name in guest.name, alice.name:
+        challenge = await plain_form(service)
+        stranger = Account(name, secrets.token_urlsafe(12))
+        said.append(await hand_in_plain(service, stranger, id=challenge, key=read_picture(service, challenge)))
+    assert "error creating the account" in said[0]
+    assert said[0] == said[1]
     assert not exists(service, guest)
     service.api(("register", {"user": guest.name, "host": service.domain, "password": guest.password}))
     service.unregister([guest])
     token = invite(service, guest.name)
     service.api(("expire_invite_by_token", {"host": service.domain, "token": token}))
-    assert refusal(ask()) == ""
+    assert ask(guest.name)[0] == ""
+
+
+@pytest.mark.usefixtures("limits_reset_before")
+def test_strangers_do_not_learn_who_is_invited_where_there_are_no_pictures(
+    service: Service, register: Register, guest: Account
+) -> None:
+    """As with `xmpp_registration: invite`, where mod_invites was asked first."""
+    (alice,) = register(1)
+    invite(service, guest.name)
+    run_in_erlang(service, _PICTURES, service.domain, "false")
+    try:
+        answers = []
+        for account in guest, alice, newcomer():
+            with connected(service) as stream:
+                stream.starttls()
+                answer = ask_without_form(stream, Account(account.name, secrets.token_urlsafe(12)))
+            answers.append((refusal(answer), "".join(answer.itertext())))
+    finally:
+        run_in_erlang(service, _PICTURES, service.domain, "true")
+    assert answers[0][0] == "forbidden"
+    assert answers[0] == answers[1] == answers[2]
+
+
+@pytest.mark.usefixtures("limits_reset_before")
+def test_reserved_name_is_kept_if_the_database_fails(service: Service, guest: Account) -> None:
+    """Also if what else would refuse it is not there."""
+    invite(service, guest.name)
+    register_without_invitations(service, guest)
+    assert not exists(service, guest)
 
 
 @pytest.mark.usefixtures("limits_reset_before")

@@ -7,15 +7,15 @@ Stanzas of people elsewhere are made by ejabberd itself (send_stanza), as its ne
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
 from xml.etree import ElementTree as ET
 
 import pytest
 from slixmpp.exceptions import IqError
 
-from ..kit.circles import create
 from ..kit.clients import Client, login
 from ..kit.erlang import STATEMENT, run_in_erlang
+from ..kit.limited import answers
+from ..kit.limited import tim as tim
 from ..kit.newcomer import newcomer
 from ..kit.rooms import OWNER, PRIVATE, PUBLIC, USER, configure, enter, made_room, refusal
 from ..kit.service import Account, Register, Service, sql
@@ -25,25 +25,6 @@ PING = "<ping xmlns='urn:xmpp:ping'/>"
 COMMANDS = "http://jabber.org/protocol/commands"
 PUBSUB = "http://jabber.org/protocol/pubsub"
 REASON = "{urn:ietf:params:xml:ns:xmpp-stanzas}"
-# What goes to this server elsewhere, without the number of the stanza, on its last way.
-_ANSWERS = """run([Server | Stanzas]) ->
-    Self = self(),
-    Catch = fun(Packet) when element(1, Packet) =:= drop -> Packet;
-               (Packet) ->
-        case jid:tolower(xmpp:get_to(Packet)) of
-            {_, Host, _} -> [Self ! {said, Packet} || Host =:= list_to_binary(Server)];
-            _ -> ok
-        end,
-        Packet
-    end,
-    ejabberd_hooks:add(filter_packet, global, Catch, 99),
-    [ejabberd_router:route(xmpp:decode(fxml_stream:parse_element(list_to_binary(Stanza)), <<"jabber:client">>, []))
-     || Stanza <- Stanzas],
-    Read = fun Read() -> receive {said, Packet} -> [Packet | Read()] after 500 -> [] end end,
-    [io:format("~s~n", [fxml:element_to_binary(xmpp:encode(Packet))]) || Packet <- Read()],
-    ejabberd_hooks:delete(filter_packet, global, Catch, 99).
-"""
-
 _SUBSCRIBE = """run([Nodes, Node, Address]) ->
     Who = jid:decode(list_to_binary(Address)),
     {result, _} = mod_pubsub:subscribe_node(list_to_binary(Nodes), list_to_binary(Node), Who, Who, []).
@@ -65,14 +46,6 @@ _BREAKS = """run([Child, Person]) ->
     Said = xmpp:set_from_to(Message, xmpp:get_to(Message), xmpp:get_from(Message)),
     {stop, drop} = mod_xmpp_limited:say(Said, no_room, <<"nick">>).
 """
-
-
-@pytest.fixture
-def tim(service: Service) -> Iterator[Account]:
-    """The account whose name the setting lists, made just now."""
-    (account,) = create(service, "tim")
-    yield account
-    service.unregister([account])
 
 
 async def says_no(client: Client, kind: str, to: str) -> str:
@@ -120,7 +93,7 @@ async def test_nobody_elsewhere_reaches_it_or_learns_of_it(service: Service, reg
     """Not one answer is another one than about an account that does not exist."""
     (bob,) = register(1)
     nobody = newcomer().jid
-    answers: list[list[str]] = []
+    found: list[list[str]] = []
     async with login(service, tim) as client, login(service, bob) as here:
         await client.online()
         for account, resource in ((tim.jid, client.boundjid.resource), (nobody, "none")):
@@ -156,21 +129,21 @@ async def test_nobody_elsewhere_reaches_it_or_learns_of_it(service: Service, reg
                 for stanza in stanzas
                 for to in (account, f"{account}/{resource}", f"&#x200D;{typed}/Foo&#xFF21;", odd)
             ]
-            said = run_in_erlang(service, _ANSWERS, stranger.partition("@")[2], *sent)
+            said = answers(service, stranger.partition("@")[2], *sent)
             said = (
                 said.replace(resource, "RESOURCE")
                 .replace(stranger, "STRANGER")
                 .replace(typed, "TYPED")
                 .replace(odd, "ODD")
             )
-            answers.append(sorted(said.replace(account, "ACCOUNT").splitlines()))
+            found.append(sorted(said.replace(account, "ACCOUNT").splitlines()))
         here.say(tim.jid, "last")
         await client.hear("last")
         assert client.messages.all(lambda _: True) == []
         assert client.presences.all(lambda presence: "example" in (presence.get("from") or "")) == []
         assert await client.archive() == ["last"]
-    assert len(answers[0]) > 10
-    assert answers[0] == answers[1]
+    assert len(found[0]) > 10
+    assert found[0] == found[1]
 
 
 @pytest.mark.attack("reaching an account of `xmpp_limited` from another server, or another server from it")
@@ -210,8 +183,8 @@ async def test_rooms_are_no_way_around(service: Service, register: Register, tim
         # Nor does anybody elsewhere learn what the room says of itself.
         asked = ("<query xmlns='http://jabber.org/protocol/disco#info'/>", "<vCard xmlns='vcard-temp'/>")
         questions = [f"<iq type='get' id='one' from='{stranger}/phone' to='{room}'>{inside}</iq>" for inside in asked]
-        answers = run_in_erlang(service, _ANSWERS, stranger.partition("@")[2], *questions)
-        assert answers.count("own server") == len(asked), answers
+        said = answers(service, stranger.partition("@")[2], *questions)
+        assert said.count("own server") == len(asked), said
         await client.query("set", f"<query xmlns='{OWNER}'><destroy/></query>", to=room)
         await client.online()
         # What a stranger says by an invitation does not come through a room either.
@@ -286,7 +259,7 @@ def knock(service: Service, stranger: str, room: str) -> str:
     inside = "<x xmlns='http://jabber.org/protocol/muc'/>"
     enters = f"<presence from='{stranger}/phone' to='{room}/stranger'>{inside}</presence>"
     leaves = f"<presence type='unavailable' from='{stranger}/phone' to='{room}/stranger'/>"
-    return run_in_erlang(service, _ANSWERS, stranger.partition("@")[2], enters, leaves)
+    return answers(service, stranger.partition("@")[2], enters, leaves)
 
 
 async def test_strangers_still_reach_everybody_else(service: Service, register: Register) -> None:

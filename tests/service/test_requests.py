@@ -8,12 +8,14 @@ from typing import Literal
 from xml.etree import ElementTree as ET
 
 import pytest
+from slixmpp.exceptions import IqError
 
 from ..kit.clients import Client, login
 from ..kit.service import Account, Register, Service
 
 Answer = Literal["subscribed", "unsubscribed"]
 
+REQUESTS = "<requests xmlns='conexizan:requests'/>"
 PREAUTH = "<preauth xmlns='urn:xmpp:pars:0' token='1tMFqYDdKhfe2pwp'/>"
 # What comes with a request, as it is written, and what is to arrive of it.
 EXTENSIONS = {
@@ -92,3 +94,35 @@ async def test_nothing_of_an_answered_request_stays(service: Service, register: 
         await client.query("get", "<query xmlns='jabber:iq:roster'/>")
     service.checkpoint()
     assert not service.stored(token)
+
+
+def listed(answer: ET.Element) -> dict[str, str]:
+    """Who waits for an answer, and what they wrote."""
+    return {one.get("jid", ""): one.text or "" for one in answer.iter("{conexizan:requests}request")}
+
+
+async def test_requests_are_listed_to_whom_they_are_for(service: Service, register: Register) -> None:
+    """To nobody else, with what was written, in one line of letters that turn nothing around; until it is answered."""
+    alice, bob, carol = register(3)
+    async with login(service, alice) as one, login(service, carol) as other, login(service, bob) as client:
+        one.send_raw(
+            f"<presence type='subscribe' to='{bob.jid}'><status>it&apos;s\n\u202eme {'x' * 500}</status></presence>"
+        )
+        other.send_raw(f"<presence type='subscribe' to='{bob.jid}'/>")
+        for asking in one, other:
+            await asking.query("get", "<query xmlns='jabber:iq:roster'/>")
+        found = listed(await client.query("get", REQUESTS))
+        assert set(found) == {alice.jid, carol.jid}
+        assert found[carol.jid] == ""
+        assert found[alice.jid].startswith("it's me xxx")
+        assert len(found[alice.jid]) == 300
+        assert listed(await one.query("get", REQUESTS)) == {}
+        with pytest.raises(IqError) as refused:
+            await one.query("get", REQUESTS, bob.jid)
+        assert refused.value.condition == "not-allowed"
+        with pytest.raises(IqError) as refused:
+            await one.query("set", REQUESTS)
+        assert refused.value.condition == "bad-request"
+        client.send_presence_subscription(pto=alice.jid, ptype="subscribed")
+        client.send_presence_subscription(pto=carol.jid, ptype="unsubscribed")
+        assert listed(await client.query("get", REQUESTS)) == {}

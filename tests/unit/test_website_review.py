@@ -8,11 +8,24 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
+from .loading import ROOT
 from .site_pages import render, rendered
 
-# Of a decision, how long it is waited for (in the ledger a day more, until it is deleted), and what is asked.
-SAID = {"en": (r"\blets? (\w+ )?in\b", "1[45] days", "sentence"), "de": ("frei(ge)?schaltet", "1[45] Tage", "Satz")}
+REVIEW = yaml.safe_load((ROOT / "roles/xmpp/vars/main.yml").read_text(encoding="utf-8"))["xmpp_derived_review"]
+DAYS = REVIEW["days"]
+# Of a decision, how long it is waited for, and what is asked.
+SAID = {
+    "en": (r"\blets? (\w+ )?in\b", rf"\b{DAYS} days\b", "sentence"),
+    "de": ("frei(ge)?schaltet", rf"\b{DAYS} Tagen?\b", "Satz"),
+}
+
+# What is written down by hand.
+TEXTS = {
+    "docs/people.md": r"People who wait to be let in\n.*?\n## ",
+    "roles/xmpp/meta/argument_specs.yml": r"      xmpp_registration:.*?\n      \w",
+}
 
 
 def page(configuration: str, path: str) -> str:
@@ -26,6 +39,15 @@ def test_pages_say_that_newcomers_wait(language: str, name: str) -> None:
     review, other = (page(one, f"{language}/{name}/index.html") for one in ("after a review", "everything"))
     assert [word for word in SAID[language] if not re.search(word, review)] == []
     assert not re.search(SAID[language][1], other)
+
+
+@pytest.mark.parametrize("path", TEXTS)
+def test_documentation_says_the_numbers_of_the_settings(path: str) -> None:
+    found = re.search(TEXTS[path], (ROOT / path).read_text(encoding="utf-8"), re.DOTALL)
+    assert found is not None
+    text = " ".join(found[0].split())
+    assert re.findall(r"(\d+) days\b", text) == [str(DAYS)]
+    assert re.findall(r"[Aa]t most (\d+)", text) == [str(REVIEW["accounts"])]
 
 
 @pytest.mark.parametrize("language", SAID)

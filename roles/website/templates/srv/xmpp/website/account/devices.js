@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // The account page: the apps of the account and where push goes (XEP-0494 and mod_xmpp_devices.erl), and the devices that others encrypt for (XEP-0384
 // in both of its versions).
-import { at, said } from "/page.js";
+import { at, said, show } from "/page.js";
 import { NS, Problem, bare, element, fromBase64 } from "/xmpp.js";
 import { about, act, ask, call, figure, got, list, me } from "./parts.js";
 
@@ -15,7 +15,11 @@ const LISTS = [
   { node: `${OLD}.devicelist`, root: [OLD, "list"], device: OLD },
   { node: `${NEW}:devices`, root: [NEW, "devices"], device: NEW },
 ];
+const STALE = 180; // days without new keys
 
+const day = (time) => new Date(time).toLocaleDateString(document.documentElement.lang, { dateStyle: "medium" });
+// A device can be in both lists.
+const ids = (all) => [...new Set(all.map(({ id }) => id))].join(", ");
 const when = (time) => new Date(time).toLocaleString(document.documentElement.lang, { dateStyle: "medium", timeStyle: "short" });
 
 // One that has ended meanwhile is as it was to be.
@@ -97,37 +101,68 @@ async function devices({ node, device }) {
   return [...((await item(node))?.getElementsByTagNameNS(device, "device") || [])].map((one) => one.cloneNode());
 }
 
-async function remove(kind, id) {
-  const left = (await devices(kind)).filter((one) => one.getAttribute("id") !== id);
+async function remove(kind, gone) {
+  const left = (await devices(kind)).filter((one) => !gone.includes(one.getAttribute("id")));
   const root = element(...kind.root, {}, ...left);
   await ask("set", element(NS.pubsub, "pubsub", {}, element(NS.pubsub, "publish", { node: kind.node }, element(NS.pubsub, "item", { id: "current" }, root))));
-  const keys = kind.device === OLD
-    ? element(NS.owner, "pubsub", {}, element(NS.owner, "delete", { node: `${OLD}.bundles:${id}` }))
-    : element(NS.pubsub, "pubsub", {}, element(NS.pubsub, "retract", { node: `${NEW}:bundles` }, element(NS.pubsub, "item", { id })));
-  try {
-    await ask("set", keys);
-  } catch (refusal) {
-    if (!refusal.conditions) throw refusal; // without a key that could be removed, it is gone from the list anyway
+  for (const id of gone) {
+    const keys = kind.device === OLD
+      ? element(NS.owner, "pubsub", {}, element(NS.owner, "delete", { node: `${OLD}.bundles:${id}` }))
+      : element(NS.pubsub, "pubsub", {}, element(NS.pubsub, "retract", { node: `${NEW}:bundles` }, element(NS.pubsub, "item", { id })));
+    try {
+      await ask("set", keys);
+    } catch (refusal) {
+      if (!refusal.conditions) throw refusal; // without a key that could be removed, it is gone from the list anyway
+    }
   }
-  await omemo();
-  return about("removed", id);
 }
 
+async function removed(...all) {
+  for (const kind of LISTS) {
+    const some = all.filter((one) => one.kind === kind).map(({ id }) => id);
+    if (some.length) await remove(kind, some);
+  }
+  await omemo();
+  return about("removed", ids(all));
+}
+
+// When a device has published its keys, by its version and id.
+async function renewals() {
+  const found = (await ask("get", element(OURS, "keys"))).getElementsByTagNameNS(OURS, "device");
+  return new Map([...found].map((one) => [`${one.getAttribute("version")} ${one.getAttribute("id")}`, one.getAttribute("renewed")]));
+}
+
+let stale = []; // devices whose keys are old
+
 async function omemo() {
-  const rows = [];
+  const renewed = await renewals();
+  const found = [];
   for (const kind of LISTS) {
     for (const one of await devices(kind)) {
       const id = one.getAttribute("id");
-      const text = kind.device === OLD ? await fingerprint(id) : one.getAttribute("label");
-      rows.push({ title: id, text, sure: "sure-key", button: ["remove", () => remove(kind, id)] });
+      const name = kind.device === OLD ? await fingerprint(id) : one.getAttribute("label");
+      found.push({ kind, id, name, since: renewed.get(`${kind.device} ${id}`) });
     }
   }
-  figure("omemo", new Set(rows.map(({ title }) => title)).size);
-  list("omemo", rows);
+  const limit = Date.now() - STALE * 86400000;
+  stale = found.filter(({ since }) => since && Date.parse(since) < limit);
+  figure("omemo", new Set(found.map(({ id }) => id)).size);
+  list("omemo", found.map((one) => ({
+    title: one.id,
+    text: [one.name, one.since ? about("renewed", day(one.since)) : said("no-keys")].filter(Boolean).join(" · "),
+    sure: "sure-key",
+    button: ["remove", () => removed(one)],
+  })));
+  at("stale-keys").textContent = about("stale", STALE);
+  show("stale-keys", stale.length > 0);
 }
 
 export async function load() {
   await Promise.all([apps(), omemo()]);
 }
 
+at("stale-keys").addEventListener("click", () => {
+  const all = stale;
+  if (confirm(about("sure-stale", ids(all)))) act(at("devices"), () => removed(...all));
+});
 at("devices").querySelector(".again").addEventListener("click", () => act(at("devices"), load));

@@ -86,16 +86,15 @@ export const figure = (name, number) => {
 
 // What a row is about. Its app may say later how it is called.
 export function call(row, title) {
-  const button = row.querySelector("button");
   row.querySelector("b").textContent = title;
-  button?.setAttribute("aria-label", `${button.textContent}: ${title}`);
+  for (const button of row.querySelectorAll("button")) button.setAttribute("aria-label", `${button.textContent}: ${title}`);
 }
 
-// Rows of {title, text, button: [name of its sentence, action]}; what somebody is asked before is *sure*.
+// Rows of {title, text, button: [name of its sentence, action]}, or several `buttons`; what somebody is asked before is *sure*.
 export function list(id, rows, nothing = "none") {
   const box = at(id);
   const part = box.closest("#inside > div");
-  const made = rows.map(({ title, text, button, sure }) => {
+  const made = rows.map(({ title, text, button, buttons = button ? [button] : [], sure }) => {
     const row = document.createElement("li");
     const words = document.createElement("span");
     const what = document.createElement("b");
@@ -107,14 +106,15 @@ export function list(id, rows, nothing = "none") {
       words.append(" ", more);
     }
     row.append(words);
-    if (button) {
-      const [label, action] = button;
+    const pressed = document.createElement("span");
+    for (const [label, action] of buttons) {
       const press = document.createElement("button");
       press.type = "button";
       press.textContent = said(label);
       press.addEventListener("click", () => (!sure || confirm(about(sure, what.textContent))) && act(part, action));
-      row.append(press);
+      pressed.append(press, " ");
     }
+    if (buttons.length) row.append(pressed);
     call(row, title);
     return row;
   });

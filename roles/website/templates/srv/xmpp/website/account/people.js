@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The account page: contacts (RFC 6121) and blocked addresses (XEP-0191).
+// The account page: contacts (RFC 6121), who would like to be one (mod_xmpp_requests.erl), and blocked addresses (XEP-0191).
 import { at, said } from "/page.js";
 import { NS, Problem, element } from "/xmpp.js";
-import { about, ask, figure, list, onSubmit } from "./parts.js";
+import { about, ask, figure, list, me, onSubmit } from "./parts.js";
 
+const REQUESTS = "conexizan:requests";
 const BLOCKING = "urn:xmpp:blocking";
 
 // Somebody's address, or a whole server's.
@@ -34,10 +35,35 @@ function contact(item) {
   };
 }
 
+const send = (type, to) => me.stream.send(element(NS.client, "presence", { to, type }));
+
+// The server says nothing to it; in the list that is fetched next, it is done.
+async function answer(who, name, ...types) {
+  for (const type of types) send(type, who);
+  await contacts();
+  return about(name, who);
+}
+
+const request = (known) => (one) => {
+  const who = jid(one);
+  const item = known.find((other) => jid(other) === who);
+  const seen = item && (item.getAttribute("ask") || ["to", "both"].includes(item.getAttribute("subscription")));
+  return {
+    title: who,
+    text: one.textContent,
+    buttons: [
+      ["accept", () => answer(who, "accepted", "subscribed", ...(seen ? [] : ["subscribe"]))],
+      ["refuse", () => answer(who, "refused-now", "unsubscribed")],
+    ],
+  };
+};
+
 export async function contacts() {
   const items = [...(await ask("get", element(NS.roster, "query"))).querySelectorAll("item")].sort(byAddress);
+  const asking = [...(await ask("get", element(REQUESTS, "requests"))).querySelectorAll("request")];
   figure("contacts", items.length);
   list("contact-list", items.map(contact));
+  list("requests", asking.map(request(items)), "no-request");
 }
 
 const change = (verb, who) => ask("set", element(BLOCKING, verb, {}, element(BLOCKING, "item", { jid: who })));

@@ -3,7 +3,7 @@
 %% the same for the name, and keys that no password has, derived from a secret of the host. The answer looks like that of an account of this server:
 %% the kinds of keys, iterations and lengths of salts are those of its accounts, as often as they have them. PLAIN takes as long as well.
 %% ejabberd asks this module first for the keys of an account (auth_method), so that the same work is done for each name. It answers in a login, and to
-%% who registers a name that a circle keeps for somebody: for everything else in ejabberd, the name does not exist. It is a part of the configuration:
+%% who registers a name that a circle or an invitation keeps for somebody: for everything else in ejabberd, the name does not exist. It is a part of the configuration:
 %% without it, ejabberd does not start.
 -module(ejabberd_auth_nobody).
 -behaviour(ejabberd_auth).
@@ -37,10 +37,11 @@ get_password(User, Host) ->
         false -> {nocache, kept(Callers, User, Host)}
     end.
 
-%% Only of the first domain, which has the circles.
+%% Of circles only for the first domain, which has them.
 kept(Callers, User, Host) ->
+    Keepers = [mod_xmpp_invite_reservation] ++ [mod_xmpp_circles || Host =:= hd(ejabberd_option:hosts())],
     Kept = lists:any(fun({Module, Function, _, _}) -> {Module, Function} =:= {mod_register, try_register} end, Callers)
-        andalso Host =:= hd(ejabberd_option:hosts()) andalso gen_mod:is_loaded(Host, mod_xmpp_circles) andalso mod_xmpp_circles:is_kept(User, Host),
+        andalso lists:any(fun(Keeper) -> gen_mod:is_loaded(Host, Keeper) andalso Keeper:is_kept(User, Host) end, Keepers),
     case Kept of
         true -> {ok, made_up(User, Host)};
         false -> error

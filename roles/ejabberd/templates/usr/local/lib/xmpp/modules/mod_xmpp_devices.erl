@@ -9,6 +9,8 @@
 %%   they have ended.
 %% - <push xmlns='conexizan:devices'/>, get: <push><app id=… server=… since=…/></push>, with the id of the client if that is connected; no node, no secret.
 %% - <push-off xmlns='conexizan:devices' id=…/>, set: deletes one of these.
+%% - <keys xmlns='conexizan:devices'/>, get: <keys><device version=… id=… renewed=…/></keys>, when each device last published its keys for OMEMO
+%%   (XEP-0384, both versions), as ejabberd stores it with any item of a node.
 %% Hooks: c2s_handle_recv, c2s_session_opened, c2s_copy_session, c2s_session_resumed, c2s_handle_info; two IQs. Without this module the account page
 %% shows no apps.
 -module(mod_xmpp_devices).
@@ -18,6 +20,8 @@
 
 -define(CAM, <<"urn:xmpp:cam:0">>).
 -define(OWN, <<"conexizan:devices">>).
+-define(OLD_OMEMO, "eu.siacs.conversations.axolotl").
+-define(OMEMO, "urn:xmpp:omemo:2").
 -define(LONGEST, 100).  %% characters of a name
 -define(WAIT, 15000).   %% milliseconds; a page waits longer
 
@@ -96,6 +100,7 @@ answer(IQ) ->
                 {set, ?CAM, <<"revoke">>} -> found(IQ, Id, clients(Owner), fun(_) -> xmpp:make_error(IQ, password_needed()) end);
                 {set, ?OWN, <<"logout">>} -> found(IQ, Id, clients(Owner), fun(Client) -> logout(IQ, Owner, Client) end);
                 {get, ?OWN, <<"push">>} -> told(IQ, pushes(Owner), fun(Found) -> {xmlel, <<"push">>, [{<<"xmlns">>, ?OWN}], registered(Found, Owner)} end);
+                {get, ?OWN, <<"keys">>} -> told(IQ, keys(Owner), fun(Found) -> {xmlel, <<"keys">>, [{<<"xmlns">>, ?OWN}], Found} end);
                 {set, ?OWN, <<"push-off">>} -> found(IQ, Id, pushes(Owner), fun({_, {Time, _}}) -> silent(IQ, Owner, Time) end);
                 _ -> xmpp:make_error(IQ, xmpp:err_bad_request())
             end;
@@ -201,6 +206,26 @@ is_down(Monitor, Deadline) ->
     after max(0, Deadline - erlang:monotonic_time(millisecond)) ->
         false
     end.
+
+%% ---------------------------------------------------------------------- keys
+%% In the older version each device has a node of its own, in the newer one an item of one node.
+keys({_, Server, _} = Owner) ->
+    Bundles = ?OLD_OMEMO ".bundles:",
+    Statement = ["SELECT n.node, i.itemid, i.modification FROM pubsub_node n JOIN pubsub_item i ON i.nodeid = n.nodeid WHERE n.host = ",
+                 xmpp_sql:quote(jid:encode(Owner)), " AND (n.node = '" ?OMEMO ":bundles' OR substr(n.node, 1, ", integer_to_list(length(Bundles)),
+                 ") = '", Bundles, "')"],
+    case ejabberd_sql:sql_query(Server, iolist_to_binary(Statement)) of
+        {selected, _, Rows} -> {ok, [renewed(Row) || Row <- Rows]};
+        _ -> failed
+    end.
+
+renewed([Node, Item, Time]) ->
+    {Version, Id} = case Node of
+                        <<?OMEMO, _/binary>> -> {<<?OMEMO>>, Item};
+                        <<?OLD_OMEMO, ".bundles:", Device/binary>> -> {<<?OLD_OMEMO>>, Device}
+                    end,
+    [Mega, Seconds, Micro] = [binary_to_integer(Part) || Part <- binary:split(Time, <<":">>, [global])],
+    {xmlel, <<"device">>, [{<<"version">>, Version}, {<<"id">>, Id}, {<<"renewed">>, xmpp_util:encode_timestamp({Mega, Seconds, Micro})}], []}.
 
 %% ---------------------------------------------------------------------- push
 %% {id, {time, server}}

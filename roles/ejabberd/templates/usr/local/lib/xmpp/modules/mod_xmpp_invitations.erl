@@ -120,7 +120,7 @@ packet(#{lserver := Host} = State, IQ) when element(1, IQ) =:= iq ->
     case {xmpp:get_type(IQ), [{fxml:get_tag_attr_s(<<"xmlns">>, El), El} || {xmlel, _, _, _} = El <- xmpp:get_els(IQ)]} of
         {set, [{?PREAUTH, El}]} -> show(State, Host, fxml:get_tag_attr_s(<<"token">>, El), IQ);
         {set, [{?REGISTER, El}]} when is_map_key(invite, State) ->
-            mod_invites:c2s_unauthenticated_packet(State, xmpp:set_els(IQ, [prepared(El)]));
+            mod_xmpp_invite_reservation:register(State, xmpp:set_els(IQ, [prepared(El)]), element(?TYPE, maps:get(invite, State)));
         {get, [{?REGISTER, _}]} when is_map_key(invite, State) -> form(State, Host, IQ);
         _ -> State
     end;

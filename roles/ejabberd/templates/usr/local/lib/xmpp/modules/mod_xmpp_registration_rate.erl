@@ -80,11 +80,13 @@ judge(true, _User, Server, _Password) ->
         {stranger, Address} ->
             PerHour = gen_mod:get_module_opt(jid:nameprep(Server), ?MODULE, per_hour),
             %% One at a time: together they would all find the last token.
-            case global:trans({?MODULE, self()}, fun() -> take(PerHour, Address) end, [node()]) of
+            try global:trans({?MODULE, self()}, fun() -> take(PerHour, Address) end, [node()]) of
                 0 -> true;
                 Seconds ->
                     put(?MODULE, {refused, Seconds}),
                     false
+            catch
+                _:_ -> false  %% the hook of one that fails is passed over
             end;
         _ -> true
     end;

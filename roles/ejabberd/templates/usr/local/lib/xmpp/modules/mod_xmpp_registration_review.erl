@@ -46,7 +46,7 @@ reload(Host, _New, _Old) ->
     xmpp_start:attempt(?MODULE, fun() -> prepare(Host) end).
 
 depends(_Host, _Opts) -> [{mod_register, hard}, {mod_xmpp_registration_rate, hard}, {mod_xmpp_reports, hard}].
-%% For how many days an account waits, how many do so at once, over all domains, and how many characters a sentence has at most.
+%% For how many days an account waits at most, how many do so at once, over all domains, and how many characters a sentence has at most.
 mod_options(_Host) -> [{review, false}, days, accounts, characters].
 mod_opt_type(review) -> econf:bool();
 mod_opt_type(_) -> econf:pos_int().
@@ -232,10 +232,10 @@ decide(refuse, User, Server) ->
     end.
 
 %% Those whom nobody has let in, whose refusal was interrupted, or who never came to be: but one that is about to. A row has a day, no time, so it
-%% goes when it is as old as that, or up to a day after.
+%% goes when it is as old as that, or up to a day before.
 expire() ->
     Days = integer_to_list(opt(hd(ejabberd_option:hosts()), days)),
-    case waiting() =/= #{} andalso sql(["SELECT username, server_host FROM waiting_accounts WHERE refused = 1 OR day < date('now', '-", Days,
+    case waiting() =/= #{} andalso sql(["SELECT username, server_host FROM waiting_accounts WHERE refused = 1 OR day <= date('now', '-", Days,
                                         " days') OR (day < date('now') AND NOT " ?EXISTS ")"]) of
         {selected, _, Rows} -> [remove(User, Server) || [User, Server] <- Rows];
         false -> []
