@@ -30,7 +30,7 @@ options:
   version: {description: Tag or branch of a repository., type: str, default: ""}
   sha256: {description: Of the archive at I(source)., type: str, default: ""}
   secrets: {description: Whether secrets of the inventory may be in C(user-data)., type: bool, default: false}
-  facts: {description: "What the host shows at the end: C(domain), C(web), C(admins), C(secrets)", type: dict}
+  facts: {description: "What the host shows at the end: C(domain), C(web), C(secrets)", type: dict}
   files: {description: The settings that name files of the controller., type: dict}
 """
 
@@ -46,8 +46,8 @@ def check_source(source: str, version: str, sha256: str) -> None:
         raise Refused(f'source is "{source}", which ends neither in .git nor as an archive (.tar.gz) does. {EXAMPLE}')
     if version and (not git or not re.fullmatch(r"[A-Za-z0-9][\w./+-]*", version)):
         raise Refused(
-            f'version is "{version}": it is the name of a tag or branch, and needs a source that ends in .git. {EXAMPLE} '
-            "-e version=1.0.0"
+            f'version is "{version}": it is the name of a tag or branch, and needs a source that ends in .git. '
+            f"{EXAMPLE} -e version=1.0.0"
         )
     if sha256 and (git or not source or not re.fullmatch("[0-9a-f]{64}", sha256)):
         raise Refused(
@@ -113,9 +113,9 @@ class ActionModule(Action):
         hosts = {name: variables["hostvars"][name] for name in variables["groups"]["all"]}
         if (secret := packing.secrets_in(hosts, inventory)) and not args.get("secrets"):
             raise Refused(
-                f"{', '.join(secret)}: secrets would be in user-data, which whoever has the card can read, or at a provider "
-                "its staff and each program on the host. Leave them out and set them on the host later, or accept it on "
-                "the command line: -e secrets=true"
+                f"{', '.join(secret)}: secrets would be in user-data, which whoever has the card can read, or at a "
+                "provider its staff and each program on the host. Leave them out and set them on the host later, or "
+                "accept it on the command line: -e secrets=true"
             )
         facts = {
             "host": host,

@@ -100,6 +100,8 @@ def test_bare_host_installs_itself(operator: Operator, folder: Path) -> None:
     testbed.power("cut", NAME)
     testbed.power("up", NAME)
     wait_on_host('grep -q "waits for the network" /var/tmp/screen', 60)
+    testbed.ssh(NAME, ": >/var/tmp/screen; systemctl restart conexizan-selfinstall")
+    wait_on_host('grep -q "waits for the network" /var/tmp/screen', 60)
     assert testbed.ssh(NAME, "ls /var/lib/xmpp || :") == "", "nothing is done without a network"
     testbed.ssh(NAME, PLUG)
     wait_on_host("test -d /var/lib/xmpp/tree", 300)

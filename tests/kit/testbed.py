@@ -34,7 +34,7 @@ def power(word: str, name: str) -> None:
 
 def ssh(name: str, command: str, given: bytes = b"", *, code: int = 0) -> str:
     """What a command says on the host; fails if it ends with another code."""
-    words = ["ssh", "-F", CHECKOUT / ".cache/testbed/ssh_config", f"conexizan-{name}", command]
+    words = ["ssh", "-F", str(CHECKOUT / ".cache/testbed/ssh_config"), f"conexizan-{name}", command]
     done = subprocess.run(words, input=given, capture_output=True, check=False)
     assert done.returncode == code, f"{command}\n{done.stdout.decode()}{done.stderr.decode()}"
     return done.stdout.decode()

@@ -178,7 +178,7 @@ async def test_acknowledged_messages_survive(host: Host) -> None:
     tasks = [asyncio.create_task(writer.write()) for writer in writers]
     async with asyncio.timeout(RUN_SECONDS):
         await enough.wait()
-    await asyncio.to_thread(power, "cut", host)
+    await asyncio.to_thread(testbed.power, "cut", container(host))
     for task in tasks:
         task.cancel()
     for client in (online, *(writer.client for writer in writers)):

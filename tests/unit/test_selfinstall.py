@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""playbooks/selfinstall.yml: what it writes and what it refuses. That a host installs itself so is in tests/contributing."""
+"""playbooks/selfinstall.yml: what it writes and what it refuses. A host installs itself so in tests/contributing."""
 
 from __future__ import annotations
 
@@ -36,16 +36,14 @@ runcmd:
 """
 
 
-def write(
-    folder: Path, *options: str, file: str = "hosts.yml", vault: str = "", **settings: Any
-) -> subprocess.CompletedProcess[str]:
+def write(folder: Path, *options: str, **settings: Any) -> subprocess.CompletedProcess[str]:
     """Run the playbook for an inventory in a folder, into its folder card."""
     (folder / "hosts.yml").write_text(json.dumps({"all": {"hosts": {"one": HOST | settings}}}), encoding="utf-8")
     options += (f"dir={folder}/card",)
     return subprocess.run(
         [
             Path(sys.executable).with_name("ansible-playbook"),
-            *("-i", folder / file, ROOT / "playbooks/selfinstall.yml"),
+            *("-i", folder / "hosts.yml", ROOT / "playbooks/selfinstall.yml"),
             *(word for option in options for word in ("-e", option)),
         ],
         env=environment(folder) | {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")},
@@ -133,7 +131,7 @@ def test_refused(tmp_path: Path, settings: dict[str, Any], options: list[str], w
 
 
 def test_secrets_go_along_if_the_operator_says_so(tmp_path: Path) -> None:
-    settings = {
+    settings: dict[str, Any] = {
         "xmpp_acme_challenge": "dns",
         "xmpp_dns_provider": "desec",
         "xmpp_dns_credentials": {"DESEC_TOKEN": "mUxx7zLqDnEaNaPVDRKxPVvXPSJ2"},

@@ -4,14 +4,22 @@
 from __future__ import annotations
 
 import hashlib
+import http.server
 import io
+import shutil
+import ssl
+import subprocess
 import tarfile
+import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.selfinstall import first_boot
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.selfinstall.first_boot import Waiting
+
+from .certificates import provide
 
 
 def packed(*names: str) -> bytes:
@@ -30,7 +38,6 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(first_boot, "SCREEN", str(tmp_path / "screen"))
     monkeypatch.setattr(first_boot, "CONSOLES", tmp_path / "active")
     monkeypatch.setattr(first_boot, "PLACES", (str(tmp_path / "boot"),))
-    monkeypatch.setattr(first_boot, "LABELS", ())
     (tmp_path / "boot").mkdir()
     return tmp_path / "home" / first_boot.COLLECTION
 
@@ -56,7 +63,7 @@ def test_release_beside(place: Path, tmp_path: Path, folder: str) -> None:
     ("content", "words"),
     [
         (packed("README"), "no playbooks/site.yml"),
-        (b"", "neither in"),
+        (b"", "not in"),
         (b"no archive", "refuses the archive"),
     ],
     ids=["foreign", "changed", "broken"],
@@ -66,6 +73,94 @@ def test_release_that_is_another_one(place: Path, tmp_path: Path, content: bytes
     with pytest.raises(Waiting, match=words):
         first_boot.install_release("", "", hashlib.sha256(content).hexdigest())
     assert not place.exists()
+
+
+RELEASE = packed("playbooks/site.yml", "site.yml")
+
+
+class Web(http.server.BaseHTTPRequestHandler):
+    """A web site with a release, and a page that leads to it without HTTPS."""
+
+    def do_GET(self) -> None:
+        """Answer with one of them."""
+        if self.path == "/elsewhere.tar.gz":
+            self.send_response(302)
+            self.send_header("Location", f"http://localhost:{self.server.server_port + 1}/a.tar.gz")  # type: ignore[attr-defined]
+            self.end_headers()
+            return
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(RELEASE)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def web(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Its address; its certificate is trusted, as far as OpenSSL says."""
+    (tmp_path / "provided").mkdir()
+    provide(tmp_path, ["localhost"])
+    chain, key = tmp_path / "provided/fullchain.pem", tmp_path / "provided/privkey.pem"
+    monkeypatch.setenv("SSL_CERT_FILE", str(chain))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(chain, key)
+    server = http.server.HTTPServer(("localhost", 0), Web)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"https://localhost:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.mark.parametrize("sha256", ["", hashlib.sha256(RELEASE).hexdigest()])
+def test_release_from_a_web_site(place: Path, web: str, sha256: str) -> None:
+    first_boot.install_release(f"{web}/a.tar.gz", "", sha256)
+    assert (place / "playbooks/site.yml").is_file()
+
+
+@pytest.mark.parametrize(
+    ("name", "sha256", "trusted", "words"),
+    [
+        ("a.tar.gz", "0" * 64, True, "its SHA-256 is"),
+        ("a.tar.gz", "", False, "CERTIFICATE_VERIFY_FAILED"),
+        ("elsewhere.tar.gz", "", True, "not HTTPS"),
+    ],
+)
+def test_release_from_another_one(
+    place: Path, web: str, monkeypatch: pytest.MonkeyPatch, name: str, sha256: str, trusted: bool, words: str
+) -> None:
+    if not trusted:
+        monkeypatch.delenv("SSL_CERT_FILE")
+    with pytest.raises(Waiting, match=words):
+        first_boot.install_release(f"{web}/{name}", "", sha256)
+    assert not place.exists()
+
+
+@pytest.mark.parametrize(("version", "found"), [("1.0.0", "one"), ("", "two")])
+def test_release_from_a_repository(place: Path, tmp_path: Path, version: str, found: str) -> None:
+    """The tag that the operator names, or else the newest."""
+    repository = tmp_path / "conexizan.git"
+    (repository / "playbooks").mkdir(parents=True)
+
+    def git(*words: str) -> None:
+        who = ("-c", "user.name=maria", "-c", "user.email=maria@friends.test", "-c", "commit.gpgsign=false")
+        subprocess.run(["git", *who, *words], cwd=repository, check=True)
+
+    git("init", "--quiet")
+    for text in ("one", "two"):
+        (repository / "playbooks/site.yml").write_text(text, encoding="ascii")
+        git("add", ".")
+        git("commit", "--quiet", "--message", text)
+        if text == "one":
+            git("tag", "1.0.0")
+    first_boot.install_release(f"file://{repository}", version, "")
+    assert (place / "playbooks/site.yml").read_text(encoding="ascii") == found
+    shutil.rmtree(place)
+    with pytest.raises(Waiting, match="cannot clone"):
+        first_boot.install_release(f"file://{repository}", "2.0.0", "")
 
 
 def test_archive_leads_nowhere_else(tmp_path: Path) -> None:
@@ -82,8 +177,7 @@ def test_password_is_for_the_screen_alone(place: Path) -> None:
     facts = {
         "domain": "friends.test",
         "web": "https://friends.test",
-        "admins": ["admin"],
-        "secrets": "secrets/friends.test",
+        "secrets": "secrets",
     }
     assert "correct-horse" in first_boot.result(facts, secret=True)
     assert "correct-horse" not in first_boot.result(facts, secret=False)

@@ -18,21 +18,19 @@ import shutil
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 HOME = Path("/root/conexizan")
 UNITS = Path("/etc/systemd/system")
-UNIT = "conexizan-selfinstall.service"
+UNIT = "conexizan-selfinstall"
 COLLECTION = "ansible_collections/conexizan/xmpp"
 ARCHIVE = "conexizan.tar.gz"
-# Where a boot partition is, or cloud-init takes its files from; then file systems that nobody has mounted.
+# Where a boot partition is, or cloud-init takes its files from.
 PLACES = ("/boot/firmware", "/boot", "/var/lib/cloud/seed/nocloud", "/var/lib/cloud/seed/nocloud-net")
-LABELS = ("CIDATA", "cidata", "bootfs", "system-boot")
 PACKAGES = ("ansible-core", "python3-markdown-it", "python3-segno")
 APT = ("apt-get", "-y", "-o", "DPkg::Lock::Timeout=600", "-o", "Dpkg::Options::=--force-confold")
 # The screen of the host. A serial line may be recorded, by a provider for example, so no password goes there.
@@ -128,51 +126,37 @@ def install_packages(names: list[str]) -> None:
             raise Waiting(f"cannot install packages yet, and tries again. {' '.join(wrong[-2:])}", 6 * SOON)
 
 
-@contextmanager
-def mounted(device: Path) -> Iterator[Path]:
-    """Give the folder that a file system is mounted at for a moment, to be read."""
-    folder = Path("/run/conexizan-selfinstall")
-    folder.mkdir(mode=0o700, exist_ok=True)
-    run("mount", "-o", "ro,nosuid,nodev,noexec", str(device), str(folder))
-    try:
-        yield folder
-    finally:
-        run("umount", str(folder))
-
-
 def archive_beside(wanted: str) -> bytes:
     """Return the archive that came with this; raises Waiting without one of this SHA-256."""
-
-    def look(folder: Path) -> bytes | None:
-        try:
-            content = (folder / ARCHIVE).read_bytes()
-        except OSError:
-            return None
-        return content if hashlib.sha256(content).hexdigest() == wanted else None
-
     for place in PLACES:
-        if found := look(Path(place)):
-            return found
-    for label in LABELS:
-        device = Path("/dev/disk/by-label", label)
-        if device.exists():
-            with mounted(device) as folder:
-                if found := look(folder):
-                    return found
+        with suppress(OSError):
+            content = Path(place, ARCHIVE).read_bytes()
+            if hashlib.sha256(content).hexdigest() == wanted:
+                return content
     raise Waiting(
-        f"waits for {ARCHIVE}, which was written beside user-data (SHA-256 {wanted}): it is neither in "
-        f"{', '.join(PLACES)} nor on a disk called {', '.join(LABELS)}.",
+        f"waits for {ARCHIVE}, written beside user-data (SHA-256 {wanted}). It is not in {', '.join(PLACES)}.",
         6 * SOON,
     )
 
 
+class Redirects(urllib.request.HTTPRedirectHandler):
+    """Follows no redirect to where nobody says who answers."""
+
+    def redirect_request(self, *args: Any) -> urllib.request.Request | None:
+        """Return the next request; raises Waiting."""
+        if not str(args[-1]).startswith("https://"):
+            raise Waiting(
+                f"cannot fetch the release: {args[0].full_url} leads to {args[-1]}, which is not HTTPS.", LATER
+            )
+        return super().redirect_request(*args)
+
+
 def archive_from(address: str, wanted: str) -> bytes:
     """Return the archive at an address of HTTPS; raises Waiting."""
+    opener = urllib.request.build_opener(Redirects())
     try:
-        with urllib.request.urlopen(address, timeout=60) as answer:  # noqa: S310  # the operator's, HTTPS
+        with opener.open(address, timeout=60) as answer:
             content: bytes = answer.read()
-            if not answer.url.startswith("https://"):
-                raise Waiting(f"cannot fetch {address}: it leads to {answer.url}, which is not HTTPS.", LATER)
     except OSError as error:
         raise Waiting(f"cannot fetch {address} yet, and tries again. {error}", 6 * SOON) from error
     found = hashlib.sha256(content).hexdigest()
@@ -211,8 +195,7 @@ def install_release(source: str, version: str, sha256: str) -> None:
         shutil.rmtree(left) if left.is_dir() else left.unlink()
     fresh.parent.mkdir(parents=True, exist_ok=True)
     if source.endswith(".git"):
-        branch = ["--branch", version] if version else []
-        done = run("git", "clone", "--depth", "1", *branch, "--", source, str(fresh))
+        done = run("git", "clone", "--depth=1", *([f"--branch={version}"] if version else []), "--", source, str(fresh))
         if done.returncode:
             raise Waiting(f"cannot clone {source} yet, and tries again. {done.stdout.strip()[-300:]}", 6 * SOON)
     else:
@@ -244,9 +227,9 @@ def deploy(host: str, pause: int) -> None:
             said.append(line)
     if running.returncode:
         raise Waiting(
-            f"the service is not deployed yet:\n\n{wrong_of(''.join(said))}\n\nIt tries again in {pause // 60} minutes, "
-            f"and at once after: systemctl restart {UNIT.removesuffix('.service')}\n"
-            f"The settings are in {HOME}/inventory; all that Ansible said: journalctl -u {UNIT.removesuffix('.service')}",
+            f"the service is not deployed yet:\n\n{wrong_of(''.join(said))}\n\n"
+            f"It tries again in {pause // 60} minutes, and at once after: systemctl restart {UNIT}\n"
+            f"The settings are in {HOME}/inventory; all that Ansible said: journalctl -u {UNIT}",
             pause,
         )
 
@@ -254,11 +237,8 @@ def deploy(host: str, pause: int) -> None:
 def result(facts: Mapping[str, Any], *, secret: bool) -> str:
     """Return what comes next: on the screen with passwords, elsewhere with the files where they are."""
     lines = [f"{facts['domain']} is installed on this host.", "", f"  Web site     {facts['web']}/"]
-    for admin in facts["admins"]:
-        file = HOME / "inventory" / facts["secrets"] / f"account-{admin}.txt"
-        if not file.is_absolute() or not file.is_file():
-            continue
-        lines.append(f"  First login  {admin}@{facts['domain']}")
+    for file in sorted((HOME / "inventory" / facts["secrets"]).glob("*/account-*.txt")):
+        lines.append(f"  First login  {file.stem.removeprefix('account-')}@{file.parent.name}")
         if secret:
             lines.append(f"  Password     {file.read_text(encoding='utf-8').strip()}")
         lines.append(f"               {'shown once; ' if secret else ''}root reads it in {file}")
@@ -270,11 +250,9 @@ def result(facts: Mapping[str, Any], *, secret: bool) -> str:
 
 
 def qr_code(text: str) -> str:
-    """Return a QR code for a screen; empty if the library does not do it."""
-    try:
-        import segno
-    except ImportError:
-        return ""
+    """Return a QR code for a screen, as the filter terminal_qr draws it."""
+    import segno  # has been installed by now
+
     stream = io.StringIO()
     segno.make_qr(text, error="l").terminal(stream, border=2, compact=True)
     return "\n".join(f"\x1b[97;40m{line}\x1b[0m" for line in stream.getvalue().splitlines())
@@ -288,7 +266,8 @@ def finish(facts: Mapping[str, Any]) -> None:
     show(f"\n{result(facts, secret=True)}\n\n{qr_code(login)}\n\n  {login}\n\n", [SCREEN])
     (HOME / "installed").touch()
     os.sync()
-    for left in (UNITS / "multi-user.target.wants" / UNIT, UNITS / UNIT, HOME / "selfinstall.json", Path(__file__)):
+    units = (UNITS / f"multi-user.target.wants/{UNIT}.service", UNITS / f"{UNIT}.service")
+    for left in (*units, HOME / "selfinstall.json", Path(__file__)):
         left.unlink(missing_ok=True)
     run("systemctl", "daemon-reload")
 
@@ -313,8 +292,7 @@ def main() -> int:
             if str(waiting) != last:
                 tell(str(waiting))
             last = str(waiting)
-            if waiting.seconds == pause:
-                pause = min(2 * pause, LATEST)
+            pause = min(2 * pause, LATEST) if waiting.seconds == pause else pause
             time.sleep(waiting.seconds)
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What of an operator's inventory, and of this project, goes to a host that installs itself: nothing else that lies there."""
+"""What of an operator's inventory, and of this project, goes to a host that installs itself, and nothing else."""
 
 from __future__ import annotations
 
@@ -70,7 +70,9 @@ def entries(files: Mapping[str, Path], host: str) -> dict[str, Entry]:
     for name, path in files.items():
         content = path.read_bytes()
         if VAULT in content:
-            raise Refused(f"{path} is encrypted by Ansible Vault, and the host does not have the password. Decrypt what it needs")
+            raise Refused(
+                f"{path} is encrypted by Ansible Vault, and the host does not have the password. Decrypt what it needs"
+            )
         packed[name] = Entry(content, 0o700 if os.access(path, os.X_OK) else 0o600)
     here = {"all": {"hosts": {host: {"ansible_connection": "local", "ansible_become": False}}}}
     packed[LOCAL] = Entry(f"# This host is the one that runs Ansible.\n{yaml.safe_dump(here)}".encode())
@@ -82,8 +84,8 @@ def secrets_in(hosts: Mapping[str, Mapping[str, Any]], files: Mapping[str, Entry
     settings = {
         str(name)
         for variables in hosts.values()
-        for name, value in variables.items()
-        if value and (name in ANSIBLE_SECRETS or (str(name).startswith("xmpp_") and SECRET.search(str(name))))
+        for name in variables
+        if (name in ANSIBLE_SECRETS or (str(name).startswith("xmpp_") and SECRET.search(str(name)))) and variables[name]
     }
     return sorted(settings) + [name for name, entry in files.items() if PRIVATE_KEY in entry.content]
 
@@ -113,7 +115,9 @@ def named_by(directives: Sequence[str], project: Path) -> list[str]:
         elif word == "recursive-include":
             folder, *patterns = rest
             for path in sorted((project / folder).rglob("*")):
-                linked = any(part.is_symlink() for part in (path, *path.parents) if part.is_relative_to(project / folder))
+                linked = any(
+                    part.is_symlink() for part in (path, *path.parents) if part.is_relative_to(project / folder)
+                )
                 if path.is_file() and not linked and any(fnmatch.fnmatch(path.name, one) for one in patterns):
                     names.append(str(path.relative_to(project)))
         elif word == "global-exclude":
