@@ -114,6 +114,7 @@ def test_box_of_a_provider(tmp_path: Path) -> None:
     ("settings", "options", "words"),
     [
         ({"xmpp_registraton": "open"}, [], "Did you mean xmpp_registration?"),
+        ({"ejabberd_small_host": "perhaps"}, [], "ejabberd_small_host"),
         ({}, ["source=http://friends.example/a.tar.gz"], 'source is "http://friends.example/a.tar.gz"'),
         ({}, ["source=https://friends.example/page"], "which ends neither in .git"),
         ({}, ["source=https://friends.example/a.tar.gz", "sha256=12"], 'sha256 is "12"'),
@@ -128,6 +129,18 @@ def test_refused(tmp_path: Path, settings: dict[str, Any], options: list[str], w
     assert done.returncode
     assert words in " ".join(done.stdout.split())
     assert not (tmp_path / "card").exists()
+
+
+def test_variables_of_all_roles_are_checked() -> None:
+    """Those of site.yml, but two that would look for what is needed on the host, not here."""
+    here, there = (
+        [
+            role if isinstance(role, str) else role["role"]
+            for role in yaml.safe_load((ROOT / name).read_text())[0]["roles"]
+        ]
+        for name in ("playbooks/selfinstall.yml", "site.yml")
+    )
+    assert here == [role for role in there if role not in ("preflight", "webchat")]
 
 
 def test_secrets_go_along_if_the_operator_says_so(tmp_path: Path) -> None:

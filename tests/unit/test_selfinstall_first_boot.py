@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 import http.server
 import io
+import json
 import shutil
 import ssl
 import subprocess
@@ -16,10 +17,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ansible_collections.conexizan.xmpp.plugins.plugin_utils.selfinstall import first_boot
+from ansible_collections.conexizan.xmpp.plugins.plugin_utils.selfinstall import first_boot, seed
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.selfinstall.first_boot import Waiting
 
 from .certificates import provide
+from .loading import ROOT
 
 
 def packed(*names: str) -> bytes:
@@ -203,3 +205,21 @@ one : ok=4
 def test_screen_shows_what_is_wrong() -> None:
     assert first_boot.wrong_of(SAID) == "friends.test has no A record."
     assert first_boot.wrong_of("ansible-playbook: not found") == "ansible-playbook: not found"
+
+
+def test_run_that_fails(place: Path, tmp_path: Path) -> None:
+    """Its reason is on the screen, with the place to correct it, and how to go on at once."""
+    home = first_boot.HOME
+    (home / "inventory").mkdir(parents=True)
+    place.parent.mkdir(parents=True)
+    place.symlink_to(ROOT)
+    (home / "ansible.cfg").write_text(seed.CONFIGURATION.replace("/root/conexizan", str(home)), encoding="ascii")
+    host = {"ansible_connection": "local", "xmpp_domain": "Friends.test"}
+    (home / "inventory/hosts.yml").write_text(json.dumps({"all": {"hosts": {"one": host}}}), encoding="ascii")
+    with pytest.raises(Waiting) as waiting:
+        first_boot.deploy("one", 600)
+    assert waiting.value.seconds == 600
+    said = str(waiting.value)
+    assert 'xmpp_domain is "Friends.test", which contains upper-case letters.' in said
+    assert "hosts.yml" in said
+    assert "tries again in 10 minutes, and at once after: systemctl restart conexizan-selfinstall\n" in said
