@@ -6,14 +6,13 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 from collections.abc import Iterator
 
 import pytest
 
 from ..kit import testbed
 from ..kit.documentation import ALL, GUIDES, PLAYBOOK, fences
-from ..kit.playbook import CHECKOUT, packed
+from ..kit.playbook import packed
 
 pytestmark = pytest.mark.timeout(1800)
 
@@ -38,10 +37,7 @@ def told(command: str) -> str:
 
 def host(command: str, given: bytes = b"", *, code: int = 0) -> str:
     """What a command says on the host, in the clone; fails if it ends with another code."""
-    ssh = ["ssh", "-F", ".cache/testbed/ssh_config", f"conexizan-{NAME}", f"mkdir -p clone && cd clone && {command}"]
-    done = subprocess.run(ssh, cwd=CHECKOUT, input=given, capture_output=True, check=False)
-    assert done.returncode == code, f"{command}\n{done.stdout.decode()}{done.stderr.decode()}"
-    return done.stdout.decode()
+    return testbed.ssh(NAME, f"mkdir -p clone && cd clone && {command}", given, code=code)
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -26,6 +26,7 @@ from slixmpp import JID
 from slixmpp.xmlstream.stanzabase import StanzaBase
 from testinfra.host import Host
 
+from ..kit import testbed
 from ..kit.clients import Client, login
 from ..kit.playbook import CHECKOUT, ENVIRONMENT, command
 from ..kit.rooms import configure
@@ -54,14 +55,9 @@ def container(host: Host) -> str:
     return name.removeprefix("conexizan-")
 
 
-def power(word: str, host: Host) -> None:
-    command = [str(CHECKOUT / "script/testbed"), word, container(host)]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, timeout=120)
-
-
 def power_up(host: Host) -> Service:
     """The host after it has booted with no unit failed (script/testbed sees to that), serving again."""
-    power("up", host)
+    testbed.power("up", container(host))
     service = Service.of(host)
     service.wait_until_ready()
     return service
@@ -182,7 +178,7 @@ async def test_acknowledged_messages_survive(host: Host) -> None:
     tasks = [asyncio.create_task(writer.write()) for writer in writers]
     async with asyncio.timeout(RUN_SECONDS):
         await enough.wait()
-    await asyncio.to_thread(power, "cut", host)
+    await asyncio.to_thread(testbed.power, "cut", container(host))
     for task in tasks:
         task.cancel()
     for client in (online, *(writer.client for writer in writers)):
@@ -229,7 +225,7 @@ def test_interrupted_converge_is_made_up_for(host: Host) -> None:
         with site(host, settings) as run:
             assert run.stdout
             assert any(f"TASK [{task}]" in line for line in run.stdout), f"the run did not come to: {task}"
-            power("cut", host)
+            testbed.power("cut", container(host))
             os.killpg(run.pid, signal.SIGKILL)
         print(f"the power went at: {task}")
         power_up(host)

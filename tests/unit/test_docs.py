@@ -34,6 +34,7 @@ TESTS = {
     "remove": "molecule/off/tests/test_removed.py",
     "restore": "tests/restore/test_restore.py",
     "room": "tests/operations/test_room_playbook.py",
+    "selfinstall": "tests/unit/test_selfinstall.py",
     "user": "tests/operations/test_people.py tests/operations/test_created_since.py"
     " tests/operations/test_registration_review.py",
 }
@@ -65,6 +66,10 @@ OTHERS = (
 # The rest: by which words in which file it is run.
 ELSEWHERE = {
     "script/new-inventory DOMAIN ADDRESS": ("tests/unit/test_new_inventory.py", "script/new-inventory"),
+    **{
+        command: ("tests/contributing/test_collection.py", command)
+        for command in ("ansible-playbook conexizan.xmpp.check", "systemctl restart conexizan-selfinstall")
+    },
     "xmpp-alerts --test": ("tests/operations/test_alerts.py", "xmpp-alerts --test"),
     "xmpp-backup commit": ("tests/host/backup/test_backup.py", "xmpp-backup commit"),
     "systemctl reload xmpp-firewall": ("tests/host/firewall/test_firewall.py", "systemctl reload xmpp-firewall"),
