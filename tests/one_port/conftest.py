@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from ..kit.accounts import guest as guest
 from ..kit.accounts import register as register
 from ..kit.accounts import service as service
 from ..kit.order import arrange
