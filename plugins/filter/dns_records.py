@@ -154,7 +154,7 @@ class Plan:
 
     def _services(self, domain: str) -> None:
         """Add where the services of a domain are (RFC 6120 3.2.1, XEP-0368, RFC 8489 8.1, RFC 5928)."""
-        # What everybody can reach is tried before what goes through any firewall: it depends on who is asked for in TLS.
+        # Tried last: a client that does not say in TLS what it wants (ALPN) is led to the web there.
         single = [self.settings["https_port"]] * self.settings["single_port"]
         services = [
             ("xmpp-client._tcp", 5222, self.host, "clients"),

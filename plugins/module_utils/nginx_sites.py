@@ -162,8 +162,9 @@ def judge_sites(
             )
         elif handed_over and one.port == https_port and "quic" not in one.options:
             faults.append(
-                f"{one.file} listens on port {https_port}, which takes apps and calls as well (xmpp_single_port). Requests "
-                f"for web sites are handed over to another address, with the visitor's own. Write: listen {handed_over} ssl"
+                f"{one.file} listens on port {https_port}, which takes apps and calls as well (xmpp_single_port). "
+                "Requests for web sites are handed over to another address, with that of the visitor. Write: "
+                f"listen {handed_over} ssl"
             )
         elif one.port in (80, https_port) and "quic" not in one.options:
             wildcard = one.address in WILDCARDS

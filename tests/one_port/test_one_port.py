@@ -102,7 +102,7 @@ def test_other_servers_come_by_the_same_port(service: Service) -> None:
     assert b"</stream:features>" in answer
 
 
-@pytest.mark.attack("claiming another address, by the header that proxies send")
+@pytest.mark.attack("claiming another address, by the header that proxies send (PROXY protocol)")
 @pytest.mark.parametrize("claim", CLAIMS)
 @pytest.mark.parametrize("port", [ONE_PORT, 5222, 5223, 5269, 5270])
 def test_nobody_is_believed_who_claims_another_address(service: Service, port: int, claim: str) -> None:

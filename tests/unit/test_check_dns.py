@@ -164,6 +164,41 @@ async def test_what_is_found(server: NameServer, replace: dict[str, str], expect
     assert await not_passed(server, replace) == expected
 
 
+SINGLE = settings(single_port=True)
+AT_443 = "_xmpps-client._tcp 3600 IN SRV 1 1 443 friends.test."
+
+
+@pytest.mark.parametrize(
+    ("replace", "expected"),
+    [
+        ({}, []),
+        ({AT_443: ""},
+         [("_xmpps-client._tcp.friends.test SRV", "warn", "no record for port 443",
+           "Add: _xmpps-client._tcp.friends.test. 3600 IN SRV 1 1 443 friends.test.")]),
+        ({"_xmpps-client._tcp 3600 IN SRV 0 1 5223 friends.test.": ""},
+         [("_xmpps-client._tcp.friends.test SRV", "warn", "no record for port 5223",
+           "Add: _xmpps-client._tcp.friends.test. 3600 IN SRV 0 1 5223 friends.test.")]),
+        ({AT_443: AT_443.replace("443 friends.test", "443 old.friends.test")},
+         [("_xmpps-client._tcp.friends.test SRV", "warn", "falls back to old.friends.test port 443",
+           "Keep only:\n_xmpps-client._tcp.friends.test. 3600 IN SRV 0 1 5223 friends.test.\n"
+           "_xmpps-client._tcp.friends.test. 3600 IN SRV 1 1 443 friends.test.")]),
+    ],
+)  # fmt: skip
+async def test_both_ports_of_a_service_are_wanted(
+    server: NameServer, replace: dict[str, str], expected: list[Any]
+) -> None:
+    found = await not_passed(server, replace, wanted=SINGLE, names=["friends.test"])
+    assert found == expected
+
+
+async def test_record_that_is_left_after_the_single_port_is_named(server: NameServer) -> None:
+    first = "_xmpps-client._tcp 3600 IN SRV 0 1 5223 friends.test."
+    found = await not_passed(server, {first: f"{first}\n{AT_443}"}, wanted=settings(), names=["friends.test"])
+    assert [(subject, status, words) for subject, status, words, _ in found] == [
+        ("_xmpps-client._tcp.friends.test SRV", "warn", "falls back to friends.test port 443")
+    ]
+
+
 async def test_one_mistake_is_fixed_once(server: NameServer) -> None:
     """The host's name is wrong, and with it all that leads to it: each says so, one says what to write."""
     found = await not_passed(server, {"@ 3600 IN A 203.0.113.7": "@ 60 IN A 198.51.100.1"},

@@ -19,7 +19,6 @@ from ansible_collections.conexizan.xmpp.plugins.plugin_utils.check.service impor
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.check.trouble import judged
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.check.ways_in import Seen
 
-
 CLIENTS = ("port 5222", "port 5223", "clients on port 443")
 SERVERS = ("port 5269", "port 5270", "servers on port 443")
 

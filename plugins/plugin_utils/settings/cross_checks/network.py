@@ -16,7 +16,6 @@ from ansible_collections.conexizan.xmpp.plugins.plugin_utils.settings.shapes.ip_
     split_address,
 )
 
-
 SINGLE_PORT = 443
 
 
