@@ -189,23 +189,6 @@ def test_site_that_cannot_be_beside_the_service_is_named(text: str, stderr: str,
     assert bool(found) is bool(words)
 
 
-@pytest.mark.parametrize(
-    ("listen", "told"),
-    [
-        ("443 ssl", True),
-        ("[::]:443 ssl", True),
-        ("127.0.0.1:5282 ssl", False),
-        ("443 quic", False),
-        ("8443 ssl", False),
-        ("80", False),
-    ],
-)
-def test_site_on_the_single_port_is_told_where_to_listen(listen: str, told: bool) -> None:
-    files = {"shop": f"server {{ listen {listen}; server_name shop.test; }}"}
-    found = nginx_sites.judge_sites(files, "", 443, [], PORTS, own_dropin=True, handed_over="127.0.0.1:5282")
-    assert [words.endswith("Write: listen 127.0.0.1:5282 ssl") for words in found] == [True] * told
-
-
 def test_operators_drop_in_is_believed() -> None:
     files = {"a": "root /home/me; access_log /srv/log;"}
     assert nginx_sites.judge_sites(files, "", 443, [], PORTS, own_dropin=True) == []

@@ -28,7 +28,7 @@ def test_calls_were_on(host: Host) -> None:
     assert " install coturn" in host.file("/var/log/dpkg.log").content_string
 
 
-@pytest.mark.parametrize("package", ["coturn", "prometheus-node-exporter"])
+@pytest.mark.parametrize("package", ["coturn", "libnginx-mod-stream", "prometheus-node-exporter"])
 def test_package_is_gone(host: Host, package: str) -> None:
     assert not host.package(package).is_installed
 
@@ -69,6 +69,17 @@ def test_circle_is_gone(host: Host) -> None:
     node, *left = json.loads(host.check_output(shlex.join(command)))
     assert node == [["urn:xmpp:bookmarks:1"]]
     assert left == [[], [], [], []]
+
+
+def test_port_443_is_the_web_servers_alone(host: Host) -> None:
+    """It took streams and calls, too: dpkg's log remembers what that needs."""
+    assert " install libnginx-mod-stream" in host.file("/var/log/dpkg.log").content_string
+    assert "/etc/nginx/xmpp.stream.d/ejabberd.conf" in host.file("/var/lib/xmpp/tree/ejabberd.json").content_string
+    assert named(host, "/etc/nginx", "*stream*") == []
+    for path in ("/etc/nginx/xmpp.conf", "/etc/ejabberd/xmpp.yml"):
+        configuration = host.file(path).content_string
+        assert [word for word in ("stream {", "ssl_preread", "proxy_protocol") if word in configuration] == []
+    assert host.check_output("ss -Hlnt 'sport >= :5282 and sport <= :5286'") == ""
 
 
 def test_nobody_is_limited(host: Host) -> None:
