@@ -248,7 +248,7 @@ def web_sites(
             stub=stub,
             https="\n        ".join(
                 f"listen {address} ssl default_server;"
-                for address in https_listen or [https_port, f"[::]:{https_port}"]
+                for address in https_listen or [str(https_port), f"[::]:{https_port}"]
             ),
             names=" ".join(names),
             includes="\n".join(f"include {path};" for path in mine),
