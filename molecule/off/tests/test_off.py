@@ -28,7 +28,7 @@ def test_calls_were_on(host: Host) -> None:
     assert " install coturn" in host.file("/var/log/dpkg.log").content_string
 
 
-@pytest.mark.parametrize("package", ["coturn", "libnginx-mod-stream", "prometheus-node-exporter"])
+@pytest.mark.parametrize("package", ["coturn", "prometheus-node-exporter"])
 def test_package_is_gone(host: Host, package: str) -> None:
     assert not host.package(package).is_installed
 
@@ -72,10 +72,9 @@ def test_circle_is_gone(host: Host) -> None:
 
 
 def test_port_443_is_the_web_servers_alone(host: Host) -> None:
-    """It took streams and calls, too: dpkg's log remembers what that needs."""
-    assert " install libnginx-mod-stream" in host.file("/var/log/dpkg.log").content_string
+    """It took streams and calls, too: the list of ejabberd's files says so."""
     assert "/etc/nginx/xmpp.stream.d/ejabberd.conf" in host.file("/var/lib/xmpp/tree/ejabberd.json").content_string
-    assert named(host, "/etc/nginx", "*stream*") == []
+    assert not host.file("/etc/nginx/xmpp.stream.d").exists
     for path in ("/etc/nginx/xmpp.conf", "/etc/ejabberd/xmpp.yml"):
         configuration = host.file(path).content_string
         assert [word for word in ("stream {", "ssl_preread", "proxy_protocol") if word in configuration] == []
