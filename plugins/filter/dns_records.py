@@ -29,6 +29,9 @@ TTL = 3600
 # As the host writes them itself (roles/dynamic_dns).
 DYNAMIC_TTL = 300
 
+# What the port of HTTPS also takes, with xmpp_single_port.
+SINGLE = ("xmpps-client._tcp", "xmpps-server._tcp", "turns._tcp")
+
 # A router keeps these to itself (RFC 1918, RFC 6598, RFC 4193).
 LOCAL = [
     ipaddress.ip_network(network)
@@ -151,6 +154,8 @@ class Plan:
 
     def _services(self, domain: str) -> None:
         """Add where the services of a domain are (RFC 6120 3.2.1, XEP-0368, RFC 8489 8.1, RFC 5928)."""
+        # Tried last: a client that does not say in TLS what it wants (ALPN) is led to the web there.
+        single = [self.settings["https_port"]] * self.settings["single_port"]
         services = [
             ("xmpp-client._tcp", 5222, self.host, "clients"),
             ("xmpps-client._tcp", 5223, self.host, "clients"),
@@ -170,7 +175,8 @@ class Plan:
                 ("turns._tcp", 5349, self.turn, "calls"),
             ]
         for service, port, target, why in services:
-            self._add(f"_{service}.{domain}", "SRV", f"0 1 {port} {target}.", why)
+            for priority, number in enumerate([port, *(single if service in SINGLE else [])]):
+                self._add(f"_{service}.{domain}", "SRV", f"{priority} 1 {number} {target}.", why)
 
     def _notes(self) -> None:
         """Say what no record can."""
@@ -237,14 +243,15 @@ class Plan:
             return
         hashes = {domain["domain"]: key_hash(certificates[domain["domain"]]) for domain in self.domains}
         main = self.domains[0]["domain"]
-        ports = [5222, 5223] + [5269, 5270] * self.settings["federation"]
+        single = [self.settings["https_port"]] * self.settings["single_port"]
+        ports = [5222, 5223] + [5269, 5270] * self.settings["federation"] + single
         # All domains are served on the same ports of the same host, each with its own key.
         wanted = [(self.host, port, key) for port in ports for key in hashes.values()]
         for domain in self.domains:
             web = {domain["host"], *(name for name in domain.values() if name in self.outside)}
             wanted += [(name, self.settings["https_port"], hashes[domain["domain"]]) for name in sorted(web)]
         if self.turn:
-            wanted.append((self.turn, 5349, hashes[main]))
+            wanted += [(self.turn, port, hashes[main]) for port in [5349, *single]]
         for name, port, key in dict.fromkeys(wanted):
             self._add(f"_{port}._tcp.{name}", "TLSA", f"3 1 1 {key}", "the keys of the certificates (TLSA)")
 

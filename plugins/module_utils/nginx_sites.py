@@ -47,8 +47,7 @@ http {{
     server {{
         listen 80 default_server;
         listen [::]:80 default_server;
-        listen {port} ssl default_server;
-        listen [::]:{port} ssl default_server;
+        {https}
         server_name _ {names};
         ssl_reject_handshake on;
     }}
@@ -136,8 +135,12 @@ def judge_sites(
     ports: list[dict[str, Any]],
     *,
     own_dropin: bool,
+    handed_over: str = "",
 ) -> list[str]:
-    """Return what keeps sites from being served beside the service."""
+    """Return what keeps sites from being served beside the service.
+
+    *handed_over* is the address that web servers listen at if the port of HTTPS is not theirs alone.
+    """
     faults = []
     for name, where in re.findall(r'conflicting server name "([^"]+)" on (\S+), ignored', stderr):
         if name in names:
@@ -156,6 +159,12 @@ def judge_sites(
             faults.append(
                 f"{one.file} listens on TCP {one.port}, which {others[one.port].removesuffix('.service')} needs. "
                 "Move it to another port."
+            )
+        elif handed_over and one.port == https_port and "quic" not in one.options:
+            faults.append(
+                f"{one.file} listens on port {https_port}, which takes apps and calls as well (xmpp_single_port). "
+                "Requests for web sites are handed over to another address, with that of the visitor. Write: "
+                f"listen {handed_over} ssl"
             )
         elif one.port in (80, https_port) and "quic" not in one.options:
             wildcard = one.address in WILDCARDS
@@ -211,7 +220,11 @@ def nginx(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def web_sites(
-    trees: list[str], https_port: int, names: list[str], ports: list[dict[str, Any]]
+    trees: list[str],
+    https_port: int,
+    names: list[str],
+    ports: list[dict[str, Any]],
+    https_listen: list[str] | None = None,
 ) -> tuple[list[str], dict[int, str]]:
     """Return what keeps web sites on this host from being served beside the service, and the ports that they need."""
     if not Path(PROGRAM).exists():
@@ -233,7 +246,10 @@ def web_sites(
         stub = Path(folder, Path(folder).name)  # a name that is not there already
         text = STUB.format(
             stub=stub,
-            port=https_port,
+            https="\n        ".join(
+                f"listen {address} ssl default_server;"
+                for address in https_listen or [str(https_port), f"[::]:{https_port}"]
+            ),
             names=" ".join(names),
             includes="\n".join(f"include {path};" for path in mine),
         )
@@ -253,7 +269,8 @@ def web_sites(
             return [*faults, fault], {}
     skipped = ("the service's own", "/etc/nginx/mime.types", "/etc/nginx/modules-enabled/", "/usr/share/nginx/modules")
     files = {path: text for path, text in sections(dump).items() if not path.startswith(skipped)}
-    faults += judge_sites(files, errors, https_port, names, ports, own_dropin=own_dropin())
+    handed_over = next((address for address in https_listen or [] if address.startswith(LOOPBACK)), "")
+    faults += judge_sites(files, errors, https_port, names, ports, own_dropin=own_dropin(), handed_over=handed_over)
     further = {
         one.port: one.file
         for one in listens(files)

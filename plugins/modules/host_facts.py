@@ -47,6 +47,11 @@ options:
     description: Port of HTTPS.
     type: int
     default: 443
+  https_listen:
+    description: Where the web servers of HTTPS listen, as nginx writes it; by default on the port, at all addresses.
+    type: list
+    elements: str
+    default: []
   firewall:
     description: Whether the service brings a firewall of its own.
     type: bool
@@ -152,7 +157,10 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.conexizan.xmpp.plugins.module_utils import neighbours
 from ansible_collections.conexizan.xmpp.plugins.module_utils.facts.gather import gather
 
-LISTS = ("packages", "own_units", "names", "folders", "places", "files", "removes", "deletes", "moderators")
+LISTS = (
+    *("packages", "own_units", "names", "https_listen", "folders", "places"),
+    *("files", "removes", "deletes", "moderators"),
+)
 FLAGS = ("firewall", "acme", "mdns")
 
 

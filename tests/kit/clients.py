@@ -70,6 +70,7 @@ class Client(ClientXMPP):
         address: str | None = None,
         mechanism: str = "SCRAM-SHA-512",
         direct_tls: bool = False,
+        port: int = 0,
         plugins: tuple[str, ...] = (),
     ) -> None:
         super().__init__(account.jid, account.password, plugin_config={"feature_mechanisms": {"use_mech": mechanism}})
@@ -77,6 +78,7 @@ class Client(ClientXMPP):
         self.reached_at = address or service.address
         self.ssl_context = service.tls(*(["xmpp-client"] if direct_tls else []))
         self.enable_direct_tls = direct_tls
+        self.port = port or (5223 if direct_tls else 5222)
         self.enable_starttls = not direct_tls
         self.enable_plaintext = False
         self.auto_authorize = None  # subscriptions are answered by the test
@@ -114,7 +116,7 @@ class Client(ClientXMPP):
     async def start(self) -> None:
         """Connects and logs in; raises Refused if the server does not let the user in."""
         self.ready = asyncio.get_running_loop().create_future()
-        self.connect(self.reached_at, 5223 if self.enable_direct_tls else 5222)
+        self.connect(self.reached_at, self.port)
         async with asyncio.timeout(PATIENCE):
             await asyncio.shield(self.ready)  # or it would be cancelled, and stop() say so instead
 

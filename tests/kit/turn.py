@@ -115,10 +115,11 @@ async def relay(
     *,
     ipv6: bool = False,
     requested_transport: int = UDP_TRANSPORT,
+    port: int = 0,
 ) -> AsyncIterator[Relay]:
     """An allocation on the relay; raises aioice's TransactionFailed if the relay refuses it."""
     loop = asyncio.get_running_loop()
-    server = (service.address, PORTS[transport])
+    server = (service.address, port or PORTS[transport])
     username, password = (credentials.username, credentials.password) if credentials else (None, None)
     lifetime, refresh = 600, 500
     if transport == "udp":

@@ -32,6 +32,7 @@ def settings(*domains: dict[str, str], **others: Any) -> dict[str, Any]:
         "stun": False,
         "federation": True,
         "https_port": 443,
+        "single_port": False,
         "challenge": "",
         "challenge_dns": "xmpp_acme_challenge: dns",
         "authorities": [],

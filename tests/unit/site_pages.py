@@ -75,7 +75,7 @@ CONFIGURATIONS: dict[str, dict[str, Any]] = {
     },
     "by invitation": {"xmpp_registration": "invite"},
     "after a review": {"xmpp_registration": "review", "xmpp_moderators": ["bob"]},
-    "web chat": {"xmpp_webchat": True},
+    "web chat": {"xmpp_webchat": True, "xmpp_single_port": True},
     "another port": {
         "xmpp_https_port": 8443,
         "xmpp_contact_addresses": ["mailto:a_b@friends.test", "https://x.test/y"],

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""playbooks/check.yml judges DNS records, by the answers of a name server."""
+"""playbooks/check.yml judges DNS records, by the answers of a name server.
+
+More than 300 lines: most of it is one table of what is wrong in a zone, and what is said of it.
+"""
 
 from __future__ import annotations
 
@@ -162,6 +165,41 @@ FRIENDS = "_xmpp-client._tcp 3600 IN SRV 0 1 5222 friends.test."
 )  # fmt: skip
 async def test_what_is_found(server: NameServer, replace: dict[str, str], expected: list[Any]) -> None:
     assert await not_passed(server, replace) == expected
+
+
+SINGLE = settings(single_port=True)
+AT_443 = "_xmpps-client._tcp 3600 IN SRV 1 1 443 friends.test."
+
+
+@pytest.mark.parametrize(
+    ("replace", "expected"),
+    [
+        ({}, []),
+        ({AT_443: ""},
+         [("_xmpps-client._tcp.friends.test SRV", "warn", "no record for port 443",
+           "Add: _xmpps-client._tcp.friends.test. 3600 IN SRV 1 1 443 friends.test.")]),
+        ({"_xmpps-client._tcp 3600 IN SRV 0 1 5223 friends.test.": ""},
+         [("_xmpps-client._tcp.friends.test SRV", "warn", "no record for port 5223",
+           "Add: _xmpps-client._tcp.friends.test. 3600 IN SRV 0 1 5223 friends.test.")]),
+        ({AT_443: AT_443.replace("443 friends.test", "443 old.friends.test")},
+         [("_xmpps-client._tcp.friends.test SRV", "warn", "falls back to old.friends.test port 443",
+           "Keep only:\n_xmpps-client._tcp.friends.test. 3600 IN SRV 0 1 5223 friends.test.\n"
+           "_xmpps-client._tcp.friends.test. 3600 IN SRV 1 1 443 friends.test.")]),
+    ],
+)  # fmt: skip
+async def test_both_ports_of_a_service_are_wanted(
+    server: NameServer, replace: dict[str, str], expected: list[Any]
+) -> None:
+    found = await not_passed(server, replace, wanted=SINGLE, names=["friends.test"])
+    assert found == expected
+
+
+async def test_record_that_is_left_after_the_single_port_is_named(server: NameServer) -> None:
+    first = "_xmpps-client._tcp 3600 IN SRV 0 1 5223 friends.test."
+    found = await not_passed(server, {first: f"{first}\n{AT_443}"}, wanted=settings(), names=["friends.test"])
+    assert [(subject, status, words) for subject, status, words, _ in found] == [
+        ("_xmpps-client._tcp.friends.test SRV", "warn", "falls back to friends.test port 443")
+    ]
 
 
 async def test_one_mistake_is_fixed_once(server: NameServer) -> None:

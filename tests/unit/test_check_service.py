@@ -30,6 +30,7 @@ def service(**settings: Any) -> Service:
             "domains": [domain],
             "turn_domain": "turn.friends.test",
             "https_port": 443,
+            "single_port": False,
             "federation": True,
             "push_servers": [],
             "registration": "closed",

@@ -52,6 +52,29 @@ def test_what_is_off_has_no_record() -> None:
     assert [word for word in ("-server", "stun", "turn", "CAA", "TLSA", " MX ") if word in off] == []
 
 
+def test_one_port_comes_after_what_everybody_can_reach() -> None:
+    """Whoever is in an ordinary network notices nothing."""
+    found = [line for line in records(settings(single_port=True), "SRV") if " 443 " in line]
+    assert found == [
+        "_xmpps-client._tcp.friends.test. SRV 1 1 443 friends.test.",
+        "_xmpps-server._tcp.friends.test. SRV 1 1 443 friends.test.",
+        "_turns._tcp.friends.test. SRV 1 1 443 turn.friends.test.",
+    ]
+    assert "_xmpps-client._tcp.friends.test. SRV 0 1 5223 friends.test." in records(settings(single_port=True), "SRV")
+    alone = settings(single_port=True, federation=False, turn_domain="")
+    assert [line for line in records(alone, "SRV") if " 443 " in line] == found[:1]
+
+
+def test_one_port_has_the_keys_of_all_that_it_serves() -> None:
+    pems = {name: certificate() for name in ("friends.test", "family.test")}
+    wanted = settings(domain("friends.test"), domain("family.test"), dnssec=True, single_port=True,
+                      certificates={name: pem for name, (pem, _) in pems.items()})  # fmt: skip
+    found = records(wanted, "TLSA")
+    for _, key in pems.values():
+        assert f"_443._tcp.friends.test. TLSA 3 1 1 {key}" in found
+    assert f"_443._tcp.turn.friends.test. TLSA 3 1 1 {pems['friends.test'][1]}" in found
+
+
 def test_host_with_another_name_leaves_the_domain_to_its_web_site() -> None:
     wanted = settings(domain("friends.test", "chat.friends.test"), domain("family.test"), **ACME)
     assert records(wanted, "A") == [

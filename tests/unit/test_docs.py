@@ -225,7 +225,9 @@ def test_names_are_of_what_exists(page: Path) -> None:
     files = re.findall(
         r"(?<![\w/.<-])((?:docs|molecule|playbooks|plugins|roles|script|tests)/[\w./-]*\w)(?![\w/<]|-\w)", text
     )
-    files += [f"tests/{name}.py" for name in re.findall(r"`((?:attack|browser|federation|service)/test_\w+)`", text)]
+    files += [
+        f"tests/{name}.py" for name in re.findall(r"`((?:attack|browser|federation|one_port|service)/test_\w+)`", text)
+    ]
     missing = [name for name in files if not (ROOT / name).exists()]
     assert missing == []
     spec = yaml.safe_load((ROOT / "roles/xmpp/meta/argument_specs.yml").read_text(encoding="utf-8"))

@@ -21,6 +21,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "push to nobody": {"xmpp_push_servers": []},
     "no calls": {"xmpp_calls": False},
     "another port for the web": {"xmpp_https_port": 8443},
+    "one port for all": {"xmpp_single_port": True},
 }
 
 

@@ -71,6 +71,16 @@ def test_circle_is_gone(host: Host) -> None:
     assert left == [[], [], [], []]
 
 
+def test_port_443_is_the_web_servers_alone(host: Host) -> None:
+    """It took streams and calls, too: the list of ejabberd's files says so."""
+    assert "/etc/nginx/xmpp.stream.d/ejabberd.conf" in host.file("/var/lib/xmpp/tree/ejabberd.json").content_string
+    assert not host.file("/etc/nginx/xmpp.stream.d").exists
+    for path in ("/etc/nginx/xmpp.conf", "/etc/ejabberd/xmpp.yml"):
+        configuration = host.file(path).content_string
+        assert [word for word in ("stream {", "ssl_preread", "proxy_protocol") if word in configuration] == []
+    assert host.check_output("ss -Hlnt 'sport >= :5282 and sport <= :5286'") == ""
+
+
 def test_nobody_is_limited(host: Host) -> None:
     assert "limited" not in host.check_output("cat /etc/ejabberd/xmpp.yml")
 

@@ -36,7 +36,9 @@ def look_around(
     outer = [port for port in ports if not port["inner"]]
     addresses = [one for one in (facts["ipv4"], facts["ipv6"]) if one]
     chains = host.read()
-    sites, further = nginx_sites.web_sites(facts["trees"], asked["https_port"], asked["names"], ports)
+    sites, further = nginx_sites.web_sites(
+        facts["trees"], asked["https_port"], asked["names"], ports, asked["https_listen"]
+    )
     leaving = [name for name in asked["removes"] if name in facts["versions"]]
     written = tree_files.written()
     faults = [

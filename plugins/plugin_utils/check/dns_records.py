@@ -155,24 +155,29 @@ class RecordCheck:
 
     def service(self, name: str) -> Row:
         """Judge the SRV records of a service."""
-        record = self.wanted[(name, "SRV")][0]
-        subject, answer, wanted = f"{plain(name)} SRV", self.asker.get(name, "SRV"), Service.read(record["value"])
+        records = self.wanted[(name, "SRV")]
+        subject, answer = f"{plain(name)} SRV", self.asker.get(name, "SRV")
         if answer.trouble:
             return row(subject, FAIL, answer.trouble, "Fix the name servers of this domain.")
         if not answer.values:
             status = FAIL if name.startswith(NEEDED) else WARN
-            return row(subject, status, "no record", lines("Add", [record]))
+            return row(subject, status, "no record", lines("Add", records))
         services = [Service.read(value) for value in answer.values]
-        ours = [service for service in services if self.is_ours(service, wanted)]
+        every = [(record, Service.read(record["value"])) for record in records]
+        ours = [service for service in services if any(self.is_ours(service, wanted) for _, wanted in every)]
         others = [service for service in services if service not in ours]
         words = listed(f"{plain(service.target) or 'nowhere'} port {service.port}" for service in others)
         if not ours:
-            return row(subject, FAIL, f"points to {words}", lines("Replace it by", [record]))
+            return row(subject, FAIL, f"points to {words}", lines("Replace it by", records))
         if others:
             # The lower number is tried first.
             first = any(service.priority <= min(item.priority for item in ours) for service in others)
             verb = "also points" if first else "falls back"
-            return row(subject, FAIL if first else WARN, f"{verb} to {words}", lines("Keep only", [record]))
+            return row(subject, FAIL if first else WARN, f"{verb} to {words}", lines("Keep only", records))
+        missing = [record for record, wanted in every if not any(self.is_ours(service, wanted) for service in ours)]
+        if missing:
+            ports = " and ".join(str(Service.read(record["value"]).port) for record in missing)
+            return row(subject, WARN, f"no record for port {ports}", lines("Add", missing))
         for service in ours:
             lead = self.asker.addresses(service.target)
             if not lead.values:
@@ -180,7 +185,8 @@ class RecordCheck:
                 return row(subject, FAIL, f"{plain(service.target)} {found}", f"Fix {plain(service.target)} first.")
             if lead.name != service.target:
                 found = f"points to the alias {plain(service.target)}, which RFC 2782 does not allow"
-                return row(subject, WARN, found, lines("Replace it by", [record]))
+                right = [record for record, wanted in every if self.is_ours(service, wanted)]
+                return row(subject, WARN, found, lines("Replace it by", right))
         return row(subject, PASS, listed(f"{plain(service.target)} port {service.port}" for service in ours))
 
     def is_ours(self, service: Service, wanted: Service) -> bool:

@@ -19,6 +19,9 @@ from ansible_collections.conexizan.xmpp.plugins.plugin_utils.check.service impor
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.check.trouble import judged
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.check.ways_in import Seen
 
+CLIENTS = ("port 5222", "port 5223", "clients on port 443")
+SERVERS = ("port 5269", "port 5270", "servers on port 443")
+
 
 async def examine(service: Service, now: float) -> list[Row]:
     """Return the rows."""
@@ -39,9 +42,16 @@ async def examine(service: Service, now: float) -> list[Row]:
                 ways_in.stream(service, one, 5269, server=True, direct=False),
                 ways_in.stream(service, one, 5270, server=True, direct=True),
             ]
+        if service.single:
+            ways.append(ways_in.stream(service, one, service.port, server=False, direct=True, way=CLIENTS[-1]))
+            if service.settings["federation"]:
+                ways.append(ways_in.stream(service, one, service.port, server=True, direct=True, way=SERVERS[-1]))
         ways += [ways_in.tls(service, name, one["domain"], service.port) for name in (one["host"], one["upload"])]
     if service.settings["turn_domain"]:
-        ways.append(ways_in.tls(service, service.settings["turn_domain"], service.main["domain"], 5349))
+        relay, main = service.settings["turn_domain"], service.main["domain"]
+        ways += [
+            ways_in.tls(service, relay, main, port) for port in (5349, *([service.port] if service.single else []))
+        ]
     sites = [
         judged("web site", web.site(service)),
         judged("WebSocket and BOSH", web.links(service)),
@@ -56,9 +66,10 @@ async def examine(service: Service, now: float) -> list[Row]:
         of = [way for way in seen if way.domain == domain]
         result.append(certificates.judge(service, domain, of, now))
         fix = "On the host: systemctl status ejabberd; then run site.yml --tags ejabberd."
-        for subject, names in (("clients", ("port 5222", "port 5223")), ("servers", ("port 5269", "port 5270"))):
+        for subject, names in (("clients", CLIENTS), ("servers", SERVERS)):
             if ways_of := [way for way in of if way.way in names]:
                 result.append(ways_in.judge(f"{domain} {subject}", ways_of, fix))
-    turns = [way for way in seen if way.way.endswith("port 5349") and way.trouble]
+    relay = f"{service.settings['turn_domain']} "
+    turns = [way for way in seen if way.way.startswith(relay) and way.trouble]
     result += [row("TURN over TLS", FAIL, way.trouble, "On the host: systemctl status coturn") for way in turns]
     return [*result, *rows, *used]

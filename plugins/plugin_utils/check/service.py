@@ -34,6 +34,7 @@ class Service:
         # The domain, if its web site is on another host.
         self.elsewhere = self.main["domain"] if self.main["domain"] != self.main["host"] else ""
         self.port: int = settings["https_port"]
+        self.single: bool = settings["single_port"]  # whether streams and calls come by it as well
         self.open: dict[str, dict[int, str]] = {}  # address to port to its fault (empty: open)
         self.strict = trusting(settings["ca"])
         # A bad certificate has a row of its own and must not hide other faults.

@@ -47,8 +47,10 @@ async def see(
     return Seen(way, domain, "", mistrust)
 
 
-async def stream(service: Service, one: dict[str, str], port: int, *, server: bool, direct: bool) -> Seen:
-    """Open an XMPP stream as a client or a server does."""
+async def stream(
+    service: Service, one: dict[str, str], port: int, *, server: bool, direct: bool, way: str = ""
+) -> Seen:
+    """Open an XMPP stream as a client or a server does; *way* says more than the port."""
 
     async def look(context: ssl.SSLContext) -> dict[str, Any]:
         options: dict[str, Any] = {"ssl": context, "server_hostname": one["domain"]} if direct else {}
@@ -65,7 +67,7 @@ async def stream(service: Service, one: dict[str, str], port: int, *, server: bo
         finally:
             writer.close()
 
-    return await see(service, f"port {port}", one["domain"], look)
+    return await see(service, way or f"port {port}", one["domain"], look)
 
 
 async def tls(service: Service, name: str, domain: str, port: int) -> Seen:

@@ -67,6 +67,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
         "xmpp_registration_",
         "xmpp_registrations_",
         "xmpp_newcomer_",
+        "xmpp_single_port",  # beside another port
     )
     hosts["examples"] = {name: value for name, value in examples.items() if not name.startswith(others_only)}
     others = {
@@ -78,7 +79,9 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     # With a domain that an authority certifies.
     certified = json.loads(json.dumps(examples).replace(".example", ".im"))
     hosts["examples-2"] = {
-        name: value for name, value in certified.items() if not name.startswith(("xmpp_certificate", *at_a_provider))
+        name: value
+        for name, value in certified.items()
+        if not name.startswith(("xmpp_certificate", "xmpp_https_port", *at_a_provider))
     } | others
     hosts["examples-3"] = {name: certified[name] for name in ("xmpp_domain", "xmpp_acme_challenge", *at_a_provider)}
 

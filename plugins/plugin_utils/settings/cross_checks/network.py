@@ -8,12 +8,15 @@ from collections.abc import Mapping
 
 from ansible.errors import AnsibleError
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.settings.host_settings import HostSettings
+from ansible_collections.conexizan.xmpp.plugins.plugin_utils.settings.notation import yaml_line
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.settings.shapes.ip_addresses import (
     METRICS_PORT,
     is_address,
     is_private,
     split_address,
 )
+
+SINGLE_PORT = 443
 
 
 def check_ports(settings: HostSettings, taken_ports: Mapping[int, str]) -> None:
@@ -22,6 +25,9 @@ def check_ports(settings: HostSettings, taken_ports: Mapping[int, str]) -> None:
     ssh = ssh_port(settings)
     if port in taken_ports:
         settings.complain(("xmpp_https_port",), port, f"is already used by the service: {taken_ports[port]}")
+    elif settings.values.get("xmpp_single_port") and port and port != SINGLE_PORT:
+        wrong = f"is not used, because xmpp_https_port is {port}: networks that let out one port let out {SINGLE_PORT}"
+        settings.complain(("xmpp_single_port",), True, wrong, yaml_line("xmpp_single_port", False))
     elif port and port == ssh:
         settings.complain(("xmpp_https_port",), port, "is the port of SSH on this host (ansible_port)")
 

@@ -132,6 +132,18 @@ CASES: Cases = {
     },
     "private addresses of a local network": ({"xmpp_public_addresses": ["192.168.1.7", "fd00::7"]}, []),
     # ports
+    "single port": (
+        {"xmpp_single_port": True, "xmpp_calls": False, "xmpp_federation": "off", "xmpp_push_servers": []},
+        [],
+    ),
+    "single port that is another one": (
+        {"xmpp_single_port": True, "xmpp_https_port": 8443},
+        [("xmpp_single_port", "is not used, because xmpp_https_port is 8443")],
+    ),
+    "port of what is behind the single port": (
+        {"xmpp_https_port": 5284},
+        [("xmpp_https_port", "is already used by the service")],
+    ),
     "port of SSH": (
         {"xmpp_https_port": 2222, "ansible_port": 2222},
         [("xmpp_https_port", "is the port of SSH on this host")],
