@@ -18,7 +18,8 @@ from .between import CLIENT, Register, assert_reaches, assert_talk, bounced, con
 pytestmark = [pytest.mark.timeout(600), pytest.mark.usefixtures("apart")]
 
 SECONDS_TO_RECOVER = 30
-# Ends connections to other servers as for want of use, when somebody has found them already for this stanza; ejabberd does not notice the end.
+# Ends connections to other servers as for want of use, when somebody has found them already for this stanza;
+# ejabberd does not notice the end.
 _END = """run([Stanza]) ->
     ok = sys:suspend(ejabberd_s2s),
     Packet = xmpp:decode(fxml_stream:parse_element(list_to_binary(Stanza)), <<"jabber:client">>, [ignore_els]),
@@ -153,18 +154,25 @@ async def test_new_connections_lose_nothing(alpha: Service, beta: Service, regis
             await assert_reaches(one, other)
 
 
+def stanza_of(sender: Client, to: str, text: str) -> str:
+    start = f"<message xmlns='jabber:client' from='{sender.boundjid}' to='{to}' type='chat'>"
+    return f"{start}<body>{text}</body></message>"
+
+
 @contextlib.contextmanager
-def ended_unnoticed(service: Service, stanza: str) -> Iterator[None]:
-    """All connections to other servers have ended, with this stanza in their hands, and ejabberd does not know it yet."""
+def ended_unnoticed(service: Service, message: str) -> Iterator[None]:
+    """All connections to other servers have ended, this stanza in their hands; ejabberd does not know it yet."""
     try:
-        run_in_erlang(service, _END, stanza)
+        run_in_erlang(service, _END, message)
         yield
     finally:
         run_in_erlang(service, _NOTICE)
 
 
 @pytest.mark.parametrize("who_opens", ["one", "other"])
-async def test_end_of_a_connection_loses_nothing(alpha: Service, beta: Service, register: Register, who_opens: str) -> None:
+async def test_end_of_a_connection_loses_nothing(
+    alpha: Service, beta: Service, register: Register, who_opens: str
+) -> None:
     """Neither what is routed to a connection that ends, nor what is sent before ejabberd has noticed the end."""
     alice, bob = register(alpha), register(beta)
     async with login(alpha, alice) as one, login(beta, bob) as other:
@@ -175,8 +183,7 @@ async def test_end_of_a_connection_loses_nothing(alpha: Service, beta: Service, 
         await assert_reaches(*both)
         await assert_reaches(*reversed(both))  # by the same connection (XEP-0288)
         late, sent = fresh_text(), fresh_text()
-        body = f"<message xmlns='jabber:client' from='{one.boundjid}' to='{bob.jid}' type='chat'><body>{late}</body></message>"
-        with ended_unnoticed(alpha, body):
+        with ended_unnoticed(alpha, stanza_of(one, bob.jid, late)):
             one.say(bob.jid, sent)
             returned = await bounced(one, late)
         assert condition(returned) == "remote-server-timeout"
@@ -191,8 +198,7 @@ async def test_end_of_a_failed_connection_loses_nothing(alpha: Service, register
         part(alpha)
         expected = await refusal(one, nobody)
         late, sent = fresh_text(), fresh_text()
-        body = f"<message xmlns='jabber:client' from='{one.boundjid}' to='{nobody}' type='chat'><body>{late}</body></message>"
-        with ended_unnoticed(alpha, body):
+        with ended_unnoticed(alpha, stanza_of(one, nobody, late)):
             one.say(nobody, sent)
             assert condition(await bounced(one, late)) == expected
         assert condition(await bounced(one, sent)) == expected

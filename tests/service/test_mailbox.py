@@ -36,7 +36,9 @@ def held(service: Service) -> Iterator[None]:
         run_in_erlang(service, _RELEASE)
 
 
-async def test_message_that_is_stored_while_its_receiver_comes_online_arrives(service: Service, register: Register) -> None:
+async def test_message_that_is_stored_while_its_receiver_comes_online_arrives(
+    service: Service, register: Register
+) -> None:
     alice, bob = register(2)
     text = fresh_text()
     async with login(service, alice) as one, login(service, bob) as other:
