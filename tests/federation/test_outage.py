@@ -18,8 +18,8 @@ from .between import CLIENT, Register, assert_reaches, assert_talk, bounced, con
 pytestmark = [pytest.mark.timeout(600), pytest.mark.usefixtures("apart")]
 
 SECONDS_TO_RECOVER = 30
-# Ends connections to other servers as for want of use, when somebody has found them already for this stanza;
-# ejabberd does not notice the end.
+# Ends connections to other servers as if nobody had used them for long, when somebody has found them already for this
+# stanza; ejabberd does not notice the end.
 _END = """run([Stanza]) ->
     ok = sys:suspend(ejabberd_s2s),
     Packet = xmpp:decode(fxml_stream:parse_element(list_to_binary(Stanza)), <<"jabber:client">>, [ignore_els]),

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 from ansible_collections.conexizan.xmpp.plugins.module_utils.health import server
 
+from ..kit.playbook import CHECKOUT
 from .loading import load
 
 modules: Any = load("roles/ejabberd/templates/usr/local/lib/xmpp/ejabberd-modules")
@@ -161,3 +163,13 @@ def test_module_whose_setting_is_off_is_not_missed(tmp_path: Path) -> None:
     assert server.wanted_hooks(tmp_path, configuration) == {"some_hook mod_on"}
     configuration.write_text("modules:\n  mod_on: {}\n  mod_off: {}\n")
     assert server.wanted_hooks(tmp_path, configuration) == {"some_hook mod_on", "some_hook mod_off"}
+
+
+def test_hooks_are_written_out() -> None:
+    """Whoever checks a host reads them in the sources, as does whoever looks for one with grep."""
+    folder = CHECKOUT / "roles/ejabberd/templates/usr/local/lib/xmpp/modules"
+    sources = {path.name: path.read_text(encoding="utf-8") for path in folder.glob("*.erl")}
+    assert len(sources) > 30
+    unread = re.compile(r"ejabberd_hooks:Do\((?![a-z]\w*, (?:Host, )?\?MODULE,).*")
+    other = {name: unread.findall(text) for name, text in sources.items()}
+    assert {name: lines for name, lines in other.items() if lines} == {}

@@ -36,7 +36,8 @@ hooks(Do, Host) ->
     ejabberd_hooks:Do(s2s_out_init, Host, ?MODULE, begins, 50),
     ejabberd_hooks:Do(s2s_out_closed, Host, ?MODULE, retry, 50),  %% before ejabberd_s2s_out, which gives up
     ejabberd_hooks:Do(s2s_in_closed, Host, ?MODULE, ends, 50),    %% before ejabberd_s2s_in, which stops
-    [ejabberd_hooks:Do(Hook, Host, ?MODULE, unsent, 50) || Hook <- [s2s_out_handle_send, s2s_in_handle_send]],
+    ejabberd_hooks:Do(s2s_out_handle_send, Host, ?MODULE, unsent, 50),
+    ejabberd_hooks:Do(s2s_in_handle_send, Host, ?MODULE, unsent, 50),
     ok.
 
 reload(_Host, _New, _Old) -> ok.
