@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Iterator
 
@@ -18,7 +19,13 @@ _HOLD = """run([Host]) ->
         register(storing, self()),
         ejabberd_hooks:add(offline_message_hook, list_to_binary(Host), Wait, 47),
         Self ! added,
-        receive {Who, waits} -> receive {Asker, storing} -> Asker ! yes end, receive go -> Who ! go end end,
+        receive
+            {Who, waits} ->
+                receive {Asker, storing} -> Asker ! yes; go -> self() ! go end,
+                receive go -> Who ! go end;
+            go ->
+                nobody
+        end,
         ejabberd_hooks:delete(offline_message_hook, list_to_binary(Host), Wait, 47)
     end),
     receive added -> ok end.
@@ -45,7 +52,7 @@ async def test_message_that_is_stored_while_its_receiver_comes_online_arrives(
         await one.online()
         with held(service):
             one.say(bob.jid, text)
-            run_in_erlang(service, _UNTIL_HELD)
+            await asyncio.to_thread(run_in_erlang, service, _UNTIL_HELD)
             await other.online()
         await other.hear(text)
     assert service.api(("get_offline_count", {"user": bob.name, "host": service.domain})) == [0]
