@@ -29,6 +29,7 @@ def service(**settings: Any) -> Service:
         {
             "domains": [domain],
             "turn_domain": "turn.friends.test",
+            "relays": [],
             "https_port": 443,
             "single_port": False,
             "federation": True,

@@ -45,7 +45,7 @@ def test_no_file_speaks_of_the_relay(host: Host) -> None:
 
 
 def test_clients_are_offered_no_relay(host: Host) -> None:
-    assert "mod_stun_disco" not in host.check_output("cat /etc/ejabberd/xmpp.yml")
+    assert "mod_xmpp_relays" not in host.check_output("cat /etc/ejabberd/xmpp.yml")
 
 
 def test_web_chat_is_gone(host: Host) -> None:

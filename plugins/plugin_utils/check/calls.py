@@ -7,7 +7,7 @@ import asyncio
 import hashlib
 from typing import cast
 
-from ansible_collections.conexizan.xmpp.plugins.module_utils.report import FAIL, PASS, WARN, Row, row
+from ansible_collections.conexizan.xmpp.plugins.module_utils.report import FAIL, PASS, WARN, Row, listed, row
 from ansible_collections.conexizan.xmpp.plugins.module_utils.stun import (
     ALLOCATE,
     BINDING,
@@ -84,3 +84,12 @@ async def turn(service: Service, credentials: tuple[str, str]) -> Row:
         fix = f"If a router translates addresses, set {setting} and run site.yml."
         return row(subject, WARN, f"relays at {where}, which callers cannot reach", fix)
     return row(subject, PASS, f"relays calls at {where}")
+
+
+def announced(relays: list[str], hosts: set[str]) -> list[Row]:
+    """Judge whether the relays of others are announced: ejabberd leaves out what does not answer."""
+    silent = [name for name in relays if name not in hosts]
+    if silent:
+        fix = "Ask those who run it, or remove it from xmpp_relays. ejabberd asks again every half minute."
+        return [row("relays", WARN, f"not announced, because there is no answer: {listed(silent)}", fix)]
+    return [row("relays", PASS, f"answer: {listed(relays)}")] if relays else []

@@ -10,7 +10,7 @@ from xml.etree import ElementTree as ET
 from xml.sax.saxutils import quoteattr
 
 from ansible_collections.conexizan.xmpp.plugins.module_utils.report import FAIL, PASS, WARN, Row, row
-from ansible_collections.conexizan.xmpp.plugins.plugin_utils.check.calls import turn
+from ansible_collections.conexizan.xmpp.plugins.plugin_utils.check.calls import announced, turn
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.check.https import Answer, fetch, settled
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.check.push import push
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.check.service import PORTS_FIRST, Service
@@ -128,6 +128,7 @@ async def visit(service: Service, stream: Stream, name: str, before: ET.Element,
         "room": features_of(seen),
     }
     listed = {entry.get("jid", "") for entry in items.iter(f"{{{ITEMS}}}item")}
+    hosts = {entry.get("host", "") for entry in relays.iter(f"{{{EXTDISCO}}}service")}
     kinds = {(entry.get("type"), bool(entry.get("username"))) for entry in relays.iter(f"{{{EXTDISCO}}}service")}
     open_node = config.findtext(f".//{DATA}field[@var='pubsub#access_model']/{DATA}value") == "open"
     contacts = {entry.get("var") for entry in server.iter(f"{DATA}field") if entry.find(f"{DATA}value") is not None}
@@ -168,7 +169,7 @@ async def visit(service: Service, stream: Stream, name: str, before: ET.Element,
         facts["XEP-0215 TURN"] = ("turn", True) in kinds and ("turn", False) not in kinds
     if service.settings["registration"] != "closed":
         facts["XEP-0077 registration"] = before.find("{http://jabber.org/features/iq-register}register") is not None
-    return [uploaded, *turned, compliance(facts)]
+    return [uploaded, *turned, *announced(service.settings["relays"], hosts), compliance(facts)]
 
 
 def publish(node: str) -> str:

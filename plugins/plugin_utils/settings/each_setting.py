@@ -134,8 +134,9 @@ class Checker:
         for index, item in enumerate(value):
             first = seen.setdefault(rule.unique(item), index)
             if first != index:
-                what = self.settings.show(keys, rule.unique(item) if isinstance(item, dict) else item)
-                if isinstance(item, dict) and rule.unique(item) == item.get("name"):
+                by = [key for key in item if item[key] == rule.unique(item)][:1] if isinstance(item, dict) else []
+                what = self.settings.show((*keys, *by), item[by[0]] if by else item)
+                if by == ["name"]:
                     what = f"the name {what}"
                 self.settings.add((*keys, index), f"{label((*keys, index))} repeats {what} of entry {first + 1}.")
 

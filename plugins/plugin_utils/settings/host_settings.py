@@ -71,9 +71,10 @@ class HostSettings:
         return name in self.defaults and bool(self.variables.get(name) == self.defaults[name])
 
     def is_secret(self, keys: Keys) -> bool:
-        """Whether the value must not be shown."""
+        """Whether the value, or a part of it, must not be shown."""
         name = str(keys[0])
-        marked = SECRET.search(name) or self.options[name].get("no_log", False)
+        inner = [key for key in keys[1:] if isinstance(key, str)] or self.options[name].get("options", {})
+        marked = any(SECRET.search(f"_{key}") for key in (name, *inner)) or self.options[name].get("no_log", False)
         return bool(marked) or is_vaulted(self.variables.get(name))
 
     # ------------------------------------------------------------------ names of the service

@@ -96,6 +96,13 @@ RULES: dict[str, Rule] = {
     "xmpp_federation_block": Rule(domain, empty=True, unique=same),
     "xmpp_push_servers": Rule(domain, empty=True, unique=same),
     "xmpp_block_lists": Rule(domain, empty=True, unique=same),
+    "xmpp_relays": Rule(empty=True, unique=lambda relay: relay.get("host")),
+    "xmpp_relays.host": Rule(domain),
+    "xmpp_relays.secret": Rule(high=500, empty=True, discreet=True),
+    "xmpp_relays.username": Rule(high=500, empty=True),
+    "xmpp_relays.password": Rule(high=500, empty=True, discreet=True),
+    "xmpp_relays.port": Rule(low=1, high=65535),
+    "xmpp_relays.tls_port": Rule(low=0, high=65535),
     "xmpp_registration_question": Rule(empty=True),
     **{
         f"xmpp_registration_question.{language}{part}": rule

@@ -18,6 +18,7 @@ from ansible_collections.conexizan.xmpp.plugins.plugin_utils.settings.cross_chec
     check_addresses,
     check_dynamic_address,
     check_ports,
+    check_relays,
 )
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.settings.cross_checks.people import check_people
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.settings.cross_checks.registration import check_question
@@ -37,6 +38,7 @@ def check_across_settings(settings: HostSettings, taken_ports: Mapping[int, str]
     check_dynamic_address(settings)
     check_federation(settings)
     check_addresses(settings)
+    check_relays(settings)
     check_unused(settings)
     check_question(settings)
     check_people(settings)

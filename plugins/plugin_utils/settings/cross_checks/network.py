@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from ansible.errors import AnsibleError
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.settings.host_settings import HostSettings
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.settings.notation import yaml_line
+from ansible_collections.conexizan.xmpp.plugins.plugin_utils.settings.problems import label
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.settings.shapes.ip_addresses import (
     METRICS_PORT,
     is_address,
@@ -56,6 +57,19 @@ def check_dynamic_address(settings: HostSettings) -> None:
             if settings.values.get(name) == "":
                 other = ", nor xmpp_dns_provider" if name == "xmpp_dns_server" else ""
                 settings.add((name,), f"xmpp_dynamic_address is true, but {name} is not set{other}.")
+
+
+def check_relays(settings: HostSettings) -> None:
+    """Check that relays of others are others, and that apps can log in there."""
+    for index, relay in enumerate(settings.values.get("xmpp_relays", [])):
+        if relay.get("host") in settings.own_names():
+            wrong = "is this service itself: its own relay is announced with xmpp_calls, so remove the entry"
+            settings.complain(("xmpp_relays", index, "host"), relay["host"], wrong)
+        given = [key for key in ("secret", "username", "password") if relay.get(key)]
+        if given not in (["secret"], ["username", "password"]):
+            wrong = f"has {' and '.join(given)}" if given else "has neither secret nor username and password"
+            way = "give secret alone, or username and password without it"
+            settings.add(("xmpp_relays", index), f"{label(('xmpp_relays', index))} {wrong}: {way}.")
 
 
 def check_addresses(settings: HostSettings) -> None:

@@ -27,6 +27,57 @@ CASES: Cases = {
         {"xmpp_public_addresses": ["2001:db8::1", "2001:db8:0::1"]},
         [("xmpp_public_addresses (entry 2)", 'repeats "2001:db8:0::1" of entry 1')],
     ),
+    # relays of others
+    "relays": (
+        {
+            "xmpp_relays": [
+                {"host": "turn.neighbour.test", "secret": "7hVmqMxLpTq9"},
+                {"host": "relay.test", "username": "friends", "password": "pYrd83kQ", "port": 80, "tls_port": 0},
+            ]
+        },
+        [],
+    ),
+    "relays that cannot be used": (
+        {
+            "xmpp_relays": [
+                {"host": "turn.friends.test", "secret": "hidden"},
+                {"host": "one.test"},
+                {"host": "two.test", "secret": "hidden", "username": "friends", "password": "hidden"},
+                {"host": "three.test", "username": "friends"},
+                {"host": "four.test", "password": "hidden"},
+            ]
+        },
+        [
+            ("xmpp_relays (entry 1, host)", "is this service itself"),
+            ("xmpp_relays (entry 2)", "has neither secret nor username and password"),
+            ("xmpp_relays (entry 3)", "has secret and username and password: give secret alone"),
+            ("xmpp_relays (entry 4)", "has username: give"),
+            ("xmpp_relays (entry 5)", "has password: give"),
+        ],
+    ),
+    "relays written wrongly": (
+        {
+            "xmpp_relays": [
+                {"host": "turn:one.test", "secret": " hidden"},
+                {"host": "two.test", "secret": "hidden", "port": 0},
+                {"host": "three.test", "secret": "hidden", "tls_port": 65536},
+                {"secret": "hidden"},
+                {"host": "four.test", "secert": "hidden"},
+            ]
+        },
+        [
+            ("xmpp_relays (entry 1, host)", "contains a port: give only the name"),
+            ("xmpp_relays (entry 1, secret)", "is a value that is not shown"),
+            ("xmpp_relays (entry 2, port)", "must be from 1 to 65535"),
+            ("xmpp_relays (entry 3, tls_port)", "must be from 0 to 65535"),
+            ("xmpp_relays (entry 4)", "has no host"),
+            ("xmpp_relays (entry 5)", 'has the unknown key "secert"'),
+        ],
+    ),
+    "relay twice": (
+        {"xmpp_relays": [{"host": "one.test", "secret": "a1"}, {"host": "one.test", "secret": "a2"}]},
+        [("xmpp_relays (entry 2)", 'repeats "one.test" of entry 1')],
+    ),
     # dynamic addresses
     "dynamic address": (
         {
