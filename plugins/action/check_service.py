@@ -2,8 +2,8 @@
 """Use the service from the controller as its users and other servers do: ports, certificates, web, files, calls.
 
 Argument ``service``: ``domains`` (each with domain, host, muc, upload, proxy, pubsub), ``turn_domain`` (empty without
-calls), ``relays`` (of others), ``https_port``, ``single_port`` (whether streams and calls come by it, too), ``federation`` (whether other
-servers can connect), ``push_servers``,
+calls), ``relays`` (of others), ``https_port``, ``single_port`` (whether streams and calls come by it, too),
+``federation`` (whether other servers can connect), ``push_servers``,
 ``registration``, ``certificate_names`` (by domain), ``certificates`` (acme, provided, selfsigned), ``ca`` (PEM of
 a further CA to trust, or empty), ``upload_days``, ``archive_days``, ``addresses`` (name to its addresses in
 DNS), ``own`` (addresses of the host, used for names without any in DNS) and ``account`` (name and password of a test

@@ -23,7 +23,7 @@ PORTS = {("stun", "udp", "3478"), ("stun", "tcp", "3478"), ("turn", "udp", "3478
 }
 SECONDS = 20  # three tries of a second each, and what a busy machine takes
 # It looks now, instead of within half a minute.
-_LOOK = 'run([Host]) -> gen_server:cast(gen_mod:get_module_proc(list_to_binary(Host), mod_xmpp_relays), look).'
+_LOOK = "run([Host]) -> gen_server:cast(gen_mod:get_module_proc(list_to_binary(Host), mod_xmpp_relays), look)."
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,13 @@ from typing import Any
 
 import pytest
 from ansible_collections.conexizan.xmpp.plugins.module_utils import stun
-from ansible_collections.conexizan.xmpp.plugins.plugin_utils.check import certificates, ports, push, session, ways_in
+from ansible_collections.conexizan.xmpp.plugins.plugin_utils.check import (
+    certificates,
+    ports,
+    push,
+    session,
+    ways_in,
+)
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.check.service import Service
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.check.stun import Relay
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.check.ways_in import Seen
