@@ -11,11 +11,13 @@ from playwright.async_api import Browser
 
 from ..kit.account_file import (
     ARCHIVE,
+    ASKING,
     CONFERENCE,
     MESSAGES,
     RESULT,
     ROOMS,
     archive_of,
+    asking_in,
     comparable,
     furnish,
     user_in,
@@ -55,6 +57,7 @@ async def test_file_has_what_export_writes_and_can_be_imported(
     written = user_in(tmp_path / "written.xml")
     assert len(list(made.iter(CONFERENCE))) == ROOMS
     assert len(list(made.iter(RESULT))) == MESSAGES + 1
+    assert asking_in(made) == [(ASKING, "It's me & <you>")]
     assert comparable(made) == comparable(written)
     assert list(small.iter(ARCHIVE)) == []
     assert comparable(small) == comparable(without_archive(written))

@@ -14,12 +14,14 @@ from playwright.async_api import Browser
 from ..browser.account import bring, download, enter
 from ..browser.site import Visit
 from ..kit.account_file import (
+    ASKING,
     CONFERENCE,
     MESSAGES,
     RESULT,
     ROOMS,
     ROSTER,
     archive_of,
+    asking_in,
     comparable,
     furnish,
     user_in,
@@ -82,6 +84,7 @@ async def test_account_is_the_same_on_another_service(
     assert "scram" not in text
     assert len(list(expected.iter(CONFERENCE))) == ROOMS
     assert len(list(expected.iter(RESULT))) == MESSAGES + 1
+    assert asking_in(expected) == [(ASKING, "It's me & <you>")]
     assert archive_of(imported) == archive_of(expected)
     assert comparable(without_archive(imported)) == comparable(without_archive(expected))
     await take_along(browser, alpha, beta, friend, guest, file)

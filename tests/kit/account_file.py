@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import time
 from pathlib import Path
@@ -25,6 +26,7 @@ DEVICES = f"{OMEMO}.devicelist"
 BUNDLES = f"{OMEMO}.bundles"
 BLOCKING = "urn:xmpp:blocking"
 ROSTER = "jabber:iq:roster"
+ASKING = "waits@elsewhere.test"
 
 
 async def publish(client: Client, node: str, content: str, name: str = "current") -> None:
@@ -57,8 +59,8 @@ def grow_stale(service: Service, member: Account, *ids: str) -> None:
 
 
 async def furnish(service: Service, member: Account, friend: Account) -> None:
-    """All that a file has: a friend, somebody else on the list, somebody who was asked, a profile, blocks, settings,
-    keys, bookmarks, messages.
+    """All that a file has: a friend, somebody else on the list, somebody who was asked, somebody who waits for an answer, a
+    profile, blocks, settings, keys, bookmarks, messages.
     """
     async with login(service, member) as phone, login(service, friend) as other:
         await phone.online()
@@ -79,10 +81,20 @@ async def furnish(service: Service, member: Account, friend: Account) -> None:
         ):
             await phone.query("set", payload)
         phone.send_presence(pto="asked@elsewhere.test", ptype="subscribe")
+        request = "<presence type='subscribe'><status>It's me &amp; &lt;you&gt;</status></presence>"
+        asks = {"from": ASKING, "to": member.jid, "stanza": request}
+        await asyncio.to_thread(service.api, ("send_stanza", asks))
+        await phone.presences.get(lambda presence: presence.get("from") == ASKING)
         await publish_keys(phone, "1111")
         for room in range(ROOMS):
             bookmark = f"<conference xmlns='urn:xmpp:bookmarks:1' name='Room {room}'/>"
             await publish(phone, "urn:xmpp:bookmarks:1", bookmark, f"room-{room}@muc.{service.domain}")
+
+
+def asking_in(user: ET.Element) -> list[tuple[str | None, str | None]]:
+    """Who waits for an answer, and with what words."""
+    of_client = "{jabber:client}"
+    return [(one.get("from"), one.findtext(f"{of_client}status")) for one in user.iter(f"{of_client}presence")]
 
 
 def comparable(element: ET.Element) -> tuple[Any, ...]:

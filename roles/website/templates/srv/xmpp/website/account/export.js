@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // The account page: one file of what the account has (XEP-0227), as playbooks/export.yml writes it without the keys of the password. It is put together
-// in the browser. What no session can read is not in it: messages that wait for an app, requests that have not been answered, uploaded files.
+// in the browser. What no session can read is not in it: messages that wait for an app. Nor are uploaded files.
 import { at, said } from "/page.js";
 import { NS, bare, element, randomId } from "/xmpp.js";
 import { about, act, ask, got, me } from "./parts.js";
+import { asking } from "./people.js";
 
 export const PIE = "urn:xmpp:pie:0";
 export const PRIVACY = "jabber:iq:privacy";
@@ -45,6 +46,15 @@ async function blocked() {
 async function contacts() {
   const roster = await got(element(NS.roster, "query"));
   return around(NS.roster, "query", [...roster.children]);
+}
+
+// Who waits for an answer is no entry of the list, but a request as it came in.
+async function requests() {
+  const to = bare(me.stream.jid);
+  return (await asking()).map((one) => {
+    const words = one.textContent ? [element(NS.client, "status", {}, one.textContent)] : [];
+    return element(NS.client, "presence", { from: one.getAttribute("jid"), to, type: "subscribe" }, ...words);
+  });
 }
 
 // A large node comes in pages. One that is not there is null.
@@ -107,7 +117,7 @@ async function archive(progress) {
 async function whole(progress) {
   const text = (one) => new XMLSerializer().serializeToString(one);
   const parts = [];
-  for (const part of [profile, settings, blocked, contacts, nodes]) parts.push(...(await part()).map(text));
+  for (const part of [profile, settings, blocked, contacts, requests, nodes]) parts.push(...(await part()).map(text));
   const messages = at("with-archive").checked ? await archive(progress) : [];
   if (messages.length) parts.push(`<archive xmlns="${PIE}#mam">`, ...messages, "</archive>");
   const shell = text(element(PIE, "server-data", {}, element(PIE, "host", { jid: me.domain }, element(PIE, "user", { name: me.name }, "|"))));

@@ -58,12 +58,15 @@ const request = (known) => (one) => {
   };
 };
 
+// Who waits for an answer; what they wrote is the text of each.
+export const asking = async () => [...(await ask("get", element(REQUESTS, "requests"))).querySelectorAll("request")];
+
 export async function contacts() {
   const items = [...(await ask("get", element(NS.roster, "query"))).querySelectorAll("item")].sort(byAddress);
-  const asking = [...(await ask("get", element(REQUESTS, "requests"))).querySelectorAll("request")];
+  const requests = await asking();
   figure("contacts", items.length);
   list("contact-list", items.map(contact));
-  list("requests", asking.map(request(items)), "no-request");
+  list("requests", requests.map(request(items)), "no-request");
 }
 
 const change = (verb, who) => ask("set", element(BLOCKING, verb, {}, element(BLOCKING, "item", { jid: who })));
