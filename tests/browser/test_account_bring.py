@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Browser, expect
 
-from ..kit.account_file import BLOCKING, CONFERENCE, ROSTER, file_of, publish_keys
+from ..kit.account_file import ASKING, BLOCKING, CONFERENCE, ROSTER, ask_from_elsewhere, file_of, publish_keys
 from ..kit.clients import login
+from ..kit.limited import limited
 from ..kit.moderators import upload
 from ..kit.nodes import PUBSUB
 from ..kit.quotas import MIB, filled
@@ -148,6 +149,25 @@ async def test_what_the_server_lets_nobody_do_is_told(
     await page.locator("#logout").click()
     await enter(page, full)
     await bring(page, few, refused=6)
+    assert await visit.end() == []
+
+
+async def test_limited_account_is_not_told_to_come_back(
+    browser: Browser, service: Service, pair: list[Account], tmp_path: Path
+) -> None:
+    """What is refused to it today is refused tomorrow. Nor does the page say that it accepted somebody elsewhere."""
+    member, friend = pair
+    await asyncio.to_thread(ask_from_elsewhere, service, member)
+    items = "".join(f"<item jid='{jid}' subscription='both'/>" for jid in (friend.jid, "late@elsewhere.test"))
+    file = file_of(tmp_path / "child.xml", f"<query xmlns='{ROSTER}'>{items}</query>")
+    visit = await Visit.begin(browser, service.domain)
+    with limited(service, member):
+        page = await visit.open("/en/account/#bring")
+        await enter(page, member)
+        await bring(page, file, contacts=2, asked=1, refused=1)
+        await page.locator("#requests li", has_text=ASKING).get_by_text(said("en", "accept")).click()
+        await tells(page, "contacts", "This account reaches people of this service only.", "alert")
+        await expect(page.locator("#requests")).to_contain_text(ASKING)
     assert await visit.end() == []
 
 

@@ -13,7 +13,7 @@ from xml.etree import ElementTree as ET
 from .clients import Client, befriend, login
 from .erlang import STATEMENT, run_in_erlang
 from .nodes import PUBSUB
-from .service import Account, Service
+from .service import Account, Service, sql, wait_for
 
 PIE = "{urn:xmpp:pie:0}"
 ARCHIVE = "{urn:xmpp:pie:0#mam}archive"
@@ -58,9 +58,17 @@ def grow_stale(service: Service, member: Account, *ids: str) -> None:
     run_in_erlang(service, STATEMENT, service.domain, age)
 
 
+def ask_from_elsewhere(service: Service, member: Account) -> None:
+    """Somebody wants to be a contact, and waits for the answer."""
+    request = "<presence type='subscribe'><status>It's me &amp; &lt;you&gt;</status></presence>"
+    service.api(("send_stanza", {"from": ASKING, "to": member.jid, "stanza": request}))
+    stored = f"SELECT ask FROM rosterusers WHERE username = '{member.name}' AND jid = '{ASKING}'"
+    wait_for(lambda: sql(service, stored) == [["I"]])
+
+
 async def furnish(service: Service, member: Account, friend: Account) -> None:
-    """All that a file has: a friend, somebody else on the list, somebody who was asked, somebody who waits for an answer, a
-    profile, blocks, settings, keys, bookmarks, messages.
+    """All that a file has: a friend, somebody else on the list, one who was asked and one who asks, a profile, blocks,
+    settings, keys, bookmarks, messages.
     """
     async with login(service, member) as phone, login(service, friend) as other:
         await phone.online()
@@ -81,10 +89,7 @@ async def furnish(service: Service, member: Account, friend: Account) -> None:
         ):
             await phone.query("set", payload)
         phone.send_presence(pto="asked@elsewhere.test", ptype="subscribe")
-        request = "<presence type='subscribe'><status>It's me &amp; &lt;you&gt;</status></presence>"
-        asks = {"from": ASKING, "to": member.jid, "stanza": request}
-        await asyncio.to_thread(service.api, ("send_stanza", asks))
-        await phone.presences.get(lambda presence: presence.get("from") == ASKING)
+        await asyncio.to_thread(ask_from_elsewhere, service, member)
         await publish_keys(phone, "1111")
         for room in range(ROOMS):
             bookmark = f"<conference xmlns='urn:xmpp:bookmarks:1' name='Room {room}'/>"

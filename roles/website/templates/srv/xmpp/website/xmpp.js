@@ -68,7 +68,7 @@ export class Stream {
     this.asked = new Map(); // who waits for an answer, and from whom, by the id of the question
     this.jid = ""; // whose session it is, after a login
     this.over = null; // the Problem that ended the stream, or a promise of it
-    this.heard = () => {}; // told of each stanza that nobody asked for
+    this.listeners = new Set(); // told of each stanza that nobody asked for
     this.ended = () => {};
     this.wasOpen = false;
     this.socket = new WebSocket(`wss://${location.host}/ws`, "xmpp");
@@ -99,7 +99,7 @@ export class Stream {
     } else if (name === "iq" && this.isAnswer(arrived)) {
       this.asked.get(arrived.getAttribute("id")).tell(arrived);
     } else if (arrived.namespaceURI === NS.client) {
-      this.heard(arrived);
+      for (const hear of this.listeners) hear(arrived);
     } else if (this.waiting) {
       this.waiting(arrived);
     } else {
@@ -178,7 +178,7 @@ export class Stream {
   close() {
     const goes = this.isOpen && !this.over;
     this.ended = () => {};
-    this.heard = () => {};
+    this.listeners.clear();
     if (!this.over) this.end(new Problem("unreachable"));
     if (goes) this.send(element(NS.framing, "close"));
     setTimeout(() => this.socket.close(), goes ? PATIENCE : 0);

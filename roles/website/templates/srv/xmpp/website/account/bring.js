@@ -4,7 +4,7 @@
 import { at, said } from "/page.js";
 import { NS, Problem, Refusal, bare, element } from "/xmpp.js";
 import { PIE, PRIVACY, items, named } from "./export.js";
-import { about, ask, me, onSubmit } from "./parts.js";
+import { about, ask, me, onSubmit, withRefusals } from "./parts.js";
 import { isAddress } from "./people.js";
 import * as people from "./people.js";
 
@@ -76,7 +76,7 @@ const rosterItems = async () => byAddress(named(await ask("get", element(NS.rost
 const sees = (one) => ["to", "both"].includes(one?.getAttribute("subscription"));
 const isAsked = (one) => one?.getAttribute("ask") === "subscribe";
 
-async function bringContacts(account, progress) {
+const bringContacts = (account, progress) => withRefusals(async (refused) => {
   const [theirs, ours] = [contactsIn(account), await rosterItems()];
   const asked = [];
   let added = 0;
@@ -96,9 +96,11 @@ async function bringContacts(account, progress) {
   }
   // The server answers a request that it does not pass on elsewhere; here it is seen in the list.
   const now = asked.length ? await rosterItems() : ours;
-  const gone = asked.filter((jid) => sees(now.get(jid)) || isAsked(now.get(jid))).length;
-  return { added, asked: gone, later: asked.length - gone };
-}
+  const left = asked.filter((jid) => !sees(now.get(jid)) && !isAsked(now.get(jid)));
+  const later = left.filter((jid) => !refused.has(jid)).length;
+  counts.refused += left.length - later;
+  return { added, asked: asked.length - left.length, later };
+});
 
 async function bringBookmarks(account) {
   const theirs = bookmarksIn(account);

@@ -97,7 +97,7 @@ async function archive(progress) {
   for (let after = ""; ; ) {
     const queryid = randomId();
     // From the own archive, and an answer to this: anybody could send a message that looks like one.
-    stream.heard = (stanza) => {
+    const hear = (stanza) => {
       const from = stanza.getAttribute("from");
       if (stanza.localName !== "message" || (from && from !== bare(stream.jid))) return;
       const result = [...stanza.children].find((one) => one.namespaceURI === NS.archive && one.localName === "result");
@@ -105,9 +105,8 @@ async function archive(progress) {
       result.removeAttribute("queryid");
       results.push(new XMLSerializer().serializeToString(result));
     };
-    const answer = await ask("set", element(NS.archive, "query", { queryid }, page(after))).finally(() => {
-      stream.heard = () => {};
-    });
+    stream.listeners.add(hear);
+    const answer = await ask("set", element(NS.archive, "query", { queryid }, page(after))).finally(() => stream.listeners.delete(hear));
     progress(results.length);
     after = named(answer, NS.pages, "last")[0]?.textContent;
     if (!after || named(answer, NS.archive, "fin")[0].getAttribute("complete") === "true") return results;

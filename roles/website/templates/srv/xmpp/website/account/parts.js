@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // What the parts of the account page share: who is logged in, how an action runs, and lists with a button in each row.
 import { at, said } from "/page.js";
-import { Problem, Refusal } from "/xmpp.js";
+import { Problem, Refusal, bare } from "/xmpp.js";
 
 // The account, with the stream that is logged in to it; null before and after.
 export const me = { name: "", domain: "", stream: null };
@@ -36,6 +36,22 @@ export async function meant(sentences, asked) {
   } catch (refusal) {
     const name = refusal instanceof Refusal && refusal.conditions.map((condition) => sentences[condition]).find(Boolean);
     throw name ? new Problem(name) : refusal;
+  }
+}
+
+// Presence has no answer, but that the server does not allow it (to a limited account, say): its words, by address, until the action is done.
+export async function withRefusals(action) {
+  const { stream } = me;
+  const words = new Map();
+  const hear = (stanza) => {
+    if (stanza.localName !== "presence" || !stanza.querySelector("error > not-allowed")) return;
+    words.set(bare(stanza.getAttribute("from") || ""), stanza.querySelector("error > text")?.textContent || "");
+  };
+  stream?.listeners.add(hear);
+  try {
+    return await action(words);
+  } finally {
+    stream?.listeners.delete(hear);
   }
 }
 

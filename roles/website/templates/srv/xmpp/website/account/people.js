@@ -2,7 +2,7 @@
 // The account page: contacts (RFC 6121), who would like to be one (mod_xmpp_requests.erl), and blocked addresses (XEP-0191).
 import { at, said } from "/page.js";
 import { NS, Problem, element } from "/xmpp.js";
-import { about, ask, figure, list, me, onSubmit } from "./parts.js";
+import { about, ask, figure, list, me, onSubmit, withRefusals } from "./parts.js";
 
 const REQUESTS = "conexizan:requests";
 const BLOCKING = "urn:xmpp:blocking";
@@ -37,12 +37,12 @@ function contact(item) {
 
 const send = (type, to) => me.stream.send(element(NS.client, "presence", { to, type }));
 
-// The server says nothing to it; in the list that is fetched next, it is done.
-async function answer(who, name, ...types) {
+// The server says nothing to it; in the list that is fetched next, it is done, or was refused.
+const answer = (who, name, ...types) => withRefusals(async (refused) => {
   for (const type of types) send(type, who);
-  await contacts();
+  if ((await fetched()).some((one) => jid(one) === who)) throw new Problem("server", { words: refused.get(who) });
   return about(name, who);
-}
+});
 
 const request = (known) => (one) => {
   const who = jid(one);
@@ -61,12 +61,17 @@ const request = (known) => (one) => {
 // Who waits for an answer; what they wrote is the text of each.
 export const asking = async () => [...(await ask("get", element(REQUESTS, "requests"))).querySelectorAll("request")];
 
-export async function contacts() {
+async function fetched() {
   const items = [...(await ask("get", element(NS.roster, "query"))).querySelectorAll("item")].sort(byAddress);
   const requests = await asking();
   figure("contacts", items.length);
   list("contact-list", items.map(contact));
   list("requests", requests.map(request(items)), "no-request");
+  return requests;
+}
+
+export async function contacts() {
+  await fetched();
 }
 
 const change = (verb, who) => ask("set", element(BLOCKING, verb, {}, element(BLOCKING, "item", { jid: who })));
