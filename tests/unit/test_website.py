@@ -187,6 +187,9 @@ def test_donations_have_a_page_and_codes(everything: Rendered) -> None:
         ("little", "en/privacy/index", "Whom you call", "our server passes the call on"),
         ("little", "de/faq/index", "Es ist abgeschaltet, bis", "Solange es eingeschaltet ist"),
         ("little", "en/rooms/index", "Your app can list the public rooms", "search of the public rooms"),
+        ("little", "en/account/index", "only those who have an account here themselves", "have to accept it. This"),
+        ("little", "de/faq/index", "für die neue gefragt, aber nur mit einem Konto hier", "für die neue gefragt."),
+        ("defaults", "de/account/index", "müssen zustimmen. Nachrichten", "selbst hier ein Konto"),
         ("web chat", "en/index", "Scripts run only on the account page and in the web chat.", "no script either"),
     ],
 )
