@@ -45,6 +45,7 @@ async def test_member_invites_on_the_page(
     await page.locator("#invite button[type=submit]").click()
     await expect(page.locator("#invite [role=alert]")).to_have_text(re.compile(str(EACH)), timeout=PATIENCE * 1000)
     link = await page.locator("#invitations a").last.get_attribute("href") or ""
+    await expect(page.get_by_role("button", name=link)).to_have_count(1)
     assert link.startswith(f"https://{service.domain}/invite#{guest.jid}?register;preauth=")
     await page.locator("#logout").click()
     assert "preauth" not in await page.content()

@@ -222,12 +222,6 @@ def test_what_only_the_account_page_can_do_is_said_only_with_it(tmp_path: Path, 
             assert not re.search(r" [,.;:]|,,", words), (language, name)
 
 
-def test_account_page_is_for_all_domains(everything: Rendered) -> None:
-    page = Page("en/account/", everything["en/account/index.html"])
-    assert page.values("form", "data-domains") == ["friends.test family.test"]
-    assert "ends in @friends.test or @family.test" in page.words
-
-
 def test_only_the_languages_of_the_service_are_there(tmp_path: Path) -> None:
     site = render(tmp_path, {"xmpp_languages": ["de"]})
     assert not [path for path in site if path.startswith("en/")]

@@ -11,6 +11,7 @@ export function linkRow(link) {
   const copy = document.createElement("button");
   copy.type = "button";
   copy.textContent = said("copy");
+  copy.setAttribute("aria-label", `${copy.textContent}: ${link}`); // which one, of several
   copy.addEventListener("click", async () => {
     const told = made.closest("#inside > div").querySelector("[role=status]");
     try {
