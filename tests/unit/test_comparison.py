@@ -38,7 +38,7 @@ def test_readme_and_page_compare_the_same_projects() -> None:
 
 
 def test_figures_are_those_that_were_measured() -> None:
-    """Also where the page of a figure is not named beside it."""
+    """Also of memory where its page is not named beside it."""
     measured = (ROOT / "docs/performance.md").read_text(encoding="utf-8")
     said = [*re.findall(r"\[([^]]*\d[^]]*)\]\(performance\.md[#)]", TEXT), *re.findall(r"[\d.]+ MiB", TEXT)]
     said += [figure for *_, here in SHORT for figure in re.findall(r"[\d.]+ MiB", here)]
@@ -53,6 +53,8 @@ def test_other_numbers_are_those_of_the_project() -> None:
     assert f"after {days[0]} days" in PROOFS[0][0]
     (attacks,) = [found for *_, here in SHORT for found in re.findall(r"(\d+) attacks", here)]
     assert int(attacks) == len(tables(ROOT / "docs/security.md")["Attacks"])
+    tested = trusted(ROOT / "roles/xmpp/vars/main.yml")["xmpp_derived_tested"]["ejabberd"]
+    assert f"- ejabberd {tested} with limits" in TEXT
 
 
 @pytest.mark.parametrize(("what", "tests"), PROOFS)
