@@ -57,7 +57,7 @@ class ActionModule(Action):
         if args["verb"] in CHECKS:
             words = (args.get("source", ""), args.get("target", ""), dict(args["domains"]))
             account = str(args.get("account", "")).lower()
-            return result | self._bring(file, *words, verb=args["verb"], account=account)
+            return result | self._import(file, *words, verb=args["verb"], account=account)
         return result | self._give(args["verb"], args["account"], file)
 
     def _call(self, verb: str, **args: object) -> dict[str, Any]:
@@ -70,7 +70,7 @@ class ActionModule(Action):
             raise AnsibleActionFail(str(done.get("msg", "the module failed")))
         return done
 
-    def _bring(
+    def _import(
         self, file: Path, source: str, target: str, services: Moves, verb: str = "import", account: str = ""
     ) -> dict[str, Any]:
         try:

@@ -56,13 +56,13 @@ async def download(page: Page, file: Path) -> Path:
     return file
 
 
-async def bring(page: Page, file: Path, language: str = "en", more: str = "", **counts: int) -> None:
-    """Brings contacts along; what is not counted is 0."""
-    await page.locator("#bring-file").set_input_files(file)
-    await page.locator("#bring button[type=submit]").click()
+async def import_file(page: Page, file: Path, language: str = "en", more: str = "", **counts: int) -> None:
+    """Imports the file of another account; what is not counted is 0."""
+    await page.locator("#import-file").set_input_files(file)
+    await page.locator("#import button[type=submit]").click()
     names = ["contacts", "asked", "bookmarks", "blocked"] + ["refused"] * ("refused" in counts)
-    told = [said(language, f"brought-{name}", str(counts.get(name, 0))) for name in names]
-    await tells(page, "bring", " · ".join(told) + more)
+    told = [said(language, f"imported-{name}", str(counts.get(name, 0))) for name in names]
+    await tells(page, "import", " · ".join(told) + more)
 
 
 async def assert_refused(service: Service, account: Account) -> None:

@@ -78,13 +78,13 @@ async def test_keyboard_is_enough(browser: Browser, service: Service, pair: list
     async with page.expect_download():
         await page.keyboard.press("Enter")
     await tells(page, "export", said("en", "exported"))
-    await reach(page, page.locator("#bring-file"))
+    await reach(page, page.locator("#import-file"))
     async with page.expect_file_chooser() as chooser:
         await page.keyboard.press("Space")
     await (await chooser.value).set_files(file_of(tmp_path / "few.xml", ""))
-    await reach(page, page.locator("#bring button"))
+    await reach(page, page.locator("#import button"))
     await page.keyboard.press("Enter")
-    await expect(page.locator("#bring [role=status]")).to_contain_text(said("en", "brought-contacts", "0"))
+    await expect(page.locator("#import [role=status]")).to_contain_text(said("en", "imported-contacts", "0"))
     # And back.
     await reach(page, page.locator("#block"), "Shift+Tab")
     await page.keyboard.type("draft@elsewhere.test")

@@ -50,7 +50,7 @@ async def test_start_page_leads_to_the_account(site: Site, service: Service) -> 
         home = f"https://{service.domain}/{language}/"
         assert (home, f"{home}account/") in site.links
         parts = {target for source, target in site.links if source == f"{home}faq/"}
-        wanted = ("new-password", "archive", "devices", "blocked", "invite", "export", "bring", "uploads", "delete")
+        wanted = ("new-password", "archive", "devices", "blocked", "invite", "export", "import", "uploads", "delete")
         assert {f"{home}account/#{part}" for part in wanted} <= parts
 
 

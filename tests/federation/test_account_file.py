@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A file of the account page on another service: what its operator imports, and what people bring along themselves."""
+"""A file of the account page on another service: what its operator imports, and what people import themselves."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser
 
-from ..browser.account import bring, download, enter
+from ..browser.account import download, enter, import_file
 from ..browser.site import Visit
 from ..kit.account_file import (
     ASKING,
@@ -95,12 +95,12 @@ async def take_along(
 ) -> None:
     """On the account page of the other service."""
     visit = await Visit.begin(browser, web_name(beta))
-    page = await visit.open("/en/account/#bring")
+    page = await visit.open("/en/account/#import")
     await enter(page, guest)
     async with login(alpha, friend) as other, login(beta, guest) as phone:
         await other.online()
         await phone.online()
-        await bring(page, file, contacts=3, asked=2, bookmarks=ROOMS, blocked=1)
+        await import_file(page, file, contacts=3, asked=2, bookmarks=ROOMS, blocked=1)
         await other.presences.get(
             lambda presence: presence.get("type") == "subscribe" and presence.get("from") == guest.jid
         )
@@ -114,5 +114,5 @@ async def take_along(
         assert found[friend.jid].findtext(f"{{{ROSTER}}}group") == "Friends & Co"
         assert [found[f"{one}@elsewhere.test"].get("ask") for one in ("asked", "somebody")] == ["subscribe", None]
         # Again, there is nothing left to do.
-        await bring(page, file)
+        await import_file(page, file)
     assert await visit.end() == []

@@ -99,7 +99,7 @@ async def test_file_reaches_the_neighbour(near: Service, far: Service, register:
 async def test_call_from_relay_to_relay(
     alpha: Service, beta: Service, register: Register, first: Transport, second: Transport
 ) -> None:
-    """Each reaches only its own server; sound and picture go from one relay to the other."""
+    """Each reaches only its own server; audio and video go from one relay to the other."""
     alice, bob = register(alpha), register(beta)
     async with login(alpha, alice) as one, login(beta, bob) as other:
         keys = await credentials_of(one), await credentials_of(other)

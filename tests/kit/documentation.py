@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The commands that the documentation tells."""
+"""The commands that the documentation tells, and its tables."""
 
 from __future__ import annotations
 
@@ -53,4 +53,14 @@ ALL = sorted({command for page in GUIDES for command in commands(page)})
 def block(words: str) -> str:
     """Return the one block of all pages that has these words."""
     (found,) = (part for page in GUIDES for part in fences(page.read_text(encoding="utf-8")) if words in part)
+    return found
+
+
+def tables(page: Path) -> dict[str, list[list[str]]]:
+    """Return the cells of each row below each heading, without the heads of the tables."""
+    found: dict[str, list[list[str]]] = {}
+    for part in re.split(r"^#+ ", page.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]:
+        for table in re.findall(r"^\|.*\n\|[-|]+\n((?:\|.*\n?)+)", part, re.MULTILINE):
+            lines = (line.strip().strip("|").split("|") for line in table.splitlines())
+            found.setdefault(part.partition("\n")[0], []).extend([cell.strip() for cell in line] for line in lines)
     return found

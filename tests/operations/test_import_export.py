@@ -17,8 +17,8 @@ from xml.etree import ElementTree as ET
 import pytest
 from testinfra.host import Host
 
-from ..browser.account import bring
 from ..browser.account import enter as enter_page
+from ..browser.account import import_file
 from ..browser.site import Visit
 from ..kit.chromium import browsing, installed, trusting
 from ..kit.clients import Client, affiliate, befriend, login
@@ -210,15 +210,15 @@ async def assert_everything_is_there(
         assert "QUJD" in (await items(other, BUNDLE, account.jid))["current"]
 
 
-async def bring_along(service: Service, account: Account, file: Path, folder: Path) -> None:
+async def import_on_the_web(service: Service, account: Account, file: Path, folder: Path) -> None:
     """Contacts and bookmarks, as their owner does on the account page, in a browser."""
     places = {service.domain: service.address}
     with installed("mover", folder) as program:
         async with browsing(program, trusting(service.ca, folder / "home"), places) as browser:
             visit = await Visit.begin(browser, service.domain)
-            page = await visit.open("/de/account/#bring")
+            page = await visit.open("/de/account/#import")
             await enter_page(page, account)
-            await bring(page, file, "de", contacts=2, asked=1, bookmarks=2)
+            await import_file(page, file, "de", contacts=2, asked=1, bookmarks=2)
             assert await visit.end() == []
 
 
@@ -251,7 +251,7 @@ def test_people_and_rooms_are_imported_and_people_exported(service: Service, pro
     stranger, taker = service.register(2)
     try:
         # One of the people does it alone, at a service that imports nothing for anybody.
-        asyncio.run(bring_along(service, taker, in_ / f"{old.jid}.xml", tmp_path))
+        asyncio.run(import_on_the_web(service, taker, in_ / f"{old.jid}.xml", tmp_path))
         [roster] = service.api(("get_roster", {"user": taker.name, "host": service.domain}))
         found = {item["jid"]: (item["nick"], item["groups"]) for item in roster}
         assert found == {old_friend.jid: ("", []), "far@elsewhere.test": ("A & B", ["Far away"])}

@@ -80,7 +80,7 @@ PACKET = 1200
 async def test_relay_carries_calls_but_no_floods(
     service: Service, credentials: Credentials, rate: int, arrives: float
 ) -> None:
-    """8 Mbit/s of sound and picture pass; who would use up the operator's line does not get much more."""
+    """8 Mbit/s of audio and video pass; who would use up the operator's line does not get much more."""
     seconds = 3
     async with relay(service, credentials, "tcp") as caller, relay(service, credentials, "tcp") as called:
         await talk(caller, called)

@@ -67,7 +67,7 @@ def play(folder: Path, *arguments: str, **variables: Any) -> subprocess.Complete
         ),
     ],
 )
-def test_without_a_way_into_the_host_the_rest_is_checked(
+def test_without_ssh_access_the_rest_is_checked(
     tmp_path: Path, server: NameServer, settings: dict[str, Any], found: str
 ) -> None:
     server.load("_xmpp-client._tcp 60 IN SRV 0 1 5222 friends.test.\n@ 60 IN A 192.31.196.1", "friends.test")

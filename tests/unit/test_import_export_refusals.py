@@ -21,7 +21,7 @@ from .import_files import DATA, ROOM, document, file, rooms_in, stored
 
 def taking_in(folder: Path, source: str) -> None:
     """Take a folder in, as far as it goes without a host."""
-    object.__new__(ActionModule)._bring(folder, source, "", {"new.test": "muc.new.test"})
+    object.__new__(ActionModule)._import(folder, source, "", {"new.test": "muc.new.test"})
 
 
 def prosodys_account(folder: Path, name: str, domain: str = "old%2etest") -> None:

@@ -11,19 +11,10 @@ from xml.etree import ElementTree
 import pytest
 import yaml
 
+from ..kit.documentation import tables
 from .loading import ROOT
 
 DECISIONS = ROOT / "docs/decisions"
-
-
-def tables(page: Path) -> dict[str, list[list[str]]]:
-    """Return the cells of each row below each heading, without the heads of the tables."""
-    found: dict[str, list[list[str]]] = {}
-    for part in re.split(r"^#+ ", page.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]:
-        for table in re.findall(r"^\|.*\n\|[-|]+\n((?:\|.*\n?)+)", part, re.MULTILINE):
-            lines = (line.strip().strip("|").split("|") for line in table.splitlines())
-            found.setdefault(part.partition("\n")[0], []).extend([cell.strip() for cell in line] for line in lines)
-    return found
 
 
 # ------------------------------------------------------------------ contents

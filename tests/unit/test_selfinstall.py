@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import base64
+import configparser
 import gzip
 import io
 import json
@@ -17,7 +18,8 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.conexizan.xmpp.plugins.plugin_utils.selfinstall import packing, seed
+from ansible_collections.conexizan.xmpp.plugins.filter.terminal_qr import terminal_qr
+from ansible_collections.conexizan.xmpp.plugins.plugin_utils.selfinstall import first_boot, packing, seed
 
 from ..kit.collection import environment
 from .loading import ROOT
@@ -197,3 +199,18 @@ def test_archive_is_the_same_for_the_same_files() -> None:
         modes = {member.name: member.mode for member in archive.getmembers()}
     assert modes == {"root/conexizan": 0o700, "root/conexizan/a": 0o700, "root/conexizan/a/b": 0o600, "etc/c": 0o644}
     assert os.sep not in packing.LOCAL
+
+
+def test_host_has_what_a_machine_with_a_clone_has() -> None:
+    """Said twice, since the host has no clone: how Ansible runs, its packages, how a QR code is drawn."""
+    own, projects = (configparser.ConfigParser(interpolation=None) for _ in range(2))
+    own.read_string(seed.CONFIGURATION)
+    projects.read(ROOT / "ansible.cfg", encoding="utf-8")
+    for section in own.sections():
+        for option, value in own.items(section):
+            if f"/{seed.PLACE}" not in value:
+                assert value == projects[section][option], option
+    assert f"apt install --no-install-recommends {' '.join(first_boot.PACKAGES)}`" in (ROOT / "README.md").read_text(
+        encoding="utf-8"
+    )
+    assert first_boot.qr_code("https://friends.test/account") == terminal_qr("https://friends.test/account")

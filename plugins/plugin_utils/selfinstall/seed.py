@@ -14,12 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
+from ansible_collections.conexizan.xmpp.plugins.plugin_utils.selfinstall import first_boot
 
 HEADER = "#cloud-config"
 BEGIN, END = "# conexizan: begin", "# conexizan: end"
 BLOCK = re.compile(rf"^{BEGIN}\n.*?^{END}\n?", re.MULTILINE | re.DOTALL)
-PLACE = "root/conexizan"
-UNIT = "conexizan-selfinstall.service"
+# The program says where it is: it runs on the host, and can import nothing of the project.
+PLACE = str(first_boot.HOME.relative_to("/"))
+UNIT = f"{first_boot.UNIT}.service"
 # bootcmd runs at each boot, so it goes on after a power cut; write_files and runcmd do not run again once begun.
 SCRIPT = """\
 if ! [ -e /{place}/unpacked ]; then

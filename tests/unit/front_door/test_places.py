@@ -37,7 +37,7 @@ def test_value_of_unknown_name_is_not_shown(run: Run) -> None:
 
 
 def test_missing_domain_points_to_the_inventory(run: Run) -> None:
-    """What was never said has no place; it belongs into the inventory."""
+    """What was never said has no place; it belongs in the inventory."""
     (problem,) = run.found[slug(CASES, "no domain")]["problems"]
     assert place(problem) == "hosts.yml"
 

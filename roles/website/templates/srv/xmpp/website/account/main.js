@@ -4,7 +4,7 @@
 import { at, newPassword, said, show, showsPassword } from "/page.js";
 import { NS, element } from "/xmpp.js";
 import * as archive from "./archive.js";
-import "./bring.js";
+import "./import.js";
 import { moderation } from "./commands.js";
 import * as devices from "./devices.js";
 import "./export.js";

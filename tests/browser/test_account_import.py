@@ -21,7 +21,7 @@ from ..kit.nodes import PUBSUB
 from ..kit.quotas import MIB, filled
 from ..kit.service import PATIENCE, Account, Service
 from ..kit.uploads import files_of
-from .account import bring, enter, said, tells
+from .account import enter, import_file, said, tells
 from .site import Visit
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.usefixtures("limits_reset_before")]
@@ -66,15 +66,15 @@ async def test_contacts_bookmarks_and_blocks_come_along(
     member = pair[0]
     file = file_of(tmp_path / "odd.xml", ODD.format(own=member.jid))
     visit = await Visit.begin(browser, service.domain, "phone")
-    page = await visit.open("/de/account/#bring")
+    page = await visit.open("/de/account/#import")
     async with login(service, member) as phone:
         await phone.query("set", f"<query xmlns='{ROSTER}'><item jid='known@far.test' name='Mine'/></query>")
         await enter(page, member)
-        await bring(page, file, "de", contacts=2, asked=1, bookmarks=2, blocked=2)
-        await expect(page.locator("#bring-file")).to_have_value("")
+        await import_file(page, file, "de", contacts=2, asked=1, bookmarks=2, blocked=2)
+        await expect(page.locator("#import-file")).to_have_value("")
         await expect(page.locator("#figure-contacts")).to_have_text("3")
         await expect(page.locator("#contact-list")).to_contain_text(said("de", "asked"))
-        await visit.check(page, "account-brought-de")
+        await visit.check(page, "account-imported-de")
         roster = await phone.query("get", f"<query xmlns='{ROSTER}'/>")
         found = {one.get("jid"): one for one in roster.iter(f"{{{ROSTER}}}item")}
         assert {jid: (one.get("name"), one.get("ask")) for jid, one in found.items()} == {
@@ -101,7 +101,7 @@ async def test_contacts_bookmarks_and_blocks_come_along(
             if field.get("var") == "pubsub#access_model"
         )
         assert access == "whitelist"
-        await bring(page, file, "de")
+        await import_file(page, file, "de")
     assert await visit.end() == []
 
 
@@ -110,7 +110,7 @@ async def test_files_that_are_of_no_use_are_told(
 ) -> None:
     """No XML, XML of something else, several accounts. The choice stays."""
     visit = await Visit.begin(browser, service.domain)
-    page = await visit.open("/en/account/#bring")
+    page = await visit.open("/en/account/#import")
     await enter(page, pair[0])
     other, cut = tmp_path / "other.xml", tmp_path / "cut.xml"
     other.write_text("<html xmlns='http://www.w3.org/1999/xhtml'/>", encoding="utf-8")
@@ -123,11 +123,11 @@ async def test_files_that_are_of_no_use_are_told(
         (picture, "no-file"),
         (file_of(tmp_path / "two.xml", "", ""), "many-accounts"),
     ):
-        await page.locator("#bring-file").set_input_files(file)
-        await page.locator("#bring button[type=submit]").click()
-        await tells(page, "bring", said("en", sentence), "alert")
-        assert str(await page.locator("#bring-file").input_value()).endswith(file.name)
-    await bring(page, file_of(tmp_path / "empty.xml", ""))
+        await page.locator("#import-file").set_input_files(file)
+        await page.locator("#import button[type=submit]").click()
+        await tells(page, "import", said("en", sentence), "alert")
+        assert str(await page.locator("#import-file").input_value()).endswith(file.name)
+    await import_file(page, file_of(tmp_path / "empty.xml", ""))
     # Chromium puts an element with a style into what it has read of a broken file, and remarks upon it itself.
     assert [fault for fault in await visit.end() if "inline style" not in fault] == []
 
@@ -143,12 +143,12 @@ async def test_what_the_server_lets_nobody_do_is_told(
     few = file_of(tmp_path / "few.xml", ODD.format(own=full.jid))
     await asyncio.to_thread(filled, service, full, FULL)
     visit = await Visit.begin(browser, service.domain)
-    page = await visit.open("/en/account/#bring")
+    page = await visit.open("/en/account/#import")
     await enter(page, member)
-    await bring(page, file, more=f". {said('en', 'ask-later')}", contacts=STRANGERS + 2, asked=STRANGERS)
+    await import_file(page, file, more=f". {said('en', 'ask-later')}", contacts=STRANGERS + 2, asked=STRANGERS)
     await page.locator("#logout").click()
     await enter(page, full)
-    await bring(page, few, refused=6)
+    await import_file(page, few, refused=6)
     assert await visit.end() == []
 
 
@@ -162,9 +162,9 @@ async def test_limited_account_is_not_told_to_come_back(
     file = file_of(tmp_path / "child.xml", f"<query xmlns='{ROSTER}'>{items}</query>")
     visit = await Visit.begin(browser, service.domain)
     with limited(service, member):
-        page = await visit.open("/en/account/#bring")
+        page = await visit.open("/en/account/#import")
         await enter(page, member)
-        await bring(page, file, contacts=2, asked=1, refused=1)
+        await import_file(page, file, contacts=2, asked=1, refused=1)
         await page.locator("#requests li", has_text=ASKING).get_by_text(said("en", "accept")).click()
         await tells(page, "contacts", "This account reaches people of this service only.", "alert")
         await expect(page.locator("#requests")).to_contain_text(ASKING)

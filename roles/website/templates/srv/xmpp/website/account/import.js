@@ -76,7 +76,7 @@ const rosterItems = async () => byAddress(named(await ask("get", element(NS.rost
 const sees = (one) => ["to", "both"].includes(one?.getAttribute("subscription"));
 const isAsked = (one) => one?.getAttribute("ask") === "subscribe";
 
-const bringContacts = (account, progress) => withRefusals(async (refused) => {
+const importContacts = (account, progress) => withRefusals(async (refused) => {
   const [theirs, ours] = [contactsIn(account), await rosterItems()];
   const asked = [];
   let added = 0;
@@ -102,7 +102,7 @@ const bringContacts = (account, progress) => withRefusals(async (refused) => {
   return { added, asked: asked.length - left.length, later };
 });
 
-async function bringBookmarks(account) {
+async function importBookmarks(account) {
   const theirs = bookmarksIn(account);
   if (!theirs.size) return 0;
   const node = await items(BOOKMARKS);
@@ -121,7 +121,7 @@ async function bringBookmarks(account) {
   return added;
 }
 
-async function bringBlocked(account) {
+async function importBlocked(account) {
   const ours = byAddress([...(await ask("get", element(BLOCKING, "blocklist"))).querySelectorAll("item")].map((one) => [one.getAttribute("jid"), one]));
   const missing = [...blockedIn(account).keys()].filter((jid) => !ours.has(jid));
   let added = 0;
@@ -132,19 +132,19 @@ async function bringBlocked(account) {
   return added;
 }
 
-onSubmit("bring", async () => {
-  const part = at("bring");
+onSubmit("import", async () => {
+  const part = at("import");
   counts.refused = 0;
-  const account = await accountIn(at("bring-file").files[0]);
+  const account = await accountIn(at("import-file").files[0]);
   // First of all, so that nobody who is blocked is asked.
-  const blocked = await bringBlocked(account);
-  const contacts = await bringContacts(account, (count) => {
-    part.querySelector("[role=status]").textContent = about("bringing", count);
+  const blocked = await importBlocked(account);
+  const contacts = await importContacts(account, (count) => {
+    part.querySelector("[role=status]").textContent = about("importing", count);
   });
-  const bookmarks = await bringBookmarks(account);
+  const bookmarks = await importBookmarks(account);
   await Promise.all([people.contacts(), people.blocked()]);
   part.querySelector("form").reset();
-  const told = [["brought-contacts", contacts.added], ["brought-asked", contacts.asked], ["brought-bookmarks", bookmarks], ["brought-blocked", blocked]];
-  if (counts.refused) told.push(["brought-refused", counts.refused]);
+  const told = [["imported-contacts", contacts.added], ["imported-asked", contacts.asked], ["imported-bookmarks", bookmarks], ["imported-blocked", blocked]];
+  if (counts.refused) told.push(["imported-refused", counts.refused]);
   return told.map(([name, count]) => about(name, count)).join(" · ") + (contacts.later ? `. ${said("ask-later")}` : "");
 });
