@@ -100,3 +100,15 @@ def test_connection_that_ends_is_told_to_those_who_wait(service: Service, alice:
     assert taken.count("taken") == len(stored(service, alice))
     assert taken[0] == "refused"
     assert store(service, alice) == ["taken"] * ROWS
+
+
+def test_options_of_the_connection_are_set(service: Service) -> None:
+    """No flush for each row, and no stop every thousand pages: ejabberd has no option for either."""
+    script = """run([Host]) ->
+        [{selected, _, [[<<"1">>]]}, {selected, _, [[<<"20000">>]]}] =
+            [ejabberd_sql:sql_query(list_to_binary(Host), Statement)
+             || Statement <- [<<"PRAGMA synchronous">>, <<"PRAGMA wal_autocheckpoint">>]].
+    """
+    service.host.check_output("systemctl restart ejabberd")
+    service.wait_until_ready()
+    run_in_erlang(service, script, service.domain)
