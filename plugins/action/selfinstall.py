@@ -12,6 +12,7 @@ from typing import Any
 
 from ansible import constants
 from ansible.errors import AnsibleActionFail
+from ansible.utils.vars import load_extra_vars
 from ansible_collections.conexizan.xmpp.plugins.module_utils import atomic
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.bases import Action
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.declarations import PROJECT
@@ -110,7 +111,16 @@ class ActionModule(Action):
             raise Refused("The host takes its inventory from one file or folder: give one -i")
         files = packing.inventory_files(sources[0], constants.INVENTORY_IGNORE_EXTS, args["files"])
         inventory = packing.entries(files, host)
-        hosts = {name: variables["hostvars"][name] for name in variables["groups"]["all"]}
+        # Names with an underscore are variables, as in the action command_line; those of Ansible are of this run alone.
+        given = load_extra_vars(self._loader)
+        if lost := [name for name in given if "_" in name.strip("_") and not name.startswith("ansible_")]:
+            raise Refused(
+                f"{', '.join(lost)}: set on the command line (-e), where the host would not find it. Write it into the "
+                "inventory"
+            )
+        # As they are written.
+        hosts = {name: variables["hostvars"].raw_get(name) for name in variables["groups"]["all"]}
+        packing.refuse_lookups(hosts)
         if (secret := packing.secrets_in(hosts, inventory)) and not args.get("secrets"):
             raise Refused(
                 f"{', '.join(secret)}: secrets would be in user-data, which whoever has the card can read, or at a "

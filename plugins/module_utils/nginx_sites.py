@@ -136,10 +136,12 @@ def judge_sites(
     *,
     own_dropin: bool,
     handed_over: str = "",
+    ended: str = "",
 ) -> list[str]:
     """Return what keeps sites from being served beside the service.
 
-    *handed_over* is the address that web servers listen at if the port of HTTPS is not theirs alone.
+    *handed_over* is the address that web servers listen at if the port of HTTPS is not theirs alone, *ended* the one
+    where they did so far.
     """
     faults = []
     for name, where in re.findall(r'conflicting server name "([^"]+)" on (\S+), ignored', stderr):
@@ -159,6 +161,11 @@ def judge_sites(
             faults.append(
                 f"{one.file} listens on TCP {one.port}, which {others[one.port].removesuffix('.service')} needs. "
                 "Move it to another port."
+            )
+        elif ended and one.port == int(ended.rpartition(":")[2]):
+            faults.append(
+                f"{one.file} listens on port {one.port}, which nobody is led to without xmpp_single_port. Write: "
+                f"listen {https_port} ssl"
             )
         elif handed_over and one.port == https_port and "quic" not in one.options:
             faults.append(
@@ -204,6 +211,13 @@ def places(files: dict[str, str]) -> list[str]:
             if place.startswith(HIDDEN)
         ]
     return faults
+
+
+def handed_over_so_far() -> str:
+    """Return the address at which the service's web servers get what comes to a port that is not theirs alone."""
+    path = NGINX / "xmpp.conf"
+    found = re.search(r"\blisten (127\.0\.0\.1:\d+) ssl\b", path.read_text("utf-8") if path.exists() else "")
+    return found[1] if found else ""
 
 
 def own_dropin() -> bool:
@@ -270,7 +284,10 @@ def web_sites(
     skipped = ("the service's own", "/etc/nginx/mime.types", "/etc/nginx/modules-enabled/", "/usr/share/nginx/modules")
     files = {path: text for path, text in sections(dump).items() if not path.startswith(skipped)}
     handed_over = next((address for address in https_listen or [] if address.startswith(LOOPBACK)), "")
-    faults += judge_sites(files, errors, https_port, names, ports, own_dropin=own_dropin(), handed_over=handed_over)
+    ended = "" if handed_over else handed_over_so_far()
+    faults += judge_sites(
+        files, errors, https_port, names, ports, own_dropin=own_dropin(), handed_over=handed_over, ended=ended
+    )
     further = {
         one.port: one.file
         for one in listens(files)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import shlex
 import socket
 import ssl
 from typing import Any
@@ -20,6 +21,7 @@ from ..kit.web import BIND, FRAMING, authenticate, over_websocket
 
 APP: dict[str, Any] = {"direct_tls": True, "port": ONE_PORT}
 INNER = {f"127.0.0.1:{port}" for port in range(5282, 5286)} | {"[::ffff:127.0.0.1]:5286"}
+BELIEVING = [5284, 5285]
 HEADER = "<?xml version='1.0'?><stream:stream to='{}' version='1.0' xmlns='jabber:{}' {}>"
 STREAMS = "xmlns:stream='http://etherx.jabber.org/streams'"
 CLAIMED = ("192.0.2.66", "192.0.2.1")  # nobody's
@@ -116,6 +118,20 @@ def test_nobody_is_believed_who_claims_another_address(service: Service, port: i
         else:
             with pytest.raises((ssl.SSLError, ConnectionError)):
                 service.tls(f"xmpp-{kind}").wrap_socket(plain, server_hostname=service.domain)
+
+
+@pytest.mark.attack("claiming another address, by the header that proxies send (PROXY protocol)")
+@pytest.mark.parametrize("user", ["root", "www-data", "ejabberd", "turnserver", "nobody"])
+def test_only_nginx_is_believed_on_the_host(service: Service, user: str) -> None:
+    """With the header in front, a stream begins: as anybody, from any address."""
+    script = f"""
+import socket
+for port in {BELIEVING}:
+    with socket.socket() as link:
+        print(port) if not link.connect_ex(("127.0.0.1", port)) else None
+"""
+    opened = service.host.check_output(shlex.join(["runuser", "-u", user, "--", "python3", "-c", script]))
+    assert [int(port) for port in opened.split()] == (BELIEVING if user in ("root", "www-data") else [])
 
 
 def test_parts_behind_the_port_are_on_loopback_alone(service: Service) -> None:

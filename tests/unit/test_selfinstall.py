@@ -11,7 +11,6 @@ import json
 import os
 import re
 import subprocess
-import sys
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ import yaml
 from ansible_collections.conexizan.xmpp.plugins.filter.terminal_qr import terminal_qr
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.selfinstall import first_boot, packing, seed
 
-from ..kit.collection import environment
+from ..kit import ansible_fork
 from .loading import ROOT
 
 HOST = {"ansible_host": "192.0.2.7", "ansible_user": "root", "xmpp_domain": "friends.test"}
@@ -42,18 +41,9 @@ def write(folder: Path, *options: str, **settings: Any) -> subprocess.CompletedP
     """Run the playbook for an inventory in a folder, into its folder card."""
     (folder / "hosts.yml").write_text(json.dumps({"all": {"hosts": {"one": HOST | settings}}}), encoding="utf-8")
     options += (f"dir={folder}/card",)
-    return subprocess.run(
-        [
-            Path(sys.executable).with_name("ansible-playbook"),
-            *("-i", folder / "hosts.yml", ROOT / "playbooks/selfinstall.yml"),
-            *(word for option in options for word in ("-e", option)),
-        ],
-        env=environment(folder) | {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")},
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    words = ("-i", folder / "hosts.yml", ROOT / "playbooks/selfinstall.yml")
+    extra = (word for option in options for word in ("-e", option))
+    return ansible_fork.run(*words, *extra, folder=folder, environment=ansible_fork.operators())
 
 
 def unpacked(user_data: Path) -> dict[str, bytes]:
@@ -122,6 +112,8 @@ def test_box_of_a_provider(tmp_path: Path) -> None:
         ({}, ["source=https://friends.example/a.tar.gz", "sha256=12"], 'sha256 is "12"'),
         ({}, ["version=1.0"], 'version is "1.0"'),
         ({}, ["surce=x"], "Did you mean source?"),
+        ({}, ['{"xmpp_single_port": true}'], "xmpp_single_port: set on the command line (-e)"),
+        ({"xmpp_name": "{{ lookup('file', '/etc/hostname') }}"}, [], "xmpp_name (lookup file): what is looked up"),
         ({"ansible_become_password": "pass"}, [], "ansible_become_password: secrets would be in user-data"),
         ({"xmpp_acme_ca_file": "/etc/ssl/certs/ca-certificates.crt"}, [], "the host would not have it"),
     ],
@@ -157,6 +149,45 @@ def test_secrets_go_along_if_the_operator_says_so(tmp_path: Path) -> None:
     assert write(tmp_path, "secrets=true", **settings).returncode == 0
     hosts = unpacked(tmp_path / "card/user-data")["root/conexizan/inventory/hosts.yml"]
     assert b"mUxx7zLqDnEaNaPVDRKxPVvXPSJ2" in hosts
+
+
+@pytest.mark.parametrize(
+    ("value", "found"),
+    [
+        ("{{ lookup('ansible.builtin.pipe', 'hostname') }}", ["pipe"]),
+        (["{{ query( \"env\", 'HOME') }}"], ["env"]),
+        (
+            {"DESEC_TOKEN": "{% set t = q('community.general.passwordstore', 'x') %}{{ t }}"},
+            ["community.general.passwordstore"],
+        ),
+        ("{{ lookup('template', 'a.j2') }}{{ lookup('vars', 'b') }}", ["template"]),
+        ("{{ xmpp_domain }}, {{ lookup('vars', 'other') }}", []),
+        ("We lookup('file') nothing", []),
+        (True, []),
+    ],
+)
+def test_what_would_be_looked_up_on_the_host(value: object, found: list[str]) -> None:
+    """It is on the computer of whoever writes the card."""
+    assert list(packing.lookups(value)) == found
+
+
+@pytest.mark.parametrize(
+    ("name", "secret"),
+    [
+        ("xmpp_dns_key_secret", True),
+        ("restic_password", True),
+        ("vault_desec_token", True),
+        ("DESEC_TOKEN", True),
+        ("ansible_ssh_pass", True),
+        ("ansible_ssh_private_key_file", False),
+        ("password_file", True),
+        ("bypass", False),
+        ("xmpp_sha1_passwords", False),
+    ],
+)
+def test_secret_has_a_name_that_says_so(name: str, secret: bool) -> None:
+    assert packing.secrets_in({"one": {name: "x"}}, {}) == [name] * secret
+    assert packing.secrets_in({"one": {name: ""}}, {}) == []
 
 
 def test_what_no_host_could_use(tmp_path: Path) -> None:
@@ -197,6 +228,9 @@ def test_archive_is_the_same_for_the_same_files() -> None:
     assert seed.archive(files) == seed.archive(dict(reversed(files.items())))
     with tarfile.open(fileobj=io.BytesIO(gzip.decompress(seed.archive(files)))) as archive:
         modes = {member.name: member.mode for member in archive.getmembers()}
+    long = f"root/conexizan/inventory/website/static/{'ä' * 90}/{'b' * 180}.txt"
+    with tarfile.open(fileobj=io.BytesIO(seed.archive({long: seed.Entry(b"1")}))) as archive:
+        assert long in archive.getnames()
     assert modes == {"root/conexizan": 0o700, "root/conexizan/a": 0o700, "root/conexizan/a/b": 0o600, "etc/c": 0o644}
     assert os.sep not in packing.LOCAL
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import fnmatch
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,24 @@ FILES = (
 )
 ANSIBLE_SECRETS = ("ansible_password", "ansible_ssh_pass", "ansible_become_password", "ansible_become_pass")
 VAULT, PRIVATE_KEY = b"$ANSIBLE_VAULT;", b"PRIVATE KEY-----"
+# Of variables that are no settings: a value that only a setting uses may stand in one of them, as vault_… does.
+OTHER_SECRETS = re.compile(
+    r"(^|_)(pass|passwd|password|passphrase|secret|token|credentials?|(api|private)_?key|vault)(_|$)", re.IGNORECASE
+)
+LOOKUP = re.compile(r"\b(?:lookup|query|q)\s*\(\s*['\"](?:ansible\.builtin\.)?([\w.]+)['\"]")
+# The lookups that read variables alone. Others read files, the environment or programs of the controller.
+OF_VARIABLES = (
+    "dict",
+    "indexed_items",
+    "items",
+    "list",
+    "nested",
+    "sequence",
+    "subelements",
+    "together",
+    "vars",
+    "varnames",
+)
 LOCAL = "zz-selfinstall.yml"  # read after the others
 
 
@@ -79,15 +98,46 @@ def entries(files: Mapping[str, Path], host: str) -> dict[str, Entry]:
     return packed
 
 
+def is_secret(name: str) -> bool:
+    """Tell by its name whether a variable of an inventory holds what nobody else should read."""
+    if name.startswith("ansible_"):
+        return name in ANSIBLE_SECRETS
+    return bool((SECRET if name.startswith("xmpp_") else OTHER_SECRETS).search(name))
+
+
 def secrets_in(hosts: Mapping[str, Mapping[str, Any]], files: Mapping[str, Entry]) -> list[str]:
-    """Return what of an inventory nobody else should read: settings of any host, and files with private keys."""
-    settings = {
-        str(name)
-        for variables in hosts.values()
-        for name in variables
-        if (name in ANSIBLE_SECRETS or (str(name).startswith("xmpp_") and SECRET.search(str(name)))) and variables[name]
+    """Return what of an inventory nobody else should read: variables of any host, and files with private keys."""
+    found = {
+        str(name) for variables in hosts.values() for name in variables if variables[name] and is_secret(str(name))
     }
-    return sorted(settings) + [name for name, entry in files.items() if PRIVATE_KEY in entry.content]
+    return sorted(found) + [name for name, entry in files.items() if PRIVATE_KEY in entry.content]
+
+
+def lookups(value: Any) -> Iterator[str]:
+    """Yield the lookups in a value as it is written that read more than variables."""
+    if isinstance(value, Mapping):
+        for one in value.values():
+            yield from lookups(one)
+    elif isinstance(value, list):
+        for one in value:
+            yield from lookups(one)
+    elif isinstance(value, str) and "{" in value:
+        yield from (name for name in LOOKUP.findall(value) if name not in OF_VARIABLES)
+
+
+def refuse_lookups(hosts: Mapping[str, Mapping[str, Any]]) -> None:
+    """Raise Refused for variables, as they are written, that the host would read from itself."""
+    found = {
+        f"{variable} (lookup {name})"
+        for variables in hosts.values()
+        for variable, value in variables.items()
+        for name in lookups(value)
+    }
+    if found:
+        raise Refused(
+            f"{', '.join(sorted(found))}: what is looked up is on this computer, and the host would not find it. Write "
+            "the value itself into the inventory"
+        )
 
 
 def project_files(project: Path) -> dict[str, Entry]:

@@ -80,7 +80,7 @@ class Entry:
 def archive(entries: Mapping[str, Entry]) -> bytes:
     """Return files as an archive of tar, compressed, the same for the same files; folders below PLACE are root's."""
     stream = io.BytesIO()
-    with tarfile.open(fileobj=stream, mode="w", format=tarfile.USTAR_FORMAT) as packed:
+    with tarfile.open(fileobj=stream, mode="w", format=tarfile.GNU_FORMAT) as packed:  # names of any length
         folders = {
             str(parent)
             for name in entries
