@@ -88,6 +88,24 @@ def test_timer_that_deletes_expired_data_runs(host: Host, timer: str) -> None:
     assert host.service(f"{timer}.timer").is_enabled
 
 
+# From when on Erlang catches SIGTERM, it takes some tenths of a second until it heeds it.
+_STOP_AT_ONCE = """
+systemctl stop ejabberd
+systemctl start --no-block ejabberd
+until grep --quiet '^SigCgt:.*[4567cdef]...$' /proc/$(pgrep --exact beam.smp)/status 2>/dev/null; do :; done
+timeout 60 systemctl stop ejabberd
+"""
+
+
+def test_stop_in_the_middle_of_a_start(host: Host) -> None:
+    """Whoever restarts it twice does not wait for minutes."""
+    try:
+        host.check_output(f"timeout 120 bash -c {shlex.quote(_STOP_AT_ONCE)}")
+        assert host.run("pgrep --exact beam.smp").rc == 1
+    finally:
+        host.check_output("systemctl start ejabberd")
+
+
 def compiled(host: Host) -> str:
     """Which compiled modules ejabberd runs, and since when they are there."""
     folder = "/run/ejabberd-modules"
