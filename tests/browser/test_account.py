@@ -85,6 +85,7 @@ async def test_people_look_after_their_account(
         day = await page.evaluate(DAY, language)
         await expect(page.locator("#omemo li", has_text="1111")).to_contain_text(said(language, "renewed", day))
         await expect(page.locator("#omemo li", has_text="3333")).not_to_contain_text(day)
+        await expect(page.locator("#stale-keys")).to_have_text(said(language, "stale", "180"))
         await page.locator("#stale-keys").click()
         await tells(page, "devices", said(language, "removed", "3333, 4444"))
         await expect(page.locator("#stale-keys")).to_be_hidden()

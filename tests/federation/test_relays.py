@@ -4,7 +4,10 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
+import hmac
+import time
 from collections.abc import AsyncIterator, Iterator
 from xml.etree import ElementTree as ET
 
@@ -22,18 +25,20 @@ PORTS = {("stun", "udp", "3478"), ("stun", "tcp", "3478"), ("turn", "udp", "3478
     (kind, "tcp", "5349") for kind in ("stuns", "turns")
 }
 SECONDS = 20  # three tries of a second each, and what a busy machine takes
+EACH = 30  # seconds between two looks
+HOURS = 12 * 3600
 # It looks now, instead of within half a minute.
 _LOOK = "run([Host]) -> gen_server:cast(gen_mod:get_module_proc(list_to_binary(Host), mod_xmpp_relays), look)."
 
 
 @pytest.fixture(scope="module")
-def lent(beta: Service) -> Iterator[None]:
+def lent(beta: Service) -> Iterator[str]:
     """beta's relay takes the key that alpha has from it, as well as its own."""
     key = (STATE / "relay").read_text(encoding="ascii").strip()
     line = f"static-auth-secret={key}"
     beta.host.run_expect([0], f"sed -i '$a {line}' /etc/coturn/xmpp.conf && systemctl restart coturn")
     try:
-        yield
+        yield key
     finally:
         beta.host.run_expect([0], f"sed -i '/^{line}$/d' /etc/coturn/xmpp.conf && systemctl restart coturn")
 
@@ -42,10 +47,13 @@ async def offers(client: Client, host: str) -> list[ET.Element]:
     return [entry for entry in await external_services(client) if entry.get("host") == host]
 
 
-async def become(client: Client, host: str, ports: set[tuple[str, str, str]]) -> list[ET.Element]:
+async def become(
+    client: Client, host: str, ports: set[tuple[str, str, str]], *, unasked: bool = False
+) -> list[ET.Element]:
     """What is offered of a relay, as soon as it is these ports."""
-    await asyncio.to_thread(run_in_erlang, client.service, _LOOK, client.service.domain)
-    async with asyncio.timeout(SECONDS):
+    if not unasked:
+        await asyncio.to_thread(run_in_erlang, client.service, _LOOK, client.service.domain)
+    async with asyncio.timeout(EACH + SECONDS if unasked else SECONDS):
         while True:
             found = await offers(client, host)
             seen = {(entry.get("type", ""), entry.get("transport", ""), entry.get("port", "")) for entry in found}
@@ -60,12 +68,16 @@ async def app(service: Service, register: Register) -> AsyncIterator[Client]:
         yield client
 
 
+def named(key: str, text: str) -> str:
+    """What credentials have instead of an account."""
+    return base64.urlsafe_b64encode(hmac.digest(key.encode(), text.encode(), "sha256")).decode()[:16]
+
+
 def credentials(entry: ET.Element) -> Credentials:
     return Credentials(entry.get("username", ""), entry.get("password", ""))
 
 
-@pytest.mark.usefixtures("lent")
-async def test_call_goes_by_the_relay_of_another(alpha: Service, beta: Service, register: Register) -> None:
+async def test_call_goes_by_the_relay_of_another(alpha: Service, beta: Service, register: Register, lent: str) -> None:
     """By one of them on each side; who runs the other learns no name by which the own one knows the app."""
     async with app(alpha, register) as client:
         found = await become(client, OTHER, PORTS)
@@ -75,6 +87,11 @@ async def test_call_goes_by_the_relay_of_another(alpha: Service, beta: Service, 
     assert order[0] == "turn.alpha.test"
     assert here.username.split(":")[1] != there.username.split(":")[1]
     assert there.password != here.password
+    # The name is made of the key, the session and the day, so it is another one on the next.
+    until, _, name = there.username.partition(":")
+    assert HOURS - 60 < int(until) - time.time() <= HOURS
+    days = (str(int(time.time()) // 86400 - ago) for ago in (0, 1))  # midnight may have passed meanwhile
+    assert name in {named(lent, client.boundjid.full + day) for day in days}
     async with relay(beta, there) as caller, relay(alpha, here) as called:
         await talk(caller, called)
 
@@ -89,7 +106,7 @@ async def test_relay_that_does_not_answer_is_not_announced(alpha: Service, beta:
             assert await offers(client, "turn.alpha.test")
         finally:
             beta.host.run_expect([0], "systemctl start coturn")
-        await become(client, OTHER, PORTS)
+        await become(client, OTHER, PORTS, unasked=True)
 
 
 async def test_port_that_does_not_answer_is_not_announced(alpha: Service, register: Register) -> None:

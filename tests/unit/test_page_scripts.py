@@ -55,6 +55,20 @@ def test_sentences_of_scripts_are_on_their_page(page: str) -> None:
         assert names <= there, (language, sorted(names - there))
 
 
+@pytest.mark.parametrize("page", SCRIPTS)
+def test_sentences_about_something_have_a_place_for_it(page: str) -> None:
+    """Without quotes, YAML takes a # for the beginning of a comment, and the sentence ends there."""
+    folder = ROOT / "roles/website/vars/main"
+    own: dict[str, Any] = yaml.safe_load((folder / f"{page}.yml").read_text())[f"__website_{page}"]
+    scripts: dict[str, Any] = yaml.safe_load((folder / "scripts.yml").read_text())
+    texts = "\n".join(path.read_text() for path in SCRIPTS[page])
+    names = set(re.findall(r'\babout\("([\w-]+)"', texts))
+    for language in own:
+        told = scripts["__website_said"][language] | scripts["__website_login"][language]["said"] | own[language]["said"]
+        assert [name for name in sorted(names & told.keys()) if "#" not in told[name]] == [], language
+    assert page != "account" or len(names) > 5, "what is looked for is no longer written like this"
+
+
 def test_what_the_account_page_measures_is_in_the_ledger() -> None:
     """Each entry by the tables that it names there, and no table twice; files are no table."""
     measured = yaml.safe_load((ROOT / "roles/website/vars/main/account.yml").read_text())["__website_stored"]

@@ -190,6 +190,20 @@ def test_secret_has_a_name_that_says_so(name: str, secret: bool) -> None:
     assert packing.secrets_in({"one": {name: ""}}, {}) == []
 
 
+@pytest.mark.parametrize(
+    ("value", "secret"),
+    [
+        ([{"host": "turn.neighbour.test", "secret": "x"}], True),
+        ([{"host": "turn.neighbour.test", "username": "friends", "password": "x"}], True),
+        ({"provider": {"api_token": "x"}}, True),
+        ([{"host": "turn.neighbour.test", "secret": ""}], False),
+        ([{"name": "family", "members": ["password"]}], False),
+    ],
+)
+def test_secret_within_a_value_is_one(value: Any, secret: bool) -> None:
+    assert packing.secrets_in({"one": {"xmpp_relays": value}}, {}) == ["xmpp_relays"] * secret
+
+
 def test_what_no_host_could_use(tmp_path: Path) -> None:
     """A password that is not there, and a program."""
     vaulted = tmp_path / "hosts.yml"

@@ -105,10 +105,19 @@ def is_secret(name: str) -> bool:
     return bool((SECRET if name.startswith("xmpp_") else OTHER_SECRETS).search(name))
 
 
+def holds_secret(name: str, value: Any) -> bool:
+    """Tell whether a variable, or a key of what is in it, is a secret and has a value."""
+    if isinstance(value, list):
+        return any(holds_secret(name, one) for one in value)
+    if isinstance(value, Mapping) and not is_secret(name):
+        return any(holds_secret(str(key), one) for key, one in value.items())
+    return bool(value) and is_secret(name)
+
+
 def secrets_in(hosts: Mapping[str, Mapping[str, Any]], files: Mapping[str, Entry]) -> list[str]:
     """Return what of an inventory nobody else should read: variables of any host, and files with private keys."""
     found = {
-        str(name) for variables in hosts.values() for name in variables if variables[name] and is_secret(str(name))
+        str(name) for variables in hosts.values() for name, value in variables.items() if holds_secret(str(name), value)
     }
     return sorted(found) + [name for name, entry in files.items() if PRIVATE_KEY in entry.content]
 
