@@ -64,7 +64,9 @@ def test_sentences_about_something_have_a_place_for_it(page: str) -> None:
     texts = "\n".join(path.read_text() for path in SCRIPTS[page])
     names = set(re.findall(r'\babout\("([\w-]+)"', texts))
     for language in own:
-        told = scripts["__website_said"][language] | scripts["__website_login"][language]["said"] | own[language]["said"]
+        told = (
+            scripts["__website_said"][language] | scripts["__website_login"][language]["said"] | own[language]["said"]
+        )
         assert [name for name in sorted(names & told.keys()) if "#" not in told[name]] == [], language
     assert page != "account" or len(names) > 5, "what is looked for is no longer written like this"
 
