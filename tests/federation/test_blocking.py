@@ -16,10 +16,19 @@ import pytest
 
 from ..kit import rooms
 from ..kit.clients import fresh_text, login
+from ..kit.erlang import run_in_erlang
 from ..kit.service import Service
 from .between import Register, assert_talk, deploy, part, refusal
 
 pytestmark = [pytest.mark.timeout(600), pytest.mark.usefixtures("apart")]
+
+# Opens a connection that says nothing, when those that have said something are gone.
+_CONNECT = """run([From, To]) ->
+    until(fun() -> mnesia:dirty_read(s2s, {list_to_binary(From), list_to_binary(To)}) =:= [] end),
+    {ok, Process} = ejabberd_s2s:start_connection(jid:make(list_to_binary(From)), jid:make(list_to_binary(To))),
+    until(fun() -> map_get(on_route, sys:get_state(Process)) =:= send end).
+until(Settled) -> Settled() orelse begin timer:sleep(50), until(Settled) end.
+"""
 
 Change = Callable[[dict[str, Any]], None]
 
@@ -69,6 +78,9 @@ async def test_blocked_server_is_disconnected_and_others_are_not(
             await asyncio.to_thread(change, settings)
             other.say(alice.jid, unwanted)
             other.say(ours, unwanted, kind="groupchat")
+            assert await refusal(one, bob.jid) == "forbidden"
+            # It would take what we have for it by a connection of its own, too (XEP-0288).
+            await asyncio.to_thread(run_in_erlang, cut, _CONNECT, cut.domain, alpha.domain)
             assert await refusal(one, bob.jid) == "forbidden"
             assert rooms.refusal(await rooms.enter(one, theirs, "again")) == "forbidden"
             await assert_talk(one, third)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import ipaddress
 import re
 
+from testinfra.backend.base import CommandResult
 from testinfra.host import Host
 
 from .footprint import footprint
@@ -34,16 +35,23 @@ def holding(host: Host, patterns: str, *places: str, account: str = "root") -> l
     host.check_output(f"ls -d {' '.join(places)}")
     search = f"grep --recursive --text --files-with-matches {patterns} {' '.join(places)}"
     found = host.run(f"LC_ALL=C runuser -u {account} -- {search}")
-    passed = ("No such file or directory", *(["Permission denied"] if account != "root" else []))
-    errors = [line for line in found.stderr.splitlines() if line.startswith("grep: ") and not line.endswith(passed)]
-    assert not errors, errors
     assert found.rc in (0, 1, 2), found.stderr
-    return list(found.stdout.splitlines())
+    return lines(found, *(["Permission denied"] if account != "root" else []))
 
 
 def named(host: Host, places: str, *names: str) -> list[str]:
-    """What has such a name below these places, which must be there. (Files in them may go meanwhile.)"""
+    """What has such a name below these places, which must be there. (Files and folders in them may go meanwhile.)"""
     host.check_output(f"ls -d {places}")
     wanted = " -o ".join(f"-name '{name}'" for name in names)
-    search = f"find {places} -ignore_readdir_race -path {INSTALLED} -prune -o '(' {wanted} ')' -print"
-    return list(host.check_output(search).splitlines())
+    found = host.run(f"LC_ALL=C find {places} -path {INSTALLED} -prune -o '(' {wanted} ')' -print")
+    assert found.rc in (0, 1), found.stderr
+    return lines(found)
+
+
+def lines(found: CommandResult, *passed: str) -> list[str]:
+    """What a search has found, if nothing went wrong but that something was gone when its turn came."""
+    allowed = ("No such file or directory", *passed)
+    said = [line for line in found.stderr.splitlines() if line.startswith(("grep: ", "find: "))]
+    errors = [line for line in said if not line.endswith(allowed)]
+    assert not errors, errors
+    return list(found.stdout.splitlines())

@@ -6,12 +6,14 @@
 %% Names are looked up by xmpp_names, through a callback of xmpp_stream_out that ejabberd does not use.
 %% Return messages that cannot be written to their connection, and let a connection that ends leave ejabberd's table of connections first: ejabberd
 %% takes it out when it has noticed the end, and loses what is routed to it in the meantime, which is long on a busy host.
-%% Hooks: s2s_out_init; s2s_out_closed, s2s_in_closed; s2s_out_handle_send, s2s_in_handle_send. Without this module messages are returned at the first
-%% failure, or lost at the end of a connection, and xmpp_stream_out looks names up.
+%% Send nothing to a server that is denied (s2s_access) by the connection that it has opened: mod_s2s_bidi puts each one that offers to take our stanzas
+%% (XEP-0288) into the table, and what is in the table is asked no more.
+%% Hooks: s2s_out_init; s2s_in_auth_result; s2s_out_closed, s2s_in_closed; s2s_out_handle_send, s2s_in_handle_send. Without this module messages are
+%% returned at the first failure, or lost at the end of a connection, a denied server can get some, and xmpp_stream_out looks names up.
 -module(mod_xmpp_s2s).
 -behaviour(gen_mod).
 -export([start/2, stop/1, reload/3, depends/2, mod_options/1, mod_doc/0]).
--export([begins/2, retry/2, ends/2, unsent/3, resolve/2, handle_timeout/1]).
+-export([begins/2, denied/3, retry/2, ends/2, unsent/3, resolve/2, handle_timeout/1]).
 
 -define(RETRIES, 6).
 -define(PAUSE, 200).   %% milliseconds
@@ -34,6 +36,7 @@ stop(Host) ->
 
 hooks(Do, Host) ->
     ejabberd_hooks:Do(s2s_out_init, Host, ?MODULE, begins, 50),
+    ejabberd_hooks:Do(s2s_in_auth_result, Host, ?MODULE, denied, 40),  %% before mod_s2s_bidi, which is at 50
     ejabberd_hooks:Do(s2s_out_closed, Host, ?MODULE, retry, 50),  %% before ejabberd_s2s_out, which gives up
     ejabberd_hooks:Do(s2s_in_closed, Host, ?MODULE, ends, 50),    %% before ejabberd_s2s_in, which stops
     ejabberd_hooks:Do(s2s_out_handle_send, Host, ?MODULE, unsent, 50),
@@ -59,6 +62,14 @@ calls(Module, {Name, Arity}) ->
 
 begins({ok, State}, _Opts) -> {ok, State#{mod := ?CALLBACKS}};
 begins(Result, _Opts) -> Result.
+
+denied(#{bidi_enabled := true, server_host := Host} = State, true, Server) ->
+    case ejabberd_s2s:allow_host(Host, Server) of
+        true -> State;
+        false -> {stop, State}
+    end;
+denied(State, _Authenticated, _Server) ->
+    State.
 
 %% Whoever wants to send something, the server itself included: all connections together leave Erlang's ports to logins.
 resolve(Name, #{server_host := Host, remote_server := Server}) ->
