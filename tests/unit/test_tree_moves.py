@@ -48,19 +48,14 @@ class Run:
 class Site:
     """A project and its host, which is a folder."""
 
-    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Copy what installs trees, with another place for its manifests."""
+    def __init__(self, folder: Path, collections: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Begin without manifests, where these collections have them."""
         self.folder = folder
         self.host = folder / "host"
-        self.manifests = folder / "manifests"
+        self.collections = collections
         self.number = 0
-        monkeypatch.setattr(tree_files, "MANIFESTS", self.manifests)
-        plugins = folder / "ansible_collections/conexizan/xmpp/plugins"
-        shutil.copytree(ROOT / "plugins", plugins, ignore=shutil.ignore_patterns("__pycache__"))
-        known = plugins / "module_utils/tree_files.py"
-        text = known.read_text(encoding="utf-8")
-        assert '"/var/lib/xmpp/tree"' in text
-        known.write_text(text.replace('"/var/lib/xmpp/tree"', f'"{self.manifests}"'), encoding="utf-8")
+        monkeypatch.setattr(tree_files, "MANIFESTS", collections / "manifests")
+        shutil.rmtree(tree_files.MANIFESTS, ignore_errors=True)
 
     def run(self, roles: dict[str, dict[str, str]], *options: str, off: Collection[str] = ()) -> Run:
         """Run a play of *roles*, in their order: the text of each template by its path. Those in *off* are absent."""
@@ -88,7 +83,7 @@ class Site:
             "roles": [{"role": name, "tags": name} for name in roles] + [{"role": "services", "tags": "always"}],
         }
         (folder / "site.yml").write_text(json.dumps([play]), encoding="utf-8")
-        environment = ansible_fork.operators(**ansible_fork.RESULTS, ANSIBLE_COLLECTIONS_PATH=str(self.folder))
+        environment = ansible_fork.operators(**ansible_fork.RESULTS, ANSIBLE_COLLECTIONS_PATH=str(self.collections))
         done = ansible_fork.run("-vvv", *options, folder / "site.yml", folder=folder, environment=environment)
         assert done.returncode == 0, done.stdout + done.stderr
         found = {path: path.read_text(encoding="utf-8") for path in self.host.rglob("*") if path.is_file()}
@@ -106,9 +101,22 @@ class Site:
         (role / "tasks/main.yml").write_text(json.dumps([{"conexizan.xmpp.tree": arguments}]), encoding="utf-8")
 
 
+@pytest.fixture(scope="module")
+def collections(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What installs trees, with another place for its manifests: one for all, so that Ansible is imported once."""
+    folder = tmp_path_factory.mktemp("collections")
+    plugins = folder / "ansible_collections/conexizan/xmpp/plugins"
+    shutil.copytree(ROOT / "plugins", plugins, ignore=shutil.ignore_patterns("__pycache__"))
+    known = plugins / "module_utils/tree_files.py"
+    text = known.read_text(encoding="utf-8")
+    assert '"/var/lib/xmpp/tree"' in text
+    known.write_text(text.replace('"/var/lib/xmpp/tree"', f'"{folder / "manifests"}"'), encoding="utf-8")
+    return folder
+
+
 @pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
-    return Site(tmp_path, monkeypatch)
+def site(tmp_path: Path, collections: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
+    return Site(tmp_path, collections, monkeypatch)
 
 
 def test_moved_files_stay_and_nothing_changes(site: Site) -> None:
