@@ -11,7 +11,8 @@ from .neighbour import Neighbour
 
 ROUNDS = 3
 LIMIT = 1024  # of one address, roles/firewall/vars/main.yml
-# The kernel forgets one that it has counted if it counts again before the connection is entered (find_or_evict in nf_conncount.c).
+# The kernel forgets a few that it has counted, if it counts again before they are entered (find_or_evict in
+# nf_conncount.c): 1 was too many in one of many runs.
 FORGOTTEN = LIMIT // 100
 # The first bytes of a TLS handshake that announces more than it ever sends.
 HALF_TLS = "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"

@@ -35,7 +35,7 @@ def packed(*names: str) -> bytes:
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where the release comes to be; no console, no boot partition but this one, and no configuration of whoever tests."""
+    """Where the release comes to be; no console, no boot partition but this one, no configuration of who tests."""
     monkeypatch.delenv("ANSIBLE_CONFIG", raising=False)
     monkeypatch.setattr(first_boot, "HOME", tmp_path / "home")
     monkeypatch.setattr(first_boot, "SCREEN", str(tmp_path / "screen"))
