@@ -20,6 +20,7 @@ from ..kit.stream import connected
 PEOPLE = 10  # strangers whom a newcomer reaches at once
 SESSIONS = 4
 MINUTES = 20  # until one more is reached
+HEARD = 200  # strangers who write to a newcomer and can be answered
 DAYS = 3  # roles/xmpp/defaults/main.yml
 DAY = 86400
 STATUS, SHOW = "{jabber:client}status", "{jabber:client}show"
@@ -36,6 +37,19 @@ _PASS = """run([Name, Seconds]) ->
     Table = list_to_atom(Name),
     Moved = [{Key, Time - list_to_integer(Seconds) * 1000} || {Key, Time} <- ets:tab2list(Table), is_integer(Time)],
     true = ets:insert(Table, Moved).
+"""
+# So many people elsewhere write to an address; how many entries the table has more, then.
+_FLOOD = """run([To, Number]) ->
+    Before = ets:info(mod_xmpp_newcomers_people, size),
+    Body = {xmlel, <<"body">>, [], [{xmlcdata, <<"hello">>}]},
+    Write = fun(N) ->
+        From = <<(integer_to_binary(N))/binary, "@flood.example">>,
+        Attributes = [{<<"from">>, From}, {<<"to">>, list_to_binary(To)}, {<<"type">>, <<"chat">>}],
+        Message = {xmlel, <<"message">>, Attributes, [Body]},
+        ejabberd_router:route(xmpp:decode(Message, <<"jabber:client">>, [ignore_els]))
+    end,
+    [Write(N) || N <- lists:seq(1, list_to_integer(Number))],
+    io:format("~b", [ets:info(mod_xmpp_newcomers_people, size) - Before]).
 """
 # As xmpp_contact_addresses has it.
 _CONTACT = """run([Host, Address]) ->
@@ -166,6 +180,15 @@ async def test_newcomer_reaches_few_strangers(
 
 
 @pytest.mark.attack("spam by accounts that were created for it, with `xmpp_registration: open`")
+@pytest.mark.attack("filling the memory of whom newcomers know, from elsewhere")
+async def test_strangers_who_write_to_a_newcomer_are_few(service: Service, mallory: Account) -> None:
+    """A full memory would let no newcomer write to anybody: of one newcomer's strangers some are remembered."""
+    async with login(service, mallory) as client:
+        await client.online()
+        more = run_in_erlang(service, _FLOOD, client.boundjid.full, str(2 * HEARD))
+        assert HEARD < int(more) <= HEARD + 2
+
+
 async def test_sessions_of_a_newcomer_reach_no_more_than_one(service: Service, mallory: Account) -> None:
     """All of them write at the same moment."""
     async with contextlib.AsyncExitStack() as stack:

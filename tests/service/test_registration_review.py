@@ -70,6 +70,8 @@ LONGEST = 300  # roles/xmpp/vars/main.yml
 SESSIONS = """run([]) ->
     io:format("~b", [proplists:get_value(active, supervisor:count_children(ejabberd_c2s_sup))])."""
 FORGET = "run([]) -> persistent_term:erase(mod_xmpp_registration_review)."
+# What happens last as an account is deleted.
+LEAVE = "run([User, Host]) -> mod_xmpp_registration_review:leave(list_to_binary(User), list_to_binary(Host))."
 AWAY = "ALTER TABLE waiting_accounts RENAME TO away"
 BACK = "ALTER TABLE away RENAME TO waiting_accounts"
 
@@ -149,6 +151,14 @@ async def test_refused_is_deleted_and_the_name_is_free(service: Service, team: T
 
 
 @pytest.mark.attack("getting into an account that waits to be let in, with `xmpp_registration: review`")
+@pytest.mark.attack("registering a refused name anew while it is still being deleted")
+async def test_who_has_the_name_anew_waits(service: Service, guest: Account) -> None:
+    arrive(service, guest)
+    run_in_erlang(service, LEAVE, guest.name, service.domain)
+    assert row(service, guest) == [[SENTENCE]]
+    assert await refused_login(service, guest) == WAITS
+
+
 async def test_no_way_in_while_waiting(service: Service, team: Team, guest: Account) -> None:
     """By every mechanism and on every way, before and after a restart, also with a new password.
 

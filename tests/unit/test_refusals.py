@@ -20,6 +20,7 @@ SETTINGS = {
     "xmpp_domain": "site.test",
     "xmpp_muc_domain": "muc.site.test",
     "xmpp_registration": "open",
+    "xmpp_moderators": ["berta"],
     "xmpp_circles": [{"name": "family"}, {"name": "class"}],
     "xmpp_rooms": [{"name": "support", "title": "Support"}, {"name": "news", "title": "News", "moderated": True}],
 }
@@ -111,6 +112,7 @@ WRONG = [
         'delete is "mallory", which is not the word all',
     ),
     ("invite", {"user": "Maria"}, f"user {NAME.format('Maria')}"),
+    ("invite", {"user": "berta"}, 'user is "berta", who is in xmpp_moderators: nobody can register that name'),
     ("invite", {"uses": "301"}, "uses is 301, which is more than 300"),
     ("invite", {"count": "301"}, "count is 301, which is more than 300"),
     ("invite", {"uses": "30", "file": "cards.html"}, "file needs count: only cards are written into a file"),

@@ -9,15 +9,18 @@
 %% and lets a stream wait until they have run out and count no more, or their owner is banned.
 %% - Who reserves a name is told if it is taken. Some names at once, so that nobody finds out who has an account by it (in memory).
 %% - Of those who have shown a link, nobody keeps others from CAPTCHAs.
+%% - A link to an account is no proof to become its maker's contact for who has an account here: mod_invites notes who shows it as the guest, and as
+%%   the next link is made it looks for who invited whom. Two who show each other's links, or one who shows its own, made it walk in a circle for
+%%   ever, in the transaction: nobody could log in until ejabberd was restarted. What is left is a request as without a proof.
 %% - mod_invites stores the name of a new account as the guest has typed it, and compares it so: here it is prepared first.
 %% Stored: a used invitation stays for 30 days as a row of mod_invites' own table, without the name of who came by it (unless the operator keeps
 %% that: keep, until that account is deleted), and without the time of the day.
-%% Hooks: adhoc_local_commands and c2s_unauthenticated_packet, before mod_invites; check_register_user; register_user. Without this module anybody who
+%% Hooks: adhoc_local_commands, c2s_unauthenticated_packet and sm_receive_packet, before mod_invites; check_register_user; register_user. Without this module anybody who
 %% has an account can make others by links to its contacts, also where only administrators invite, and there is no limit.
 -module(mod_xmpp_invitations).
 -behaviour(gen_mod).
 -export([start/2, stop/1, reload/3, depends/2, mod_options/1, mod_opt_type/1, mod_doc/0]).
--export([command/4, packet/2, judge/4, taken/2, forget/2, expire/1]).
+-export([command/4, packet/2, hear/1, judge/4, taken/2, forget/2, expire/1]).
 
 -define(CREATE, <<"urn:xmpp:invite#create-account">>).
 -define(STANZAS, <<"urn:ietf:params:xml:ns:xmpp-stanzas">>).
@@ -43,6 +46,7 @@ stop(Host) ->
 hooks(Do, Host) ->
     ejabberd_hooks:Do(adhoc_local_commands, Host, ?MODULE, command, 40),
     ejabberd_hooks:Do(c2s_unauthenticated_packet, Host, ?MODULE, packet, 6),
+    ejabberd_hooks:Do(sm_receive_packet, Host, ?MODULE, hear, 45),
     ejabberd_hooks:Do(check_register_user, Host, ?MODULE, judge, 60),
     ejabberd_hooks:Do(register_user, Host, ?MODULE, taken, 60),
     ok.
@@ -110,6 +114,25 @@ ask(Words, Make) ->
 
 with(Instructions, {xmlel, <<"x">>, Attrs, Els}) -> {xmlel, <<"x">>, Attrs, [Instructions | Els]};
 with(_Instructions, El) -> El.
+
+%% --- A link to an account as a proof (XEP-0379) ----------------------------------------------------------------------------------------
+
+hear(Packet) when element(1, Packet) =:= presence ->
+    {_, Home, _} = jid:tolower(xmpp:get_from(Packet)),
+    case xmpp:get_type(Packet) =:= subscribe andalso ejabberd_router:is_my_host(Home) of
+        true ->
+            {_, Host, _} = jid:tolower(xmpp:get_to(Packet)),
+            xmpp:set_els(Packet, [El || El <- xmpp:get_els(Packet), not is_to_account(Host, xmpp:encode(El))]);
+        false -> Packet
+    end;
+hear(Packet) -> Packet.
+
+is_to_account(Host, El) ->
+    fxml:get_tag_attr_s(<<"xmlns">>, El) =:= ?PREAUTH andalso begin
+        {selected, _, Rows} = sql(Host, ["SELECT 1 FROM invite_token WHERE type != 'R' AND server_host = ", xmpp_sql:quote(Host),
+                                         " AND token = ", xmpp_sql:quote(fxml:get_tag_attr_s(<<"token">>, El))]),
+        Rows =/= []
+    end.
 
 %% --- An account by a link ---------------------------------------------------------------------------------------------------------------
 

@@ -19,6 +19,7 @@
 -define(AT_ONCE, 10).   %% strangers
 -define(EACH, 1200).    %% seconds until one more is possible
 -define(MET, ?DAY).     %% seconds until somebody counts as reached anew
+-define(HEARD, {200, 600}).  %% strangers who write to a new account and are remembered: at once, and seconds until one more is
 -define(TYPE, 3).       %% element of ejabberd's record of presence
 
 start(Host, _Opts) ->
@@ -81,8 +82,20 @@ send({Packet, State} = Acc) ->
 hear(drop) -> drop;
 hear(Packet) ->
     To = bare(xmpp:get_to(Packet)),
-    element(1, Packet) =/= iq andalso is_new(To) andalso writes(Packet) andalso meet(To, whole(xmpp:get_from(Packet))),
+    element(1, Packet) =/= iq andalso is_new(To) andalso writes(Packet) andalso hears(To, whole(xmpp:get_from(Packet))),
     Packet.
+
+%% Another server can make up any number of addresses, and in a full table all who are new would reach nobody.
+hears(To, From) ->
+    {AtOnce, Each} = ?HEARD,
+    case xmpp_token_bucket:remembers(?PEOPLE, {met, To, From}) of
+        true -> meet(To, From);
+        false ->
+            xmpp_token_bucket:used_up(?PEOPLE, {heard, To}, AtOnce, Each) orelse begin
+                xmpp_token_bucket:use(?PEOPLE, {heard, To}, Each),
+                meet(To, From)
+            end
+    end.
 
 writes(Packet) -> writes(element(1, Packet), xmpp:get_type(Packet), Packet).
 

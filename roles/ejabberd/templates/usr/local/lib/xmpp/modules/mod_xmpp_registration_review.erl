@@ -150,8 +150,9 @@ come(User, Server) ->
         false -> (is_on(Server) orelse is_waiting(User, Server)) andalso forget(User, Server)
     end.
 
+%% Somebody can register the name anew as soon as the account is gone, before this is asked: the row is of that one then.
 leave(User, Server) ->
-    is_waiting(User, Server) andalso forget(User, Server).
+    is_waiting(User, Server) andalso not ejabberd_auth:user_exists(User, Server) andalso forget(User, Server).
 
 forget(User, Server) ->
     {updated, _} = sql(["DELETE FROM waiting_accounts" | of_account(User, Server)]),
