@@ -11,6 +11,7 @@ from typing import Any
 from ansible.errors import AnsibleError
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.bases import Lookup
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.declarations import PROJECT, declared, read
+from ansible_collections.conexizan.xmpp.plugins.plugin_utils.translation import WRITTEN, translated
 
 DOCUMENTATION = r"""
 name: ledger
@@ -44,7 +45,7 @@ _raw:
         - The texts C(what), C(detail), C(why), C(who) (who can read it; the people who run the service
           always can), C(long) (how long; follows from the days).
       type: dict
-    de: {description: The same in German., type: dict}
+    de: {description: The same in German. Other languages of C(xmpp_languages) follow in the same way., type: dict}
 """
 
 # Key: whether an entry must have it, and what it can be.
@@ -119,17 +120,18 @@ def check_values(entry: Mapping[str, Any]) -> None:
 
 def period(days: int | None, language: str) -> str:
     """Return in words how long something is kept."""
-    words = PERIODS[language]
+    words = PERIODS[language] if language in PERIODS else translated(PERIODS["en"], language)
     return words[days] if days in words else words["days"].format(days)
 
 
 def complete(entry: dict[str, Any]) -> dict[str, Any]:
     """Return an entry with every key, in their order, and what follows from the others."""
     whole: dict[str, Any] = {"start_page": None, "tables": [], **entry}
-    for language in LANGUAGES:
+    more = [key for key in entry if key not in KEYS]
+    for language in (*LANGUAGES, *more):
         text = entry[language]
         whole[language] = {key: text.get(key, period(entry["days"], language)).strip() for key in TEXTS}
-    return {key: whole[key] for key in KEYS if key != "when"}
+    return {key: whole[key] for key in (*KEYS, *more) if key != "when"}
 
 
 class LookupModule(Lookup):
@@ -145,6 +147,8 @@ class LookupModule(Lookup):
     ) -> list[list[dict[str, Any]]]:
         """Return one list of entries; raises AnsibleError naming the file and the entry."""
         self._templar.available_variables = variables or {}
+        asked = self._templar.template((variables or {}).get("xmpp_languages", []))
+        languages = [language for language in asked if language not in WRITTEN]
         found: dict[str, dict[str, Any]] = {}
         for _, file in reversed(list(declared(Path(project), "ledger.yml"))):
             raw = read(file)
@@ -161,7 +165,8 @@ class LookupModule(Lookup):
                         raise Mistake(f'has "{wanted}" behind "when:", where true or false is meant')
                     if not (wanted or everything):
                         continue
-                    templated = self._templar.template({key: entry[key] for key in entry if key != "when"})
+                    spoken = {language: translated(entry["en"], language) for language in languages}
+                    templated = self._templar.template({key: entry[key] for key in entry if key != "when"} | spoken)
                     check_values(templated)
                 except (Mistake, AnsibleError) as error:
                     problem = f"cannot be rendered: {error}" if isinstance(error, AnsibleError) else f"{error}."

@@ -9,10 +9,11 @@ from playwright.async_api import Browser, Page, expect
 from ..kit.account_file import DEVICES
 from ..kit.clients import befriend, login
 from ..kit.service import Account, Service
-from .site import LANGUAGES, MORE_DOMAIN, Visit
+from .site import MORE_DOMAIN, Visit
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
+PASSWORD = {"de": "Passwort", "en": "Password", "es": "Contraseña", "fr": "Mot de passe"}
 EVENT = "{http://jabber.org/protocol/pubsub#event}"
 # Where a chat and its password would be found afterwards: everything that outlives the tab.
 _KEPT = """async () => JSON.stringify(localStorage) + (await Promise.all((await indexedDB.databases()).map(
@@ -64,11 +65,11 @@ async def test_program_never_changes_under_its_address(service: Service) -> None
     assert len(answer.body) > 1_000_000
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
-async def test_page_speaks_the_language(browser: Browser, service: Service, language: str) -> None:
+@pytest.mark.parametrize(("language", "label"), PASSWORD.items())
+async def test_page_speaks_the_language(browser: Browser, service: Service, language: str, label: str) -> None:
     visit = await Visit.begin(browser, service.domain, locale=language)
     page = await visit.open("/chat")
-    await expect(page.get_by_label("Passwort" if language == "de" else "Password")).to_be_visible()
+    await expect(page.get_by_label(label)).to_be_visible()
     assert not await page.is_checked("#converse-login-trusted")
     assert page.url == f"https://{service.domain}/chat/{language}/"
     await page.get_by_role("link", name="←").click()

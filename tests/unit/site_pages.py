@@ -41,6 +41,7 @@ MONERO = "monero:8BnERTpvL5MbCLtj5n9No7J5oE5hHiB3tVCK5cjSvCsWd2WRJLFuWeKTLiXo5QJ
 CONFIGURATIONS: dict[str, dict[str, Any]] = {
     "defaults": {},
     "everything": {
+        "xmpp_languages": ["en", "de", "fr", "es"],
         "xmpp_name": NAME,
         "xmpp_registration": "open",
         "xmpp_inviters": "members",
@@ -51,6 +52,8 @@ CONFIGURATIONS: dict[str, dict[str, Any]] = {
         "xmpp_registration_question": {
             "de": {"question": "Was ist <b> & *mehr*?", "answers": ["Linde"]},
             "en": {"question": "What is <b> & *more*?", "answers": ["lime"]},
+            "es": {"question": "¿Qué significa <b> & *más*?", "answers": ["tilo"]},
+            "fr": {"question": "Que veut dire <b> & *plus* ?", "answers": ["tilleul"]},
         },
         "xmpp_rooms": [{**ROOM, "moderated": True}],
         "xmpp_contact_purposes": {"abuse": ["mailto:abuse@friends.test"]},
@@ -75,7 +78,7 @@ CONFIGURATIONS: dict[str, dict[str, Any]] = {
     },
     "by invitation": {"xmpp_registration": "invite"},
     "after a review": {"xmpp_registration": "review", "xmpp_moderators": ["bob"]},
-    "web chat": {"xmpp_webchat": True, "xmpp_single_port": True},
+    "web chat": {"xmpp_webchat": True, "xmpp_single_port": True, "xmpp_languages": ["en", "de", "fr", "es"]},
     "another port": {
         "xmpp_https_port": 8443,
         "xmpp_contact_addresses": ["mailto:a_b@friends.test", "https://x.test/y"],

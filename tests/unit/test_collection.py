@@ -17,7 +17,7 @@ from ..kit.collection import installed, play, unpacked
 from ..kit.playbook import packed
 from .loading import ROOT
 
-FOLDERS = ("docs", "group_vars", "meta", "playbooks", "plugins", "roles")
+FOLDERS = ("docs", "group_vars", "locale", "meta", "playbooks", "plugins", "roles")
 FILES = {"CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "README.md", "requirements.txt", "requirements.yml", "site.yml"}
 # To folders that are packed already.
 LINKS = {"playbooks/roles", "playbooks/collections"}

@@ -53,6 +53,7 @@ SCRIPTS = {
     "setup": "script/test",
     "test": ".ci/run",
     "testbed": "molecule/_shared/create.yml",
+    "translations": "tests/unit/test_translations.py",
 }
 # What is not ours to test: other people's programs, at the operator's own machine, repository or disk.
 OTHERS = (

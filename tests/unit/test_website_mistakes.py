@@ -31,8 +31,8 @@ MISTAKES: dict[str, tuple[dict[str, str], list[tuple[str, str]]]] = {
         [],
     ),
     "unknown language": (
-        {"website/fr/faq.md": "---\ntitle: F\n---\n"},
-        [("website/fr:1", "the folder of a language: de, en")],
+        {"website/it/faq.md": "---\ntitle: F\n---\n"},
+        [("website/it:1", "the folder of a language: de, en, es, fr")],
     ),
     "no page": (
         {"website/en/faq.html": "<p>"},
@@ -114,11 +114,11 @@ MISTAKES: dict[str, tuple[dict[str, str], list[tuple[str, str]]]] = {
             "website/en/workshops.md": "---\ntitle: W\n---\n",
             # The first is there in English alone, and the notice is shown in both languages.
             "notices/2026-02-03-m.md": notice("M")
-            + "\n[a](../workshops/)\n[b][1]\n[c](/fr/faq/)\n[d](../nope)\n\n[1]: /en/nothing/?x#y\n",
+            + "\n[a](../workshops/)\n[b][1]\n[c](/it/faq/)\n[d](../nope)\n\n[1]: /en/nothing/?x#y\n",
         },
         [
             (f"notices/2026-02-03-m.md:{line}", f"links to {address}, which is not a page of this site")
-            for line, address in ((7, "../workshops/"), (12, "/en/nothing/?x#y"), (9, "/fr/faq/"), (10, "../nope"))
+            for line, address in ((7, "../workshops/"), (12, "/en/nothing/?x#y"), (9, "/it/faq/"), (10, "../nope"))
         ],
     ),
     "languages differ": (

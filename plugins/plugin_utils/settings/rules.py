@@ -46,6 +46,7 @@ from ansible_collections.conexizan.xmpp.plugins.plugin_utils.settings.shapes.pat
     program,
     repository,
 )
+from ansible_collections.conexizan.xmpp.plugins.plugin_utils.translation import WRITTEN, translations
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ RULES: dict[str, Rule] = {
     "xmpp_registration_question": Rule(empty=True),
     **{
         f"xmpp_registration_question.{language}{part}": rule
-        for language in ("de", "en")
+        for language in (*WRITTEN, *translations())
         for part, rule in (
             (".question", Rule(prose=True, high=200)),
             (".answers", Rule(answer, prose=True, high=100, unique=str.casefold)),

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import io
 import re
+import unicodedata
 from collections.abc import Callable, Collection
 from itertools import chain, count
 from typing import Any
@@ -15,7 +16,8 @@ UMLAUTS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss"})
 
 def anchor(text: str, taken: Collection[str]) -> str:
     """Return the anchor of a heading, unlike those before it on the page."""
-    plain = re.sub(r"[^a-z0-9]+", "-", text.lower().translate(UMLAUTS)).strip("-")
+    letters = unicodedata.normalize("NFD", text.lower().translate(UMLAUTS))  # é becomes e and an accent
+    plain = re.sub(r"[^a-z0-9]+", "-", re.sub(r"[\u0300-\u036f]", "", letters)).strip("-")
     plain = plain if plain[:1].isalpha() else f"section-{plain}".rstrip("-")
     return next(name for name in chain([plain], (f"{plain}-{number}" for number in count(2))) if name not in taken)
 

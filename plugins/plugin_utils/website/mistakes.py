@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from ansible.plugins.loader import filter_loader, test_loader
+from ansible_collections.conexizan.xmpp.plugins.plugin_utils.translation import WRITTEN
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.website.converters import LIBRARIES
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.website.links import broken_links
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.website.notices import Notice, read_notices
@@ -32,7 +33,7 @@ def mistakes(
     own: Path,
     notices: Path,
     known: Collection[str],
-    languages: Collection[str],
+    languages: Sequence[str],
     variables: Collection[str],
     codes: bool,
 ) -> Iterator[Mistake]:
@@ -51,12 +52,17 @@ def mistakes(
     except Mistake as mistake:
         yield mistake
         return
-    stems = {language: {file.stem for file in visible(pages / language)} for language in known}
+    stems = {
+        language: {file.stem for file in visible(pages / (language if language in WRITTEN else "en"))}
+        for language in known
+    }
     for language, file in files:
-        stems[language].add(file.stem)
+        for other in known:
+            if other == language or (language in languages and other not in WRITTEN):
+                stems[other].add(file.stem)
     for notice in written if find_spec("markdown_it") else ():
         for source in notice.sources.values():
-            shown = [language for language in languages if notice.source(language)[1] is source]
+            shown = [language for language in languages if notice.source(language, languages)[1] is source]
             yield from broken_links(source, shown, stems)
     # A play without the role has not its variables either.
     anything = "website_domain" not in variables

@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.conexizan.xmpp.plugins.plugin_utils.translation import WRITTEN, translations
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.website.sources import Mistake, Source, read, visible
 
 NOTICE_KEYS = ("title", "kind", "begins", "ends", "updated")
@@ -29,12 +30,10 @@ class Notice:
     updated: datetime | None = None
     sources: dict[str, Source] = field(default_factory=dict)
 
-    def source(self, language: str) -> tuple[str, Source]:
-        """Return the text for a reader, and its language if that is another one."""
-        for candidate in (language, ""):
-            if candidate in self.sources:
-                return language, self.sources[candidate]
-        return next(iter(self.sources.items()))
+    def source(self, language: str, languages: Sequence[str]) -> tuple[str, Source]:
+        """Return the text for a reader, and its language: else the first of the site that it is in."""
+        found = next((one for one in (language, "", *languages) if one in self.sources), next(iter(self.sources)))
+        return found or language, self.sources[found]
 
     @property
     def changed(self) -> datetime:
@@ -96,7 +95,7 @@ def status(notices: list[Notice], languages: list[str], now: datetime) -> dict[s
     for notice in sorted(outages, key=lambda notice: notice.begins or now):
         if notice.begins is None or (notice.ends and notice.ends <= now):
             continue
-        message = {language: notice.source(language)[1].facts["title"] for language in languages}
+        message = {language: notice.source(language, languages)[1].facts["title"] for language in languages}
         answer: dict[str, Any] = {"planned": notice.kind == "maintenance", "beginning": utc(notice.begins)}
         if notice.ends:
             answer["expected_end"] = utc(notice.ends)
@@ -111,16 +110,15 @@ def utc(value: datetime) -> str:
 
 def notice_message(folder: Path, languages: list[str], name: str) -> dict[str, str]:
     """Return a notice as a message: its titles, and its texts one below the other."""
-    notices = read_notices(folder, {"de", "en", *languages})
+    notices = read_notices(folder, {*WRITTEN, *translations()})
     chosen = [notice for notice in notices if name in ("", notice.name)]
     if not notices:
         raise Mistake(folder, 0, "has no notice yet; write one, for example 2026-11-22-news.md (docs/website.md)")
     if not chosen:
         names = ", ".join(notice.name for notice in notices)
         raise Mistake(folder, 0, f"has no notice {name}; there are: {names}")
-    sources = list(
-        {source.file: source for source in (chosen[0].source(language)[1] for language in languages)}.values()
-    )
+    shown = (chosen[0].source(language, languages)[1] for language in languages)
+    sources = list({source.file: source for source in shown}.values())
     return {
         "subject": " / ".join(dict.fromkeys(source.facts["title"] for source in sources)),
         "body": "\n\n".join(source.text.strip() for source in sources),

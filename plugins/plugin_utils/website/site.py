@@ -13,6 +13,12 @@ from typing import Any
 
 from ansible.errors import AnsibleError
 from ansible.template import trust_as_template
+from ansible_collections.conexizan.xmpp.plugins.plugin_utils.translation import (
+    WRITTEN,
+    translated_page,
+    translations,
+    website_texts,
+)
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.website.converters import to_html
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.website.links import PAGE_LINK, no_page
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.website.notices import Notice, read_notices, status, utc
@@ -59,18 +65,32 @@ class Site:
         self.variables = {**variables, **computed, "website_ledger": ledger}
         self.ledger = ledger
         self.templar = templar.copy_with_new_env(searchpath=[pages])
-        known = [part.name for part in visible(self.folder) if part.is_dir()]
+        known = [*WRITTEN, *translations()]
+        if others := [language for language in languages if language not in WRITTEN]:
+            self.variables |= website_texts(variables, others)
         self.sources: dict[str, dict[str, Source]] = {language: {} for language in languages}
         for language in languages:
-            for file in visible(self.folder / language):
-                self.sources[language][file.stem] = read(file, PAGE_KEYS)
-        for language, file in own_pages(Path(own), known):
-            if language in languages:
-                page = read(file, OWN_PAGE_KEYS)
-                self.sources[language][file.stem] = placed(page, self.sources[language].get(file.stem))
+            for file in visible(self.folder / ("en" if language in others else language)):
+                page = read(file, PAGE_KEYS)
+                self.sources[language][file.stem] = translated_page(page, language) if language in others else page
+        self.written_in: dict[tuple[str, str], str] = {}
+        self.take(list(own_pages(Path(own), known)))
         self.static = {path.name for path in visible(Path(own) / "static")}
         self.notices = read_notices(Path(notices), known)
         self.pages = {language: self.wanted(language) for language in languages}
+
+    def take(self, own: list[tuple[str, Path]]) -> None:
+        """Take the operator's pages; a translated language shows those that it lacks in the first one that has them."""
+        there = {(language, file.stem): file for language, file in own if language in self.languages}
+        for language in self.languages:
+            names = {name for other, name in there if other == language or language not in WRITTEN}
+            for name in sorted(names):
+                spoken = [language, *self.languages]
+                found = next(other for other in spoken if (other, name) in there)
+                page = read(there[found, name], OWN_PAGE_KEYS)
+                self.sources[language][name] = placed(page, self.sources[language].get(name))
+                if found != language:
+                    self.written_in[language, name] = found
 
     def template(self, source: Source, template: str, **context: Any) -> Any:
         """Render a text of a source; raises Mistake."""
@@ -99,7 +119,8 @@ class Site:
             }
             url = f"/{language}/" if name == "index" else f"/{language}/{name}/"
             pages[name] = {"label": page["title"], "description": "", "script": "", **page,
-                           "name": name, "language": language, "url": url}  # fmt: skip
+                           "name": name, "language": language, "url": url,
+                           "written_in": self.written_in.get((language, name), "")}  # fmt: skip
         return pages
 
     def files(self) -> Iterator[tuple[str, str]]:
@@ -154,14 +175,14 @@ class Site:
 
     def spoken(self, notice: Notice, language: str) -> dict[str, Any]:
         """Return a notice as a page or a feed shows it."""
-        written_in, source = notice.source(language)
-        months = list(self.variables[f"__website_{language}"]["months"])
-        dot = "." if language == "de" else ""
+        written_in, source = notice.source(language, self.languages)
+        said = self.variables[f"__website_{language}"]
 
         def words(value: datetime | date | None) -> dict[str, str] | None:
             if value is None:
                 return None
-            text = f"{value.day}{dot} {months[value.month - 1]} {value.year}"
+            form = said["first_of_month" if value.day == 1 else "date"]
+            text = str(form).format(day=value.day, month=said["months"][value.month - 1], year=value.year)
             if isinstance(value, datetime):
                 text += f", {value:%H:%M} ({value.tzname()})"
             return {"iso": value.isoformat(), "words": text}

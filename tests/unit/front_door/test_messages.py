@@ -22,7 +22,7 @@ GOLDEN = {
     "undefined": "xmpp_name cannot be computed: 'no_such_name' is undefined.",
     "types": "xmpp_name is 2025, which is an integer, but must be a string: write it in quotes.",
     "neither true nor false, no number": 'xmpp_upload_days is "two weeks", which is a string, but must be an integer.',
-    "wrong choices": 'xmpp_languages (entry 2) is "fr", which must be one of: de, en.',
+    "wrong choices": 'xmpp_languages (entry 2) is "it", which must be one of: de, en, es, fr.',
     "domain: example": (
         'xmpp_domain is "example.org", which is reserved for examples (RFC 2606): replace it with your own domain.'
     ),

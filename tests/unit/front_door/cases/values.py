@@ -104,7 +104,7 @@ CASES: Cases = {
     ),
     "wrong choices": (
         {
-            "xmpp_languages": ["de", "fr"],
+            "xmpp_languages": ["de", "it"],
             "xmpp_certificates": "letsencrypt",
             "xmpp_acme_challenge": "http-01",
             "xmpp_registration": "invited",
@@ -113,7 +113,7 @@ CASES: Cases = {
             "xmpp_archive_default": "Always",
         },
         [
-            ("xmpp_languages (entry 2)", "must be one of: de, en"),
+            ("xmpp_languages (entry 2)", "must be one of: de, en, es, fr"),
             ("xmpp_certificates", "must be one of: acme, provided, selfsigned"),
             ("xmpp_acme_challenge", "must be one of: http, dns, hook"),
             ("xmpp_registration", "must be one of: open, review, invite, closed"),
@@ -221,12 +221,17 @@ CASES: Cases = {
     "question without answers": (
         {
             "xmpp_registration": "open",
-            "xmpp_languages": ["en"],
-            "xmpp_registration_question": {"en": {"question": "x" * 201, "answers": []}},
+            "xmpp_languages": ["en", "fr"],
+            "xmpp_registration_question": {
+                "en": {"question": "x" * 201, "answers": []},
+                "fr": {"question": "x" * 201, "answers": ["¿?"]},
+            },
         },
         [
             ("xmpp_registration_question (en, question)", "has 201 characters: at most 200 are allowed"),
             ("xmpp_registration_question (en, answers)", "is empty"),
+            ("xmpp_registration_question (fr, question)", "has 201 characters: at most 200 are allowed"),
+            ("xmpp_registration_question (fr, answers, entry 1)", "has no letter and no digit"),
         ],
     ),
     "question in a language that the site does not have": (
@@ -244,14 +249,14 @@ CASES: Cases = {
         {
             "xmpp_domain": "Friends.test",
             "xmpp_archive_days": "30",
-            "xmpp_languages": ["fr"],
+            "xmpp_languages": ["it"],
             "xmpp_https_port": 22,
             "xmpp_adminss": ["a"],
         },
         [
             ("xmpp_adminss", "is not a setting. Did you mean xmpp_admins?"),
             ("xmpp_domain", "contains upper-case letters"),
-            ("xmpp_languages (entry 1)", "must be one of: de, en"),
+            ("xmpp_languages (entry 1)", "must be one of: de, en, es, fr"),
             ("xmpp_archive_days", "is a string, but must be an integer"),
             ("xmpp_https_port", "is already used by the service"),
         ],
