@@ -13,6 +13,7 @@
 %%   the next link is made it looks for who invited whom. Two who show each other's links, or one who shows its own, made it walk in a circle for
 %%   ever, in the transaction: nobody could log in until ejabberd was restarted. What is left is a request as without a proof.
 %% - mod_invites stores the name of a new account as the guest has typed it, and compares it so: here it is prepared first.
+%% More than 300 lines: what counts as an invitation is decided in one place.
 %% Stored: a used invitation stays for 30 days as a row of mod_invites' own table, without the name of who came by it (unless the operator keeps
 %% that: keep, until that account is deleted), and without the time of the day.
 %% Hooks: adhoc_local_commands, c2s_unauthenticated_packet and sm_receive_packet, before mod_invites; check_register_user; register_user. Without this module anybody who
