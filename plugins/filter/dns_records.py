@@ -101,6 +101,9 @@ class Plan:
             self._address(domain["host"], "where the host is")
         for domain in self.domains:
             self._components(domain)
+        # Those of programs that the operator runs are below the first domain.
+        for name in settings["components"]:
+            self._add(name, "CNAME", f"{self.host}.", "the components that other servers reach (xmpp_components)")
         if self.turn:
             self._address(self.turn, "the relay for calls: SRV must not lead to an alias (RFC 2782)")
         for domain in self.domains:

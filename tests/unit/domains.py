@@ -25,6 +25,7 @@ def settings(*domains: dict[str, str], **others: Any) -> dict[str, Any]:
     """Return what playbooks/vars/dns.yml makes of the defaults."""
     return {
         "domains": list(domains) or [domain("friends.test")],
+        "components": [],
         "turn_domain": "turn.friends.test",
         "own_addresses": ["203.0.113.7", "2001:db8::7"],
         "public_addresses": [],

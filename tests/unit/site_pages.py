@@ -48,6 +48,10 @@ CONFIGURATIONS: dict[str, dict[str, Any]] = {
         "xmpp_keep_inviter": True,
         "xmpp_circles": [{"name": "family", "members": ["maria"]}],
         "xmpp_limited": ["tim"],
+        "xmpp_components": [
+            {"name": "bridge.friends.test", "description": "A bridge", "secret": "x" * 32},
+            {"name": "bot.friends.test", "description": "A bot", "secret": "x" * 32, "public": True},
+        ],
         "xmpp_moderators": ["bob"],
         "xmpp_registration_question": {
             "de": {"question": "Was ist <b> & *mehr*?", "answers": ["Linde"]},

@@ -52,6 +52,13 @@ def test_what_is_off_has_no_record() -> None:
     assert [word for word in ("-server", "stun", "turn", "CAA", "TLSA", " MX ") if word in off] == []
 
 
+def test_component_that_others_reach_has_a_name() -> None:
+    """Other servers come to the port for servers of the host behind it (RFC 6120 3.2.2)."""
+    assert records(settings(components=["bridge.friends.test"]), "CNAME")[-1:] == [
+        "bridge.friends.test. CNAME friends.test."
+    ]
+
+
 def test_one_port_comes_after_what_everybody_can_reach() -> None:
     """Whoever is in an ordinary network notices nothing."""
     found = [line for line in records(settings(single_port=True), "SRV") if " 443 " in line]

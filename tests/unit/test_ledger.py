@@ -29,6 +29,9 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "xmpp_moderators": ["bob"],
         "xmpp_circles": [{"name": "family"}],
         "xmpp_limited": ["tim"],
+        "xmpp_components": [
+            {"name": "bridge.friends.test", "description": "A bridge", "secret": "x" * 32, "privileges": ["roster"]}
+        ],
     },
     "review": {"xmpp_registration": "review"},
     "little": {

@@ -49,6 +49,15 @@ def test_clients_are_offered_no_relay(host: Host) -> None:
     assert "mod_xmpp_relays" not in host.check_output("cat /etc/ejabberd/xmpp.yml")
 
 
+@pytest.mark.parametrize("port", [5347, 5348])
+def test_components_cannot_connect(host: Host, port: int) -> None:
+    assert host.check_output(f"ss -Hlnt 'sport = :{port}'") == ""
+
+
+def test_no_file_speaks_of_components(host: Host) -> None:
+    assert host.run("grep -rE 'away[.]off|bridge[.]off|mod_privilege|mod_xmpp_components:' /etc /srv/xmpp/website").stdout == ""
+
+
 def test_web_chat_is_gone(host: Host) -> None:
     """It was there: the list of its files that is left says what has changed since the host was started."""
     assert "converse.min.js.gz" in host.file("/var/lib/xmpp/tree/webchat.json").content_string

@@ -87,7 +87,12 @@ class HostSettings:
         return {*self.certificate_names(), self.values.get("xmpp_turn_domain", "")} - {""}
 
     def certificate_names(self) -> list[str]:
-        """Return the names of the settings that a provided certificate must have."""
+        """Return the names that a provided certificate must have."""
+        components = self.values.get("xmpp_components", [])
+        return [*self.names_of_parts(), *(one["name"] for one in components if one.get("public"))]
+
+    def names_of_parts(self) -> list[str]:
+        """Return the names without those of xmpp_components, and without the relay's if there is none."""
         settings = ["xmpp_domain", "xmpp_host_domain", *COMPONENTS]
         if self.values.get("xmpp_calls") is False:
             settings.remove("xmpp_turn_domain")

@@ -25,6 +25,7 @@ from ansible_collections.conexizan.xmpp.plugins.plugin_utils.settings.shapes.cod
     answer,
     base64_key,
     base64url,
+    component_secret,
     country,
     day,
     dns_provider,
@@ -36,6 +37,7 @@ from ansible_collections.conexizan.xmpp.plugins.plugin_utils.settings.shapes.dom
     own_domain,
 )
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.settings.shapes.ip_addresses import (
+    component_host,
     metrics_address,
     name_server,
     public_address,
@@ -125,6 +127,12 @@ RULES: dict[str, Rule] = {
     "xmpp_circles.members": Rule(localpart, empty=True, unique=same),
     "xmpp_circles.former": Rule(localpart, empty=True, unique=same),
     "xmpp_limited": Rule(account, empty=True, unique=same),
+    "xmpp_components": Rule(empty=True, unique=lambda component: component.get("name")),
+    "xmpp_components.name": Rule(domain),
+    "xmpp_components.description": Rule(prose=True, high=200),
+    "xmpp_components.secret": Rule(component_secret, discreet=True),
+    "xmpp_components.hosts": Rule(component_host, empty=True, unique=ipaddress.ip_address),
+    "xmpp_components.privileges": Rule(empty=True, unique=same),
     "xmpp_contact_addresses": Rule(contact, unique=same),
     "xmpp_contact_purposes": Rule(empty=True),
     **{

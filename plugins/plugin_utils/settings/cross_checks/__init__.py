@@ -9,6 +9,7 @@ from ansible_collections.conexizan.xmpp.plugins.plugin_utils.settings.cross_chec
     check_challenge,
     check_provided,
 )
+from ansible_collections.conexizan.xmpp.plugins.plugin_utils.settings.cross_checks.components import check_components
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.settings.cross_checks.dns_provider import (
     check_dns_provider,
 )
@@ -33,6 +34,7 @@ from ansible_collections.conexizan.xmpp.plugins.plugin_utils.settings.host_setti
 def check_across_settings(settings: HostSettings, taken_ports: Mapping[int, str], places: list[str]) -> None:
     """Check settings against each other; *places* is what belongs to the service on the host."""
     check_service_names(settings)
+    check_components(settings)
     check_challenge(settings)
     check_dns_provider(settings)
     check_dynamic_address(settings)

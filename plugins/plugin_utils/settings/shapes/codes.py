@@ -10,6 +10,7 @@ import re
 from ansible_collections.conexizan.xmpp.plugins.plugin_utils.settings.dns_providers import PROVIDERS
 
 LEAST_KEY_BYTES = 16  # half of what SHA-256 gives; tsig-keygen makes 32
+COMPONENT_SECRET_MIN = 32  # as hex digits, the 16 bytes of the above
 FIRST_DAY = datetime.date(1999, 1, 4)  # of Jabber, which became XMPP
 
 
@@ -56,6 +57,15 @@ def day(value: str) -> str | None:
     # A day more: it is tomorrow already somewhere.
     tomorrow = datetime.datetime.now(datetime.UTC).date() + datetime.timedelta(days=1)
     return "is in the future" if found > tomorrow else None
+
+
+def component_secret(value: str) -> str | None:
+    """What a program shows that is a part of the service; it goes into configuration files of many formats."""
+    if not re.fullmatch(r"[!-~]+", value):
+        return "must consist of printable ASCII characters without spaces"
+    if len(value) < COMPONENT_SECRET_MIN:
+        return f"has {len(value)} characters: at least {COMPONENT_SECRET_MIN} are needed"
+    return None
 
 
 def country(value: str) -> str | None:

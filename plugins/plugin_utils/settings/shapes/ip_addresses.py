@@ -40,6 +40,17 @@ def metrics_address(value: str) -> str | None:
     return None
 
 
+def component_host(value: str) -> str | None:
+    """The address of a host in a network of the operator's, whose connection is not encrypted."""
+    if value.startswith("[") or "%" in value or not is_address(value):
+        return "is not an IP address"
+    if ipaddress.ip_address(value).is_loopback:
+        return "is this host itself: remove it, since a component without hosts is on this host"
+    if not is_private(value):
+        return "is a public address: the secret and messages would cross the Internet unencrypted, so use a VPN address"
+    return None
+
+
 def public_address(value: str) -> str | None:
     """An address that others can reach; private ones may be right in a test network."""
     if "%" in value:

@@ -4,7 +4,19 @@
 from __future__ import annotations
 
 from ..known import Cases
-from . import certificates, dns_provider, domains, federation, network, people, storage, text, unused, values
+from . import (
+    certificates,
+    components,
+    dns_provider,
+    domains,
+    federation,
+    network,
+    people,
+    storage,
+    text,
+    unused,
+    values,
+)
 
-TABLES = (values, text, domains, people, network, certificates, dns_provider, storage, federation, unused)
+TABLES = (values, text, domains, components, people, network, certificates, dns_provider, storage, federation, unused)
 CASES: Cases = {name: case for table in TABLES for name, case in table.CASES.items()}

@@ -67,7 +67,7 @@ tells_too_much(_Packet) ->
 
 received({Packet, State}) when element(1, Packet) =:= presence ->
     {_, Server, _} = jid:tolower(xmpp:get_from(Packet)),
-    case ejabberd_router:is_my_route(Server) of
+    case mod_xmpp_components:is_ours(Server) of
         true -> {Packet, State};
         false -> {limited(Packet, xmpp_token_bucket:site(Server), ?ELSEWHERE), State}
     end;

@@ -7,6 +7,7 @@
 %%   elsewhere is in it or belongs to it; and nobody from elsewhere enters a room that a limited account is in, subscribes to or owns.
 %% - Nodes of the domain (XEP-0060) can be published at from elsewhere, so a limited account does not reach them, nor they it. It invites nobody (access
 %%   rule invite), also not to its contacts (XEP-0379), and whoever has such an invitation from before is handled as all others elsewhere.
+%% - Components (xmpp_components) may lead anywhere, so they count as elsewhere.
 %% Nothing is stored. In memory: the names of the setting, and what is put before such a name.
 %% Hooks: user_send_packet and s2s_receive_packet before all others that count or store; adhoc_local_commands before mod_invites; filter_packet;
 %% muc_filter_presence, muc_filter_message, muc_process_iq; ejabberd_started.
@@ -68,7 +69,7 @@ nobody() -> persistent_term:get({?MODULE, nobody}, <<>>).
 
 is_limited({User, Server, _}) -> is_map_key({User, Server}, persistent_term:get(?MODULE, #{})).
 
-is_ours(Server) -> ejabberd_router:is_my_route(Server).
+is_ours(Server) -> mod_xmpp_components:is_ours(Server).
 
 %% ---------------------------------------------------------------------- between the account and other servers
 send({drop, _} = Acc) -> Acc;

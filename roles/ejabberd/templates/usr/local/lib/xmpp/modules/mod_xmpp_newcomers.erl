@@ -153,7 +153,7 @@ text(<<"de">>) ->
 text(_) ->
     <<"In its first days, a new account can write to few strangers only. Please try again later.">>.
 
-is_part(Server) -> ejabberd_router:is_my_route(Server) andalso not ejabberd_router:is_my_host(Server).
+is_part(Server) -> mod_xmpp_components:is_ours(Server) andalso not ejabberd_router:is_my_host(Server).
 
 whole(undefined) -> bare(undefined);
 whole(JID) ->

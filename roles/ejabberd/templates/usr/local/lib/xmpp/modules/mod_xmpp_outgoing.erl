@@ -52,7 +52,7 @@ send({Packet, State}) ->
 remember(From, From) -> ok;
 remember(_From, {<<>>, <<>>, _}) -> ok;
 remember(From, {User, Server, _} = To) ->
-    User =:= <<>> andalso ejabberd_router:is_my_route(Server) orelse xmpp_token_bucket:remember(?ASKED, {From, To}, ?ANSWER).
+    User =:= <<>> andalso mod_xmpp_components:is_ours(Server) orelse xmpp_token_bucket:remember(?ASKED, {From, To}, ?ANSWER).
 
 %% Whom a stanza reaches elsewhere, and how. Whatever it is, it may open a connection.
 reached(message, error, Packet) -> [{connection, xmpp:get_to(Packet)}];
@@ -64,7 +64,7 @@ reached(_, _, Packet) -> [{connection, xmpp:get_to(Packet)}].
 is_too_much(_Kind, _From, undefined) -> false;
 is_too_much(Kind, From, JID) ->
     {_, Server, _} = To = bare(JID),
-    case ejabberd_router:is_my_route(Server) orelse mod_roster:is_subscribed(jid:make(To), jid:make(From)) of
+    case mod_xmpp_components:is_ours(Server) orelse mod_roster:is_subscribed(jid:make(To), jid:make(From)) of
         true -> false;
         false -> exceeds(limits(Kind, From, To)) orelse is_full(From, Server)
     end.

@@ -84,7 +84,7 @@ is_kept_for_sender(Packet) when element(1, Packet) =:= iq ->
         case address(xmpp:get_to(Packet)) of
             nowhere -> true;
             {User, Server, Resource} ->
-                ejabberd_router:is_my_route(Server)
+                mod_xmpp_components:is_ours(Server)
                     andalso (User =:= <<>> orelse {User, Server, Resource} =:= bare(xmpp:get_from(Packet)) orelse not ejabberd_router:is_my_host(Server))
         end;
 is_kept_for_sender(_Packet) ->

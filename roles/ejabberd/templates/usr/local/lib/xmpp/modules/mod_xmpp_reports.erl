@@ -143,7 +143,7 @@ keep(Host, Address, By, Report) ->
     Words = cut(fxml:get_subtag_cdata(Report, <<"text">>), ?TEXT),
     opt(moderators) =/= []
         andalso not lists:member({User, Server, <<>>}, [jid:tolower(Name) || Name <- opt(admins) ++ opt(moderators)])
-        andalso (case Ours of true -> ejabberd_auth:user_exists(User, Server); false -> not ejabberd_router:is_my_route(Server) end)
+        andalso (case Ours of true -> ejabberd_auth:user_exists(User, Server); false -> not mod_xmpp_components:is_ours(Server) end)
         andalso {updated, 1} =:= sql(["INSERT INTO open_reports (server_host, day, about, reporter, kind, words) SELECT ", xmpp_sql:quote(Host), ", date('now'), ",
                                       About, ", ", xmpp_sql:quote(By), ", ", xmpp_sql:quote(kind(Report)), ", ", xmpp_sql:quote(Words),
                                       " WHERE NOT EXISTS (SELECT 1 FROM open_reports WHERE about = ", About, " AND reporter = ", xmpp_sql:quote(By), ")",

@@ -105,7 +105,7 @@ kind(_, _) -> other.
 belongs(Packet, {User, Server, _} = From, {ToUser, _, _} = To, Entered) ->
     Ours = ejabberd_router:is_my_host(Server),
     ToUser =:= <<>>
-        orelse (User =:= <<>> andalso ejabberd_router:is_my_route(Server) andalso (Ours orelse element(1, Packet) =/= message))
+        orelse (User =:= <<>> andalso mod_xmpp_components:is_ours(Server) andalso (Ours orelse element(1, Packet) =/= message))
         orelse has_entered(From, Entered)
         orelse mod_roster:is_subscribed(jid:make(From), jid:make(To))
         orelse (Ours andalso acl:match_rule(Server, admin, jid:make(From)) =:= allow)
@@ -154,7 +154,7 @@ sender(Packet) ->
     end.
 
 is_our_room({_, Server, _}) ->
-    ejabberd_router:is_my_route(Server) andalso not ejabberd_router:is_my_host(Server).
+    mod_xmpp_components:is_ours(Server) andalso not ejabberd_router:is_my_host(Server).
 
 has_no_room(Packet, {User, Server, _}) ->
     element(1, Packet) =:= message andalso mod_offline:count_offline_messages(User, Server) >= ?WAITING.
@@ -162,7 +162,7 @@ has_no_room(Packet, {User, Server, _}) ->
 is_too_much(other, From, To) ->
     exceeds([{{others, From, To}, ?OTHERS}, {{others, To}, ?OTHERS_OF_ALL}]);
 is_too_much(words, {_, Server, _} = From, To) ->
-    Elsewhere = not ejabberd_router:is_my_route(Server),
+    Elsewhere = not mod_xmpp_components:is_ours(Server),
     Part = not Elsewhere andalso not ejabberd_router:is_my_host(Server),  %% a room or a node of ours, which many may hear
     Met = xmpp_token_bucket:remembers(?MODULE, {met, From, To}),
     Answered = xmpp_token_bucket:remembers(?MODULE, {met, To, From}),
