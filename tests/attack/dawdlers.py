@@ -5,11 +5,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..kit.handshakes import first_message
 from ..kit.service import Service
 from .neighbour import Neighbour
 
 # The first bytes of a TLS handshake that announces more than it ever sends.
 HALF_TLS = "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"
+# A handshake by port 443 that is handed over and not gone on with (the host of these tests has xmpp_single_port).
+APP, CALL = (first_message(*wanted).decode("latin-1") for wanted in (("site.test", "xmpp-client"), ("turn.site.test",)))
 STREAM = (
     "<?xml version='1.0'?><stream:stream to='site.test' version='1.0' xmlns='jabber:client' "
     "xmlns:stream='http://etherx.jabber.org/streams'>"
@@ -18,6 +21,8 @@ STARTTLS = "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>"
 # What dawdles: (port, first, drip).
 SLOW = {
     "tls of the web, begun": (443, HALF_TLS, ""),
+    "tls of clients by the port of the web": (443, APP, ""),
+    "tls of the relay by the port of the web": (443, CALL, ""),
     "header without an end": (80, "GET / HTTP/1.1\r\nHost: site.test\r\nX-Slow: ", "x"),
     "body without an end": (80, "POST / HTTP/1.1\r\nHost: site.test\r\nContent-Length: 60000\r\n\r\n", ""),
     "silence to clients": (5222, "", ""),

@@ -7,6 +7,7 @@ import pytest
 
 from ..kit.service import Service
 from .bystander import Bystander
+from .dawdlers import APP, HALF_TLS
 from .neighbour import Neighbour
 
 ROUNDS = 3
@@ -14,16 +15,19 @@ LIMIT = 1024  # of one address, roles/firewall/vars/main.yml
 # The kernel forgets a few that it has counted, if it counts again before they are entered (find_or_evict in
 # nf_conncount.c): 1 was too many in one of many runs.
 FORGOTTEN = LIMIT // 100
-# The first bytes of a TLS handshake that announces more than it ever sends.
-HALF_TLS = "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"
 
 
 @pytest.mark.attack("1,000 idle connections")
-@pytest.mark.parametrize("port", [443, 5222, 5269, 7777])
+@pytest.mark.parametrize(
+    ("port", "first"),
+    [(443, ""), (443, APP), (5222, ""), (5269, ""), (7777, "")],
+    ids=["443", "443 by apps", "5222", "5269", "7777"],
+)
 def test_others_are_served_beside_a_thousand_idle_connections(
-    service: Service, neighbour: Neighbour, bystander: Bystander, port: int
+    service: Service, neighbour: Neighbour, bystander: Bystander, port: int, first: str
 ) -> None:
-    crowd = {"port": port, "count": 1000}
+    """Those of apps by port 443 are two of nginx's each: the other one leads to ejabberd."""
+    crowd = {"port": port, "count": 1000, "first": first}
     with neighbour.doing("crowd", {"address": service.address, "crowds": [crowd]}) as connected:
         assert int(connected) == 1000, "the attack was none"
         bystander.wait(ROUNDS)

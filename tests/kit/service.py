@@ -92,14 +92,14 @@ class _Resolver(aiohttp.abc.AbstractResolver):
         self._address = address
 
     async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[aiohttp.abc.ResolveResult]:
         return [
             aiohttp.abc.ResolveResult(
                 hostname=host,
                 host=self._address,
                 port=port,
-                family=socket.AF_INET,
+                family=socket.AF_INET6 if ":" in self._address else socket.AF_INET,
                 proto=0,
                 flags=socket.AI_NUMERICHOST,
             )

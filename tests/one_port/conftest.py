@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import socket
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,25 +14,14 @@ import pytest
 from ..kit.accounts import guest as guest
 from ..kit.accounts import register as register
 from ..kit.accounts import service as service
+from ..kit.hotel import one_port_alone
 from ..kit.order import arrange
-from ..kit.ports import ONE_PORT, SSH
+from ..kit.ports import ONE_PORT
 from ..kit.service import Service
 
 SECONDS_PER_TEST = 180
-TABLE = "conexizan_hotel"
-# In front of the service's own table. What the host sends to itself is not on the way from there. (The tests need ssh.)
-RULES = f"""
-table inet {TABLE} {{
-    chain input {{
-        type filter hook input priority filter - 10; policy accept;
-        iif lo accept
-        tcp dport {{ {SSH}, {ONE_PORT} }} accept
-        ct state established,related accept
-        ip saddr %s drop
-        ip6 saddr %s drop
-    }}
-}}
-"""
+# The service's other domain (molecule/inventory/host_vars/outside.yml).
+MORE_DOMAIN = "family.test"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -52,14 +42,15 @@ def own_addresses(service: Service) -> tuple[str, str]:
     return address_towards(service.address), address_towards(service.address6)
 
 
-@pytest.fixture
-def hotel(service: Service, own_addresses: tuple[str, str]) -> Iterator[None]:
-    """Between this machine and the host, everything but TCP 443 is dropped."""
-    service.host.check_output(f"nft --file - <<'END'\n{RULES % own_addresses}\nEND")
-    try:
-        with contextlib.suppress(TimeoutError):
-            socket.create_connection((service.address, 5222), timeout=1).close()
-            raise AssertionError("port 5222 is open: the network lets out more than it should")
-        yield
-    finally:
-        service.host.check_output(f"nft delete table inet {TABLE}")
+@pytest.fixture(params=["ipv4", "ipv6 alone"])
+def hotel(request: pytest.FixtureRequest, service: Service, own_addresses: tuple[str, str]) -> Iterator[Service]:
+    """The service, as it is reached from a network that lets out nothing but TCP 443; one of the two has no IPv4."""
+    alone = request.param == "ipv6 alone"
+    address = service.address6 if alone else service.address
+    assert address is not None
+    with one_port_alone(service.host, own_addresses, own_addresses[:1] if alone else ()):
+        for closed in [(address, 5222), *([(service.address, ONE_PORT)] if alone else [])]:
+            with contextlib.suppress(TimeoutError):
+                socket.create_connection(closed, timeout=1).close()
+                raise AssertionError(f"{closed} is open: the network lets out more than it should")
+        yield replace(service, address=address)
