@@ -11,6 +11,7 @@ from testinfra.host import Host
 
 from .ports import ONE_PORT, SSH
 
+EVERYBODY = ("0.0.0.0/0", "::/0")
 _TABLE = "conexizan_hotel"
 
 
@@ -24,7 +25,7 @@ def one_port_alone(host: Host, guests: Iterable[str], closed: Iterable[str] = ()
 
     def dropped(addresses: Iterable[str]) -> str:
         families = {4: "ip", 6: "ip6"}
-        return "\n".join(f"{families[ipaddress.ip_address(one).version]} saddr {one} drop" for one in addresses)
+        return "\n".join(f"{families[ipaddress.ip_network(one).version]} saddr {one} drop" for one in addresses)
 
     rules = f"""
 table inet {_TABLE} {{
