@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import json
 import shlex
@@ -14,6 +15,7 @@ import pytest
 
 from ..kit.clients import fresh_text, login
 from ..kit.guesses import AT_ONCE, PICTURES, fresh_v4, guess, say
+from ..kit.handshakes import first_message
 from ..kit.ports import ONE_PORT
 from ..kit.service import PATIENCE, Register, Service, wait_for
 from ..kit.traces import PLACES, SERVICES, forms, holding
@@ -22,6 +24,8 @@ from ..kit.web import BIND, FRAMING, authenticate, over_websocket
 APP: dict[str, Any] = {"direct_tls": True, "port": ONE_PORT}
 INNER = {f"127.0.0.1:{port}" for port in range(5282, 5286)} | {"[::ffff:127.0.0.1]:5286"}
 BELIEVING = [5284, 5285]
+CROWD = 800  # an address has 1,024 connections, this machine as many open files
+HANDSHAKE = b"\x16"  # what TLS begins an answer with; an alert would be another
 HEADER = "<?xml version='1.0'?><stream:stream to='{}' version='1.0' xmlns='jabber:{}' {}>"
 STREAMS = "xmlns:stream='http://etherx.jabber.org/streams'"
 CLAIMED = ("192.0.2.66", "192.0.2.1")  # nobody's
@@ -149,6 +153,19 @@ async def test_streams_outlast_a_reload_of_the_web_server(service: Service, regi
         service.host.check_output("systemctl reload nginx")
         one.say(bob.jid, text)
         await other.hear(text)
+
+
+def test_apps_that_come_all_at_once_are_let_in(service: Service) -> None:
+    """As after a restart. nginx accepts them faster than ejabberd takes them from nginx."""
+    message = first_message(service.domain, "xmpp-client")
+    with contextlib.ExitStack() as opened:
+        links = [
+            opened.enter_context(socket.create_connection((service.address, ONE_PORT), timeout=PATIENCE))
+            for _ in range(CROWD)
+        ]
+        for link in links:
+            link.sendall(message)
+        assert [link.recv(1) for link in links].count(HANDSHAKE) == CROWD
 
 
 def test_operator_is_told_that_all_ways_in_work(service: Service) -> None:

@@ -69,3 +69,11 @@ def test_where_sites_were_so_far(
 )
 def test_all_roles_are_told_where_to_listen(settings: dict[str, object], listen: list[str]) -> None:
     assert rendered(settings, "xmpp", "{{ xmpp_derived_https_listen }}") == listen
+
+
+def test_as_many_come_in_by_the_single_port_as_before() -> None:
+    """The stream of an app is two connections of nginx's, which counts both."""
+    template = (ROOT / "roles/nginx/templates/etc/nginx/xmpp.conf.j2").read_text(encoding="utf-8")
+    (line,) = (line for line in template.splitlines() if "worker_connections" in line)
+    single, before = (rendered({"xmpp_single_port": one}, "nginx", line).strip(" ;").split() for one in (True, False))
+    assert int(single[1]) == 2 * int(before[1])
