@@ -14,7 +14,6 @@ import os
 import socket
 import struct
 import sys
-from collections.abc import Callable
 from typing import Any
 
 SECONDS = 20
@@ -128,15 +127,6 @@ def ask(address: str, port: int, message: bytes) -> Answer:
     return answer
 
 
-def _in_order(offered: list[int], what: str, exchange: Callable[[list[int]], Answer]) -> list[int]:
-    """What the server takes of what is offered, the dearest first: what it has taken is not offered again."""
-    left, taken = list(offered), list[int]()
-    while (one := exchange(left).get(what)) in left:
-        left.remove(one)
-        taken.append(one)
-    return taken
-
-
 def given(address: str, port: int, name: str, alpn: str = "") -> dict[str, Any]:
     """All that a first message can find out: versions, ciphers, groups, signatures, certificates and extensions."""
 
@@ -145,17 +135,23 @@ def given(address: str, port: int, name: str, alpn: str = "") -> dict[str, Any]:
     ) -> Answer:
         return ask(address, port, hello(name, alpn, version, ciphers, groups, signatures))
 
+    def in_order(version: int, offer: str, offered: list[int], what: str) -> list[int]:
+        """What the server takes of what is offered, the dearest first: what it has taken is not offered again."""
+        left, taken = list(offered), list[int]()
+        while (one := exchange(version, **{offer: left}).get(what)) in left:
+            left.remove(one)
+            taken.append(one)
+        return taken
+
     found: dict[str, Any] = {}
     for title, version in VERSIONS.items():
         answer = exchange(version)
         found[title] = {"answer": answer}
         if "cipher" in answer:
             found[title] |= {
-                "ciphers": _in_order(CIPHERS, "cipher", lambda left, asked=version: exchange(asked, ciphers=left)),
-                "groups": _in_order(GROUPS, "group", lambda left, asked=version: exchange(asked, groups=left)),
-                "signatures": _in_order(
-                    SIGNATURES, "signature", lambda left, asked=version: exchange(asked, signatures=left)
-                ),
+                "ciphers": in_order(version, "ciphers", CIPHERS, "cipher"),
+                "groups": in_order(version, "groups", GROUPS, "group"),
+                "signatures": in_order(version, "signatures", SIGNATURES, "signature"),
             }
     return found
 
