@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import statistics
 
+from . import port
 from .bed import DOMAIN, PASSWORD, Bed, load, register_on_site
 from .report import Result, Row, at_least
 
@@ -15,11 +16,12 @@ PLAIN_SERVER = "/etc/nginx/xmpp.d/bench-plain.conf"
 def upload(bed: Bed, options: list[str]) -> Result:
     """Files through the service's checks, against a server block without any in the same nginx."""
     host = bed.site()
-    register_on_site(host, 1)
+    register_on_site(host, 2)
     certificate = host.fetch("/etc/xmpp/certificates/ca.crt")
     # Same server process, listeners, TLS and file system; the only thing missing is what we check.
     host.shell(
-        f"""install -d -o www-data -g www-data -m 0750 /srv/xmpp/upload/data/bench-plain
+        port.put_in_front()
+        + f"""install -d -o www-data -g www-data -m 0750 /srv/xmpp/upload/data/bench-plain
         cat >{PLAIN_SERVER} <<'END'
 server {{
     listen 443 ssl;
@@ -44,8 +46,9 @@ END
         arguments = ["--address", host.address, "--domain", DOMAIN, "--ca", str(certificate), "--password", PASSWORD]
         arguments += ["--account", "load0", "--upload-domain", f"upload.{DOMAIN}", "--plain-name", PLAIN_NAME]
         measured = load("uploadload", [*arguments, *options])
+        by_port, ports = port.compared(host, certificate, quick="--quick" in options)
     finally:
-        host.shell(f"rm -rf {PLAIN_SERVER} /srv/xmpp/upload/data/bench-plain; systemctl reload nginx")
+        host.shell(f"{port.REMOVE}; rm -rf {PLAIN_SERVER} /srv/xmpp/upload/data/bench-plain; systemctl reload nginx")
     rows = []
     for batch in dict.fromkeys(entry["batch"] for entry in measured):
         for method, column in (("PUT", "put_seconds"), ("GET", "get_seconds")):
@@ -63,4 +66,4 @@ END
                     **at_least(times["plain"] / times["service"], 0.9, "at least 0.9x the speed"),
                 )
             )
-    return Result("upload", "Upload and download", rows, raw={"measured": measured})
+    return Result("upload", "Upload and download", rows + by_port, raw={"measured": measured, "ports": ports})
