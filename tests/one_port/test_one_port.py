@@ -157,6 +157,8 @@ async def test_streams_outlast_a_reload_of_the_web_server(service: Service, regi
 
 def test_apps_that_come_all_at_once_are_let_in(service: Service) -> None:
     """As after a restart. nginx accepts them faster than ejabberd takes them from nginx."""
+    waiting = service.host.check_output("ss -Hlnt 'sport >= :5284 and sport <= :5285'").splitlines()
+    assert all(int(line.split()[2]) >= CROWD for line in waiting), "too few may wait for ejabberd: some would get lost"
     message = first_message(service.domain, "xmpp-client")
     with contextlib.ExitStack() as opened:
         links = [
