@@ -18,7 +18,7 @@ from ..kit.erlang import HOLD, RELEASE, run_in_erlang
 from ..kit.nodes import LARGE, ids, items, publish
 from ..kit.rooms import PUBLIC, made_room
 from ..kit.service import Register, Service
-from ..kit.sessions import CONSTRAINT, logged_in, online
+from ..kit.sessions import CONSTRAINT, came_until, logged_in, online
 from ..kit.stream import CLIENT, Stream
 
 PAGE = 50  # messages at once
@@ -124,6 +124,42 @@ async def test_a_page_is_bounded_in_bytes(service: Service, register: Register, 
             assert pages >= 2, name
 
 
+# Ways to have the size of something else measured: ejabberd takes the last of several elements, and none of another
+# namespace.
+FIELD = "<field var='with'><value>nobody@elsewhere.example</value></field>"
+ALL = f"<set xmlns='{RSM}'><max>50</max></set>"
+NEWEST = f"<set xmlns='{RSM}'><max>50</max><before/></set>"
+DECOYS = {
+    "form": f"<x xmlns='jabber:x:data' type='submit'>{FIELD}</x><x xmlns='jabber:x:data' type='submit'/>",
+    "form of another namespace": f"<x xmlns='urn:test'>{FIELD}</x>",
+    "field": f"<x xmlns='jabber:x:data' type='submit'>{FIELD}{FIELD.replace('nobody@elsewhere.example', '{bob}')}</x>",
+    "set": f"<set xmlns='{RSM}'><max>50</max><after>9999999999999999</after></set>{ALL}",
+    "place": f"<set xmlns='{RSM}'><max>50</max><before>1</before><before/></set>",
+    "place of another namespace": f"<set xmlns='{RSM}'><max>50</max><before xmlns='urn:test'>1</before></set>",
+    "place before all": f"<set xmlns='{RSM}'><max>50</max><before>-1</before></set>",
+    "element": f"<with xmlns='urn:xmpp:mam:tmp'>nobody@elsewhere.example</with>{NEWEST}",
+    "oldest way, form": f"<x xmlns='jabber:x:data' type='submit'>{FIELD}</x>{ALL}",
+    "oldest way, element": f"<with>nobody@elsewhere.example</with><with>{{bob}}</with>{ALL}",
+}
+
+
+@pytest.mark.attack("requesting pages of large messages and not reading them")
+def test_size_of_a_page_is_that_of_what_comes(service: Service, register: Register) -> None:
+    alice, bob = register(2)
+    with logged_in(service, alice) as stream:
+        online(stream)
+        for number in range(8):
+            stream.send(f"<message to='{bob.jid}' type='chat'><body>{number} {LARGE}</body></message>")
+        sizes: dict[str, int] = {}
+        for name, inside in DECOYS.items():
+            kind, namespace = ("get", "urn:xmpp:mam:tmp") if name.startswith("oldest") else ("set", "urn:xmpp:mam:2")
+            query = f"<query xmlns='{namespace}'>{inside.format(bob=bob.jid)}</query>"
+            stream.send(f"<iq type='{kind}' id='page'>{query}</iq>")
+            came = came_until(stream, lambda one: one.get("id") == "page")
+            sizes[name] = sum(len(one.findtext(".//{jabber:client}body", "")) for one in came)
+    assert {name: size for name, size in sizes.items() if not 0 < size <= MIB} == {}
+
+
 def told(stream: Stream, count: int) -> list[bool]:
     """For each of so many requests that are answered next: was it refused?"""
     answers: list[bool] = []
@@ -176,6 +212,12 @@ def test_items_of_a_node_are_bounded_in_bytes(service: Service, register: Regist
             assert len(ids(stream.query("get", items(attributes=attributes)))) == min(5, int(attributes[12:-1]))
         assert ids(stream.query("get", items("<item id='i0'/>"))) == {"i0"}
         assert stream.query("get", items("<item id='i0'/><item id='i1'/>")).find(CONSTRAINT) is not None
+        # One that is named beside it is not what is measured, an item without a name names none.
+        large = items()
+        decoys = ("<items node='none'/>", "<items xmlns='urn:test' node='none'/>")
+        asked_for = [large.replace("<items", f"{decoy}<items", 1) for decoy in decoys]
+        asked_for += [items(inside) for inside in ("<item/>", "<item id=''/>", "<item xmlns='urn:test' id='i0'/>")]
+        assert [len(ids(stream.query("get", one))) for one in asked_for] == [5] * 5
 
 
 @pytest.mark.attack("requesting large nodes (XEP-0060), also from other servers")

@@ -8,6 +8,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterator
 from statistics import median
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -15,6 +16,7 @@ from ..kit.archives import MIB, RSM, asked
 from ..kit.clients import Client, login
 from ..kit.erlang import STATEMENT, run_in_erlang
 from ..kit.nodes import LARGE
+from ..kit.quotas import POLICY
 from ..kit.raw_rooms import made_room as made_raw_room
 from ..kit.rooms import PUBLIC, made_room
 from ..kit.service import Account, Register, Service, sql, wait_for
@@ -111,6 +113,33 @@ async def test_mailbox_is_bounded_in_bytes(service: Service, register: Register)
     with logged_in(service, alice) as back:
         bodies = [one.findtext(f"{CLIENT}body", "").split(" ")[0] for one in back_online(back)]
         assert [body for body in bodies if body] == ["small"]
+
+
+@pytest.mark.attack("requesting pages of large messages and not reading them")
+def test_messages_of_a_mailbox_come_few_at_a_time(service: Service, register: Register) -> None:
+    """ejabberd sends one as often as a request names it (XEP-0013), and keeps all copies until they are read."""
+    (alice,) = register(1)
+    offline = "<offline xmlns='http://jabber.org/protocol/offline'>{}</offline>"
+    with logged_in(service, alice) as stream:
+        stream.bind()
+        stream.send(f"<message to='{alice.jid}' type='chat'><body>{LARGE}</body></message>")
+        listed = "<query xmlns='http://jabber.org/protocol/disco#items' node='http://jabber.org/protocol/offline'/>"
+        (item,) = stream.query("get", listed, alice.jid).iter("{http://jabber.org/protocol/disco#items}item")
+        view = f"<item node='{item.get('node')}' action='view'/>"
+
+        assert stream.query("get", offline.format(view * 300), alice.jid).find(POLICY) is not None
+        for inside, count in {view: 1, view * 3: 3, "<fetch/>": 1}.items():
+            stream.send(f"<iq type='get' id='view'>{offline.format(inside)}</iq>")
+            bodies = [one.findtext(f"{CLIENT}body") for one in until_all(stream, count)]
+            assert bodies == [LARGE] * count
+        assert stream.query("set", offline.format(view.replace("view", "remove"))).get("type") == "result"
+
+
+def until_all(stream: Stream, count: int) -> list[ET.Element]:
+    """So many messages, and the answer, whichever comes first."""
+    elements = [stream.read() for _ in range(count + 1)]
+    assert [one.get("type") for one in elements if one.tag == f"{CLIENT}iq"] == ["result"]
+    return [one for one in elements if one.tag == f"{CLIENT}message"]
 
 
 # ---------------------------------------------------------------------- turns

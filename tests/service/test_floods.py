@@ -86,11 +86,19 @@ def test_node_of_a_stranger_does_not_flood(service: Service, register: Register)
         address = online(receiver)
         make = f"<pubsub xmlns='{PUBSUB}'><create node='{node}'/></pubsub>"
         assert attacker.query("set", make, there).get("type") == "result"
+        item = "<item><x xmlns='urn:test'>buy</x></item>"
+        item = f"<pubsub xmlns='{PUBSUB}'><publish node='{node}'>{item}</publish></pubsub>"
         entry = f"<subscription jid='{alice.jid}' subscription='subscribed'/>"
         add = f"<pubsub xmlns='{PUBSUB}#owner'><subscriptions node='{node}'>{entry}</subscriptions></pubsub>"
         assert attacker.query("set", add, there).get("type") == "error"
-        item = "<item><x xmlns='urn:test'>buy</x></item>"
-        item = f"<pubsub xmlns='{PUBSUB}'><publish node='{node}'>{item}</publish></pubsub>"
+        for decoy in ("<x xmlns='urn:test' node='none'/>", "<subscriptions node='none'/>"):
+            assert (
+                attacker.query("set", add.replace("<subscriptions", f"{decoy}<subscriptions"), there).get("type")
+                == "error"
+            )
+        # Nor to a node of one's own account (XEP-0163).
+        assert attacker.query("set", item).get("type") == "result"
+        assert attacker.query("set", add).get("type") == "error"
         attacker.query("set", item, there)
         assert bought(came(receiver, address)) == 0
         subscribe_oneself = f"<pubsub xmlns='{PUBSUB}'><subscribe node='{node}' jid='{alice.jid}'/></pubsub>"

@@ -26,6 +26,8 @@ from ..kit.strangers import elsewhere
 from ..kit.stream import CLIENT, Stream
 
 OTHERS = 10 * MIB  # of it, what others may fill
+# What ejabberd does not look at, or for another node, in front of the node that is meant.
+DECOYS = ("<x xmlns='urn:test' node='none'/>", "<publish node='none'/>", "<configure node='none'/>")
 
 
 @pytest.mark.attack("storing much data: contacts, profile, nodes, lists, push, invitations, anything")
@@ -61,6 +63,9 @@ def test_others_fill_half_of_an_account_by_its_node(service: Service, register: 
         assert stranger.query("set", publish(node, "x" * 90_000, "first"), there).get("type") == "result"
         answer = stranger.query("set", publish(node, "x" * 90_000, "second"), there)
         assert is_refused(answer, f"{OTHERS // MIB} MiB"), ET.tostring(answer, "unicode")
+        for decoy in DECOYS:
+            decoyed = publish(node, "x" * 90_000, "third").replace("<publish", f"{decoy}<publish")
+            assert stranger.query("set", decoyed, there).get("type") == "error", decoy
         assert owner.query("set", publish(node, "x" * 90_000, "own"), there).get("type") == "result"
 
 
@@ -69,10 +74,10 @@ def test_who_made_a_node_stays_its_owner(service: Service, register: Register) -
     alice, bob = register(2)
     node, there = secrets.token_hex(6), service.name("pubsub")
 
-    def affiliate(stream: Stream, jid: str, affiliation: str) -> ET.Element:
+    def affiliate(stream: Stream, jid: str, affiliation: str, decoy: str = "") -> ET.Element:
         entry = f"<affiliation jid='{jid}' affiliation='{affiliation}'/>"
         return stream.query(
-            "set", f"<pubsub xmlns='{OWNER}'><affiliations node='{node}'>{entry}</affiliations></pubsub>", there
+            "set", f"<pubsub xmlns='{OWNER}'>{decoy}<affiliations node='{node}'>{entry}</affiliations></pubsub>", there
         )
 
     with logged_in(service, alice) as maker, logged_in(service, bob) as other:
@@ -86,6 +91,7 @@ def test_who_made_a_node_stays_its_owner(service: Service, register: Register) -
         for stream in (maker, other):
             answer = affiliate(stream, alice.jid, "none")
             assert answer.find(".//{*}not-allowed") is not None, ET.tostring(answer, "unicode")
+            assert affiliate(stream, alice.jid, "none", DECOYS[0]).get("type") == "error"
         assert affiliate(maker, bob.jid, "none").get("type") == "result"
 
 

@@ -160,6 +160,9 @@ def test_subject_of_a_room_is_short(service: Service, register: Register) -> Non
         room = made_room(stream, service, persistentroom="1")
         stream.send(f"<message to='{room}' type='groupchat'><subject>{'x' * (REQUEST + 1)}</subject></message>")
         assert any(one.find(POLICY) is not None for one in came_through(stream, room))
+        long = f"<subject>{'x' * (REQUEST + 1)}</subject><body xmlns='urn:test'/>"  # no body, to ejabberd
+        stream.send(f"<message to='{room}' type='groupchat'>{long}</message>")
+        assert any(one.find(POLICY) is not None for one in came_through(stream, room))
         stream.send(f"<message to='{room}' type='groupchat'><subject>short</subject></message>")
         assert any(one.findtext(f"{CLIENT}subject") == "short" for one in came_through(stream, room))
     name = room.partition("@")[0]

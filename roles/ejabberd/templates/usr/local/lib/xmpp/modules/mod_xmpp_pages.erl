@@ -3,7 +3,8 @@
 %% client that asks by the oldest protocol (urn:xmpp:mam:tmp); all of it stays in memory while the client does not read. Here a page has at most 50
 %% messages, which is the default anyway, and 1 MiB (or one message that is larger); it says that there is more, and apps ask for the next page.
 %% The same holds for the items of a node (XEP-0060), of which ejabberd sends a thousand in one stanza. For a list of their names (XEP-0030)
-%% ejabberd reads all of them; that is refused for a node that is larger.
+%% ejabberd reads all of them; that is refused for a node that is larger. Messages of a mailbox (XEP-0013) are sent as often as they are named, so a
+%% request for them is as short as any that waits here.
 %% An app gets one page at a time, the next one when the last has been sent, and only so many requests are queued. A room's archive is read in
 %% another process, so the room goes on meanwhile.
 %% Hooks: user_send_packet, s2s_receive_packet, muc_process_iq, c2s_session_opened, c2s_session_resumed, c2s_handle_info, s2s_in_handle_info,
@@ -22,6 +23,7 @@
 -define(WAITING, 200).     %% requests of one app: it may ask a hundred rooms at once what was said
 -define(SENT, 60_000).     %% ms, until nobody waits for a page to leave any more
 -define(ITEMS, <<"http://jabber.org/protocol/disco#items">>).
+-define(OFFLINE, <<"http://jabber.org/protocol/offline">>).
 -define(OPEN, " AND nodeid IN (SELECT nodeid FROM pubsub_node_option WHERE name = 'access_model' AND val = 'open')").
 -define(RSM, <<"http://jabber.org/protocol/rsm">>).
 
@@ -67,7 +69,11 @@ ask({Packet, #{lserver := Server} = State} = Acc) when element(1, Packet) =:= iq
                 allow -> ask_items(Acc, Node, Server);
                 _ -> Acc
             end;
-        {[], [], {_, Host, <<>>}} -> ask_names(Acc, Host);
+        {[], [], {_, Host, <<>>}} ->
+            case Host =:= Server andalso reads_mailbox(Packet) of
+                true -> later(Packet, State, fun() -> ejabberd_router:route(Packet) end);
+                false -> ask_names(Acc, Host)
+            end;
         _ -> Acc
     end;
 ask(Acc) ->
@@ -144,12 +150,15 @@ read(IQ, Query, Process) ->
     end.
 
 queries(IQ) ->
-    [El || lists:member(xmpp:get_type(IQ), [get, set]), {xmlel, <<"query">>, _, _} = El <- xmpp:get_els(IQ),
-           is_archive(fxml:get_tag_attr_s(<<"xmlns">>, El))].
+    [Query || lists:member(xmpp:get_type(IQ), [get, set]), {xmlel, <<"query">>, _, _} = El <- xmpp:get_els(IQ),
+           is_archive(fxml:get_tag_attr_s(<<"xmlns">>, El)), Query <- xmpp_payload:understood(El)].
+
+reads_mailbox(IQ) ->
+    xmpp:get_type(IQ) =:= get andalso [El || El <- xmpp:get_els(IQ), xmpp:get_ns(El) =:= ?OFFLINE] =/= [].
 
 %% What a node has (XEP-0060), in one stanza, however much it is.
 items(IQ) ->
-    [{Items, PubSub} || xmpp:get_type(IQ) =:= get, {xmlel, <<"pubsub">>, _, _} = PubSub <- xmpp:get_els(IQ),
+    [{Items, PubSub} || xmpp:get_type(IQ) =:= get, {xmlel, <<"pubsub">>, _, _} = El <- xmpp:get_els(IQ), PubSub <- xmpp_payload:understood(El),
                         {xmlel, <<"items">>, _, _} = Items <- [fxml:get_subtag(PubSub, <<"items">>)]].
 
 weigh(Node, To, Server) ->
@@ -166,7 +175,7 @@ weigh(Node, To, Server, Shown) ->
 %% Those that were published last, so many that they are no more than a page of bytes, whatever sizes they have. Of several that are asked
 %% for by name, ejabberd reads all that there are.
 items(IQ, Items, PubSub, {Sum, Largest}) ->
-    case length(fxml:get_subtags(Items, <<"item">>)) of
+    case length([named || Item <- fxml:get_subtags(Items, <<"item">>), fxml:get_tag_attr_s(<<"id">>, Item) =/= <<>>]) of
         _ when Sum =< ?BYTES -> ejabberd_router:route(IQ);
         1 -> ejabberd_router:route(IQ);
         0 -> ejabberd_router:route(xmpp:set_els(IQ, [fewer(PubSub, Items, max(1, ?BYTES div Largest))]));
@@ -287,13 +296,14 @@ fitting([Size | Sizes], Left) when Size + ?AROUND =< Left -> 1 + fitting(Sizes, 
 fitting([], _Left) -> ?PAGE;
 fitting(_Sizes, _Left) -> 0.
 
-%% In a form, or, in the oldest protocol, an element.
+%% In a form, of which ejabberd takes the last field of a name, or, in the oldest protocol, an element.
 field(Name, Query) ->
-    Form = fxml:get_subtag(Query, <<"x">>),
-    Fields = [Field || Form =/= false, Field <- fxml:get_subtags(Form, <<"field">>), fxml:get_tag_attr_s(<<"var">>, Field) =:= Name],
-    case Fields of
-        [] -> fxml:get_path_s(Query, [{elem, Name}, cdata]);
-        [Field | _] -> fxml:get_path_s(Field, [{elem, <<"value">>}, cdata])
+    case {fxml:get_tag_attr_s(<<"xmlns">>, Query), fxml:get_subtag(Query, <<"x">>)} of
+        {<<"urn:xmpp:mam:tmp">>, _} -> fxml:get_path_s(Query, [{elem, Name}, cdata]);
+        {_, false} -> <<>>;
+        {_, Form} ->
+            lists:last([<<>> | [fxml:get_path_s(Field, [{elem, <<"value">>}, cdata])
+                                || Field <- fxml:get_subtags(Form, <<"field">>), fxml:get_tag_attr_s(<<"var">>, Field) =:= Name]])
     end.
 
 with(<<>>) -> [];
@@ -314,6 +324,6 @@ time(Sign, Text) ->
 
 place(Sign, Text) ->
     case string:to_integer(Text) of
-        {Number, <<>>} -> [["timestamp ", Sign, " ", integer_to_list(Number)]];
+        {Number, <<>>} when Number >= 0 -> [["timestamp ", Sign, " ", integer_to_list(Number)]];
         _ -> []
     end.

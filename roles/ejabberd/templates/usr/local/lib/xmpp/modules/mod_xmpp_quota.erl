@@ -101,8 +101,13 @@ kept_for(Packet) when element(1, Packet) =:= iq ->
         {<<>>, Server, _} -> kept_by_service(Packet, From, Server);
         {_, _, <<>>} ->
             case account(xmpp:get_to(Packet)) of
-                {_, _, _} = Account when Account =/= From -> Account;
-                _ -> nobody
+                nobody -> nobody;
+                Account ->
+                    case subscribes(Packet) of
+                        true -> {refuse, not_by_others(Packet)};
+                        false when Account =:= From -> nobody;
+                        false -> Account
+                    end
             end;
         _ -> nobody
     end;
@@ -119,23 +124,27 @@ is_long_subject(Packet, {_, Server, <<>>}) ->
     erlang:external_size(Packet) > ?SMALL andalso ejabberd_router:is_my_route(Server)
         andalso begin
                     Els = content(Packet),
-                    lists:keymember(<<"subject">>, 2, Els) andalso not lists:keymember(<<"body">>, 2, Els)
+                    lists:keymember(<<"subject">>, 2, Els) andalso not lists:any(fun is_body/1, Els)
                 end;
 is_long_subject(_Packet, _To) ->
     false.
 
-%% A node is the account's that made it, which stays its owner.
+%% One of another namespace, which would have it written on it, is none to ejabberd.
+is_body({xmlel, Name, Attrs, _}) -> Name =:= <<"body">> andalso not lists:keymember(<<"xmlns">>, 1, Attrs).
+
+%% A node is the account's that made it, which stays its owner. Of two that are named, ejabberd would take either.
 kept_by_service(Packet, From, Server) ->
-    Nodes = [Node || {xmlel, _, _, Children} <- content(Packet), {xmlel, _, _, _} = El <- Children,
-                     Node <- [fxml:get_tag_attr_s(<<"node">>, El)], Node =/= <<>>],
+    Nodes = lists:usort([Node || {xmlel, _, _, Children} <- content(Packet), {xmlel, _, _, _} = El <- Children,
+                                 Node <- [fxml:get_tag_attr_s(<<"node">>, El)], Node =/= <<>>]),
     case is_pubsub(Server) andalso Nodes of
-        [Node | _] ->
+        [_, _ | _] -> {refuse, xmpp:err_bad_request(<<"One node at a time.">>, xmpp:get_lang(Packet))};
+        [Node] ->
             case xmpp_kept:maker(Server, Node) of
                 nobody -> nobody;
                 Maker ->
                     case {takes_from(Maker, Packet), subscribes(Packet)} of
                         {true, _} -> {refuse, xmpp:err_not_allowed(<<"Who made a node stays its owner.">>, xmpp:get_lang(Packet))};
-                        {_, true} -> {refuse, xmpp:err_not_allowed(<<"Nobody is subscribed by somebody else.">>, xmpp:get_lang(Packet))};
+                        {_, true} -> {refuse, not_by_others(Packet)};
                         _ when Maker =:= From -> nobody;
                         _ -> account(jid:make(Maker))
                     end
@@ -147,6 +156,9 @@ kept_by_service(Packet, From, Server) ->
 subscribes(Packet) ->
     [] =/= [El || {xmlel, <<"pubsub">>, _, _} = Top <- content(Packet), {xmlel, <<"subscriptions">>, _, _} = Some <- fxml:get_subtags(Top, <<"subscriptions">>),
                   {xmlel, _, _, _} = El <- fxml:get_subtags(Some, <<"subscription">>), fxml:get_tag_attr_s(<<"subscription">>, El) =/= <<"none">>].
+
+not_by_others(Packet) ->
+    xmpp:err_not_allowed(<<"Nobody is subscribed by somebody else.">>, xmpp:get_lang(Packet)).
 
 is_pubsub(Server) ->
     ejabberd_router:is_my_route(Server) andalso not ejabberd_router:is_my_host(Server)
