@@ -39,7 +39,7 @@ _RESET = """run([]) ->
         || Table <- [mod_xmpp_login_throttle, mod_xmpp_guard_known, mod_xmpp_reports, mod_xmpp_spam,
                      mod_xmpp_registration_rate, mod_xmpp_registration_lines, mod_xmpp_outgoing, mod_xmpp_rooms,
                      mod_xmpp_invitations, mod_xmpp_newcomers, mod_xmpp_newcomers_people,
-                      xmpp_bosh],
+                     mod_xmpp_mediated, xmpp_bosh],
         ets:whereis(Table) =/= undefined].
 """
 _IS_NEW = """run([User, Host]) ->

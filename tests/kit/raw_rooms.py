@@ -7,7 +7,7 @@ import secrets
 from xml.etree import ElementTree as ET
 
 from .service import Service
-from .sessions import until
+from .sessions import came_through, until
 from .stream import CLIENT, Stream
 
 MUC = "http://jabber.org/protocol/muc"
@@ -24,6 +24,14 @@ def made_room(stream: Stream, service: Service, **options: str) -> str:
     kind = f"<field var='FORM_TYPE'><value>{MUC}#roomconfig</value></field>" if options else ""
     form = f"<x xmlns='jabber:x:data' type='submit'>{kind}{fields}</x>"
     assert stream.query("set", f"<query xmlns='{MUC_OWNER}'>{form}</query>", room).get("type") == "result"
+    return room
+
+
+def left_room(stream: Stream, service: Service) -> str:
+    """A room that stays, with nobody in it."""
+    room = made_room(stream, service, persistentroom="1")
+    stream.send(f"<presence to='{room}/owner' type='unavailable'/>")
+    came_through(stream, room)
     return room
 
 

@@ -8,9 +8,10 @@ import secrets
 import pytest
 
 from ..kit.clients import login
+from ..kit.erlang import run_in_erlang
 from ..kit.floods import ELSEWHERE, FLOOD, REFILL, bought
 from ..kit.nodes import PUBSUB
-from ..kit.raw_rooms import MUC, made_room
+from ..kit.raw_rooms import MUC, left_room, made_room
 from ..kit.service import Register, Service
 from ..kit.sessions import CONSTRAINT, came, logged_in, online
 
@@ -18,6 +19,16 @@ WORDS = 60  # of one stranger to one person at once
 OTHERS = 100  # other stanzas, the same
 OTHERS_OF_ALL = 300  # of all strangers to one person
 ERROR = "<error type='cancel'><item-not-found xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error>"
+
+# What cannot be understood.
+_BREAKS = """run([Room, Person]) ->
+    Attributes = [{<<"from">>, list_to_binary(Room)}, {<<"to">>, list_to_binary(Person)}],
+    Message = xmpp:decode({xmlel, <<"message">>, Attributes, []}, <<"jabber:client">>, []),
+    Nonsense = xmpp:set_els(Message, [nonsense]),
+    {stop, drop} = mod_xmpp_spam:receive_packet(Nonsense),
+    ToApp = xmpp:set_to(Nonsense, jid:replace_resource(xmpp:get_to(Nonsense), <<"app">>)),
+    {stop, {drop, _}} = mod_xmpp_spam:hear({ToApp, #{pres_a => gb_sets:new()}}).
+"""
 
 # What a stranger may send instead of a plain message: how it is written, how many arrive at once, and
 # whether the sender is told of the rest.
@@ -108,6 +119,12 @@ def test_node_of_a_stranger_does_not_flood(service: Service, register: Register)
         assert 1 <= bought(came(receiver, address)) <= WORDS + REFILL
 
 
+@pytest.mark.attack("spam by any other kind of stanza, by rooms or nodes of one's own")
+def test_what_cannot_be_judged_is_refused(service: Service, register: Register) -> None:
+    (bob,) = register(1)
+    run_in_erlang(service, _BREAKS, f"room@{service.name('muc')}", bob.jid)
+
+
 def test_answers_to_questions_are_not_limited(service: Service, register: Register) -> None:
     """As an app asks for the keys of all who are in a large room with it."""
     alice, bob = register(2)
@@ -121,14 +138,18 @@ def test_answers_to_questions_are_not_limited(service: Service, register: Regist
 
 
 @pytest.mark.attack("spam from here to other servers")
-@pytest.mark.parametrize("kind", ["message", "subscribe", "question", "invitation"])
+@pytest.mark.parametrize("kind", ["message", "subscribe", "question", "invitation", "decline"])
 def test_one_account_reaches_few_strangers_elsewhere(service: Service, register: Register, kind: str) -> None:
     """Questions go to servers, of which each would take a connection."""
     (mallory,) = register(1)
     server = f"{secrets.token_hex(4)}.example"
     with logged_in(service, mallory) as attacker:
         own = online(attacker)
-        room = made_room(attacker, service) if kind == "invitation" else ""
+        room = ""
+        if kind == "invitation":
+            room = made_room(attacker, service)
+        elif kind == "decline":
+            room = left_room(attacker, service)
         written = {
             "message": "<message to='u{0}@{1}' type='chat'><body>text</body></message>",
             "subscribe": "<presence to='u{0}@{1}' type='subscribe'/>",
@@ -138,6 +159,7 @@ def test_one_account_reaches_few_strangers_elsewhere(service: Service, register:
             + "'><x xmlns='"
             + MUC
             + "#user'><invite to='u{0}@{1}'/></x></message>",
+            "decline": "<message to='" + room + "'><x xmlns='" + MUC + "#user'><decline to='u{0}@{1}'/></x></message>",
         }[kind]
         refused = 0
         for first in range(0, FLOOD, 20):

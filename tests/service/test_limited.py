@@ -77,9 +77,9 @@ async def test_limited_account_reaches_people_here_only(service: Service, regist
                 await client.query("get", PING, to=to)
             assert refused.value.condition == "not-allowed"
         async with made_room(here, **(PRIVATE | {"allowinvites": "1"})) as room:
-            inside = f"<invite to='{stranger}'/>"
-            client.send_raw(f"<message to='{room}'><x xmlns='{USER[1:-1]}'>{inside}</x></message>")
-            await says_no(client, "message", room)
+            for inside in (f"<invite to='{stranger}'/>", f"<decline to='{stranger}'/>"):
+                client.send_raw(f"<message to='{room}'><x xmlns='{USER[1:-1]}'>{inside}</x></message>")
+                await says_no(client, "message", room)
         client.say(bob.jid, "to somebody here")
         await here.hear("to somebody here")
         here.say(tim.jid, "and back")

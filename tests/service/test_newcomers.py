@@ -153,6 +153,9 @@ async def test_newcomer_reaches_few_strangers(
             inside = f"<invite to='{late.jid}'><reason>buy</reason></invite>"
             client.send_raw(f"<message to='{room}'><x xmlns='{USER[1:-1]}'>{inside}</x></message>")
             await refused(client, room)
+            declines = f"<x xmlns='{USER[1:-1]}'><decline to='{late.jid}'/></x>"
+            client.send_raw(f"<message to='{room}'>{declines}</message>")
+            await refused(client, room)
             # An invitation for somebody who was reached, in words to somebody who was not.
             inside = f"<invite to='{people[0].jid}'/>"
             client.send_raw(f"<message to='{later.jid}'><body>buy</body><x xmlns='{USER[1:-1]}'>{inside}</x></message>")

@@ -89,7 +89,7 @@ is_answer(Type) -> lists:member(Type, [error, result, unavailable, unsubscribe, 
 goes_out(Packet) ->
     {_, Server, _} = To = whom(xmpp:get_to(Packet)),
     not may_go(To, Packet) orelse lists:member(Server, nodes_of_domains())
-        orelse lists:any(fun(Invited) -> not may_go(Invited, Packet) end, people(Packet, <<"invite">>, <<"to">>)).
+        orelse lists:any(fun(Named) -> not may_go(whom(Named), Packet) end, xmpp_mediated:reached(Packet)).
 
 may_go({<<>>, <<>>, _}, _Packet) -> true;
 may_go({_, Server, _}, Packet) -> is_ours(Server) orelse is_push(Server, Packet).

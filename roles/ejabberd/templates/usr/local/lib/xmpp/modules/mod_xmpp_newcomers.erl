@@ -2,7 +2,7 @@
 %% Let an account that a stranger has created write to few strangers in its first days, here and elsewhere together: a flood of accounts is made to
 %% send. Accounts by invitation, by the operator or by an import are not limited: somebody vouches for them, and the people of a workshop add one another.
 %% A stranger is who is not in the account's contacts, nor has written to it in the last day, nor runs the service (administrators, contact addresses). What counts is a message to
-%% somebody, an invitation to a room, a request to become a contact, and presence to somebody with words (a status, a nickname), which goes without them
+%% somebody, an invitation to a room or the answer to one, a request to become a contact, and presence to somebody with words (a status, a nickname), which goes without them
 %% beyond the limit: it may enter or leave a room elsewhere. Not what is said in rooms to all, nor any part of the service. All other limits hold as well.
 %% Stored: who is new, as a checksum, until the end of the last of these days; it survives a restart of ejabberd, not of the host. In memory, as checksums
 %% for a day, whom the account has written to and who to it.
@@ -121,9 +121,9 @@ without_words(Packet) ->
 
 is_new({User, Server, _}) -> xmpp_token_bucket:remembers(?MODULE, {User, Server}).
 
-%% The recipient, and whom a room is to invite: what looks like a room elsewhere can be somebody.
+%% The recipient, and whom a room is to invite or to tell that its invitation is declined: what looks like a room elsewhere can be somebody.
 reached(Packet) ->
-    [whole(xmpp:get_to(Packet)) | [bare(Invited) || Invited <- xmpp_mediated:people(Packet, <<"invite">>, <<"to">>)]].
+    [whole(xmpp:get_to(Packet)) | [bare(Named) || Named <- xmpp_mediated:reached(Packet)]].
 
 %% Not the account itself, nor a server, nor a part of this one: its rooms and nodes. Somebody in a room is a person.
 is_too_much(From, From) -> false;

@@ -56,7 +56,7 @@ remember(From, {User, Server, _} = To) ->
 
 %% Whom a stanza reaches elsewhere, and how. Whatever it is, it may open a connection.
 reached(message, error, Packet) -> [{connection, xmpp:get_to(Packet)}];
-reached(message, _, Packet) -> [{people, To} || To <- [xmpp:get_to(Packet) | xmpp_mediated:people(Packet, <<"invite">>, <<"to">>)]];  %% a room of ours invites
+reached(message, _, Packet) -> [{people, To} || To <- [xmpp:get_to(Packet) | xmpp_mediated:reached(Packet)]];  %% and by a room of ours
 reached(presence, Type, Packet) when Type =:= available; Type =:= subscribe; Type =:= probe -> [{people, xmpp:get_to(Packet)}];
 reached(iq, Type, Packet) when Type =:= get; Type =:= set -> [{servers, xmpp:get_to(Packet)}];
 reached(_, _, Packet) -> [{connection, xmpp:get_to(Packet)}].

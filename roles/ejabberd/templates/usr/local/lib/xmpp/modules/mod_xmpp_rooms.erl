@@ -8,7 +8,7 @@
 -module(mod_xmpp_rooms).
 -behaviour(gen_mod).
 -export([start/2, stop/1, reload/3, depends/2, mod_options/1, mod_doc/0]).
--export([refuse_subscription/2, refuse_change/2, say/3, enter/3, question/1, create/1, account_removed/2]).
+-export([refuse_subscription/2, refuse_change/2, say/3, enter/3, question/1, create/1, account_removed/2, keeps/2, full/1]).
 
 %% {at once, seconds until one more is possible}
 -define(MESSAGES, {60, 1}).    %% of one person to one room
@@ -203,8 +203,8 @@ judged(IQ, Room) ->
     Owners = [Who || Items =/= [], {_, Server, _} = Who <- All, ejabberd_router:is_my_host(Server)],
     Left = Owners -- [Who || {Kind, Who} <- Items, Kind =/= <<>>, Kind =/= <<"owner">>],
     New = [Who || {<<"owner">>, Who} <- Items, not lists:member(Who, Owners), is_account(Who)],
-    case shrinks(Els, Items) orelse bytes(Room) + erlang:external_size(Els) =< ?ROOM of
-        false -> xmpp:err_resource_constraint(<<"This room keeps as much as a room may, which is 512 KiB.">>, Lang);
+    case shrinks(Els, Items) orelse keeps(Room, Els) of
+        false -> full(Lang);
         true ->
             %% ejabberd refuses it to anybody but an owner.
             Leaves = Owners =/= [] andalso Left =:= [] andalso lists:member(bare(xmpp:get_from(IQ)), All),
@@ -227,6 +227,13 @@ shrinks(_Els, [_ | _] = Items) ->
     lists:all(fun({Kind, _}) -> Kind =:= <<>> orelse Kind =:= <<"none">> end, Items);
 shrinks(Els, []) ->
     lists:any(fun(El) -> element(2, El) =:= <<"unsubscribe">> orelse fxml:get_subtag(El, <<"destroy">>) =/= false end, Els).
+
+%% More in a room; one that is not there keeps nothing.
+keeps(none, _More) -> true;
+keeps(Room, More) -> bytes(Room) + erlang:external_size(More) =< ?ROOM.
+
+full(Lang) ->
+    xmpp:err_resource_constraint(<<"This room keeps as much as a room may, which is 512 KiB.">>, Lang).
 
 %% Of its state, what is not of those who are in it at the moment.
 bytes(Room) ->

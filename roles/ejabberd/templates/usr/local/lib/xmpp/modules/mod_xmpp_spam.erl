@@ -1,7 +1,7 @@
 %% SPDX-License-Identifier: GPL-3.0-or-later
 %% Limit messages of strangers, and refuse those on a block list. A stranger is who is not among somebody's contacts.
 %% In an hour or so, a stranger reaches few people, a whole other server many but not any number, and one person gets only so many messages of
-%% strangers. Counters are in memory; of a message, only an invitation to a room of ours is read. Rooms elsewhere reach who joined them.
+%% strangers. Counters are in memory; of a message, only an invitation to a room of ours is read, or the answer to one. Rooms elsewhere reach who joined them.
 %% Every stanza is judged, except those of contacts, the server itself, rooms that were joined or subscribed to, and answers to requests
 %% (mod_xmpp_outgoing remembers them).
 %% Hooks: sm_receive_packet (addresses without a resource), user_receive_packet (sessions). Without this module nothing is limited.
@@ -64,21 +64,30 @@ mod_doc() -> #{}.
 receive_packet(drop) -> drop;
 receive_packet(Packet) ->
     {User, Server, Resource} = jid:tolower(xmpp:get_to(Packet)),
-    case Resource =/= <<>> andalso (is_said_in_our_room(Packet) orelse ejabberd_sm:get_session_pid(User, Server, Resource) =/= none) of
-        true -> Packet;  %% judged by hear/1: the session knows which rooms it has entered
-        false -> judge(Packet, [])
-    end.
+    attempt(Packet, fun() ->
+        case Resource =/= <<>> andalso (is_said_in_our_room(Packet) orelse ejabberd_sm:get_session_pid(User, Server, Resource) =/= none) of
+            true -> Packet;  %% judged by hear/1: the session knows which rooms it has entered
+            false -> judge(Packet, [])
+        end
+    end).
 
 %% In the process of the session. What is said in a room comes once for each occupant: it is looked at before everything that costs more.
 hear({drop, _} = Acc) -> Acc;
 hear({Packet, #{pres_a := Entered} = State} = Acc) ->
     {_, _, Resource} = jid:tolower(xmpp:get_to(Packet)),
-    case Resource =/= <<>> andalso not is_said_where_entered(Packet, Entered) andalso judge(Packet, Entered) of
+    case attempt(Packet, fun() -> Resource =/= <<>> andalso not is_said_where_entered(Packet, Entered) andalso judge(Packet, Entered) end) of
         {stop, drop} -> {stop, {drop, State}};
         _ -> Acc
     end;
 hear(Acc) ->
     Acc.
+
+%% ejabberd passes over a hook that fails, which would let in what cannot be judged.
+attempt(Packet, Judge) ->
+    try Judge() catch
+        _:_ ->
+            try refuse(Packet, xmpp:err_internal_server_error()) catch _:_ -> {stop, drop} end
+    end.
 
 judge(Packet, Entered) ->
     {From, To} = {sender(Packet), bare(xmpp:get_to(Packet))},
@@ -143,13 +152,13 @@ is_subscribed_room(Packet, {User, Server, _} = To) ->
                           fxml:get_subtags(xmpp:encode(Packet), <<"event">>))
         andalso (ejabberd_sm:get_user_resources(User, Server) =/= [] orelse not has_no_room(Packet, To)).
 
-%% Who invites to a room of ours speaks through it.
+%% Who invites to a room of ours speaks through it, and who declines: the room says who, by itself. What others say in it is by their nickname.
 sender(Packet) ->
-    From = bare(xmpp:get_from(Packet)),
-    case is_our_room(From) andalso [Inviter || {xmlel, <<"x">>, _, _} = X <- fxml:get_subtags(xmpp:encode(Packet), <<"x">>),
-                                               Inviter <- [fxml:get_path_s(X, [{elem, <<"invite">>}, {attr, <<"from">>}])],
-                                               Inviter =/= <<>>] of
-        [Inviter | _] -> bare(jid:decode(Inviter));
+    {_, _, Resource} = Whole = jid:tolower(xmpp:get_from(Packet)),
+    From = jid:remove_resource(Whole),
+    case Resource =:= <<>> andalso is_our_room(From)
+        andalso xmpp_mediated:people(Packet, <<"decline">>, <<"from">>) ++ xmpp_mediated:people(Packet, <<"invite">>, <<"from">>) of
+        [Person | _] -> bare(Person);
         _ -> From
     end.
 
