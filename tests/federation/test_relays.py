@@ -87,11 +87,11 @@ async def test_call_goes_by_the_relay_of_another(alpha: Service, beta: Service, 
     assert order[0] == "turn.alpha.test"
     assert here.username.split(":")[1] != there.username.split(":")[1]
     assert there.password != here.password
-    # The name is made of the key, the session and the day, so it is another one on the next.
+    # The name is made of the key, the account and the day, so it is another one on the next.
     until, _, name = there.username.partition(":")
     assert HOURS - 60 < int(until) - time.time() <= HOURS
     days = (str(int(time.time()) // 86400 - ago) for ago in (0, 1))  # midnight may have passed meanwhile
-    assert name in {named(lent, client.boundjid.full + day) for day in days}
+    assert name in {named(lent, client.boundjid.bare + day) for day in days}
     async with relay(beta, there) as caller, relay(alpha, here) as called:
         await talk(caller, called)
 

@@ -53,6 +53,19 @@ async def test_relays_are_announced(service: Service, register: Register) -> Non
             assert time.time() < expires < time.time() + 2 * 86400
 
 
+@pytest.mark.attack("using up the relay with one account")
+async def test_sessions_of_one_account_share_its_places(service: Service, register: Register) -> None:
+    """The relay counts by the name in the credentials, 48 for each; the name of a session is chosen by its user."""
+    alice, bob = register(2)
+    async with login(service, alice) as phone, login(service, alice) as desktop, login(service, bob) as other:
+        assert phone.boundjid.full != desktop.boundjid.full
+        names = [(await credentials_of(client)).username.partition(":")[2] for client in (phone, desktop, other)]
+    assert all(names)
+    assert names[0] == names[1] != names[2]
+    quota = re.findall(r"^user-quota=(\d+)$", service.host.check_output("cat /etc/coturn/xmpp.conf"), re.MULTILINE)
+    assert [int(number) for number in quota] == [PLACES]
+
+
 @pytest.mark.parametrize("first", ["udp", "tcp", "tls"])
 @pytest.mark.parametrize("second", ["udp", "tls"])
 async def test_two_peers_talk_through_the_relay(
@@ -72,6 +85,7 @@ async def test_two_peers_talk_over_ipv6(service: Service, credentials: Credentia
         await talk(caller, called)
 
 
+PLACES = 48  # of one account
 CAP = 3_000_000  # bytes a second of one relay, roles/coturn/templates/etc/coturn/xmpp.conf.j2
 PACKET = 1200
 

@@ -14,6 +14,7 @@ from slixmpp.xmlstream.matcher import MatchXPath
 
 from ..kit.clients import Client, Inbox, affiliate, befriend, login
 from ..kit.erlang import run_in_erlang
+from ..kit.inviters import COMMANDS
 from ..kit.newcomer import REGISTER
 from ..kit.rooms import PRIVATE, PUBLIC, configure, enter, made_room, refusal
 from ..kit.service import DATABASE, Account, Register, Service, sql
@@ -21,6 +22,7 @@ from ..kit.stream import ask_token
 from ..kit.uploads import ask_slot, files_of
 
 PUBSUB = "http://jabber.org/protocol/pubsub"
+HATS = "urn:xmpp:hats:commands"
 ROSTER_PUSH = "{jabber:client}iq/{jabber:iq:roster}query"
 
 
@@ -36,6 +38,13 @@ async def ask_push(client: Client) -> None:
     await client.query("set", "<enable xmlns='urn:xmpp:push:0' jid='push.elsewhere.example' node='device'/>")
 
 
+def preferences(always: list[str], never: list[str]) -> str:
+    """Whom the archive takes, where the default does not say it (XEP-0441)."""
+    lists = {"always": always, "never": never}
+    inside = "".join(f"<{name}>{''.join(f'<jid>{jid}</jid>' for jid in jids)}</{name}>" for name, jids in lists.items())
+    return f"<prefs xmlns='urn:xmpp:mam:2' default='never'>{inside}</prefs>"
+
+
 async def make_room(client: Client, **fields: str) -> str:
     """A room that stays."""
     room = f"room-{secrets.token_hex(6)}@{client.service.name('muc')}"
@@ -48,6 +57,17 @@ async def pubsub(client: Client, inside: str, to: str, owner: str = "") -> ET.El
     return await client.query("set", f"<pubsub xmlns='{PUBSUB}{owner}'>{inside}</pubsub>", to=to)
 
 
+async def command(client: Client, room: str, node: str, **fields: str) -> None:
+    """Runs a command of a room that has hats (XEP-0317)."""
+    inside = "".join(
+        f"<field var='{name.replace('_', '#')}'><value>{value}</value></field>" for name, value in fields.items()
+    )
+    form = f"<x xmlns='jabber:x:data' type='submit'>{inside}</x>"
+    await client.query(
+        "set", f"<command xmlns='{COMMANDS}' node='{HATS}:{node}' action='complete'>{form}</command>", to=room
+    )
+
+
 async def leave_traces(
     service: Service, alice: Client, bob: Client, with_her: str, without_her: str
 ) -> tuple[str, str]:
@@ -55,6 +75,9 @@ async def leave_traces(
     shared, hidden = await make_room(alice, **PRIVATE), await make_room(alice, **PRIVATE)
     await affiliate(bob, with_her, alice.boundjid.bare, "admin")
     await affiliate(bob, without_her, alice.boundjid.bare, "outcast")
+    await command(bob, with_her, "create", hats_uri="urn:test:hat", hats_title="Reader")
+    await command(bob, with_her, "assign", hats_jid=alice.boundjid.bare, hat="urn:test:hat")
+    await configure(bob, without_her, captcha_whitelist=alice.boundjid.full)
     await affiliate(alice, shared, bob.boundjid.bare, "member")
     await enter(alice, with_her, "alice")
     alice.send_raw(f"<message to='{with_her}' type='groupchat'><subject>Welcome</subject></message>")
@@ -90,7 +113,7 @@ async def test_nothing_of_a_deleted_account_stays_with_others(service: Service, 
         made_room(bob, **PUBLIC) as with_her,
         made_room(bob, **PUBLIC) as without_her,
     ):
-        await bob.query("set", "<prefs xmlns='urn:xmpp:mam:2' default='never'><always/><never/></prefs>")
+        await bob.query("set", preferences([third.jid], [third.jid, one.jid]))
         await bob.online()
         bob.register_handler(Callback("roster pushes", MatchXPath(ROSTER_PUSH), pushes.put))
         async with login(service, one) as alice:
@@ -108,6 +131,8 @@ async def test_nothing_of_a_deleted_account_stays_with_others(service: Service, 
         await pushes.get(lambda stanza: stanza.find(removed) is not None)
         service.checkpoint()
         assert not service.stored(one.name), rows_with(service, one.name)
+        left = await bob.query("get", "<prefs xmlns='urn:xmpp:mam:2'/>")
+        assert [jid.text for jid in left.iter("{urn:xmpp:mam:2}jid")] == [third.jid, third.jid]
 
         password = service.api(("register", {"user": one.name, "host": service.domain}))[0]
         async with login(service, Account(one.name, password, service.domain)) as namesake:
@@ -185,11 +210,14 @@ async def test_name_of_many_code_points_is_deleted_as_well(service: Service, reg
     there, node = service.name("pubsub"), f"node-{secrets.token_hex(4)}"
     async with login(service, bob) as keeper:
         await pubsub(keeper, f"<create node='{node}'/>", there)
+        await keeper.query("set", preferences([bob.jid], [account.jid]))
         async with login(service, account) as client:
             await pubsub(client, f"<subscribe node='{node}' jid='{client.boundjid.full}'/>", there)
         service.unregister([account])
         left = sql(service, "SELECT jid FROM pubsub_state")
+        kept = sql(service, f"SELECT always, never FROM archive_prefs WHERE username = '{bob.name}'")
         await pubsub(keeper, f"<delete node='{node}'/>", there, "#owner")
+    assert [(bob.name in always, never) for always, never in kept] == [(True, "[]")]
     assert not [jid for (jid,) in left if jid.startswith(name)]
 
 

@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import secrets
 import ssl
+import time
 from datetime import UTC, datetime
 from xml.etree import ElementTree as ET
 
@@ -20,6 +22,9 @@ from ..kit.stream import CLIENT, STREAMS, connected
 from ..kit.web import BIND, FRAMING, HTTPBIND, LINKS, assert_link_works, authenticate, linked, login_over_websocket
 
 GUESSES = 60  # at once
+DAWDLERS = 60  # at registration, of one address
+STYLES = "/register/register.css"  # of the form without scripts
+BODIES = "/var/lib/nginx/body"
 
 
 def message(to: str, text: str) -> str:
@@ -123,6 +128,39 @@ async def test_login_and_message_over_bosh(service: Service, register: Register)
         assert (await exchange(BIND)).get("type") == "result"
         await post(f"{sid} type='terminate'", message(bob.jid, text))
         await receiver.hear(text)
+
+
+@pytest.mark.parametrize("path", ["/bosh", "/ws", STYLES])
+async def test_body_that_is_passed_on_is_not_written_to_the_disk(service: Service, path: str) -> None:
+    """The largest one there may be. nginx unlinks such a file at once, so only the time of the folder tells."""
+    ask = f"stat --format=%y {BODIES}"
+    before = service.host.check_output(ask)
+    answer = await service.fetch("POST", f"https://{service.domain}{path}", data=bytes(64 * 1024))
+    assert answer.status not in (413, 429, 502)
+    assert service.host.check_output(ask) == before
+    too_large = await service.fetch("POST", f"https://{service.domain}{path}", data=bytes(64 * 1024 + 1))
+    assert too_large.status == 413
+
+
+@pytest.mark.attack("requests, handshakes and streams that never end")
+async def test_bodies_without_an_end_take_a_number_of_places(service: Service) -> None:
+    """A byte now and then keeps nginx waiting. Whoever does that at registration keeps nobody from logging in."""
+    url = f"https://{service.domain}{STYLES}"
+    deadline = time.monotonic() + PATIENCE
+    begun = f"POST {STYLES} HTTP/1.1\r\nHost: {service.domain}\r\nContent-Length: 60000\r\n\r\n"
+    with contextlib.ExitStack() as stack:
+        links = [stack.enter_context(service.connect_tls(service.domain)) for _ in range(DAWDLERS)]
+        for link in links[1:]:
+            link.sendall(begun.encode())
+        assert (await service.fetch("GET", url)).status == 200
+        links[0].sendall(begun.encode())
+        while (await service.fetch("GET", url)).status != 429:
+            assert time.monotonic() < deadline, "there are more places"
+            for link in links:
+                link.sendall(b"x")
+        assert (await service.fetch("GET", f"https://{service.domain}/ws")).status == 200
+    while (await service.fetch("GET", url)).status != 200:
+        assert time.monotonic() < deadline, "their places stay taken"
 
 
 @pytest.mark.parametrize("kind", ["", ".json"])

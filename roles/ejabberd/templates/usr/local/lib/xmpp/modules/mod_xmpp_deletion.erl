@@ -50,7 +50,7 @@ leave(Name, Service, Room, JID) ->
             mod_muc_room:change_item(Room, JID, role, none, <<>>),
             mod_muc_room:unsubscribe(Room, JID)],
     [{ok, _}, {ok, _}, ok] = Left,
-    delete_subject_author(Room, JID),
+    delete_from_state(Room, JID),
     Nobody = [] =:= [Who || {Who, Kind} <- affiliations(Name, Service), Kind =/= outcast]
         andalso mod_muc_admin:get_room_occupants_number(Name, Service) =:= 0
         andalso mod_muc_admin:get_subscribers(Name, Service) =:= [],
@@ -62,8 +62,8 @@ leave(Name, Service, Room, JID) ->
 affiliations(Name, Service) ->
     [{{User, Server, <<>>}, Kind} || {User, Server, Kind, _} <- mod_muc_admin:get_room_affiliations(Name, Service)].
 
-%% A room stores the nickname and the address of whoever set its subject.
-delete_subject_author(Room, JID) ->
+%% A room stores the nickname and the address of whoever set its subject, who has which hat (XEP-0317), and who needs to read no CAPTCHA.
+delete_from_state(Room, JID) ->
     {ok, State} = mod_muc_room:get_state(Room),
     case list_to_tuple([without(Value, bare(JID)) || Value <- tuple_to_list(State)]) of
         State -> ok;
@@ -78,6 +78,13 @@ without({Nick, JID} = Author, Who) when is_binary(Nick), element(1, JID) =:= jid
         Who -> {<<>>, list_to_tuple([jid | [<<>> || _ <- tl(tuple_to_list(JID))]])};
         _ -> Author
     end;
+without(Map, Who) when is_map(Map) ->
+    maps:remove(Who, Map);
+without(Config, Who) when element(1, Config) =:= config ->
+    list_to_tuple([case gb_sets:is_set(Value) of
+                       true -> lists:foldl(fun gb_sets:del_element/2, Value, [JID || JID <- gb_sets:to_list(Value), bare(JID) =:= Who]);
+                       false -> Value
+                   end || Value <- tuple_to_list(Config)]);
 without(Value, _) ->
     Value.
 
@@ -90,6 +97,7 @@ account_removed(User, Server) ->
             [mod_admin_extra:delete_rosteritem(Contact, Host, User, Server) || [Contact, Host] <- Contacts];
         _ -> tell("the table rosterusers")
     end,
+    delete_exceptions(Server, {User, Server, <<>>}),
     try ok = mod_xmpp_invitations:forget(User, Server) catch _:_ -> tell("the table invite_token") end,
     try ok = mod_xmpp_reports:forget(User, Server) catch _:_ -> tell("the table open_reports") end,
     [change(Table, Server, ["DELETE FROM ", Table, " WHERE ", Column, " = ", xmpp_sql:quote(Address), " OR substr(", Column, ", 1, ",
@@ -105,6 +113,27 @@ account_removed(User, Server) ->
      || {Table, Column} <- [{"roster_version", "username"}, {"motd", "username"}, {"invite_token", "invitee"},
                             {"invite_token", "account_name"}]],
     ok.
+
+%% Whom others' archives always or never take (XEP-0441). Lists that their owners change at this moment are left as these write them.
+delete_exceptions(Server, Who) ->
+    case sql(Server, "SELECT username, server_host, always, never FROM archive_prefs WHERE always <> '[]' OR never <> '[]'") of
+        {selected, _, Rows} ->
+            [try delete_exceptions(Server, Who, Row) catch _:_ -> tell("the table archive_prefs") end || Row <- Rows];
+        _ -> tell("the table archive_prefs")
+    end.
+
+delete_exceptions(Server, Who, [Owner, Host | Written]) ->
+    Lists = [ejabberd_sql:decode_term(List) || List <- Written],
+    case [[JID || JID <- List, bare(JID) =/= Who] || List <- Lists] of
+        Lists -> ok;
+        Left ->
+            [Always, Never] = [xmpp_sql:quote(misc:term_to_expr(List)) || List <- Left],
+            [WasAlways, WasNever] = [xmpp_sql:quote(List) || List <- Written],
+            change("archive_prefs", Server,
+                   ["UPDATE archive_prefs SET always = ", Always, ", never = ", Never, " WHERE username = ", xmpp_sql:quote(Owner),
+                    " AND server_host = ", xmpp_sql:quote(Host), " AND always = ", WasAlways, " AND never = ", WasNever]),
+            ets_cache:delete(archive_prefs_cache, {Owner, Host}, ejabberd_cluster:get_nodes())
+    end.
 
 %% ejabberd keeps the names that people reserved in a room when that is no more, and whoever makes one of the same address has them.
 room_destroyed(Server, Room, Service, _Persistent) ->

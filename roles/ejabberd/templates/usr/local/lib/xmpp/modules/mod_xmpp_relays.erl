@@ -2,7 +2,8 @@
 %% Tell apps the relays for calls (XEP-0215), each with credentials of its own: made for 12 hours with the key that it shares with us, or those that it
 %% was given. mod_stun_disco has one key for all, and announces what does not answer.
 %% Relays of others (those that are watched) are asked every half minute; a port that does not answer is not announced until it does.
-%% The relay learns a name that is the same for one session on one day, which no other relay can tell to be the same person's.
+%% The relay learns a name that is the same for one account on one day, which no other relay can tell to be the same person's. Not one a session:
+%% the relay counts by it, and whoever makes up sessions would have its places.
 %% Hooks: disco_local_features; one IQ. Without this module apps find no relay.
 -module(mod_xmpp_relays).
 -behaviour(gen_mod).
@@ -99,7 +100,8 @@ credentials(Type, _, _) when Type =:= stun; Type =:= stuns -> [];
 credentials(_, #{secret := Secret}, From) ->
     Now = erlang:system_time(second),
     Until = Now + ?LIFETIME,
-    Tag = binary:part(base64:encode(crypto:mac(hmac, sha256, Secret, [jid:encode(From), integer_to_binary(Now div 86400)]), #{mode => urlsafe}), 0, 16),
+    Tag = binary:part(base64:encode(crypto:mac(hmac, sha256, Secret, [jid:encode(jid:remove_resource(From)), integer_to_binary(Now div 86400)]),
+                                    #{mode => urlsafe}), 0, 16),
     Name = <<(integer_to_binary(Until))/binary, ":", Tag/binary>>,
     Expires = list_to_binary(calendar:system_time_to_rfc3339(Until, [{offset, "Z"}])),
     [{<<"expires">>, Expires} | named(Name, base64:encode(crypto:mac(hmac, sha, Secret, Name)))];
