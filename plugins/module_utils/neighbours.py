@@ -245,9 +245,9 @@ def exporter_of_others(trees: list[str], ports: list[dict[str, Any]]) -> str:
     if untouched(EXPORTER_OPTIONS, str(EXPORTER_OPTIONS)):
         return ""
     return (
-        f"prometheus-node-exporter is already in use here: {EXPORTER_OPTIONS} was changed, and its ARGS would no longer "
-        f"be read. Either leave xmpp_metrics empty; or, if nobody needs them, on the host: mv {EXPORTER_OPTIONS} "
-        f"{EXPORTER_OPTIONS}.old && apt-get install --reinstall --option Dpkg::Options::=--force-confmiss "
+        f"prometheus-node-exporter is already in use here: {EXPORTER_OPTIONS} was changed, and its ARGS would no "
+        f"longer be read. Either leave xmpp_metrics empty; or, if nobody needs them, on the host: mv "
+        f"{EXPORTER_OPTIONS} {EXPORTER_OPTIONS}.old && apt-get install --reinstall --option Dpkg::Options::=--force-confmiss "
         "prometheus-node-exporter"
     )
 
