@@ -247,8 +247,8 @@ def exporter_of_others(trees: list[str], ports: list[dict[str, Any]]) -> str:
     return (
         f"prometheus-node-exporter is already in use here: {EXPORTER_OPTIONS} was changed, and its ARGS would no "
         f"longer be read. Either leave xmpp_metrics empty; or, if nobody needs them, on the host: mv "
-        f"{EXPORTER_OPTIONS} {EXPORTER_OPTIONS}.old && apt-get install --reinstall --option Dpkg::Options::=--force-confmiss "
-        "prometheus-node-exporter"
+        f"{EXPORTER_OPTIONS} {EXPORTER_OPTIONS}.old && apt-get install --reinstall "
+        "--option Dpkg::Options::=--force-confmiss prometheus-node-exporter"
     )
 
 

@@ -96,8 +96,8 @@ def used(names: list[str]) -> dict[str, str]:
     for name in names:
         with contextlib.suppress(KeyError):
             number = str(pwd.getpwnam(name).pw_uid)
-            if what := words.get(name) or words.get(number):
-                found[name] = what
+            if needed_by := words.get(name) or words.get(number):
+                found[name] = needed_by
     return found
 
 
