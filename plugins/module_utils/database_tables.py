@@ -85,7 +85,7 @@ class Finding:
 
 def opened(path: Path = DATABASE) -> contextlib.closing[sqlite3.Connection]:
     """Return a connection that can only read."""
-    connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=WAIT, isolation_level=None)
+    connection = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=WAIT, isolation_level=None)
     connection.execute("PRAGMA query_only = ON")
     return contextlib.closing(connection)
 

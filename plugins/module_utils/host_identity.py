@@ -69,7 +69,8 @@ def opened(path: Path) -> Iterator[sqlite3.Connection]:
     """Open a database to read it: what is on the host stays byte for byte, whether ejabberd runs or not."""
     # Without a log there is nobody who writes, and SQLite would make files beside it.
     mode = "mode=ro" if path.with_name(f"{path.name}-wal").exists() else "immutable=1"
-    with contextlib.closing(sqlite3.connect(f"file:{path}?{mode}", uri=True, timeout=5)) as database:
+    # Quoted: ejabberd names the files, and a question mark in a name would let it choose the mode.
+    with contextlib.closing(sqlite3.connect(f"{path.as_uri()}?{mode}", uri=True, timeout=5)) as database:
         yield database
 
 

@@ -21,6 +21,8 @@ LOOPBACK = ("127.", "[::1]", "[::ffff:127.")
 # Programs that want ports of the service as a rule.
 COMMON_SERVERS = ("apache2", "caddy", "haproxy", "lighttpd", "openresty", "prosody")
 WILDCARDS = ("0.0.0.0", "[::]", "*")  # noqa: S104  (to compare with)
+EXPORTER = Path("/usr/bin/prometheus-node-exporter")
+EXPORTER_OPTIONS = Path("/etc/default/prometheus-node-exporter")
 # A port of the service, as modules take it (host_facts has what each of it means).
 PORT: dict[str, dict[str, Any]] = {
     "protocol": {"type": "str", "choices": ["tcp", "udp"], "default": "tcp"},
@@ -232,6 +234,21 @@ def relay_of_others(trees: list[str], ports: list[dict[str, Any]]) -> str:
     return (
         f"coturn is already in use here: {path} was written{for_whom}, and would no longer be read. Either "
         f"{ours[0]['setting']}; or, if nobody needs it, on the host: mv {path} {path}.old"
+    )
+
+
+def exporter_of_others(trees: list[str], ports: list[dict[str, Any]]) -> str:
+    """Return that Prometheus' node exporter has options of the operator's, which would no longer be read."""
+    ours = [port for port in ports if port["unit"] == "prometheus-node-exporter.service"]
+    if not ours or "metrics" in trees or not EXPORTER.exists() or not EXPORTER_OPTIONS.exists():
+        return ""
+    if untouched(EXPORTER_OPTIONS, str(EXPORTER_OPTIONS)):
+        return ""
+    return (
+        f"prometheus-node-exporter is already in use here: {EXPORTER_OPTIONS} was changed, and its ARGS would no "
+        f"longer be read. Either leave xmpp_metrics empty; or, if nobody needs them, on the host: mv "
+        f"{EXPORTER_OPTIONS} {EXPORTER_OPTIONS}.old && apt-get install --reinstall "
+        "--option Dpkg::Options::=--force-confmiss prometheus-node-exporter"
     )
 
 

@@ -290,10 +290,10 @@ def test_restored_upload_goes_when_it_would_have_gone(found: Service, life: Life
     sums = found.host.check_output("find /srv/xmpp/upload/data -type f -exec sha256sum {} +").splitlines()
     (path,) = (line[66:] for line in sums if line.startswith(hashlib.sha256(life.content).hexdigest()))
     folder, _, name = path.rpartition("/")
-    assert f"e {folder} - - - bB:{30 * 24}h" in found.host.file(rules).content_string.splitlines()
+    assert f"e {folder} - - - cB:{30 * 24}h" in found.host.file(rules).content_string.splitlines()
     found.host.check_output("systemd-tmpfiles --clean")
     assert found.host.file(f"{folder}/{name}").exists
-    found.host.check_output(f"sed -i 's/bB:{30 * 24}h/bB:0h/' {rules}; systemd-tmpfiles --clean")
+    found.host.check_output(f"sed -i 's/cB:{30 * 24}h/cB:0h/' {rules}; systemd-tmpfiles --clean")
     assert not found.host.file(f"{folder}/{name}").exists
 
 

@@ -24,6 +24,7 @@ from ..kit.uploads import ask_slot, files_of
 
 INFO = "http://jabber.org/protocol/disco#info"
 ARCHIVE_DAYS = 30
+RULE = "grep /upload/data /etc/tmpfiles.d/xmpp-upload.conf"
 
 
 def age(service: Service, account: Account, days: int) -> None:
@@ -94,11 +95,22 @@ async def test_old_uploads_leave_the_disk_whatever_date_they_claim(service: Serv
     answer = await service.fetch("PUT", slot.put, data=b"hello", headers={"Date": "Mon, 18 Jan 2038 00:00:00 GMT"})
     assert answer.status == 201
     assert len(files_of(service, alice)) == 1
-    rule = service.host.check_output("grep /upload/data /etc/tmpfiles.d/xmpp-upload.conf")
+    rule = service.host.check_output(RULE)
     service.host.check_output("printf '%s\\n' > /run/conexizan-test.conf " + shlex.quote(re.sub(r"\d+d$", "0", rule)))
     service.host.check_output("systemd-tmpfiles --clean /run/conexizan-test.conf && rm /run/conexizan-test.conf")
     assert files_of(service, alice) == []
     assert service.host.file(f"{UPLOADS}/data").mode == 0o2770
+
+
+def test_uploads_stay_where_the_file_system_records_no_birth(service: Service) -> None:
+    """As on NFS, or an ext4 of long ago: a fresh file is not too old. ramfs is such a one; it goes with the command."""
+    rule = re.sub(r"/srv/xmpp/upload/data", "/mnt/data", service.host.check_output(RULE))
+    command = (
+        "mount -t ramfs ramfs /mnt && mkdir -p /mnt/data/a/b && touch -d 2001-01-01 /mnt/data/a/b/photo && "
+        "stat -c %W /mnt/data/a/b/photo && printf '%s\\n' \"$0\" > /mnt/rule && systemd-tmpfiles --clean /mnt/rule && "
+        "ls /mnt/data/a/b"
+    )
+    assert service.host.check_output("unshare --mount sh -c %s %s", command, rule).split() == ["0", "photo"]
 
 
 async def test_nobody_who_came_is_written_down(service: Service, register: Register) -> None:

@@ -229,7 +229,7 @@ async def test_provider_file_tells_what_the_server_does(service: Service) -> Non
     assert answer.headers["content-type"] == "application/json"
     told = json.loads(answer.body)
     quota = re.search(r"quota_mib: (\d+)", service.host.file("/etc/ejabberd/xmpp.yml").content_string)
-    uploads = re.search(r"data .* bB:(\d+)d", service.host.file("/etc/tmpfiles.d/xmpp-upload.conf").content_string)
+    uploads = re.search(r"data .* cB:(\d+)d", service.host.file("/etc/tmpfiles.d/xmpp-upload.conf").content_string)
     archive = re.search(r"/expire-messages (\d+)", service.host.check_output("systemctl cat xmpp-expire.service"))
     assert quota
     assert uploads

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -154,6 +155,39 @@ def test_nginx_of_another_archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     (tmp_path / "status").write_text(f"{around}Package: nginx\n{stanza}\n\n{around}")
     words = nginx_sites.not_debians()
     assert words.startswith("nginx 1.29.3-1~trixie is not Debian's") if fault else words == ""
+
+
+EXPORTER = "ARGS=''\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "trees", "unit", "refused"),
+    [
+        ("ARGS='--collector.systemd'\n", [], "prometheus-node-exporter", True),
+        ("", [], "prometheus-node-exporter", True),
+        (EXPORTER, [], "prometheus-node-exporter", False),  # as Debian brings it
+        ("ARGS='--collector.systemd'\n", ["metrics"], "prometheus-node-exporter", False),  # ours by now
+        ("ARGS='--collector.systemd'\n", [], "nginx", False),  # no counters are wanted
+        (None, [], "prometheus-node-exporter", False),
+    ],
+)
+def test_exporter_that_somebody_configured_is_not_taken_over(
+    text: str | None, trees: list[str], unit: str, refused: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program, options, status = tmp_path / "program", tmp_path / "options", tmp_path / "status"
+    for name, path in {"EXPORTER": program, "EXPORTER_OPTIONS": options}.items():
+        monkeypatch.setattr(neighbours, name, path)
+    monkeypatch.setattr(dpkg, "STATUS", status)
+    digest = hashlib.md5(EXPORTER.encode(), usedforsecurity=False).hexdigest()
+    status.write_text(f"Package: prometheus-node-exporter\nConffiles:\n {options} {digest}\n", encoding="utf-8")
+    if text is not None:
+        options.write_text(text, encoding="utf-8")
+    assert neighbours.exporter_of_others(trees, [{"unit": f"{unit}.service"}]) == "", "there is only a configuration"
+    program.touch()
+    words = neighbours.exporter_of_others(trees, [{"unit": f"{unit}.service"}])
+    assert words.startswith(f"prometheus-node-exporter is already in use here: {options} was changed") == refused
+    assert (f"mv {options} {options}.old && apt-get install" in words) == refused
+    assert bool(words) == refused
 
 
 # ---------------------------------------------------------------------- what the firewall closes

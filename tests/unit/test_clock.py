@@ -128,6 +128,17 @@ def test_newest_message(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None
     assert clock.newest_message() == 1767225600
 
 
+@pytest.mark.parametrize("name", ["made?mode=rwc&x=.db", "made#x.db", "ma%64e.db", "file:made.db"])
+def test_names_of_databases_say_nothing_to_sqlite(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str) -> None:
+    """The program is root's, the names are ejabberd's: with a mode in one, it would write, and obey a journal."""
+    monkeypatch.setattr(clock, "DATABASES", tmp_path)
+    with sqlite3.connect(tmp_path / name) as database:
+        database.execute("CREATE TABLE archive (timestamp BIGINT)")
+        database.execute("INSERT INTO archive VALUES (?)", [int(NOW * 1e6)])
+    assert clock.newest_message() == NOW
+    assert os.listdir(tmp_path) == [name]
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"unknown": 1}'])
 def test_what_a_power_cut_left_is_no_obstacle(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, text: str) -> None:
     monkeypatch.setattr(clock, "STATE", tmp_path / "clock.json")

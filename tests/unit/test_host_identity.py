@@ -118,6 +118,15 @@ def test_who_is_on_which_domain(log: bool, places: Path) -> None:
     }
 
 
+@pytest.mark.parametrize("name", ["made?mode=rwc&x=.db", "made#x.db", "ma%64e.db", "node/made?mode=rwc&x=.db"])
+def test_names_of_databases_say_nothing_to_sqlite(places: Path, name: str) -> None:
+    """The module is root's, the names are ejabberd's: with a mode in one, it would write, and obey a journal."""
+    fill(places / "data" / name)
+    assert identity.population([])["club.test"] == {"accounts": 1}
+    files = [str(path.relative_to(places / "data")) for path in (places / "data").rglob("*") if path.is_file()]
+    assert files == [name]
+
+
 def test_database_that_cannot_be_read_is_left_to_others(places: Path) -> None:
     (places / "data").mkdir()
     (places / "data/xmpp.db").write_bytes(b"SQLite format 3\0" + bytes(100))

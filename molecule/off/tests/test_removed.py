@@ -97,6 +97,7 @@ def test_host_is_as_it_was(host: Host) -> None:
     done = remove("-e", "sure=off.test", "-e", "backup=false")
     assert not done.returncode, done.stdout + done.stderr
     assert "off.test is removed from off." in done.stdout
+    assert "The account prometheus stays: own-exporter.service uses it." in done.stdout
     before = set(BARE.read_text().splitlines())
     after = set(listing(host))
     assert sorted(after - before) == []

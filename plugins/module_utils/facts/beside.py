@@ -52,6 +52,7 @@ def look_around(
         nginx_sites.not_debians(),
         *sites,
         neighbours.relay_of_others(facts["trees"], ports),
+        neighbours.exporter_of_others(facts["trees"], ports),
         *(wrong_addresses(*places, own_addresses()) if any(places) else []),
         *taken.taken_names(asked["files"], written),
         *taken.replaced_units(list(dict.fromkeys(port["unit"] for port in ports)), written),

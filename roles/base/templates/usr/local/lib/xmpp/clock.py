@@ -134,7 +134,8 @@ def newest_message() -> float | None:
     """Return when the newest message came, of archive and spool the older one; None if there is no message."""
     found: dict[str, float] = {}
     for path in DATABASES.glob("*.db"):
-        with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
+        # Quoted: ejabberd names the files, and a question mark in a name would let it choose the mode.
+        with contextlib.closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as database:
             for table, query in NEWEST.items():
                 with contextlib.suppress(sqlite3.OperationalError):  # a file without that table
                     when = database.execute(query).fetchone()[0]

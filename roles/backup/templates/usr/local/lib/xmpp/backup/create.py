@@ -85,7 +85,8 @@ def copy(repository: Repository, settings: dict[str, Any], _status: dict[str, An
     done = repository.call(
         "backup", *common, "--tag", "files", "--json", "--", str(paths.DESCRIPTION), *copied, accepted=(0, INCOMPLETE)
     )
-    messages = [json.loads(line) for line in done.stderr.splitlines() if line.startswith("{")]
+    # Not by splitlines(), which also splits where a name has one of Unicode's ends of lines in it.
+    messages = [json.loads(line) for line in done.stderr.split("\n") if line.startswith("{")]
     unread = [one["error"]["message"] for one in messages if one.get("message_type") == "error"]
     # Uploads that were deleted during the backup are no error.
     if wrong := [message for message in unread if "no such file or directory" not in message]:

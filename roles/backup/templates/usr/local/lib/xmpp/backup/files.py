@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import errno
+import grp
 import os
+import pwd
 import shutil
 import subprocess
 from pathlib import Path
@@ -43,6 +45,10 @@ def remove(path: Path) -> None:
 
 
 def own(path: Path, user: str, group: str) -> None:
-    """Give a file, or a folder with all in it, to a user and a group: their numbers differ between hosts."""
+    """Give a file, or a folder with all in it, to a user and a group: their numbers differ between hosts.
+
+    Links are given, not what they lead to: others than root have made what is in the folder.
+    """
+    ids = pwd.getpwnam(user).pw_uid, grp.getgrnam(group).gr_gid
     for one in [path, *path.rglob("*")]:
-        shutil.chown(one, user, group)
+        os.chown(one, *ids, follow_symlinks=False)

@@ -21,6 +21,8 @@ from .retention import age_in_hours
 
 # Not restored: tokens that were revoked and invitations that were used since the backup would be valid again.
 TOKENS = ("auth_fast_tokens", "invite_token")
+# An upload's folder, as mod_xmpp_upload names it, by account; before links were concealed, the second part was longer.
+FOLDER = re.compile(rf"{re.escape(str(paths.UPLOADS))}/[0-9a-f]{{40}}/[0-9A-Za-z]{{24,40}}")
 ANSWER_SECONDS = 90  # An operator waits. restic itself would try for a quarter of an hour.
 
 
@@ -67,18 +69,21 @@ def expiry_rules(repository: Repository, snapshot: str, days: int, earlier: str)
     """Return a rule for each restored upload's folder, so that it is deleted when it would have been (tmpfiles.d(5)).
 
     The change time of an upload is when it was sent: it is not changed after that. If it has a rule in *earlier*, it
-    was restored at that time, with the hours in that rule left.
+    was restored at that time, with the hours in that rule left. A folder with another name than those of uploads gets
+    none: others than root can make one, and a rule is an order to root.
     """
     listing = repository.call("ls", "--json", "--recursive", snapshot, str(paths.UPLOADS)).stdout
-    nodes = [json.loads(line) for line in listing.splitlines()]
-    left = {folder: int(hours) for folder, hours in re.findall(r"^e (\S+) - - - bB:(\d+)h$", earlier, re.MULTILINE)}
+    # Not by splitlines(), which also splits where a name has one of Unicode's ends of lines in it.
+    nodes = [json.loads(line) for line in listing.split("\n") if line]
+    rule = r"^e (\S+) - - - [bc]B:(\d+)h$"  # until 2026, age was counted from birth
+    left = {folder: int(hours) for folder, hours in re.findall(rule, earlier, re.MULTILINE)}
     rules = {}
     for node in nodes:
-        if node.get("type") == "file":
+        folder = node.get("path", "").rpartition("/")[0]
+        if node.get("type") == "file" and FOLDER.fullmatch(folder):
             changed = datetime.datetime.fromisoformat(node["ctime"]).timestamp()
-            folder = str(Path(node["path"]).parent)
             rules[folder] = max(0, min(days * 24, left.get(folder, days * 24)) - age_in_hours(changed))
-    return "".join(f"e {folder} - - - bB:{hours}h\n" for folder, hours in sorted(rules.items()))
+    return "".join(f"e {folder} - - - cB:{hours}h\n" for folder, hours in sorted(rules.items()))
 
 
 def prepare(settings: dict[str, Any], place: str, wanted: str) -> dict[str, Any]:
