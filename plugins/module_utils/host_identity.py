@@ -77,7 +77,8 @@ def opened(path: Path) -> Iterator[sqlite3.Connection]:
 def population(uploads: list[str]) -> dict[str, dict[str, int]]:
     """Return how many of each kind there are on each domain, served or not; of uploads, whether there are any."""
     found: dict[str, dict[str, int]] = {}
-    for path in sorted([*DATA.glob("*.db"), *DATA.glob("*/*.db")]):
+    # (Opening a pipe would wait for whoever writes to it.)
+    for path in sorted(filter(Path.is_file, [*DATA.glob("*.db"), *DATA.glob("*/*.db")])):
         with contextlib.suppress(sqlite3.DatabaseError), opened(path) as database:  # a broken one is not ours to judge
             for kind, (table, domain, name) in TABLES.items():
                 if domain not in {row[1] for row in database.execute(f"PRAGMA table_info({table})")}:

@@ -8,6 +8,7 @@ import os
 import sqlite3
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import clock
@@ -137,6 +138,16 @@ def test_names_of_databases_say_nothing_to_sqlite(monkeypatch: pytest.MonkeyPatc
         database.execute("INSERT INTO archive VALUES (?)", [int(NOW * 1e6)])
     assert clock.newest_message() == NOW
     assert os.listdir(tmp_path) == [name]
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: os.symlink("nowhere", path)])
+def test_what_is_no_database_keeps_nobody_waiting(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, make: Callable[[Path], None]
+) -> None:
+    monkeypatch.setattr(clock, "DATABASES", tmp_path)
+    make(tmp_path / "x.db")
+    assert clock.newest_message() is None
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"unknown": 1}'])

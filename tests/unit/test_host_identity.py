@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -125,6 +127,15 @@ def test_names_of_databases_say_nothing_to_sqlite(places: Path, name: str) -> No
     assert identity.population([])["club.test"] == {"accounts": 1}
     files = [str(path.relative_to(places / "data")) for path in (places / "data").rglob("*") if path.is_file()]
     assert files == [name]
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: os.symlink("nowhere", path)])
+def test_what_is_no_database_keeps_nobody_waiting(places: Path, make: Callable[[Path], None]) -> None:
+    (places / "data").mkdir()
+    make(places / "data/x.db")
+    (places / "data/x.db-wal").touch()  # as if ejabberd ran
+    assert identity.population([]) == {}
 
 
 def test_database_that_cannot_be_read_is_left_to_others(places: Path) -> None:

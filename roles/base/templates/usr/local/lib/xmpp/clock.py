@@ -133,7 +133,7 @@ def current() -> Clock:
 def newest_message() -> float | None:
     """Return when the newest message came, of archive and spool the older one; None if there is no message."""
     found: dict[str, float] = {}
-    for path in DATABASES.glob("*.db"):
+    for path in filter(Path.is_file, DATABASES.glob("*.db")):  # opening a pipe would wait for whoever writes to it
         # Quoted: ejabberd names the files, and a question mark in a name would let it choose the mode.
         with contextlib.closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as database:
             for table, query in NEWEST.items():
