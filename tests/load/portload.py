@@ -9,16 +9,13 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import http.client
-import json
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from tests.load.client import add_server_arguments, server_of
-from tests.load.transport import LoadError
-from tests.load.uploadload import Batch, Connection, Files, request_slots, timed
+from tests.load.client import server_of
+from tests.load.uploadload import Batch, Connection, Files, parser_of, report, request_slots, timed
 
 AT_ONCE = 4
 
@@ -61,22 +58,14 @@ def measure(arguments: argparse.Namespace) -> list[dict[str, Any]]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    add_server_arguments(parser)
-    parser.add_argument("--account", required=True, help="account that asks for the slots")
-    parser.add_argument("--upload-domain", required=True, help="the upload service, and the name in the certificate")
+    parser = parser_of(__doc__)
     parser.add_argument("--one-port", type=int, required=True, help="port that hands over to the web servers")
     parser.add_argument("--own-port", type=int, default=443, help="that of the web servers (default: %(default)s)")
     parser.add_argument("--size", type=int, default=50_000_000, help="bytes of a file (default: %(default)s)")
     parser.add_argument("--window", type=float, default=1.2, help="seconds of handshakes (default: %(default)s)")
     parser.add_argument("--turns", type=int, default=8, help="turns of both sides (default: %(default)s)")
     arguments = parser.parse_args()
-    try:
-        print(json.dumps(measure(arguments)))
-    except (LoadError, OSError, http.client.HTTPException, TimeoutError) as failure:
-        print(f"portload: {type(failure).__name__}: {failure}", file=sys.stderr)
-        return 1
-    return 0
+    return report("portload", lambda: measure(arguments))
 
 
 if __name__ == "__main__":

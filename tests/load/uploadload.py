@@ -155,21 +155,32 @@ def measure(arguments: argparse.Namespace) -> list[dict[str, Any]]:
     return results
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def parser_of(description: str | None) -> argparse.ArgumentParser:
+    """What whoever uploads needs to know."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_server_arguments(parser)
     parser.add_argument("--account", required=True, help="account that asks for the slots")
     parser.add_argument("--upload-domain", required=True, help="the upload service, and the name in the certificate")
+    return parser
+
+
+def report(name: str, measured: Callable[[], Any]) -> int:
+    """Print what was measured, or what went wrong with the program *name*; return its exit code."""
+    try:
+        print(json.dumps(measured()))
+    except (LoadError, OSError, http.client.HTTPException, TimeoutError) as failure:
+        print(f"{name}: {type(failure).__name__}: {failure}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def main() -> int:
+    parser = parser_of(__doc__)
     parser.add_argument("--https-port", type=int, default=443, help="(default: %(default)s)")
     parser.add_argument("--plain-name", required=True, help="host name of the server block without checks")
     parser.add_argument("--quick", action="store_true", help="one turn of each batch: to see that it works")
     arguments = parser.parse_args()
-    try:
-        print(json.dumps(measure(arguments)))
-    except (LoadError, OSError, http.client.HTTPException, TimeoutError) as failure:
-        print(f"uploadload: {type(failure).__name__}: {failure}", file=sys.stderr)
-        return 1
-    return 0
+    return report("uploadload", lambda: measure(arguments))
 
 
 if __name__ == "__main__":
