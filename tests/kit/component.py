@@ -2,7 +2,7 @@
 """A component (XEP-0114) as operators run it: a program on the host, here of Python's standard library alone.
 
 It answers every message with its text, and sends what begins with "raw:" as it is. Whoever wrote to it first is told of
-all else that it gets. It ends with its connection.
+all else that it gets, but for presence of their own. It ends with its connection.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ while data := server.recv(65536):
             first = sender
             answer = f"<message type='chat' from='{name}' to={quoteattr(sender)}><body>{escape(body)}</body></message>"
             send(body.removeprefix("raw:") if body.startswith("raw:") else answer)
-        elif first and kind != "presence":
+        elif first and (kind != "presence" or sender.partition("/")[0] != first.partition("/")[0]):
             why = next((child.tag.rpartition("}")[2] for child in element.iterfind("{*}error/*")), "")
             contacts = (item.get("jid") for item in element.iterfind("{*}query/{*}item"))
             words = ("got", kind, element.get("type", ""), sender, why, *contacts)

@@ -169,6 +169,50 @@ async def test_privileges_are_those_of_the_setting(service: Service, register: R
                 assert _text(heard).startswith(f"got iq {answer} {to}")
 
 
+def _in_the_name_of(account: Account, to: str, body: str, component: str, service: Service) -> str:
+    """What has a component send a message of somebody's (XEP-0356)."""
+    message = f"<message xmlns='jabber:client' type='chat' from='{account.jid}' to='{to}'><body>{body}</body></message>"
+    forwarded = f"<forwarded xmlns='urn:xmpp:forward:0'>{message}</forwarded>"
+    privilege = f"<privilege xmlns='urn:xmpp:privilege:2'>{forwarded}</privilege>"
+    return f"raw:<message from='{component}' to='{service.domain}'>{privilege}</message>"
+
+
+@pytest.mark.attack("getting round limits by a component")
+async def test_privilege_of_messages(service: Service, register: Register, tim: Account, bridge: str) -> None:
+    """In the names of people here, of limited ones too, who reach nobody elsewhere by it; not without the privilege."""
+    alice, bob = register(2)
+    clerk = service.name("clerk")
+    stop(service, bridge)
+    with component(service, clerk), component(service, bridge):
+        async with login(service, alice) as client, login(service, bob) as other:
+            await other.online()
+            # The bridge would obey nobody but the limited account, if it heard of that one first.
+            client.say(clerk, _in_the_name_of(tim, bridge, "hello", clerk, service))
+            for account in (alice, tim):
+                client.say(clerk, _in_the_name_of(account, bob.jid, f"by {account.name}", clerk, service))
+                assert (await other.hear(f"by {account.name}")).get("from") == account.jid
+            client.say(bridge, _in_the_name_of(alice, bob.jid, "by the bridge", bridge, service))
+            await client.hear(f"got message error {service.domain} item-not-found")
+            client.say(bob.jid, "the last one")
+            await other.hear("the last one")
+            assert other.messages.all(lambda stanza: _text(stanza) == "by the bridge") == []
+
+
+async def test_privilege_of_presence(service: Service, register: Register, tim: Account) -> None:
+    """It sees who is online, but for limited accounts."""
+    alice, bob = register(2)
+    clerk = service.name("clerk")
+    with component(service, clerk):
+        async with login(service, alice) as client:
+            client.say(clerk, "hello there")
+            await client.hear("hello there")
+            async with login(service, tim) as limited, login(service, bob) as other:
+                await limited.online()
+                await other.online()
+                await client.hear(f"got presence {other.boundjid.full}")
+            assert client.messages.all(lambda stanza: tim.jid in _text(stanza)) == []
+
+
 @pytest.mark.attack("connecting as a component from a host that is not listed")
 async def test_only_the_named_host_connects(service: Service, register: Register, other_host: str) -> None:
     """Each from its own place; to the test machine, the port is closed."""
